@@ -1,0 +1,233 @@
+//! Tests of the derivation: what is known, what is read, what is told.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::pay::{Account, Environment, MerchantId, ObjectKind};
+use crate::domain::work::Origin;
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn object(kind: ObjectKind) -> ObjectRef {
+    let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
+    ObjectRef { account, kind, id: ObjectId::parse("P01-1-2").unwrap() }
+}
+
+fn fetched(kind: ObjectKind, state: &str, codes: &[&str], updated_s: i64, balance: &str) -> Fetched {
+    let reasons: Vec<Value> = codes.iter().map(|code| json!({"reasonCode": code})).collect();
+    let body = json!({kind.id_field(): "P01-1-2", "statusDetails": {"state": state, "lastUpdatedTimestamp": updated_s,
+        "reasons": reasons}, "limits": {"amountBalance": balance}, "refundedAmount": balance, "refundAmount": balance});
+    Fetched::decode(kind, &object(kind).id, Environment::Live, body.to_string().as_bytes()).unwrap()
+}
+
+fn cause(kind: &str, sent_s: i64) -> Cause {
+    let origin = Origin::Ipn { message_id: "m".into(), notification_type: kind.into() };
+    Cause { origin, timestamp: Timestamp::from_unix_ms(sent_s * 1000), position: None }
+}
+
+/// Feeds the reads in turn and gives the names of the events of each.
+fn story(kind: ObjectKind, reads: &[(&str, &[&str], i64, &str)]) -> Vec<Vec<&'static str>> {
+    let mut known: Option<Observed> = None;
+    let mut told = Vec::new();
+    for (state, codes, updated_s, balance) in reads {
+        let fetched = fetched(kind, state, codes, *updated_s, balance);
+        match derive(known.as_ref(), &reading(&object(kind), &fetched, &[], false)) {
+            Derivation::Older => told.push(vec!["older"]),
+            Derivation::Told { events, observed, ask_again } => {
+                let names = events.iter().map(|event| event.event_type.name);
+                told.push(names.chain(ask_again.then_some("ask again")).collect());
+                known = Some(*observed);
+            }
+        }
+    }
+    told
+}
+
+fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause], believe_older: bool) -> Reading<'a> {
+    let at = Timestamp::from_unix_ms(1000 * HOUR_MS);
+    Reading {
+        object,
+        fetched,
+        causes,
+        believe_older,
+        charge_permission_id: &object.id,
+        charge_permission_type: None,
+        read_started_at: at,
+        observed_at: at,
+    }
+}
+
+#[test]
+fn a_change_is_told_once_and_no_change_is_silent() {
+    let told = story(
+        ObjectKind::Charge,
+        &[
+            ("AuthorizationInitiated", &[], 10, "0"),
+            ("AuthorizationInitiated", &[], 10, "0"),
+            ("Authorized", &[], 20, "0"),
+            ("Captured", &[], 30, "0"),
+            ("Captured", &[], 30, "0"),
+            ("Authorized", &[], 20, "0"),
+        ],
+    );
+    assert_eq!(
+        told,
+        [
+            vec!["ChargeAuthorizationInitiated"],
+            vec![],
+            vec!["ChargeAuthorized"],
+            vec!["ChargeCaptured"],
+            vec![],
+            vec!["older"]
+        ]
+    );
+}
+
+#[test]
+fn a_payment_method_is_updated_when_the_permission_is_chargeable_again_after_a_payment_method_reason() {
+    let kind = ObjectKind::ChargePermission;
+    let told = story(
+        kind,
+        &[
+            ("Chargeable", &[], 10, "0"),
+            ("NonChargeable", &["PaymentMethodInvalid"], 20, "0"),
+            ("NonChargeable", &["ChargeInProgress"], 30, "0"),
+            ("Chargeable", &[], 40, "0"),
+            ("Chargeable", &[], 40, "0"),
+        ],
+    );
+    assert_eq!(
+        told,
+        [
+            vec!["PermissionChargeable"],
+            vec!["PermissionNonChargeable"],
+            vec!["PermissionNonChargeable"],
+            vec!["PermissionChargeable", "PaymentMethodUpdated"],
+            vec![]
+        ]
+    );
+    for (reason, updated) in [
+        ("MFAFailed", false),
+        ("TransactionAmountExceeded", false),
+        ("PaymentMethodExpired", true),
+        ("BillingAddressDeleted", true),
+        ("Novel", false),
+    ] {
+        let told = story(kind, &[("NonChargeable", &[reason], 10, "0"), ("Chargeable", &[], 20, "0")]);
+        assert_eq!(told[1].contains(&"PaymentMethodUpdated"), updated, "{reason}");
+    }
+}
+
+#[test]
+fn a_closed_permission_forgets_its_payment_trouble() {
+    let told = story(
+        ObjectKind::ChargePermission,
+        &[
+            ("NonChargeable", &["PaymentMethodInvalid"], 10, "0"),
+            ("Closed", &["BuyerClosed"], 20, "0"),
+            ("Chargeable", &[], 30, "0"),
+        ],
+    );
+    assert_eq!(told[2], ["PermissionChargeable"]);
+}
+
+#[test]
+fn facts_beside_the_state_are_told_when_a_second_read_agrees() {
+    for (kind, updated) in [
+        (ObjectKind::ChargePermission, vec!["PermissionUpdated"]),
+        (ObjectKind::Charge, vec!["ChargeUpdated"]),
+        (ObjectKind::Refund, vec![]),
+    ] {
+        let told = story(
+            kind,
+            &[
+                ("Tomorrow", &[], 10, "1"),
+                ("Tomorrow", &[], 10, "2"),
+                ("Tomorrow", &[], 10, "1"),
+                ("Tomorrow", &[], 10, "2"),
+                ("Tomorrow", &[], 10, "2"),
+                ("Tomorrow", &[], 10, "2"),
+            ],
+        );
+        assert_eq!(told[1..], [vec!["ask again"], vec![], vec!["ask again"], updated, vec![]], "{kind}");
+    }
+}
+
+#[test]
+fn attribute_events_there_and_back_have_different_ids() {
+    let kind = ObjectKind::Charge;
+    let mut ids = Vec::new();
+    let mut known: Option<Observed> = None;
+    for balance in ["1", "2", "2", "1", "1", "2", "2"] {
+        let fetched = fetched(kind, "Captured", &[], 10, balance);
+        let Derivation::Told { events, observed, .. } =
+            derive(known.as_ref(), &reading(&object(kind), &fetched, &[], false))
+        else {
+            panic!()
+        };
+        ids.extend(events.iter().map(|event| event.id));
+        known = Some(*observed);
+    }
+    let count = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((count, ids.len()), (4, 4));
+}
+
+#[test]
+fn old_news_at_first_sight_is_told_as_an_update_but_never_a_decline_or_a_closing() {
+    for (kind, state, late, name) in [
+        (ObjectKind::Charge, "Captured", false, "ChargeCaptured"),
+        (ObjectKind::Charge, "Captured", true, "ChargeUpdated"),
+        (ObjectKind::Charge, "Declined", true, "ChargeDeclined"),
+        (ObjectKind::ChargePermission, "Chargeable", true, "PermissionUpdated"),
+        (ObjectKind::ChargePermission, "Closed", true, "PermissionClosed"),
+        (ObjectKind::Refund, "Refunded", true, "RefundCompleted"),
+    ] {
+        let fetched = fetched(kind, state, &[], 1000, "0");
+        let sent_s = if late { 1000 + 86_401 } else { 1000 + 86_400 };
+        let causes = [cause("STATE_CHANGE", sent_s)];
+        let Derivation::Told { events, .. } = derive(None, &reading(&object(kind), &fetched, &causes, false)) else {
+            panic!()
+        };
+        assert_eq!((events[0].event_type.name, &events[0].previous_state), (name, &None), "{kind} {state}");
+    }
+}
+
+#[test]
+fn leaving_a_final_state_or_going_back_in_time_is_told_and_flagged() {
+    let kind = ObjectKind::Charge;
+    let (captured, later, earlier) = (
+        fetched(kind, "Captured", &[], 30, "0"),
+        fetched(kind, "Declined", &[], 40, "0"),
+        fetched(kind, "Authorized", &[], 20, "0"),
+    );
+    let Derivation::Told { observed, .. } = derive(None, &reading(&object(kind), &captured, &[], false)) else {
+        panic!()
+    };
+    for (next, believe_older) in [(&later, false), (&earlier, true)] {
+        let Derivation::Told { events, .. } =
+            derive(Some(&observed), &reading(&object(kind), next, &[], believe_older))
+        else {
+            panic!()
+        };
+        assert!(events[0].unexpected_transition && events[0].previous_state == Some(State::Captured));
+    }
+}
+
+#[test]
+fn a_read_that_looks_older_than_the_newest_hint_is_confirmed() {
+    let slack = Duration::from_secs(5);
+    let updated = Timestamp::from_unix_ms(100_000);
+    let needs = |kind: &str, sent_s: i64| {
+        needs_confirming_read(&[cause("STATE_CHANGE", 1), cause(kind, sent_s)], updated, slack)
+    };
+    assert!(
+        !needs("STATE_CHANGE", 105)
+            && needs("STATE_CHANGE", 106)
+            && needs("ATTRIBUTE_CHANGE", 50)
+            && needs("NOVEL", 106)
+    );
+    let helper = Cause { origin: Origin::Helper { read_for: ObjectId::parse("R").unwrap() }, ..cause("", 999) };
+    assert!(!needs_confirming_read(&[helper], updated, slack));
+}

@@ -1,0 +1,258 @@
+//! Names of merchants, environments and objects.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A merchant's id at Amazon Pay, such as `A1O8CIV1A24A6X`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct MerchantId(Arc<str>);
+
+/// The id of a charge permission, charge, refund or dispute. Safe in a URL path: letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ObjectId(Arc<str>);
+
+/// Amazon Pay's region, which decides the host of its API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Region {
+    /// North America.
+    Na,
+    /// Europe and the United Kingdom.
+    Eu,
+    /// Japan.
+    Jp,
+}
+
+/// Where money is real, and where it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Real money.
+    Live,
+    /// Test money.
+    Sandbox,
+}
+
+/// A merchant in one environment: what credentials and quotas belong to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Account {
+    /// Whose.
+    pub merchant_id: MerchantId,
+    /// Which.
+    pub environment: Environment,
+}
+
+/// The four kinds of object that are read; each has an operation, and so a quota, of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ObjectKind {
+    /// Read by Get Charge Permission.
+    ChargePermission,
+    /// Read by Get Charge.
+    Charge,
+    /// Read by Get Refund.
+    Refund,
+    /// Read by Get Dispute; IPNs call it CHARGEBACK.
+    Dispute,
+}
+
+/// One object of one account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// Whose.
+    pub account: Account,
+    /// What it is.
+    pub kind: ObjectKind,
+    /// Its id.
+    pub id: ObjectId,
+}
+
+impl MerchantId {
+    /// Letters and digits, at most 64.
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        good.then(|| Self(text.into()))
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ObjectId {
+    /// Letters, digits and hyphens, at most 64. Amazon's are `Pnn-nnnnnnn-nnnnnnn` with `-Xnnnnnn` for the
+    /// objects below a permission; others are taken too, since only Amazon knows what comes next.
+    pub fn parse(text: &str) -> Option<Self> {
+        let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        good.then(|| Self(text.into()))
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The environment its prefix hints at: `P` and `B` are live, `S` and `C` are sandbox.
+    pub fn environment_hint(&self) -> Option<Environment> {
+        let (letter, rest) = self.0.split_at_checked(1)?;
+        let has_region_number =
+            rest.len() > 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_digit) && rest.as_bytes()[2] == b'-';
+        match letter {
+            "P" | "B" if has_region_number => Some(Environment::Live),
+            "S" | "C" if has_region_number => Some(Environment::Sandbox),
+            _ => None,
+        }
+    }
+
+    /// Whether the last part is the one of a charge (`-C` and digits).
+    pub fn has_charge_suffix(&self) -> bool {
+        self.0.rsplit_once("-C").is_some_and(|(head, digits)| {
+            head.contains('-') && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+        })
+    }
+}
+
+impl Region {
+    /// The host of the Amazon Pay API.
+    pub fn api_host(self) -> &'static str {
+        match self {
+            Self::Na => "pay-api.amazon.com",
+            Self::Eu => "pay-api.amazon.eu",
+            Self::Jp => "pay-api.amazon.jp",
+        }
+    }
+
+    /// The word in `x-amz-pay-region`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Na => "na",
+            Self::Eu => "eu",
+            Self::Jp => "jp",
+        }
+    }
+}
+
+impl Environment {
+    /// The word in paths, sources and settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+impl ObjectKind {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::ChargePermission, Self::Charge, Self::Refund, Self::Dispute];
+
+    /// The word in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ChargePermission => "ChargePermission",
+            Self::Charge => "Charge",
+            Self::Refund => "Refund",
+            Self::Dispute => "Dispute",
+        }
+    }
+
+    /// The resource's name in the API's path.
+    pub fn path_segment(self) -> &'static str {
+        match self {
+            Self::ChargePermission => "chargePermissions",
+            Self::Charge => "charges",
+            Self::Refund => "refunds",
+            Self::Dispute => "disputes",
+        }
+    }
+
+    /// The field that holds an object's own id.
+    pub fn id_field(self) -> &'static str {
+        match self {
+            Self::ChargePermission => "chargePermissionId",
+            Self::Charge => "chargeId",
+            Self::Refund => "refundId",
+            Self::Dispute => "disputeId",
+        }
+    }
+}
+
+impl ObjectRef {
+    /// The key of its record in the state topic.
+    pub fn state_key(&self) -> String {
+        format!("{}/{}", self.account, self.id)
+    }
+
+    /// Another object of the same account.
+    pub fn sibling(&self, kind: ObjectKind, id: ObjectId) -> Self {
+        Self { account: self.account.clone(), kind, id }
+    }
+}
+
+macro_rules! text_form {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    )*};
+}
+text_form!(MerchantId, ObjectId, Region, Environment, ObjectKind);
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.merchant_id, self.environment)
+    }
+}
+
+impl<'de> Deserialize<'de> for MerchantId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("a merchant id is letters and digits, like A1O8CIV1A24A6X"))
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("an object id is letters, digits and hyphens"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_hints_at_the_environment_and_a_strange_one_at_none() {
+        for (id, hint) in [
+            ("P01-1234567-7654321", Some(Environment::Live)),
+            ("B02-1234567-7654321", Some(Environment::Live)),
+            ("S02-6865442-5879427-C004671", Some(Environment::Sandbox)),
+            ("C01-2612863-4691163", Some(Environment::Sandbox)),
+            ("X01-2612863-4691163", None),
+            ("P1-2612863-4691163", None),
+            ("P", None),
+        ] {
+            assert_eq!(ObjectId::parse(id).unwrap().environment_hint(), hint, "{id}");
+        }
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_path_segment() {
+        for text in ["", "..", "a/b", "a%2fb", "a?b", "a b", "é", &"a".repeat(65)] {
+            assert_eq!(ObjectId::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_charge_is_told_by_its_suffix() {
+        let is_charge = |id: &str| ObjectId::parse(id).unwrap().has_charge_suffix();
+        assert!(is_charge("S01-5454037-1929856-C015396"));
+        assert!(!is_charge("S01-5454037-1929856-B000000") && !is_charge("C01-2612863-4691163"));
+    }
+}

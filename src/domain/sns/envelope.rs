@@ -1,0 +1,333 @@
+//! The SNS envelope as it arrives in an HTTP body.
+//!
+//! The string-to-sign joins names and values with newlines and escapes nothing, so a lenient parser could be
+//! shown one message signed as another: every signed field but `Message` therefore has a strict grammar here.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+
+use super::topic_policy::TopicArn;
+use crate::domain::timestamp::Timestamp;
+
+/// One SNS message: well-formed, not yet known to be genuine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// Which of the three kinds.
+    pub message_type: MessageType,
+    /// A UUID; the same on every retry of one delivery.
+    pub message_id: String,
+    /// The topic that claims to have sent it.
+    pub topic_arn: TopicArn,
+    /// Signed only if present.
+    pub subject: Option<String>,
+    /// The payload; for an IPN a JSON object in a string.
+    pub message: String,
+    /// When SNS published it, as sent: the signature covers this very text.
+    pub timestamp_text: String,
+    /// The same, read.
+    pub timestamp: Timestamp,
+    /// Present on the two confirmation types.
+    pub confirmation: Option<Confirmation>,
+    /// `1` or `2` today; not covered by the signature.
+    pub signature_version: String,
+    /// Base64.
+    pub signature: String,
+    /// Where the signing certificate is said to be; not covered by the signature.
+    pub signing_cert_url: String,
+    /// The body as it was received.
+    pub body: Vec<u8>,
+}
+
+/// The kinds of SNS message ("Amazon SNS developer guide: parsing Amazon SNS message formats").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageType {
+    /// A published message.
+    Notification,
+    /// An endpoint was subscribed and must confirm.
+    SubscriptionConfirmation,
+    /// An endpoint was unsubscribed and may restore itself.
+    UnsubscribeConfirmation,
+}
+
+/// What the two confirmation types carry besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The secret that confirms.
+    pub token: String,
+    /// A URL that is never visited: only its text matters, as part of what was signed.
+    pub subscribe_url: String,
+}
+
+/// Why a body is no SNS envelope. The poster is at fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedEnvelope {
+    /// No JSON object, or one that names a key twice, or a known key whose value is no string.
+    #[error("not a JSON object of the SNS kind: {0}")]
+    Json(String),
+    /// A required key is absent.
+    #[error("key {0} is missing")]
+    Missing(&'static str),
+    /// A value breaks its grammar.
+    #[error("value of {0} is not of its form")]
+    Grammar(&'static str),
+}
+
+impl MessageType {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Notification => "Notification",
+            Self::SubscriptionConfirmation => "SubscriptionConfirmation",
+            Self::UnsubscribeConfirmation => "UnsubscribeConfirmation",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Notification, Self::SubscriptionConfirmation, Self::UnsubscribeConfirmation]
+            .into_iter()
+            .find(|message_type| message_type.as_str() == text)
+    }
+}
+
+impl Envelope {
+    /// Reads an HTTP body.
+    pub fn parse(body: Vec<u8>) -> Result<Self, MalformedEnvelope> {
+        let mut fields = Fields::from_json(&body)?;
+        let message_type = MessageType::parse(&fields.take("Type")?).ok_or(MalformedEnvelope::Grammar("Type"))?;
+        let timestamp_text = fields.take("Timestamp")?;
+        let confirmation = match message_type {
+            MessageType::Notification => None,
+            MessageType::SubscriptionConfirmation | MessageType::UnsubscribeConfirmation => Some(Confirmation {
+                token: fields.take_if("Token", is_token)?,
+                subscribe_url: fields.take_if("SubscribeURL", is_url_text)?,
+            }),
+        };
+        let subject = match (message_type, fields.optional("Subject")) {
+            (MessageType::Notification, Some(text)) if !is_one_line(&text) => {
+                return Err(MalformedEnvelope::Grammar("Subject"));
+            }
+            (MessageType::Notification, subject) => subject,
+            (_, _) => None,
+        };
+        Ok(Self {
+            message_type,
+            message_id: fields.take_if("MessageId", is_uuid)?,
+            topic_arn: TopicArn::parse(&fields.take("TopicArn")?).ok_or(MalformedEnvelope::Grammar("TopicArn"))?,
+            subject,
+            message: fields.take("Message")?,
+            timestamp: Timestamp::parse_sns(&timestamp_text).ok_or(MalformedEnvelope::Grammar("Timestamp"))?,
+            timestamp_text,
+            confirmation,
+            signature_version: fields.take("SignatureVersion")?,
+            signature: fields.take("Signature")?,
+            signing_cert_url: fields.take("SigningCertURL")?,
+            body,
+        })
+    }
+}
+
+/// The envelope's keys that matter; others are ignored, but may not be repeated either.
+const KEYS: [&str; 11] = [
+    "Type",
+    "MessageId",
+    "TopicArn",
+    "Subject",
+    "Message",
+    "Timestamp",
+    "SignatureVersion",
+    "Signature",
+    "SigningCertURL",
+    "Token",
+    "SubscribeURL",
+];
+
+#[derive(Default)]
+struct Fields {
+    values: [Option<String>; KEYS.len()],
+}
+
+impl Fields {
+    fn from_json(body: &[u8]) -> Result<Self, MalformedEnvelope> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let fields = json.deserialize_map(FieldsVisitor).and_then(|fields| json.end().map(|()| fields));
+        // The parser's own words can quote the body; its line and column cannot.
+        fields.map_err(|error| MalformedEnvelope::Json(format!("line {} column {}", error.line(), error.column())))
+    }
+
+    fn optional(&mut self, key: &'static str) -> Option<String> {
+        let at = KEYS.iter().position(|known| *known == key).expect("asked for with a name from KEYS");
+        self.values[at].take()
+    }
+
+    fn take(&mut self, key: &'static str) -> Result<String, MalformedEnvelope> {
+        self.optional(key).ok_or(MalformedEnvelope::Missing(key))
+    }
+
+    fn take_if(&mut self, key: &'static str, grammar: fn(&str) -> bool) -> Result<String, MalformedEnvelope> {
+        let value = self.take(key)?;
+        if grammar(&value) { Ok(value) } else { Err(MalformedEnvelope::Grammar(key)) }
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an SNS message: a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        const UNKNOWN_KEYS_MAX: usize = 32;
+        let mut fields = Fields::default();
+        let mut unknown: Vec<Cow<'de, str>> = Vec::new();
+        while let Some(key) = map.next_key::<CowStr<'de>>()? {
+            if let Some(at) = KEYS.iter().position(|known| *known == key.0) {
+                if fields.values[at].replace(map.next_value()?).is_some() {
+                    return Err(serde::de::Error::custom("a key stands twice"));
+                }
+                continue;
+            }
+            map.next_value::<IgnoredAny>()?;
+            if unknown.contains(&key.0) || unknown.len() == UNKNOWN_KEYS_MAX {
+                return Err(serde::de::Error::custom("an unknown key stands twice, or there are too many"));
+            }
+            unknown.push(key.0);
+        }
+        Ok(fields)
+    }
+}
+
+/// A key that borrows from the body unless it holds an escape.
+struct CowStr<'de>(Cow<'de, str>);
+
+impl<'de> serde::Deserialize<'de> for CowStr<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CowVisitor;
+        impl<'de> Visitor<'de> for CowVisitor {
+            type Value = CowStr<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(CowStr(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(CowStr(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(CowVisitor)
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_url_text(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+fn is_one_line(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn genuine() -> Value {
+        json!({
+            "Type": "Notification", "MessageId": "72fd219f-d2d6-5fea-afff-70487e01d695",
+            "TopicArn": "arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRAMERCHANT",
+            "Message": "{}\nwith a newline, which is fine here", "Timestamp": "2026-01-02T03:04:05.678Z",
+            "SignatureVersion": "2", "Signature": "AAAA", "SigningCertURL": "https://x",
+            "UnsubscribeURL": "https://y", "MessageAttributes": {"a": {"Type": "String", "Value": "b"}},
+        })
+    }
+
+    fn check(body: &str, outcome: Result<(), MalformedEnvelope>) {
+        let parsed = Envelope::parse(body.as_bytes().to_vec()).map(|_| ());
+        match (&parsed, &outcome) {
+            (Err(MalformedEnvelope::Json(_)), Err(MalformedEnvelope::Json(_))) => {}
+            _ => assert_eq!(parsed, outcome, "{body}"),
+        }
+    }
+
+    #[test]
+    fn a_genuine_shape_parses_and_unknown_keys_are_ignored() {
+        check(&genuine().to_string(), Ok(()));
+    }
+
+    #[test]
+    fn each_signed_field_but_the_message_has_a_strict_form() {
+        let break_ups = [
+            ("Type", json!("Notification\nX")),
+            ("Type", json!("Other")),
+            ("MessageId", json!("72fd219f-d2d6-5fea-afff-70487e01d695\n")),
+            ("MessageId", json!("abc")),
+            ("TopicArn", json!("arn:aws:sns:eu-west-1:291180941288:A B")),
+            ("TopicArn", json!("arn:aws:sqs:eu-west-1:291180941288:AB")),
+            ("Timestamp", json!("2026-01-02T03:04:05Z")),
+            ("Subject", json!("two\nlines")),
+            ("Subject", json!("")),
+        ];
+        for (key, value) in break_ups {
+            let mut body = genuine();
+            body[key] = value;
+            check(&body.to_string(), Err(MalformedEnvelope::Grammar(KEYS.into_iter().find(|k| *k == key).unwrap())));
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_of_strings_is_refused() {
+        let json_error = || Err(MalformedEnvelope::Json(String::new()));
+        check("[]", json_error());
+        check("", json_error());
+        check("<xml/>", json_error());
+        check(&format!("{} {{}}", genuine()), json_error());
+        for value in [json!(2), json!(null), json!([]), json!({})] {
+            let mut body = genuine();
+            body["SignatureVersion"] = value;
+            check(&body.to_string(), json_error());
+        }
+        let twice = genuine().to_string().replacen('{', r#"{"Type":"Notification","#, 1);
+        check(&twice, json_error());
+        let unknown_twice = genuine().to_string().replacen('{', r#"{"x":1,"\u0078":2,"#, 1);
+        check(&unknown_twice, json_error());
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        for key in
+            ["Type", "MessageId", "TopicArn", "Message", "Timestamp", "SignatureVersion", "Signature", "SigningCertURL"]
+        {
+            let mut body = genuine();
+            body.as_object_mut().unwrap().remove(key);
+            check(&body.to_string(), Err(MalformedEnvelope::Missing(KEYS.into_iter().find(|k| *k == key).unwrap())));
+        }
+        let mut confirmation = genuine();
+        confirmation["Type"] = json!("SubscriptionConfirmation");
+        check(&confirmation.to_string(), Err(MalformedEnvelope::Missing("Token")));
+    }
+
+    #[test]
+    fn an_error_quotes_nothing_of_the_body() {
+        let Err(error) = Envelope::parse(br#"{"Type": "secret-value", "Type": 1"#.to_vec()) else {
+            panic!("malformed")
+        };
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

@@ -1,0 +1,167 @@
+//! Which topics may notify us.
+//!
+//! A valid signature proves only that *some* SNS topic sent a message, and anyone can own a topic. Amazon Pay
+//! names a topic `<marketplace prefix><merchant id of the endpoint's owner>` in its own account; the prefix has
+//! no fixed length, so the owner is compared with the end of the name.
+
+/// An SNS topic's name, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TopicArn {
+    text: String,
+    region: String,
+    account: String,
+    name: String,
+}
+
+impl TopicArn {
+    /// Reads `arn:aws:sns:<region>:<account>:<name>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let ["arn", "aws" | "aws-cn" | "aws-us-gov", "sns", region, account, name] = parts[..] else { return None };
+        let is_region =
+            !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        let is_name = (1..=256).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        (is_region && is_account && is_name).then(|| Self {
+            text: text.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its AWS region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+}
+
+/// One reason for which a topic is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicRule {
+    /// Every topic in Amazon Pay's accounts, in these regions, whose name ends with this owner.
+    Owner {
+        /// The merchant id (or solution provider's id) that entered our URL in Seller Central.
+        owner: String,
+        /// Accounts of Amazon Pay.
+        accounts: Vec<String>,
+        /// AWS regions of its topics.
+        regions: Vec<String>,
+    },
+    /// Exactly this topic.
+    Arn(TopicArn),
+}
+
+impl TopicRule {
+    /// Whether `topic` falls under this rule.
+    pub fn allows(&self, topic: &TopicArn) -> bool {
+        match self {
+            Self::Arn(arn) => arn == topic,
+            Self::Owner { owner, accounts, regions } => {
+                accounts.contains(&topic.account)
+                    && regions.contains(&topic.region)
+                    && topic.name.len() > owner.len()
+                    && topic.name.ends_with(owner.as_str())
+            }
+        }
+    }
+
+    /// Who a topic under this rule belongs to: the owner, or for an explicit ARN the topic's own name.
+    pub fn owner(&self) -> &str {
+        match self {
+            Self::Arn(arn) => &arn.name,
+            Self::Owner { owner, .. } => owner,
+        }
+    }
+
+    fn regions(&self) -> &[String] {
+        match self {
+            Self::Arn(arn) => std::slice::from_ref(&arn.region),
+            Self::Owner { regions, .. } => regions,
+        }
+    }
+}
+
+/// All rules of all merchants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicPolicy {
+    rules: Vec<TopicRule>,
+}
+
+impl TopicPolicy {
+    /// A policy that allows what any of `rules` allows.
+    pub fn new(rules: Vec<TopicRule>) -> Self {
+        Self { rules }
+    }
+
+    /// The owner of `topic` if it is allowed.
+    pub fn owner_of(&self, topic: &TopicArn) -> Option<&str> {
+        self.rules.iter().find(|rule| rule.allows(topic)).map(TopicRule::owner)
+    }
+
+    /// Whether an allowed topic can live in this AWS region.
+    pub fn names_region(&self, region: &str) -> bool {
+        self.rules.iter().any(|rule| rule.regions().iter().any(|known| known == region))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> TopicPolicy {
+        let arn = TopicArn::parse("arn:aws:sns:ap-northeast-1:123456789012:my-topic").unwrap();
+        TopicPolicy::new(vec![
+            TopicRule::Owner {
+                owner: "A1O8CIV1A24A6X".into(),
+                accounts: vec!["291180941288".into()],
+                regions: vec!["eu-west-1".into()],
+            },
+            TopicRule::Arn(arn),
+        ])
+    }
+
+    #[test]
+    fn a_topic_is_allowed_by_account_region_and_owner_or_by_its_arn() {
+        for (arn, owner) in [
+            ("arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6X", Some("A1O8CIV1A24A6X")),
+            ("arn:aws:sns:eu-west-1:291180941288:AGWSWK15IEJJ7A1O8CIV1A24A6X", Some("A1O8CIV1A24A6X")),
+            ("arn:aws:sns:eu-west-1:291180941289:A1G8446IYHA4MRA1O8CIV1A24A6X", None),
+            ("arn:aws:sns:us-east-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6X", None),
+            ("arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6Y", None),
+            ("arn:aws:sns:eu-west-1:291180941288:A1O8CIV1A24A6X", None),
+            ("arn:aws:sns:ap-northeast-1:123456789012:my-topic", Some("my-topic")),
+            ("arn:aws:sns:ap-northeast-1:123456789012:my-topic2", None),
+        ] {
+            assert_eq!(policy().owner_of(&TopicArn::parse(arn).unwrap()), owner, "{arn}");
+        }
+    }
+
+    #[test]
+    fn only_regions_of_allowed_topics_count() {
+        assert!(policy().names_region("eu-west-1") && policy().names_region("ap-northeast-1"));
+        assert!(!policy().names_region("s3-eu-west-1") && !policy().names_region(""));
+    }
+
+    #[test]
+    fn an_arn_has_six_parts_and_no_surprises() {
+        for text in [
+            "",
+            "arn:aws:sns:eu-west-1:291180941288",
+            "arn:aws:sns:eu-west-1:29118094128:X",
+            "arn:aws:sns::291180941288:X",
+            "arn:aws:sns:eu-west-1:291180941288:X:Y",
+            "arn:aws:sns:eu-west-1:291180941288:X\nY",
+            " arn:aws:sns:eu-west-1:291180941288:X",
+            "arn:aws:sns:eu-west-1:291180941288:",
+        ] {
+            assert_eq!(TopicArn::parse(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A moment in UTC with millisecond precision, as SNS writes it.
+//!
+//! Amazon Pay's own times have whole seconds and several spellings; [`Timestamp::from_amazon`] reads them all.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
+
+/// Milliseconds since 1970-01-01T00:00:00Z. Printed as `2026-01-02T03:04:05.678Z`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From milliseconds since the epoch.
+    pub fn from_unix_ms(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the epoch.
+    pub fn unix_ms(self) -> i64 {
+        self.0
+    }
+
+    /// Reads exactly `2026-01-02T03:04:05.678Z`, the only form SNS sends; anything else is `None`.
+    pub fn parse_sns(text: &str) -> Option<Self> {
+        Self::parse(text, EXTENDED_MS)
+    }
+
+    /// Reads a time as Amazon Pay writes it: `20260102T030405Z`, an extended ISO 8601 form, or a number of
+    /// seconds or milliseconds since the epoch (early payloads and dispute samples).
+    pub fn from_amazon(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => [BASIC, EXTENDED, EXTENDED_MS]
+                .iter()
+                .find_map(|format| Self::parse(text, format))
+                .or_else(|| text.parse().ok().map(Self::from_epoch_number)),
+            Value::Number(number) => number.as_i64().map(Self::from_epoch_number),
+            _ => None,
+        }
+    }
+
+    /// This moment and `duration` more.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// As Amazon Pay's signed `x-amz-pay-date` header wants it: `20260102T030405Z`.
+    pub fn basic(self) -> String {
+        self.format(BASIC)
+    }
+
+    fn parse(text: &str, format: &[BorrowedFormatItem<'_>]) -> Option<Self> {
+        let moment = PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
+        Some(Self((moment.unix_timestamp_nanos() / 1_000_000) as i64))
+    }
+
+    fn from_epoch_number(number: i64) -> Self {
+        const LARGEST_SECONDS: i64 = 100_000_000_000; // the year 5138; a millisecond count passed it in 1973
+        Self(if number.abs() < LARGEST_SECONDS { number * 1000 } else { number })
+    }
+
+    fn format(self, format: &[BorrowedFormatItem<'_>]) -> String {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .ok()
+            .and_then(|moment| moment.format(format).ok())
+            .unwrap_or_else(|| self.0.to_string())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.format(EXTENDED_MS))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse_sns(&text).ok_or_else(|| serde::de::Error::custom("not a time like 2026-01-02T03:04:05.678Z"))
+    }
+}
+
+const EXTENDED_MS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const EXTENDED: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+const BASIC: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_spellings_amazon_uses_are_one_moment() {
+        for value in [
+            json!("20260102T030405Z"),
+            json!("2026-01-02T03:04:05Z"),
+            json!("2026-01-02T03:04:05.000Z"),
+            json!(1_767_323_045),
+            json!(1_767_323_045_000_i64),
+            json!("1767323045"),
+        ] {
+            let moment = Timestamp::from_amazon(&value).expect("a known spelling");
+            assert_eq!(moment.to_string(), "2026-01-02T03:04:05.000Z", "{value}");
+            assert_eq!(moment.basic(), "20260102T030405Z");
+        }
+        assert_eq!(Timestamp::from_amazon(&json!(null)), None);
+        assert_eq!(Timestamp::from_amazon(&json!("soon")), None);
+    }
+
+    #[test]
+    fn sns_times_have_exactly_three_digits_and_a_z() {
+        assert!(Timestamp::parse_sns("2026-01-02T03:04:05.678Z").is_some());
+        for text in [
+            "2026-01-02T03:04:05Z",
+            "2026-01-02T03:04:05.6789Z",
+            "2026-01-02T03:04:05.678Z\n",
+            "2026-13-02T03:04:05.678Z",
+            "right now",
+            "",
+        ] {
+            assert_eq!(Timestamp::parse_sns(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Why an object is to be read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::pay::ObjectId;
+use crate::domain::timestamp::Timestamp;
+
+/// One reason to read an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// Where it came from.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// When its sender made it: SNS's `Timestamp` for an IPN.
+    pub timestamp: Timestamp,
+    /// Its record in the inbox, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<InboxPosition>,
+}
+
+/// Where a cause came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum Origin {
+    /// Amazon told us.
+    #[serde(rename = "IPN")]
+    Ipn {
+        /// The SNS MessageId.
+        message_id: String,
+        /// STATE_CHANGE, ATTRIBUTE_CHANGE or a word yet to come.
+        notification_type: String,
+    },
+    /// Another object cannot be told without this one.
+    #[serde(rename = "HELPER_READ")]
+    Helper {
+        /// That object.
+        read_for: ObjectId,
+    },
+}
+
+/// A record of the inbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InboxPosition {
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+}
+
+/// Work that outlives its inbox records: it stands in the object's state record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pending {
+    /// The newest causes, oldest first.
+    pub causes: Vec<Cause>,
+    /// How many there were in all.
+    pub causes_seen: u64,
+    /// When the next read is due.
+    pub due: Timestamp,
+    /// Failed reads that were this object's own fault.
+    pub attempts: u32,
+    /// Since when they fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<Timestamp>,
+    /// Whether the next read only confirms what a first one showed.
+    #[serde(default)]
+    pub confirming: bool,
+}
+
+impl Cause {
+    /// Whether it is an IPN about something else than the state, which no time on the object can confirm.
+    pub fn is_attribute_change(&self) -> bool {
+        matches!(&self.origin, Origin::Ipn { notification_type, .. } if notification_type == "ATTRIBUTE_CHANGE")
+    }
+
+    /// Whether Amazon told us, rather than ourselves.
+    pub fn is_ipn(&self) -> bool {
+        matches!(self.origin, Origin::Ipn { .. })
+    }
+}

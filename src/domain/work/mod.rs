@@ -1,0 +1,11 @@
+//! Which object to read next, and what is still owed. Time is an argument.
+
+mod cause;
+mod offsets;
+mod queue;
+mod quota;
+
+pub use cause::{Cause, InboxPosition, Origin, Pending};
+pub use offsets::Offsets;
+pub use queue::{PutBack, Settled, WorkQueue};
+pub use quota::{Quota, TokenBucket};
