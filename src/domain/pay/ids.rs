@@ -186,6 +186,7 @@ impl ObjectRef {
     }
 
     /// Another object of the same account.
+    #[must_use]
     pub fn sibling(&self, kind: ObjectKind, id: ObjectId) -> Self {
         Self { account: self.account.clone(), kind, id }
     }

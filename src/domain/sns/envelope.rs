@@ -258,6 +258,7 @@ mod tests {
         })
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "the callers read better")]
     fn check(body: &str, outcome: Result<(), MalformedEnvelope>) {
         let parsed = Envelope::parse(body.as_bytes().to_vec()).map(|_| ());
         match (&parsed, &outcome) {

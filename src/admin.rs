@@ -1,0 +1,104 @@
+//! Health, readiness and metrics, on a port of their own that is never public.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use actix_web::{HttpResponse, web};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+
+use crate::ingress::not_found;
+use crate::worker::Status;
+
+/// What is known about whether a notification could be taken now.
+#[derive(Default)]
+pub struct Readiness {
+    inbox: Mutex<Option<String>>,
+    inbox_was_probed: AtomicBool,
+    /// Set when the process is about to leave.
+    pub is_leaving: AtomicBool,
+    /// The worker, which never makes the process unready: notifications are to be taken all the same.
+    pub worker: Arc<Status>,
+}
+
+impl Readiness {
+    /// Not ready until the inbox was probed.
+    pub fn with_worker(worker: Arc<Status>) -> Self {
+        Self { worker, ..Self::default() }
+    }
+
+    /// Notes what the last probe of the inbox said.
+    pub fn note_inbox(&self, probe: Result<(), String>) {
+        *self.inbox.lock().unwrap_or_else(PoisonError::into_inner) = probe.err();
+        self.inbox_was_probed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests should be sent here.
+    pub fn is_ready(&self) -> bool {
+        self.checks()[..2].iter().all(|check| check.ok)
+    }
+
+    fn checks(&self) -> [Check; 3] {
+        let trouble = match &*self.inbox.lock().unwrap_or_else(PoisonError::into_inner) {
+            _ if !self.inbox_was_probed.load(Ordering::Relaxed) => Some("not asked yet".to_owned()),
+            trouble => trouble.clone(),
+        };
+        let is_leaving = self.is_leaving.load(Ordering::Relaxed);
+        let is_working = self.worker.is_working.load(Ordering::Relaxed);
+        [
+            Check {
+                name: "inbox",
+                ok: trouble.is_none(),
+                detail: trouble.unwrap_or_else(|| "Kafka takes records".to_owned()),
+            },
+            Check {
+                name: "running",
+                ok: !is_leaving,
+                detail: (if is_leaving { "about to stop" } else { "running" }).to_owned(),
+            },
+            Check {
+                name: "worker",
+                ok: is_working,
+                detail: (if is_working {
+                    "owns its partitions"
+                } else {
+                    "waits for its partitions or rebuilds state; does not affect readiness"
+                })
+                .to_owned(),
+            },
+        ]
+    }
+}
+
+struct Check {
+    name: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+/// The routes of the admin port.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/healthz", web::get().to(healthz))
+        .route("/readyz", web::get().to(readyz))
+        .route("/metrics", web::get().to(render_metrics))
+        .default_service(web::to(not_found));
+}
+
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(json!({"status": "ok"}))
+}
+
+async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
+    let checks: Vec<_> =
+        readiness.checks().map(|check| json!({"name": check.name, "ok": check.ok, "detail": check.detail})).into();
+    let ready = readiness.is_ready();
+    let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    answer.json(json!({"ready": ready, "checks": checks}))
+}
+
+async fn render_metrics(handle: web::Data<PrometheusHandle>) -> HttpResponse {
+    handle.run_upkeep();
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(handle.render())
+}

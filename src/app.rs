@@ -1,0 +1,263 @@
+//! The composition root: builds the parts, owns the tasks, and knows in which order to leave.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App as Actix, HttpServer, web};
+use rdkafka::error::KafkaError;
+use tokio::task::JoinHandle;
+
+use crate::admin::{self, Readiness};
+use crate::clock::Clock;
+use crate::config::{self, Config, MerchantAccount};
+use crate::inbox::Inbox;
+use crate::ingress::{self, Ingress};
+use crate::signing_certs::SigningCerts;
+use crate::telemetry;
+use crate::topics;
+use crate::worker;
+
+/// The world as the receiver meets it. `serve` uses the internet; the sandbox and the tests hand in clients that
+/// resolve Amazon's names to loopback and trust their own root. This is not reachable by any setting.
+pub struct Outside {
+    /// Fetches signing certificates; must not follow redirects.
+    pub certificates: reqwest::Client,
+    /// Reads from Amazon Pay; must not follow redirects.
+    pub pay_api: reqwest::Client,
+    /// The time of day.
+    pub clock: Clock,
+    /// What is known of the cluster.
+    pub broker: Broker,
+}
+
+/// What kind of Kafka there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broker {
+    /// Apache Kafka or what is compatible with it: the topics are checked.
+    Real,
+    /// librdkafka's mock broker, which cannot describe topics and guarantees nothing.
+    Mock,
+}
+
+/// Why the receiver could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A port is taken.
+    #[error("cannot listen on {address} ({setting}): {source}")]
+    Listen {
+        /// Which setting names it.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An HTTP client could not be built.
+    #[error("HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    /// The topics are not fit.
+    #[error(transparent)]
+    Topics(#[from] topics::Error),
+    /// librdkafka refuses the settings.
+    #[error("Kafka client: {0}; check kafka.properties")]
+    Kafka(#[from] KafkaError),
+}
+
+/// A running receiver.
+pub struct App {
+    ingress_address: SocketAddr,
+    admin_address: SocketAddr,
+    ingress: ServerHandle,
+    admin: ServerHandle,
+    tasks: Vec<JoinHandle<()>>,
+    worker: worker::Handle,
+    inbox: Arc<Inbox>,
+    readiness: web::Data<Readiness>,
+    shutdown: config::Shutdown,
+}
+
+impl Outside {
+    /// The internet.
+    pub fn internet(config: &Config) -> Result<Self, reqwest::Error> {
+        let client = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .https_only(true)
+                .user_agent(concat!("ipn-receiver/", env!("CARGO_PKG_VERSION")))
+        };
+        Ok(Self {
+            certificates: client().connect_timeout(Duration::from_millis(config.sns.certificate_timeout_ms)).build()?,
+            pay_api: client().connect_timeout(Duration::from_millis(config.pay_api.connect_timeout_ms)).build()?,
+            clock: Clock::system(),
+            broker: Broker::Real,
+        })
+    }
+}
+
+impl App {
+    /// Starts everything. The ports are open when this returns.
+    pub async fn start(mut config: Config, outside: Outside) -> Result<Self, Error> {
+        let metrics = telemetry::metrics();
+        let ingress_listener = listen("ingress.listen", config.ingress.listen)?;
+        let admin_listener = listen("admin.listen", config.admin.listen)?;
+        let (ingress_address, admin_address) = (local(&ingress_listener), local(&admin_listener));
+
+        let min_in_sync_replicas = match outside.broker {
+            Broker::Real => topics::check(&config.kafka).await?.min_in_sync_replicas,
+            Broker::Mock => 1,
+        };
+        let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
+        let merchants = MerchantAccount::table(&config.merchants);
+        let entry = web::Data::new(Ingress {
+            inbox: inbox.clone(),
+            certs: SigningCerts::new(outside.certificates, &config.sns),
+            policy: merchants.topic_policy(),
+            merchants,
+            clock: outside.clock,
+            settings: config.ingress.clone(),
+        });
+        let worker = worker::Plan::new(&mut config, outside.pay_api, outside.clock).start()?;
+        let readiness = web::Data::new(Readiness::with_worker(worker.status.clone()));
+
+        let ingress = ingress_server(ingress_listener, entry, &config)?;
+        let admin = admin_server(admin_listener, readiness.clone(), metrics, &config)?;
+        let (ingress_handle, admin_handle) = (ingress.handle(), admin.handle());
+        let tasks = vec![
+            spawn_server("ingress", ingress),
+            spawn_server("admin", admin),
+            tokio::spawn(watch_inbox(
+                inbox.clone(),
+                readiness.clone(),
+                Duration::from_millis(config.admin.probe_interval_ms),
+            )),
+        ];
+        tracing::info!(ingress = %ingress_address, admin = %admin_address, version = env!("CARGO_PKG_VERSION"), "ipn-receiver started");
+        Ok(Self {
+            ingress_address,
+            admin_address,
+            ingress: ingress_handle,
+            admin: admin_handle,
+            tasks,
+            worker,
+            inbox,
+            readiness,
+            shutdown: config.shutdown,
+        })
+    }
+
+    /// Where `POST /ipn` is.
+    pub fn ingress_address(&self) -> SocketAddr {
+        self.ingress_address
+    }
+
+    /// Where `/readyz` is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Whether notifications can be taken.
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
+    }
+
+    /// Whether the worker owns its partitions.
+    pub fn is_working(&self) -> bool {
+        self.worker.status.is_working.load(Ordering::Relaxed)
+    }
+
+    /// Whether the worker's thread has ended on its own, which it must not.
+    pub fn has_failed(&self) -> bool {
+        self.worker.has_ended()
+    }
+
+    /// Leaves: not ready → no new requests → requests end → reads end, last transaction → group left → flushed.
+    pub async fn stop(self) {
+        tracing::info!("stopping");
+        self.readiness.is_leaving.store(true, Ordering::Relaxed);
+        // Requests are still taken: load balancers need a moment to see that we are not ready any more.
+        tokio::time::sleep(Duration::from_millis(self.shutdown.notice_ms)).await;
+        let grace = Duration::from_millis(self.shutdown.grace_ms);
+        if tokio::time::timeout(grace, self.ingress.stop(true)).await.is_err() {
+            tracing::warn!("requests were cut off at the end of shutdown.grace_ms");
+        }
+        let worker = self.worker;
+        let stopped = tokio::task::spawn_blocking(move || worker.stop());
+        if tokio::time::timeout(grace, stopped).await.is_err() {
+            tracing::error!(
+                "the worker did not stop within shutdown.grace_ms; what it did not commit is taken up by the next one"
+            );
+        }
+        let inbox = self.inbox;
+        let flushed = tokio::task::spawn_blocking(move || inbox.flush(Duration::from_secs(10)));
+        if let Ok(Err(error)) = flushed.await {
+            tracing::warn!(%error, "the inbox producer could not be flushed");
+        }
+        self.admin.stop(true).await;
+        for task in self.tasks {
+            task.abort();
+        }
+        tracing::info!("stopped");
+    }
+}
+
+fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).map_err(|source| Error::Listen { setting, address, source })
+}
+
+fn local(listener: &TcpListener) -> SocketAddr {
+    listener.local_addr().expect("a bound listener has an address")
+}
+
+fn ingress_server(listener: TcpListener, entry: web::Data<Ingress>, config: &Config) -> Result<Server, Error> {
+    let address = local(&listener);
+    let server = HttpServer::new(move || Actix::new().app_data(entry.clone()).configure(ingress::routes))
+        // SNS gives up after 15 s; until then a slow sender of headers is not told 408, which it would not repeat.
+        .client_request_timeout(Duration::from_secs(15))
+        .keep_alive(Duration::from_secs(75))
+        .shutdown_timeout(config.shutdown.grace_ms.div_ceil(1000))
+        .disable_signals();
+    let server = if config.ingress.threads > 0 { server.workers(config.ingress.threads) } else { server };
+    Ok(server.listen(listener).map_err(|source| Error::Listen { setting: "ingress.listen", address, source })?.run())
+}
+
+fn admin_server(
+    listener: TcpListener,
+    readiness: web::Data<Readiness>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    config: &Config,
+) -> Result<Server, Error> {
+    let (address, metrics) = (config.admin.listen, web::Data::new(metrics));
+    let server = HttpServer::new(move || {
+        Actix::new().app_data(readiness.clone()).app_data(metrics.clone()).configure(admin::routes)
+    })
+    .workers(1)
+    .shutdown_timeout(1)
+    .disable_signals();
+    Ok(server.listen(listener).map_err(|source| Error::Listen { setting: "admin.listen", address, source })?.run())
+}
+
+fn spawn_server(name: &'static str, server: Server) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, name, "server failed");
+        }
+    })
+}
+
+/// Keeps readiness true to whether Kafka would take a record.
+async fn watch_inbox(inbox: Arc<Inbox>, readiness: web::Data<Readiness>, interval: Duration) {
+    loop {
+        let probed = inbox.clone();
+        let timeout = interval.max(Duration::from_secs(1));
+        let probe = tokio::task::spawn_blocking(move || probed.probe(timeout)).await;
+        let outcome = probe.unwrap_or_else(|_| Err("the probe failed".to_owned()));
+        if let Err(what) = &outcome {
+            tracing::warn!(what, "not ready: Kafka would not take a record");
+        }
+        readiness.note_inbox(outcome);
+        tokio::time::sleep(interval).await;
+    }
+}

@@ -1,0 +1,127 @@
+//! Tests of the settings: what is written, what is said about it.
+
+use super::*;
+use crate::domain::pay::Environment;
+
+const KEY: &str = include_str!("../../tests/fixtures/merchant-key-pkcs8.pem");
+const GOOD: &str = r#"
+    [kafka]
+    bootstrap_servers = "localhost:9092"
+    [[merchants]]
+    id = "A1O8CIV1A24A6X"
+    region = "eu"
+    environment = "live"
+    public_key_id = "LIVE-AEXAMPLE"
+    private_key_file = "key.pem"
+"#;
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let folder = tempfile::tempdir().expect("a folder for the key");
+    std::fs::write(folder.path().join("key.pem"), KEY).expect("the key is written");
+    std::fs::write(folder.path().join("not-a-key.pem"), "hello").expect("the file is written");
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::from_toml(text, environment, folder.path()).map_err(|mistakes| {
+        mistakes
+            .iter()
+            .map(ToString::to_string)
+            .map(|m| m.replace(&folder.path().display().to_string(), "FOLDER"))
+            .collect()
+    })
+}
+
+/// The one mistake in `text` begins with `expected`.
+fn check(text: &str, expected: &str) {
+    let mistakes = load(text, &[]).expect_err(expected);
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert!(mistakes[0].starts_with(expected), "{mistakes:?} should begin with {expected:?}");
+}
+
+#[test]
+fn a_short_file_is_enough() {
+    let config = load(GOOD, &[]).expect("good");
+    assert_eq!(config.kafka.topics().inbox, "amazonpay.ipn.inbox.v1");
+    assert_eq!(config.kafka.group(), "amazonpay.worker");
+    assert_eq!(config.merchants[0].merchant.account.environment, Environment::Live);
+}
+
+#[test]
+fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
+    check(&GOOD.replace("region =", "regoin ="), "merchants[0].regoin: unknown field `regoin`, expected one of");
+    check(
+        &GOOD.replace("\"eu\"", "\"us\""),
+        "merchants[0].region: unknown variant `us`, expected one of `na`, `eu`, `jp`",
+    );
+    check(&GOOD.replace("[kafka]", "[kafka]\npartition = 3"), "kafka.partition: unknown field");
+    check(&GOOD.replace("[kafka]", "[kafka]\npartitions = 0"), "kafka.partitions: must be between 1 and 1000");
+    check(&GOOD.replace("[kafka]", "[kafka]\npartitions = \"x\""), "kafka.partitions: invalid type: string");
+    check(
+        &GOOD.replace("\"key.pem\"", "\"absent.pem\""),
+        "merchants[0].private_key_file: FOLDER/absent.pem cannot be read: No such file",
+    );
+    check(
+        &GOOD.replace("\"key.pem\"", "\"not-a-key.pem\""),
+        "merchants[0].private_key_file: FOLDER/not-a-key.pem: no PEM private key found",
+    );
+    check(
+        &GOOD.replace("LIVE-", "SANDBOX-"),
+        "merchants[0].public_key_id: is a key for SANDBOX, but environment is live",
+    );
+    check(&GOOD.replace("\"localhost:9092\"", "\"\""), "kafka.bootstrap_servers: is missing");
+    check(
+        &format!("{GOOD}\ntopic_arns = [\"arn:aws:sqs:x\"]"),
+        "merchants[0].topic_arns: \"arn:aws:sqs:x\" is no topic",
+    );
+    check(&format!("{GOOD}\ntopic_owners = []"), "merchants[0].topic_owners: is empty");
+    check("[kafka]\nsasl = \"hunter2", "line 2: not TOML");
+    let twice = format!("{GOOD}\n{}", &GOOD[GOOD.find("[[merchants]]").unwrap()..]);
+    check(&twice, "merchants[1].id: A1O8CIV1A24A6X/live stands twice (first as merchants[0])");
+}
+
+#[test]
+fn a_parse_error_does_not_quote_the_line() {
+    let mistakes = load("[kafka.properties]\n\"sasl.password\" = hunter2", &[]).expect_err("not TOML");
+    assert!(!mistakes[0].contains("hunter2"), "{mistakes:?}");
+}
+
+#[test]
+fn the_same_merchant_may_appear_once_per_environment() {
+    let second =
+        GOOD[GOOD.find("[[merchants]]").unwrap()..].replace("\"live\"", "\"sandbox\"").replace("LIVE-", "SANDBOX-");
+    assert_eq!(load(&format!("{GOOD}\n{second}"), &[]).expect("good").merchants.len(), 2);
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let config = load(
+        GOOD,
+        &[
+            ("IPN_RECEIVER__KAFKA__BOOTSTRAP_SERVERS", "broker:9"),
+            ("IPN_RECEIVER__KAFKA__PARTITIONS", "3"),
+            ("IPN_RECEIVER__KAFKA__PROPERTIES__SECURITY_PROTOCOL", "ssl"),
+            ("IPN_RECEIVER__MERCHANTS__0__TOPIC_OWNERS", "[\"APROVIDER\"]"),
+            ("IPN_RECEIVER__SHUTDOWN__NOTICE_MS", "7"),
+            ("UNRELATED", "x"),
+        ],
+    )
+    .expect("good");
+    assert_eq!(
+        (config.kafka.bootstrap_servers.as_str(), config.kafka.partitions, config.shutdown.notice_ms),
+        ("broker:9", 3, 7)
+    );
+    assert_eq!(config.kafka.properties["security.protocol"], "ssl");
+    assert_eq!(config.merchants[0].merchant.topics[0].owner(), "APROVIDER");
+    for (name, beginning) in [
+        ("IPN_RECEIVER__KAFKA__PARTITION", "kafka.partition: unknown field"),
+        ("IPN_RECEIVER__MERCHANTS__5__ID", "IPN_RECEIVER__MERCHANTS__5__ID: skips"),
+    ] {
+        let mistakes = load(GOOD, &[(name, "3")]).expect_err(name);
+        assert!(mistakes[0].starts_with(beginning), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text =
+        GOOD.replace("key.pem", "absent.pem").replace("[kafka]", "[quota]\nshare = 7.0\n[kafka]\npartitions = 0");
+    assert_eq!(load(&text, &[]).expect_err("three mistakes").len(), 3);
+}

@@ -1,0 +1,243 @@
+//! The file as it is written: defaults, environment variables over it, ranges.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::merchants::MerchantSetting;
+use super::{Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Shutdown, Sns, Worker, mistake};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) ingress: Ingress,
+    #[serde(default)]
+    pub(super) admin: Admin,
+    #[serde(default)]
+    pub(super) kafka: Kafka,
+    #[serde(default)]
+    pub(super) sns: Sns,
+    #[serde(default)]
+    pub(super) pay_api: PayApi,
+    #[serde(default)]
+    pub(super) worker: Worker,
+    #[serde(default)]
+    pub(super) quota: Quotas,
+    #[serde(default)]
+    pub(super) events: Events,
+    #[serde(default)]
+    pub(super) shutdown: Shutdown,
+    pub(super) merchants: Vec<MerchantSetting>,
+}
+
+/// Environment variables with this beginning override the file: `IPN_RECEIVER__KAFKA__BOOTSTRAP_SERVERS`,
+/// `IPN_RECEIVER__MERCHANTS__0__PUBLIC_KEY_ID`, `IPN_RECEIVER__KAFKA__PROPERTIES__SECURITY_PROTOCOL`.
+const ENVIRONMENT_PREFIX: &str = "IPN_RECEIVER__";
+
+/// Reads the file's text and the variables over it.
+pub(super) fn parse(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<File, Mistake> {
+    let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+        // The line's own text stays out: it may hold a password.
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        mistake(format!("line {line}"), format!("not TOML: {}", error.message()))
+    })?;
+    for (name, value) in environment {
+        if let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) {
+            let path: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
+            override_setting(&mut table, &path, &value).map_err(|what| mistake(name, what))?;
+        }
+    }
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        let setting = if path == "." { String::new() } else { path };
+        mistake(setting, error.inner().message())
+    })
+}
+
+impl File {
+    /// What is readable but makes no sense.
+    pub(super) fn mistakes(&self) -> Vec<Mistake> {
+        let rules: &[(bool, &str, &str)] = &[
+            (
+                !self.kafka.bootstrap_servers.is_empty(),
+                "kafka.bootstrap_servers",
+                "is missing; name at least one broker, as host:port",
+            ),
+            (
+                is_topic_prefix(&self.kafka.topic_prefix),
+                "kafka.topic_prefix",
+                "must be 1 to 100 letters, digits, hyphens and dots (no underscore: Kafka's metrics confuse it with a dot)",
+            ),
+            ((1..=1000).contains(&self.kafka.partitions), "kafka.partitions", "must be between 1 and 1000"),
+            (
+                (1..=14_000).contains(&self.ingress.deadline_ms),
+                "ingress.deadline_ms",
+                "must be between 1 and 14000: SNS gives up after 15 s",
+            ),
+            (
+                self.kafka.append_timeout_ms < self.ingress.deadline_ms,
+                "kafka.append_timeout_ms",
+                "must be below ingress.deadline_ms, so that the answer still goes out in time",
+            ),
+            (
+                (1024..=524_288).contains(&self.ingress.body_bytes_max),
+                "ingress.body_bytes_max",
+                "must be between 1024 and 524288 (512 KiB)",
+            ),
+            ((0.01..=1.0).contains(&self.quota.share), "quota.share", "must be between 0.01 and 1"),
+            (self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
+            (self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
+            (self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
+            (self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
+            (!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
+        ];
+        rules.iter().filter(|(holds, _, _)| !holds).map(|(_, setting, what)| mistake(*setting, *what)).collect()
+    }
+}
+
+impl QuotaSetting {
+    fn is_sane(self) -> bool {
+        self.burst >= 1.0 && self.per_second > 0.0 && self.burst.is_finite() && self.per_second.is_finite()
+    }
+}
+
+fn is_topic_prefix(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+}
+
+fn override_setting(table: &mut Table, path: &[String], text: &str) -> Result<(), &'static str> {
+    const NO_PATH: &str = "is no path to a setting; write IPN_RECEIVER__TABLE__SETTING, for merchants IPN_RECEIVER__MERCHANTS__0__SETTING";
+    let (name, rest) = path.split_first().filter(|(name, _)| !name.is_empty()).ok_or(NO_PATH)?;
+    if name == "properties" {
+        // librdkafka's names have dots, which a shell cannot export.
+        let properties = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
+        properties
+            .as_table_mut()
+            .ok_or(NO_PATH)?
+            .insert(rest.join("_").replace('_', "."), Value::String(text.to_owned()));
+        return Ok(());
+    }
+    match rest {
+        [] => {
+            table.insert(name.clone(), scalar(text));
+            Ok(())
+        }
+        [index, deeper @ ..] if name == "merchants" => {
+            let list = table.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut().ok_or(NO_PATH)?;
+            let index: usize = index.parse().map_err(|_| NO_PATH)?;
+            if index > list.len() {
+                return Err("skips a merchant: the numbers start at 0 and have no gap");
+            }
+            if index == list.len() {
+                list.push(Value::Table(Table::new()));
+            }
+            override_setting(list[index].as_table_mut().ok_or(NO_PATH)?, deeper, text)
+        }
+        deeper => {
+            let inner = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
+            override_setting(inner.as_table_mut().ok_or(NO_PATH)?, deeper, text)
+        }
+    }
+}
+
+/// A number, a truth value or a list where the text is one in TOML, otherwise the text itself.
+fn scalar(text: &str) -> Value {
+    match format!("x = {text}").parse::<Table>() {
+        Ok(mut table) if table.len() == 1 => table.remove("x").unwrap_or_else(|| Value::String(text.to_owned())),
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+impl Default for Ingress {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+            deadline_ms: 10_000,
+            body_bytes_max: 524_288,
+            threads: 0,
+            retry_after_s: 20,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9090)), probe_interval_ms: 2_000 }
+    }
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: String::new(),
+            topic_prefix: "amazonpay".to_owned(),
+            partitions: 12,
+            replication_factor: 3,
+            group_id: String::new(),
+            session_timeout_ms: 30_000,
+            transaction_timeout_ms: 15_000,
+            append_timeout_ms: 8_000,
+            append_linger_ms: 0,
+            properties: std::collections::BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Sns {
+    fn default() -> Self {
+        Self {
+            topic_accounts: vec!["291180941288".to_owned()],
+            certificate_timeout_ms: 5_000,
+            certificate_bytes_max: 65_536,
+            certificates_max: 64,
+        }
+    }
+}
+
+impl Default for PayApi {
+    fn default() -> Self {
+        Self { connect_timeout_ms: 3_000, timeout_ms: 10_000, answer_bytes_max: 1_048_576 }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            reads_in_flight_max: 16,
+            records_per_round_max: 500,
+            records_open_max: 10_000,
+            pending_after_ms: 10_000,
+            settle_slack_ms: 5_000,
+            confirm_after_ms: 30_000,
+            systemic_retry_ms: 5_000,
+            unknown_object_retries_ms: vec![60_000, 300_000, 900_000, 2_100_000],
+            pending_age_max_h: 168,
+            inbox_clock_margin_ms: 10_000,
+        }
+    }
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            share: 0.8,
+            live: QuotaSetting { burst: 20.0, per_second: 4.0 },
+            sandbox: QuotaSetting { burst: 5.0, per_second: 1.0 },
+        }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { type_prefix: "amazonpay".to_owned() }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { notice_ms: 5_000, grace_ms: 20_000 }
+    }
+}

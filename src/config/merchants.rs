@@ -1,0 +1,132 @@
+//! `[[merchants]]`: whose IPNs are taken, and with which key the objects are read.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::{Mistake, mistake};
+use crate::domain::merchants::{Merchant, Merchants};
+use crate::domain::pay::{Account, ApiKey, Environment, MerchantId, Region};
+use crate::domain::sns::{TopicArn, TopicRule};
+
+/// One merchant in one environment, with its key.
+#[derive(Debug)]
+pub struct MerchantAccount {
+    /// Who, where, and by which topics it is notified.
+    pub merchant: Merchant,
+    /// Which host serves it.
+    pub region: Region,
+    /// What signs its requests.
+    pub api_key: ApiKey,
+}
+
+/// The table as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MerchantSetting {
+    id: MerchantId,
+    region: Region,
+    environment: Environment,
+    public_key_id: String,
+    private_key_file: PathBuf,
+    /// Who entered our URL in Seller Central: the merchant itself unless said otherwise.
+    topic_owners: Option<Vec<MerchantId>>,
+    /// Topics outside of Amazon Pay's naming.
+    #[serde(default)]
+    topic_arns: Vec<String>,
+    /// AWS regions of the topics.
+    topic_regions: Option<Vec<String>>,
+}
+
+impl MerchantAccount {
+    /// The table that routing works on.
+    pub fn table(accounts: &[Self]) -> Merchants {
+        Merchants::new(accounts.iter().map(|account| account.merchant.clone()).collect())
+    }
+}
+
+/// Checks every table and loads its key; what is wrong is added to `mistakes`.
+pub(super) fn load(
+    settings: &[MerchantSetting],
+    topic_accounts: &[String],
+    folder: &Path,
+    mistakes: &mut Vec<Mistake>,
+) -> Vec<MerchantAccount> {
+    let mut loaded: Vec<MerchantAccount> = Vec::new();
+    for (at, setting) in settings.iter().enumerate() {
+        let mut wrong = |field: &str, what: String| mistakes.push(mistake(format!("merchants[{at}].{field}"), what));
+        let account = Account { merchant_id: setting.id.clone(), environment: setting.environment };
+        if let Some(first) = loaded.iter().position(|other| other.merchant.account == account) {
+            wrong(
+                "id",
+                format!(
+                    "{account} stands twice (first as merchants[{first}]); one table for each merchant and environment"
+                ),
+            );
+        }
+        check_key_id(setting, &mut wrong);
+        let api_key = load_key(setting, folder, &mut wrong);
+        let topics = topic_rules(setting, topic_accounts, &mut wrong);
+        if topics.is_empty() {
+            wrong("topic_owners", "is empty and there are no topic_arns, so nothing could ever be received; leave it out to mean the merchant itself".to_owned());
+        }
+        if let Some(api_key) = api_key {
+            loaded.push(MerchantAccount { merchant: Merchant { account, topics }, region: setting.region, api_key });
+        }
+    }
+    loaded
+}
+
+fn check_key_id(setting: &MerchantSetting, wrong: &mut impl FnMut(&str, String)) {
+    let id = setting.public_key_id.to_ascii_uppercase();
+    if id.is_empty() {
+        wrong("public_key_id", "is empty; Seller Central > Integration Central shows it beside the key".to_owned());
+    }
+    let other = match setting.environment {
+        Environment::Live => "SANDBOX",
+        Environment::Sandbox => "LIVE",
+    };
+    if id.starts_with(other) {
+        wrong("public_key_id", format!("is a key for {other}, but environment is {}", setting.environment));
+    }
+}
+
+fn load_key(setting: &MerchantSetting, folder: &Path, wrong: &mut impl FnMut(&str, String)) -> Option<ApiKey> {
+    let file = folder.join(&setting.private_key_file);
+    let pem = std::fs::read_to_string(&file)
+        .map_err(|io| wrong("private_key_file", format!("{} cannot be read: {io}", file.display())))
+        .ok()?;
+    ApiKey::from_pem(&setting.public_key_id, &pem)
+        .map_err(|bad| wrong("private_key_file", format!("{}: {bad}", file.display())))
+        .ok()
+}
+
+fn topic_rules(setting: &MerchantSetting, accounts: &[String], wrong: &mut impl FnMut(&str, String)) -> Vec<TopicRule> {
+    let regions = setting.topic_regions.clone().unwrap_or_else(|| default_topic_regions(setting.region));
+    let owners = setting.topic_owners.clone().unwrap_or_else(|| vec![setting.id.clone()]);
+    let mut rules: Vec<TopicRule> = owners
+        .iter()
+        .map(|owner| TopicRule::Owner {
+            owner: owner.as_str().to_owned(),
+            accounts: accounts.to_vec(),
+            regions: regions.clone(),
+        })
+        .collect();
+    for arn in &setting.topic_arns {
+        match TopicArn::parse(arn) {
+            Some(arn) => rules.push(TopicRule::Arn(arn)),
+            None => wrong("topic_arns", format!("{arn:?} is no topic; write arn:aws:sns:REGION:ACCOUNT:NAME")),
+        }
+    }
+    rules
+}
+
+/// Where Amazon Pay's topics have been seen. For Japan none has: every region it uses elsewhere or is near.
+fn default_topic_regions(region: Region) -> Vec<String> {
+    let regions: &[&str] = match region {
+        Region::Na => &["us-east-1"],
+        Region::Eu => &["eu-west-1"],
+        Region::Jp => &["ap-northeast-1", "us-west-2", "us-east-1"],
+    };
+    regions.iter().map(|region| (*region).to_owned()).collect()
+}

@@ -1,0 +1,237 @@
+//! [1] Where SNS posts: limits, the deadline, and which status says whose fault it is.
+//!
+//! SNS never repeats a delivery that was answered with a 4xx. So a 4xx is given only to what can never become
+//! good (no envelope, a forgery, too large), 200 only when the notification is durable or deliberately ignored,
+//! and everything else is 503: our trouble, Amazon's, or a setting the operator may be changing right now.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt as _;
+
+use crate::clock::Clock;
+use crate::config;
+use crate::domain::ipn::{Message, Notification};
+use crate::domain::merchants::Merchants;
+use crate::domain::sns::{self, Envelope, MalformedEnvelope, MessageType, SigningCertUrl, TopicPolicy, verify};
+use crate::inbox::{AppendError, Inbox};
+use crate::signing_certs::{self, SigningCerts};
+
+/// Everything a request needs.
+pub struct Ingress {
+    /// The inbox topic.
+    pub inbox: Arc<Inbox>,
+    /// Signing certificates.
+    pub certs: SigningCerts,
+    /// Who may notify us.
+    pub merchants: Merchants,
+    /// The same as one policy.
+    pub policy: TopicPolicy,
+    /// By which signatures are judged.
+    pub clock: Clock,
+    /// Limits.
+    pub settings: config::Ingress,
+}
+
+/// What became of a request that got a 200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepted {
+    Durable,
+    IgnoredLegacyV1,
+    IgnoredUnsubscribe,
+}
+
+/// Why a request got no 200.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("no SNS envelope: {0}")]
+    NotAnEnvelope(#[from] MalformedEnvelope),
+    #[error(transparent)]
+    CertificateUrl(#[from] sns::RefusedCertUrl),
+    #[error(transparent)]
+    Certificate(#[from] signing_certs::Error),
+    #[error(transparent)]
+    Verification(#[from] sns::Error),
+    #[error("body is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("body did not arrive in time or broke off")]
+    SlowBody,
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error("no answer could be given within {0} ms")]
+    Deadline(u64),
+    #[error(
+        "topic {0} asks to confirm a subscription, which this version does not do; confirm it with: aws sns confirm-subscription --topic-arn {0} --token TOKEN"
+    )]
+    Confirmation(String),
+}
+
+/// The routes of the public port.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/ipn").route(web::post().to(receive)).default_service(web::to(method_not_allowed)))
+        .default_service(web::to(not_found));
+}
+
+/// A short body in the form of RFC 9457 that gives nothing away.
+pub fn problem(status: StatusCode, slug: &str, title: &str) -> HttpResponse {
+    let body = serde_json::json!({
+        "type": format!("urn:ipn-receiver:problem:{slug}"), "title": title, "status": status.as_u16(),
+    });
+    HttpResponse::build(status).content_type("application/problem+json").body(body.to_string())
+}
+
+/// The answer to a path that is not there.
+pub async fn not_found() -> HttpResponse {
+    problem(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
+}
+
+async fn method_not_allowed() -> HttpResponse {
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Only POST is answered here");
+    answer.headers_mut().insert(actix_web::http::header::ALLOW, "POST".parse().expect("POST is a header value"));
+    answer
+}
+
+async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let started = Instant::now();
+    let deadline = Duration::from_millis(ingress.settings.deadline_ms);
+    let outcome = match tokio::time::timeout(deadline, ingress.accept(&request, payload)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Refusal::Deadline(ingress.settings.deadline_ms)),
+    };
+    metrics::histogram!("ipn_request_seconds").record(started.elapsed().as_secs_f64());
+    match outcome {
+        Ok(accepted) => {
+            metrics::counter!("ipn_requests_total", "outcome" => accepted.as_str()).increment(1);
+            HttpResponse::Ok().finish()
+        }
+        Err(refusal) => ingress.refuse(&refusal),
+    }
+}
+
+impl Ingress {
+    /// Body → envelope → certificate → proof → durable.
+    async fn accept(&self, request: &HttpRequest, payload: web::Payload) -> Result<Accepted, Refusal> {
+        let received_at = self.clock.now();
+        let body = self.body(request, payload).await?;
+        let envelope = Envelope::parse(body)?;
+        let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy)?;
+        let cert = self.certs.get(&url).await?;
+        let verified = verify(envelope, &cert, &self.policy, self.clock.now())?;
+        match verified.get().message_type {
+            MessageType::UnsubscribeConfirmation => {
+                tracing::warn!(
+                    topic = verified.get().topic_arn.as_str(),
+                    "Amazon SNS says that our subscription was removed; check the IPN settings in Seller Central"
+                );
+                return Ok(Accepted::IgnoredUnsubscribe);
+            }
+            MessageType::SubscriptionConfirmation => {
+                return Err(Refusal::Confirmation(verified.get().topic_arn.as_str().to_owned()));
+            }
+            MessageType::Notification => {}
+        }
+        let notification = Notification::new(verified, &self.merchants, &self.policy);
+        if let Message::LegacyV1 { notification_type } = notification.message() {
+            tracing::warn!(
+                notification_type,
+                topic = notification.envelope().topic_arn.as_str(),
+                "a V1 (MWS, XML) notification; this service reads V2 only: move the integration to Amazon Pay's API v2, or take this URL out of the V1 settings"
+            );
+            return Ok(Accepted::IgnoredLegacyV1);
+        }
+        let started = Instant::now();
+        self.inbox.append(&notification, received_at).await?;
+        metrics::histogram!("inbox_append_seconds").record(started.elapsed().as_secs_f64());
+        tracing::debug!(sns.message_id = notification.envelope().message_id, "durable");
+        Ok(Accepted::Durable)
+    }
+
+    async fn body(&self, request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, Refusal> {
+        let most = self.settings.body_bytes_max;
+        let announced =
+            request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > most) {
+            return Err(Refusal::TooLarge(most));
+        }
+        let mut body = Vec::with_capacity(announced.unwrap_or(4096));
+        while let Some(chunk) = payload.next().await {
+            body.extend_from_slice(&chunk.map_err(|_| Refusal::SlowBody)?);
+            if body.len() > most {
+                return Err(Refusal::TooLarge(most));
+            }
+        }
+        Ok(body)
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> HttpResponse {
+        let (status, slug, title) = refusal.answer();
+        metrics::counter!("ipn_requests_total", "outcome" => slug).increment(1);
+        match refusal {
+            // Anyone can cause these; they are counted, and nobody is woken.
+            Refusal::NotAnEnvelope(_)
+            | Refusal::CertificateUrl(_)
+            | Refusal::TooLarge(_)
+            | Refusal::SlowBody
+            | Refusal::Verification(sns::Error::Signature) => tracing::info!(%refusal, outcome = slug, "refused"),
+            Refusal::Verification(_) | Refusal::Certificate(_) | Refusal::Confirmation(_) => {
+                tracing::error!(%refusal, outcome = slug, "a message that may be genuine was not taken; SNS will repeat it for a while");
+            }
+            Refusal::Append(_) | Refusal::Deadline(_) => {
+                tracing::error!(%refusal, outcome = slug, "a notification could not be made durable; SNS will repeat it for a while");
+            }
+        }
+        let mut answer = problem(status, slug, title);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers_mut().insert(actix_web::http::header::RETRY_AFTER, self.settings.retry_after_s.into());
+        }
+        answer
+    }
+}
+
+impl Accepted {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Durable => "durable",
+            Self::IgnoredLegacyV1 => "ignored-legacy-v1",
+            Self::IgnoredUnsubscribe => "ignored-unsubscribe-confirmation",
+        }
+    }
+}
+
+impl Refusal {
+    /// The status table.
+    fn answer(&self) -> (StatusCode, &'static str, &'static str) {
+        const AGAIN: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+        match self {
+            Self::NotAnEnvelope(_) => {
+                (StatusCode::BAD_REQUEST, "not-an-envelope", "The body is not an Amazon SNS envelope")
+            }
+            Self::CertificateUrl(_) => {
+                (StatusCode::FORBIDDEN, "certificate-url-refused", "The signing certificate URL is refused")
+            }
+            Self::Verification(sns::Error::Signature) => {
+                (StatusCode::FORBIDDEN, "signature-invalid", "The signature does not verify")
+            }
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
+            Self::Verification(sns::Error::TopicNotAllowed(_)) => {
+                (AGAIN, "topic-not-allowed", "The topic is not allowed")
+            }
+            Self::Verification(sns::Error::SignatureVersion(_)) => {
+                (AGAIN, "signature-version-unsupported", "The signature version is not supported")
+            }
+            Self::Certificate(signing_certs::Error::Unavailable { .. }) => {
+                (AGAIN, "certificate-unavailable", "The signing certificate cannot be fetched")
+            }
+            Self::Certificate(signing_certs::Error::Unusable(_)) | Self::Verification(sns::Error::Certificate(_)) => {
+                (AGAIN, "certificate-unusable", "The signing certificate cannot be used")
+            }
+            Self::SlowBody => (AGAIN, "slow-body", "The body did not arrive in time"),
+            Self::Append(_) => (AGAIN, "inbox-unavailable", "The notification could not be stored"),
+            Self::Deadline(_) => (AGAIN, "deadline-exceeded", "The notification could not be stored in time"),
+            Self::Confirmation(_) => (AGAIN, "confirmation-failed", "The subscription was not confirmed"),
+        }
+    }
+}

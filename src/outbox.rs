@@ -1,0 +1,236 @@
+//! [8] The Kafka transaction: events, new known state, dead letters and inbox offsets, together or not at all.
+//!
+//! librdkafka retries inside and may not know what became of a commit. So there is no nursing here: whatever is
+//! not plainly good is [`Doubt`], and the answer to doubt is a new producer (which ends the old transaction one
+//! way or the other) and state read back from Kafka. A transaction holds no request to Amazon and lasts well
+//! under a second.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::util::Timeout;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::config::{Kafka, Topics};
+use crate::domain::dead_letter::DeadLetter;
+use crate::domain::events::{CONTENT_TYPE, Event, Naming, encode};
+use crate::domain::timestamp::Timestamp;
+use crate::state_store::{BARRIER_KEY, StateStore};
+
+/// What one transaction writes besides the offsets.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Events with their sequence numbers, in order.
+    pub events: Vec<(Event, u64)>,
+    /// Keys of state records that changed, each with its partition.
+    pub changed: BTreeMap<String, i32>,
+    /// What could not be told.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+/// A transaction that may or may not have happened, or did not. The text says why.
+#[derive(Debug, thiserror::Error)]
+#[error("transaction in doubt: {0}")]
+pub struct Doubt(String);
+
+/// A transactional producer, ready.
+pub struct Outbox {
+    producer: BaseProducer<TransactionContext>,
+    topics: Topics,
+    naming: Naming,
+    instance: String,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.changed.is_empty() && self.dead_letters.is_empty()
+    }
+}
+
+impl Outbox {
+    /// A new producer. Ends whatever transaction an earlier producer of the same id left open. Blocks.
+    pub fn open(kafka: &Kafka, transactional_id: &str, naming: Naming) -> Result<Self, Doubt> {
+        let mut client = kafka.client();
+        client
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", kafka.transaction_timeout_ms.to_string())
+            .set("message.timeout.ms", (kafka.transaction_timeout_ms * 2 / 3).to_string())
+            .set("socket.timeout.ms", "10000")
+            .set("linger.ms", "0")
+            .set("compression.type", "lz4")
+            .set("partitioner", "murmur2_random");
+        let producer = BaseProducer::from_config_and_context(&client, TransactionContext::default())?;
+        producer.init_transactions(Duration::from_secs(30))?;
+        Ok(Self { producer, topics: kafka.topics(), naming, instance: transactional_id.to_owned() })
+    }
+
+    /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can write
+    /// there any more, and reading up to it has read everything.
+    pub fn barrier(
+        &self,
+        nonce: &str,
+        positions: &BTreeMap<i32, i64>,
+        group: &ConsumerGroupMetadata,
+        inbox: &str,
+    ) -> Result<(), Doubt> {
+        self.transaction(positions, group, inbox, || {
+            positions.keys().try_for_each(|partition| {
+                self.send(BaseRecord::to(&self.topics.state).key(BARRIER_KEY).payload(nonce).partition(*partition))
+            })
+        })
+    }
+
+    /// Publishes a batch. `positions` holds an offset for every partition of the assignment, moved or not: a
+    /// transaction without one would be fenced by nobody.
+    pub fn commit(
+        &self,
+        batch: &Batch,
+        store: &StateStore,
+        positions: &BTreeMap<i32, i64>,
+        group: &ConsumerGroupMetadata,
+        now: Timestamp,
+    ) -> Result<(), Doubt> {
+        let inbox = self.topics.inbox.clone();
+        self.transaction(positions, group, &inbox, || {
+            for (event, sequence) in &batch.events {
+                self.send_event(event, *sequence)?;
+            }
+            for (key, partition) in &batch.changed {
+                let state = store.record(key).and_then(|(_, state)| state);
+                let value = state.map(|state| serde_json::to_vec(state).expect("known state is plain data"));
+                let record = BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(*partition);
+                self.send(match &value {
+                    Some(value) => record.payload(value.as_slice()),
+                    None => record, // a tombstone
+                })?;
+            }
+            batch.dead_letters.iter().try_for_each(|letter| self.send_dead_letter(letter, now))
+        })
+    }
+
+    fn transaction(
+        &self,
+        positions: &BTreeMap<i32, i64>,
+        group: &ConsumerGroupMetadata,
+        inbox: &str,
+        write: impl FnOnce() -> Result<(), Doubt>,
+    ) -> Result<(), Doubt> {
+        let started = Instant::now();
+        self.check_trust()?;
+        self.producer.begin_transaction()?;
+        write()?;
+        self.await_deliveries()?;
+        let mut offsets = TopicPartitionList::new();
+        for (partition, position) in positions {
+            offsets.add_partition_offset(inbox, *partition, Offset::Offset(*position))?;
+        }
+        self.producer.send_offsets_to_transaction(&offsets, group, Duration::from_secs(10))?;
+        self.producer.commit_transaction(Timeout::Never)?;
+        metrics::histogram!("transaction_seconds").record(started.elapsed().as_secs_f64());
+        // It was committed, but how it came about is not trusted for the next one: after a lost connection or a
+        // long wait, librdkafka may have sent the request twice, and the second may end a later transaction.
+        if started.elapsed() > SUSPICIOUSLY_LONG {
+            return Err(Doubt(format!("a commit took {:?}", started.elapsed())));
+        }
+        self.check_trust()
+    }
+
+    /// Waits until every record is acknowledged. Committing before that costs 100 ms in the client library.
+    fn await_deliveries(&self) -> Result<(), Doubt> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() > deadline {
+                return Err(Doubt("records were not acknowledged in time".to_owned()));
+            }
+            self.producer.poll(Duration::from_millis(1));
+        }
+        self.check_trust()
+    }
+
+    fn check_trust(&self) -> Result<(), Doubt> {
+        match self.producer.context().trouble.lock().expect("no panic under this lock").take() {
+            Some(what) => Err(Doubt(what)),
+            None => Ok(()),
+        }
+    }
+
+    fn send_event(&self, event: &Event, sequence: u64) -> Result<(), Doubt> {
+        let value = encode(event, sequence, &self.naming);
+        let headers = OwnedHeaders::new().insert(Header { key: "content-type", value: Some(CONTENT_TYPE) });
+        self.send(
+            BaseRecord::to(&self.topics.events)
+                .key(event.charge_permission_id.as_str())
+                .payload(&value)
+                .headers(headers),
+        )
+    }
+
+    fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), Doubt> {
+        let mut headers = OwnedHeaders::new();
+        for (name, value) in &letter.headers {
+            headers = headers.insert(Header { key: name, value: Some(value) });
+        }
+        let source = format!("{}/{}/{}", self.topics.inbox, letter.position.partition, letter.position.offset);
+        for (key, value) in [
+            ("ipn-dlq-reason", letter.reason.as_str()),
+            ("ipn-dlq-detail", &letter.detail),
+            ("ipn-dlq-source", &source),
+            ("ipn-dlq-at", &now.to_string()),
+            ("ipn-dlq-instance", &self.instance),
+        ] {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        self.send(BaseRecord::to(&self.topics.dead_letters).key(&letter.key).payload(&letter.value).headers(headers))
+    }
+
+    fn send<K: rdkafka::message::ToBytes + ?Sized, P: rdkafka::message::ToBytes + ?Sized>(
+        &self,
+        record: BaseRecord<'_, K, P>,
+    ) -> Result<(), Doubt> {
+        self.producer.send(record).map_err(|(error, _)| Doubt::from(error))
+    }
+}
+
+impl From<KafkaError> for Doubt {
+    fn from(error: KafkaError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Remembers the first thing that went wrong since it was last asked.
+#[derive(Default)]
+struct TransactionContext {
+    trouble: Mutex<Option<String>>,
+}
+
+impl TransactionContext {
+    fn note(&self, what: String) {
+        self.trouble.lock().expect("no panic under this lock").get_or_insert(what);
+    }
+}
+
+impl ClientContext for TransactionContext {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.note(format!("{error} ({reason})"));
+    }
+}
+
+impl ProducerContext for TransactionContext {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.note(format!("a record was not delivered: {error}"));
+        }
+    }
+}
+
+const SUSPICIOUSLY_LONG: Duration = Duration::from_secs(5);

@@ -1,0 +1,368 @@
+//! The sandbox's own certificate authority: everything in the sandbox that signs or speaks TLS gets its keys here.
+//!
+//! Promises: a new root on every start, leaves shaped like the ones Amazon uses, servers on 127.0.0.1 only, and no
+//! dependence on a process-wide TLS provider. Never writes a key to disk and never trusts a public root.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use openssl::asn1::Asn1Time;
+use openssl::bn::{BigNum, MsbOption};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, PKeyRef, Private};
+use openssl::rsa::Rsa;
+use openssl::x509::extension::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
+};
+use openssl::x509::{X509, X509Builder, X509Name};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// A certificate authority with a fresh RSA-2048 root key.
+pub struct Authority {
+    certificate: X509,
+    key: PKey<Private>,
+}
+
+/// A certificate that signs SNS messages, with its key.
+pub struct SigningLeaf {
+    certificate: X509,
+    key: PKey<Private>,
+}
+
+/// A private key by reference, as openssl's signers take it.
+pub type Key = PKeyRef<Private>;
+
+/// When a certificate is valid, in Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// First second of validity.
+    pub not_before_unix_s: i64,
+    /// Last second of validity.
+    pub not_after_unix_s: i64,
+}
+
+/// The RSA-2048 key pair that a merchant registers with Amazon Pay.
+pub struct MerchantKey {
+    private_pem_pkcs8: String,
+    private_pem_pkcs1: String,
+    public_pem: String,
+}
+
+/// An HTTPS server on 127.0.0.1; dropping it stops it.
+pub struct LoopbackServer {
+    address: SocketAddr,
+    handle: ServerHandle,
+}
+
+/// Why the authority could not make what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// OpenSSL refused to make a key or a certificate.
+    #[error("openssl refused to make a key or certificate: check the names asked for and the openssl installation")]
+    OpenSsl(#[from] ErrorStack),
+    /// rustls refused the certificate or key.
+    #[error("rustls refused the sandbox's own certificate: check that openssl and rustls versions fit")]
+    Tls(#[from] rustls::Error),
+    /// No listener on the loopback interface.
+    #[error("cannot listen on 127.0.0.1: free a port or raise the limit of open files")]
+    Listen(#[from] io::Error),
+    /// The HTTP client could not be built.
+    #[error("cannot build the sandbox's http client: check the features of reqwest")]
+    Client(#[from] reqwest::Error),
+}
+
+impl Authority {
+    /// Makes a new root. It is valid from 2010 to 2060, so that tests may set their clock freely.
+    pub fn new() -> Result<Self, Error> {
+        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        let name = common_name("ipn-receiver sandbox root")?;
+        let mut builder = builder(&name, &key, ROOT_VALIDITY)?;
+        builder.set_issuer_name(&name)?;
+        builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
+        builder.append_extension(KeyUsage::new().critical().key_cert_sign().build()?)?;
+        let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None))?;
+        builder.append_extension(identifier)?;
+        builder.sign(&key, MessageDigest::sha256())?;
+        let certificate = builder.build();
+        Ok(Self { certificate, key })
+    }
+
+    /// The root certificate, DER.
+    pub fn certificate_der(&self) -> Vec<u8> {
+        der(&self.certificate)
+    }
+
+    /// The root certificate, PEM.
+    pub fn certificate_pem(&self) -> String {
+        pem(&self.certificate)
+    }
+
+    /// TLS for a server with these DNS names, valid now: TLS 1.2 and 1.3, ring as provider.
+    pub fn server_config(&self, names: &[&str]) -> Result<ServerConfig, Error> {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
+        let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
+        let now_unix_s = time::OffsetDateTime::now_utc().unix_timestamp();
+        let leaf = self.leaf(names, &key, Validity::in_days(now_unix_s, -1, 30))?;
+        let private = PrivatePkcs8KeyDer::from(key.private_key_to_pkcs8()?).into();
+        Ok(ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.to_der()?.into()], private)?)
+    }
+
+    /// A certificate like the one SNS signs with in 2026: RSA-2048, CN and SAN the signing name, EKU serverAuth,
+    /// signed with SHA-256 (seen in the public `SimpleNotificationService-<md5>.pem` files of that year).
+    pub fn signing_leaf(&self, name: &str, validity: Validity) -> Result<SigningLeaf, Error> {
+        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        let certificate = self.leaf(&[name], &key, validity)?;
+        Ok(SigningLeaf { certificate, key })
+    }
+
+    /// An HTTP client that trusts this root alone, follows no redirect, and finds each host at its loopback address.
+    pub fn client(&self, hosts: &[(&str, SocketAddr)]) -> Result<reqwest::Client, Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate_der().into())?;
+        let mut tls = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CLIENT_CONNECT_TIMEOUT)
+            .timeout(CLIENT_TIMEOUT);
+        for (host, address) in hosts {
+            client = client.resolve(host, *address);
+        }
+        Ok(client.build()?)
+    }
+
+    /// Starts an HTTPS server on a free port of 127.0.0.1, in the caller's tokio runtime.
+    pub async fn serve<F>(&self, names: &[&str], routes: F) -> Result<LoopbackServer, Error>
+    where
+        F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?.into_std()?;
+        let address = listener.local_addr()?;
+        let server = HttpServer::new(move || App::new().configure(routes.clone()))
+            .workers(1)
+            .disable_signals()
+            .listen_rustls_0_23(listener, self.server_config(names)?)?
+            .run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(LoopbackServer { address, handle })
+    }
+
+    fn leaf(&self, names: &[&str], key: &Key, validity: Validity) -> Result<X509, ErrorStack> {
+        let subject = common_name(names.first().unwrap_or(&"localhost"))?;
+        let mut builder = builder(&subject, key, validity)?;
+        builder.set_issuer_name(self.certificate.subject_name())?;
+        builder.append_extension(BasicConstraints::new().critical().build()?)?;
+        builder.append_extension(KeyUsage::new().critical().digital_signature().build()?)?;
+        builder.append_extension(ExtendedKeyUsage::new().server_auth().build()?)?;
+        let mut alternative = SubjectAlternativeName::new();
+        for name in names {
+            alternative.dns(name);
+        }
+        let context = builder.x509v3_context(Some(&self.certificate), None);
+        let extensions = [
+            alternative.build(&context)?,
+            SubjectKeyIdentifier::new().build(&context)?,
+            AuthorityKeyIdentifier::new().keyid(true).build(&context)?,
+        ];
+        for extension in extensions {
+            builder.append_extension(extension)?;
+        }
+        builder.sign(&self.key, MessageDigest::sha256())?;
+        Ok(builder.build())
+    }
+}
+
+impl SigningLeaf {
+    /// The certificate alone, PEM: SNS serves no intermediate with it.
+    pub fn certificate_pem(&self) -> String {
+        pem(&self.certificate)
+    }
+
+    /// The certificate, DER.
+    pub fn certificate_der(&self) -> Vec<u8> {
+        der(&self.certificate)
+    }
+
+    /// The private key that belongs to the certificate.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl Validity {
+    /// From `from_days` to `until_days` after a moment; both may be negative.
+    pub fn in_days(moment_unix_s: i64, from_days: i64, until_days: i64) -> Self {
+        Self {
+            not_before_unix_s: moment_unix_s + from_days * DAY_S,
+            not_after_unix_s: moment_unix_s + until_days * DAY_S,
+        }
+    }
+}
+
+/// Makes a merchant's key pair.
+pub fn merchant_key() -> Result<MerchantKey, Error> {
+    let rsa = Rsa::generate(2048)?;
+    let private_pem_pkcs1 = text(rsa.private_key_to_pem()?);
+    let key = PKey::from_rsa(rsa)?;
+    Ok(MerchantKey {
+        private_pem_pkcs8: text(key.private_key_to_pem_pkcs8()?),
+        private_pem_pkcs1,
+        public_pem: text(key.public_key_to_pem()?),
+    })
+}
+
+impl MerchantKey {
+    /// The private key as `BEGIN PRIVATE KEY`.
+    pub fn private_pem_pkcs8(&self) -> String {
+        self.private_pem_pkcs8.clone()
+    }
+
+    /// The private key as `BEGIN RSA PRIVATE KEY`.
+    pub fn private_pem_pkcs1(&self) -> String {
+        self.private_pem_pkcs1.clone()
+    }
+
+    /// The public key as `BEGIN PUBLIC KEY`.
+    pub fn public_pem(&self) -> String {
+        self.public_pem.clone()
+    }
+}
+
+impl LoopbackServer {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops it at once, open requests included, and waits until it has stopped.
+    pub async fn stop(&self) {
+        self.handle.stop(false).await;
+    }
+}
+
+impl Drop for LoopbackServer {
+    fn drop(&mut self) {
+        // The command is sent by the call itself; the future only waits for its end.
+        drop(self.handle.stop(false));
+    }
+}
+
+fn builder(name: &X509Name, key: &Key, validity: Validity) -> Result<X509Builder, ErrorStack> {
+    let mut serial = BigNum::new()?;
+    serial.rand(127, MsbOption::ONE, false)?;
+    let mut builder = X509::builder()?;
+    builder.set_version(X509_VERSION_3)?;
+    let serial = serial.to_asn1_integer()?;
+    builder.set_serial_number(&serial)?;
+    builder.set_subject_name(name)?;
+    builder.set_pubkey(key)?;
+    let not_before = Asn1Time::from_unix(validity.not_before_unix_s)?;
+    builder.set_not_before(&not_before)?;
+    let not_after = Asn1Time::from_unix(validity.not_after_unix_s)?;
+    builder.set_not_after(&not_after)?;
+    Ok(builder)
+}
+
+fn common_name(name: &str) -> Result<X509Name, ErrorStack> {
+    let mut builder = X509Name::builder()?;
+    builder.append_entry_by_nid(Nid::COMMONNAME, name)?;
+    Ok(builder.build())
+}
+
+fn der(certificate: &X509) -> Vec<u8> {
+    certificate.to_der().expect("a certificate has a DER form")
+}
+
+fn pem(certificate: &X509) -> String {
+    text(certificate.to_pem().expect("a certificate has a PEM form"))
+}
+
+fn text(pem: Vec<u8>) -> String {
+    String::from_utf8(pem).expect("PEM is ASCII")
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+const DAY_S: i64 = 86_400;
+const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// 2010-01-01 to 2060-01-01.
+const ROOT_VALIDITY: Validity = Validity { not_before_unix_s: 1_262_304_000, not_after_unix_s: 2_840_140_800 };
+/// X.509 counts its versions from zero.
+const X509_VERSION_3: i32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+    #[test]
+    fn a_signing_leaf_looks_like_the_certificate_of_sns() {
+        let authority = Authority::new().unwrap();
+        let validity = Validity::in_days(1_780_000_000, -10, 187);
+        let made = authority.signing_leaf("sns.amazonaws.com", validity).unwrap();
+        let der = made.certificate_der();
+        let leaf = X509Certificate::from_der(&der).unwrap().1;
+        assert_eq!(leaf.subject().to_string(), "CN=sns.amazonaws.com");
+        let times = [leaf.validity().not_before, leaf.validity().not_after];
+        let wanted = [validity.not_before_unix_s, validity.not_after_unix_s];
+        assert_eq!(times.map(|time| time.timestamp()), wanted);
+        let usage = leaf.extended_key_usage().unwrap().unwrap().value;
+        assert!(usage.server_auth && !usage.client_auth && !leaf.is_ca());
+        let names = leaf.subject_alternative_name().unwrap().unwrap().value;
+        assert_eq!(names.general_names, [GeneralName::DNSName("sns.amazonaws.com")]);
+        let leaf = X509::from_der(&der).unwrap();
+        assert!(leaf.verify(&authority.key).unwrap());
+        assert_eq!(leaf.public_key().unwrap().bits(), 2048);
+    }
+
+    #[test]
+    fn a_merchant_key_comes_in_both_private_forms() {
+        let key = merchant_key().unwrap();
+        let public = PKey::public_key_from_pem(key.public_pem().as_bytes()).unwrap();
+        let forms = [
+            (key.private_pem_pkcs1(), "-----BEGIN RSA PRIVATE KEY-----"),
+            (key.private_pem_pkcs8(), "-----BEGIN PRIVATE KEY-----"),
+        ];
+        for (pem, first_line) in forms {
+            assert!(pem.starts_with(first_line));
+            let private = PKey::private_key_from_pem(pem.as_bytes()).unwrap();
+            assert!(private.public_eq(&public));
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_client_of_this_authority_trusts_its_servers() {
+        let authority = Authority::new().unwrap();
+        let server = authority.serve(&["a.example"], |_| ()).await.unwrap();
+        let hosts = ["a.example", "b.example"].map(|name| (name, server.address()));
+        let own = authority.client(&hosts).unwrap();
+        let answer = own.get("https://a.example/").send().await.unwrap();
+        assert_eq!(answer.status(), 404);
+        let stranger = Authority::new().unwrap().client(&hosts).unwrap();
+        for (client, url) in [(own, "https://b.example/"), (stranger, "https://a.example/")] {
+            assert!(client.get(url).send().await.unwrap_err().is_connect());
+        }
+        server.stop().await;
+        assert!(tokio::net::TcpStream::connect(server.address()).await.is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Everything the receiver meets outside, on this machine's loopback: an SNS that really signs, an Amazon Pay
+//! API that really verifies requests, a broker, and a story to watch.
+//!
+//! The receiver in it is the one that `serve` runs, pin and all: messages carry Amazon's real-looking URLs, and
+//! only the HTTP clients handed to it resolve Amazon's names to loopback and trust the sandbox's own root.
+
+pub mod authority;
+pub mod broker;
+pub mod pay_api;
+pub mod sns;
+
+pub mod world;
+
+pub mod events;
+
+mod screen;
+mod story;
+
+use std::process::ExitCode;
+
+use self::broker::Broker;
+use self::events::EventReader;
+pub use self::screen::Format;
+use self::screen::Screen;
+use self::world::World;
+use crate::app::App;
+
+/// What the sandbox is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A real broker instead of the embedded one.
+    pub kafka: Option<String>,
+    /// Leave after the story, with a code that tells whether it came out right.
+    pub once: bool,
+    /// For people or for machines.
+    pub format: Format,
+}
+
+/// Why the sandbox could not be set up.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the sandbox.
+pub async fn run(options: &Options) -> Result<ExitCode, Error> {
+    let screen = Screen::new(options.format);
+    let broker = Broker::start(options.kafka.as_deref())?;
+    let world = World::start(1).await?;
+    let config = world.config(&broker)?;
+    broker.create_topics(&config.kafka).await?;
+    let reader = EventReader::start(&config.kafka)?;
+    let topics = config.kafka.topics();
+    let app = App::start(config, world.outside(broker.kind())?).await?;
+    screen.opening(&world, &broker, &app, &topics);
+    wait_until_working(&app, &screen).await?;
+
+    let came_out_right = story::tell(&world, &app, reader, &screen).await?;
+    if !options.once {
+        screen.staying(&app);
+        tokio::signal::ctrl_c().await?;
+    }
+    app.stop().await;
+    world.stop().await;
+    Ok(if came_out_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn wait_until_working(app: &App, screen: &Screen) -> Result<(), Error> {
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
+    screen.waiting();
+    while !(app.is_ready() && app.is_working()) {
+        if app.has_failed() || tokio::time::Instant::now() > deadline {
+            return Err("the receiver did not become ready within a minute; its log lines above say why".into());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Posts a message to an endpoint as SNS does.
+//!
+//! Promises: the headers and the time-out of SNS. Never tries twice.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Error;
+
+/// What an endpoint answered to a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Body as text.
+    pub body: String,
+    /// The Retry-After header.
+    pub retry_after: Option<String>,
+}
+
+/// Posts a body to an endpoint as SNS does (Amazon SNS developer guide: parsing message formats, and HTTP/HTTPS
+/// headers), and waits 15 seconds for the answer. Headers tell what the body tells; what it lacks, or what no header
+/// can hold, is left out, so that damaged bodies can be sent too.
+pub async fn post(client: &reqwest::Client, url: &str, body: &str) -> Result<Answer, Error> {
+    let envelope: Value = serde_json::from_str(body).unwrap_or_default();
+    let field = |name: &str| envelope[name].as_str();
+    let subscription_arn = field("UnsubscribeURL").and_then(|url| Some(url.split_once("SubscriptionArn=")?.1));
+    let headers = [
+        ("x-amz-sns-message-type", field("Type")),
+        ("x-amz-sns-message-id", field("MessageId")),
+        ("x-amz-sns-topic-arn", field("TopicArn")),
+        ("x-amz-sns-subscription-arn", subscription_arn),
+        ("content-type", Some("text/plain; charset=UTF-8")),
+        ("user-agent", Some(USER_AGENT)),
+    ];
+    let mut request = client.post(url).timeout(DELIVERY_TIMEOUT).body(body.to_owned());
+    for (name, value) in headers {
+        if let Some(Ok(value)) = value.map(reqwest::header::HeaderValue::from_str) {
+            request = request.header(name, value);
+        }
+    }
+    let failed = |source| Error::Post { url: url.to_owned(), source };
+    let response = request.send().await.map_err(failed)?;
+    let retry_after = response.headers().get("retry-after");
+    Ok(Answer {
+        status: response.status().as_u16(),
+        retry_after: retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned),
+        body: response.text().await.map_err(failed)?,
+    })
+}
+
+const USER_AGENT: &str = "Amazon Simple Notification Service Agent";
+/// SNS counts a delivery as failed after this (Amazon SNS developer guide: preparing an HTTP/HTTPS endpoint).
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);

@@ -1,0 +1,165 @@
+//! Merchants, the SNS and the Amazon Pay API that belong together, and the configuration that fits them.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::Error;
+use super::authority::{Authority, MerchantKey, merchant_key};
+use super::broker::Broker;
+use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, with_state};
+use super::sns::{Answer, Draft, SignatureVersion, Sns, post};
+use crate::app::{self, Outside};
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// Amazon, as far as merchants in Europe's sandbox environment meet it.
+pub struct World {
+    authority: Authority,
+    /// Signs and serves its certificate.
+    pub sns: Sns,
+    /// Verifies requests and keeps objects.
+    pub pay_api: PayApi,
+    /// The merchants' ids.
+    pub merchants: Vec<String>,
+    keys: tempfile::TempDir,
+    poster: reqwest::Client,
+    topic_prefix: String,
+}
+
+/// What an IPN is about.
+#[derive(Clone, Debug)]
+pub struct Hint<'a> {
+    /// Whose.
+    pub merchant: &'a str,
+    /// Which kind of object.
+    pub kind: ObjectKind,
+    /// Its id.
+    pub id: &'a str,
+    /// STATE_CHANGE or ATTRIBUTE_CHANGE.
+    pub notification_type: &'a str,
+}
+
+impl World {
+    /// Starts both servers for this many merchants.
+    pub async fn start(n_merchants: usize) -> Result<Self, Error> {
+        let authority = Authority::new()?;
+        let keys = tempfile::tempdir()?;
+        let merchants: Vec<String> = (0..n_merchants).map(|n| format!("A{n}SANDBOXMERCHANT")).collect();
+        // One key pair serves all: making an RSA key takes a moment, and nothing here depends on their number.
+        let key = merchant_key()?;
+        std::fs::write(keys.path().join(KEY_FILE), key.private_pem_pkcs8())?;
+        let registered: Vec<RegisteredKey> = merchants.iter().map(|merchant| registered(merchant, &key)).collect();
+        Ok(Self {
+            sns: Sns::start(&authority, AWS_REGION).await?,
+            pay_api: PayApi::start(&authority, "eu", &registered).await?,
+            authority,
+            merchants,
+            keys,
+            poster: reqwest::Client::builder().build()?,
+            topic_prefix: format!("sandbox-{}", uuid::Uuid::new_v4().simple()),
+        })
+    }
+
+    /// A configuration as a merchant would write it, checked by the same code. Topics have a prefix of this world's own.
+    pub fn config(&self, broker: &Broker) -> Result<Config, Error> {
+        self.config_with(&broker.bootstrap_servers(), "")
+    }
+
+    /// The same with more settings, as TOML.
+    pub fn config_with(&self, bootstrap_servers: &str, more: &str) -> Result<Config, Error> {
+        let prefix = &self.topic_prefix;
+        let mut text = format!(
+            "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nadmin.probe_interval_ms = 500\nshutdown.notice_ms = 0\n\
+             quota.share = 1.0\nquota.sandbox = {{ burst = 50, per_second = 50 }}\n\
+             kafka.bootstrap_servers = \"{bootstrap_servers}\"\nkafka.topic_prefix = \"{prefix}\"\nkafka.partitions = 3\nkafka.replication_factor = 1\n{more}\n",
+        );
+        for merchant in &self.merchants {
+            write!(
+                text,
+                "[[merchants]]\nid = \"{merchant}\"\nregion = \"eu\"\nenvironment = \"sandbox\"\npublic_key_id = \"{}\"\nprivate_key_file = \"{KEY_FILE}\"\n",
+                key_id(merchant),
+            )?;
+        }
+        Config::from_toml(&text, [], self.keys.path())
+            .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ").into())
+    }
+
+    /// Clients that reach this world under Amazon's names, and trust nothing else.
+    pub fn outside(&self, broker: app::Broker) -> Result<Outside, Error> {
+        Ok(Outside {
+            certificates: self.authority.client(&[(self.sns.host(), self.sns.address())])?,
+            pay_api: self.authority.client(&[(self.pay_api.host(), self.pay_api.address())])?,
+            clock: Clock::system(),
+            broker,
+        })
+    }
+
+    /// The topic by which Amazon Pay notifies a merchant.
+    pub fn topic_arn(&self, merchant: &str) -> String {
+        format!("arn:aws:sns:{AWS_REGION}:291180941288:A1G8446IYHA4MR{merchant}")
+    }
+
+    /// Puts an object into a state, as of now. Amazon's times have whole seconds.
+    pub fn put(&self, kind: ObjectKind, object: Value, state: &str, reasons: &[&str]) {
+        let object = with_state(object, state, reasons, OffsetDateTime::now_utc().unix_timestamp());
+        self.pay_api.put(Environment::Sandbox, kind, object);
+    }
+
+    /// Moves an object that is there to another state.
+    pub fn change(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
+        let object =
+            self.pay_api.get(Environment::Sandbox, kind, id).expect("the story changes objects that are there");
+        self.put(kind, object, state, reasons);
+    }
+
+    /// The signed envelope that tells of it.
+    pub fn envelope(&self, hint: &Hint<'_>, version: SignatureVersion) -> String {
+        let mut draft = Draft::new(&self.topic_arn(hint.merchant), &message(hint), OffsetDateTime::now_utc());
+        draft.version = version;
+        self.sns.notification(&draft)
+    }
+
+    /// Posts a body as SNS does.
+    pub async fn post(&self, app: &app::App, body: &str) -> Result<Answer, Error> {
+        Ok(post(&self.poster, &format!("http://{}/ipn", app.ingress_address()), body).await?)
+    }
+
+    /// Stops both servers.
+    pub async fn stop(self) {
+        let stopping = async {
+            self.sns.stop().await;
+            self.pay_api.stop().await;
+        };
+        // Idle connections of a client may keep a server a moment longer; nobody waits for that.
+        let _ = tokio::time::timeout(Duration::from_secs(2), stopping).await;
+    }
+}
+
+/// The `Message` of an IPN: ids, and nothing else.
+pub fn message(hint: &Hint<'_>) -> String {
+    let object_type = match hint.kind {
+        ObjectKind::ChargePermission => "CHARGE_PERMISSION",
+        ObjectKind::Charge => "CHARGE",
+        ObjectKind::Refund => "REFUND",
+        ObjectKind::Dispute => "CHARGEBACK",
+    };
+    json!({
+        "MerchantID": hint.merchant, "ObjectType": object_type, "ObjectId": hint.id, "ChargePermissionId": hint.id,
+        "NotificationType": hint.notification_type, "NotificationId": uuid::Uuid::new_v4(), "NotificationVersion": "V2",
+    })
+    .to_string()
+}
+
+fn registered(merchant: &str, key: &MerchantKey) -> RegisteredKey {
+    RegisteredKey { public_key_id: key_id(merchant), public_pem: key.public_pem(), environment: Environment::Sandbox }
+}
+
+fn key_id(merchant: &str) -> String {
+    format!("SANDBOX-{merchant}")
+}
+
+const AWS_REGION: &str = "eu-west-1";
+const KEY_FILE: &str = "merchant.pem";

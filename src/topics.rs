@@ -1,0 +1,181 @@
+//! The four topics: what they must be like, making them, and refusing to start on ones that break a promise.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::config::Kafka;
+
+/// What is wrong with the topics, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kafka did not answer.
+    #[error(
+        "Kafka at {bootstrap_servers} cannot be reached: {source}; check kafka.bootstrap_servers and kafka.properties"
+    )]
+    Unreachable {
+        /// Where it was looked for.
+        bootstrap_servers: String,
+        /// What librdkafka says.
+        source: KafkaError,
+    },
+    /// Topics that are not there.
+    #[error("missing topics: {}; create them with: ipn-receiver topics --config FILE", .0.join(", "))]
+    Missing(Vec<String>),
+    /// A topic that would break a guarantee.
+    #[error("topic {topic} {what}")]
+    Unfit {
+        /// Which.
+        topic: String,
+        /// What is wrong and what would be right.
+        what: String,
+    },
+    /// A topic could not be made.
+    #[error("topic {topic} could not be created: {code}")]
+    NotCreated {
+        /// Which.
+        topic: String,
+        /// Kafka's word.
+        code: RDKafkaErrorCode,
+    },
+}
+
+/// What was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// `min.insync.replicas` of the inbox.
+    pub min_in_sync_replicas: usize,
+}
+
+/// Creates the topics that are missing. Gives the names of those it made.
+pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
+    let admin = admin(kafka)?;
+    let plans = plans(kafka);
+    let min_in_sync = if kafka.replication_factor >= 3 { "2" } else { "1" };
+    let new: Vec<NewTopic<'_>> = plans
+        .iter()
+        .map(|plan| {
+            let replication = TopicReplication::Fixed(kafka.replication_factor);
+            let topic =
+                NewTopic::new(&plan.name, kafka.partitions, replication).set("min.insync.replicas", min_in_sync);
+            plan.settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
+        })
+        .collect();
+    let results = admin.create_topics(&new, &options()).await.map_err(|source| unreachable(kafka, source))?;
+    let mut made = Vec::new();
+    for result in results {
+        match result {
+            Ok(topic) => made.push(topic),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(Error::NotCreated { topic, code }),
+        }
+    }
+    Ok(made)
+}
+
+/// Refuses what breaks a guarantee: a missing topic, a partition count that differs from the settings in the
+/// inbox or the state topic, a state topic that is not compacted or another that is.
+pub async fn check(kafka: &Kafka) -> Result<Found, Error> {
+    let admin = admin(kafka)?;
+    let counts = partition_counts(kafka).await?;
+    let plans = plans(kafka);
+    let missing: Vec<String> =
+        plans.iter().zip(&counts).filter(|(_, count)| count.is_none()).map(|(plan, _)| plan.name.clone()).collect();
+    if !missing.is_empty() {
+        return Err(Error::Missing(missing));
+    }
+    let resources: Vec<ResourceSpecifier<'_>> = plans.iter().map(|plan| ResourceSpecifier::Topic(&plan.name)).collect();
+    let settings = admin.describe_configs(&resources, &options()).await.map_err(|source| unreachable(kafka, source))?;
+    let mut found = Found { min_in_sync_replicas: 1 };
+    for ((plan, count), settings) in plans.iter().zip(counts).zip(settings) {
+        let unfit = |what: String| Error::Unfit { topic: plan.name.clone(), what };
+        if plan.partitions_are_fixed && count != Some(kafka.partitions) {
+            let count = count.unwrap_or(0);
+            return Err(unfit(format!(
+                "has {count} partitions, but kafka.partitions is {}; the count is fixed for life: set kafka.partitions = {count}, or another topic_prefix for a new start",
+                kafka.partitions
+            )));
+        }
+        let settings = settings
+            .map_err(|code| unfit(format!("cannot be described: {code}; the right DescribeConfigs is needed")))?;
+        let value = |name: &str| settings.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+        let (policy, wanted) = (value("cleanup.policy"), plan.cleanup_policy());
+        if policy != wanted {
+            return Err(unfit(format!("has cleanup.policy={policy}; {wanted} is needed")));
+        }
+        if plan.is_inbox {
+            found.min_in_sync_replicas = value("min.insync.replicas").parse().unwrap_or(1);
+        }
+    }
+    Ok(found)
+}
+
+async fn partition_counts(kafka: &Kafka) -> Result<Vec<Option<i32>>, Error> {
+    let client = kafka.client();
+    let names: Vec<String> = plans(kafka).into_iter().map(|plan| plan.name).collect();
+    let metadata = tokio::task::spawn_blocking(move || {
+        let consumer: rdkafka::consumer::BaseConsumer = client.create()?;
+        rdkafka::consumer::Consumer::fetch_metadata(&consumer, None, TIMEOUT)
+    })
+    .await
+    .expect("asking for metadata does not panic")
+    .map_err(|source| unreachable(kafka, source))?;
+    let count = |name: &String| {
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())?;
+        i32::try_from(topic.partitions().len()).ok()
+    };
+    Ok(names.iter().map(count).collect())
+}
+
+struct Plan {
+    name: String,
+    settings: &'static [(&'static str, &'static str)],
+    partitions_are_fixed: bool,
+    is_inbox: bool,
+}
+
+impl Plan {
+    fn cleanup_policy(&self) -> &'static str {
+        self.settings.iter().find(|(name, _)| *name == "cleanup.policy").map_or("delete", |(_, value)| value)
+    }
+}
+
+fn plans(kafka: &Kafka) -> Vec<Plan> {
+    let topics = kafka.topics();
+    let plan =
+        |name: String, settings, partitions_are_fixed| Plan { name, settings, partitions_are_fixed, is_inbox: false };
+    vec![
+        Plan { is_inbox: true, ..plan(topics.inbox, INBOX, true) },
+        plan(topics.state, STATE, true),
+        plan(topics.events, NINETY_DAYS, false),
+        plan(topics.dead_letters, NINETY_DAYS, false),
+    ]
+}
+
+/// 14 days. The broker's own time of appending is what "appended before the read began" is judged by.
+const INBOX: &[(&str, &str)] =
+    &[("cleanup.policy", "delete"), ("retention.ms", "1209600000"), ("message.timestamp.type", "LogAppendTime")];
+const STATE: &[(&str, &str)] = &[
+    ("cleanup.policy", "compact"),
+    ("min.cleanable.dirty.ratio", "0.3"),
+    ("segment.ms", "86400000"),
+    ("delete.retention.ms", "86400000"),
+    ("max.compaction.lag.ms", "604800000"),
+];
+const NINETY_DAYS: &[(&str, &str)] = &[("cleanup.policy", "delete"), ("retention.ms", "7776000000")];
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+fn admin(kafka: &Kafka) -> Result<AdminClient<DefaultClientContext>, Error> {
+    kafka.client().create().map_err(|source| unreachable(kafka, source))
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+}
+
+fn unreachable(kafka: &Kafka, source: KafkaError) -> Error {
+    Error::Unreachable { bootstrap_servers: kafka.bootstrap_servers.clone(), source }
+}

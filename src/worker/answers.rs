@@ -1,0 +1,222 @@
+//! What a read's outcome does to the books.
+
+use std::time::Duration;
+
+use super::ledger::{Ledger, Undelivered};
+use crate::domain::dead_letter::DeadLetterReason;
+use crate::domain::events::{Derivation, Event, Reading, derive, needs_confirming_read};
+use crate::domain::pay::{Fetched, ObjectId, ObjectKind, ObjectRef};
+use crate::domain::state::Observed;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::{Cause, Origin, PutBack};
+use crate::pay_api::Disposition;
+
+/// Which permission an object belongs to.
+enum Permission {
+    Known(ObjectId),
+    /// Only this charge can tell.
+    AskCharge(ObjectId),
+    Untold,
+}
+
+impl Ledger {
+    /// Books the outcome of a read.
+    pub(super) fn answer(
+        &mut self,
+        object: &ObjectRef,
+        disposition: Disposition,
+        read_started_at: Timestamp,
+        now: Timestamp,
+    ) {
+        match disposition {
+            Disposition::Fetched(fetched) => self.fetched(object, &fetched, read_started_at, now),
+            Disposition::NotFound => self.not_found(object, now),
+            Disposition::ObjectTrouble(trouble) => self.object_failed(object, &trouble.to_string(), now),
+            Disposition::Throttled { retry_after } => {
+                let pause = retry_after.unwrap_or(Duration::from_millis(self.settings.systemic_retry_ms));
+                self.queue.throttled(object, now, pause);
+                self.queue.put_back(object, PutBack::Systemic, now.plus(pause), now);
+            }
+            Disposition::Systemic(..) => {
+                let pause = Duration::from_millis(self.settings.systemic_retry_ms);
+                self.queue.put_back(object, PutBack::Systemic, now.plus(pause), now);
+            }
+        }
+    }
+
+    fn fetched(&mut self, object: &ObjectRef, fetched: &Fetched, read_started_at: Timestamp, now: Timestamp) {
+        let permission_id = match self.permission_of(object, fetched) {
+            Permission::Known(id) => id,
+            Permission::AskCharge(charge) => return self.ask_charge_first(object, charge, now),
+            Permission::Untold => return self.object_failed(object, "answer has no usable chargePermissionId", now),
+        };
+        let permission = object.sibling(ObjectKind::ChargePermission, permission_id);
+        let permission_type = fetched
+            .charge_permission_type
+            .clone()
+            .or_else(|| self.store.get(&permission)?.observed.as_ref()?.charge_permission_type.clone());
+        let (causes, confirming) = self.queue.causes_of(object);
+        let (attempts, _) = self.queue.failures_of(object);
+        let reading = Reading {
+            object,
+            fetched,
+            charge_permission_id: &permission.id,
+            charge_permission_type: permission_type.as_deref(),
+            causes,
+            read_started_at,
+            observed_at: now,
+            believe_older: attempts >= OLDER_ANSWERS_MAX,
+        };
+        let known = self.store.get(object).and_then(|state| state.observed.as_ref());
+        match derive(known, &reading) {
+            Derivation::Older => {
+                tracing::warn!(object.id = %object.id, attempts, "Amazon Pay answered with an older state than it did before; asking again");
+                self.put_back(object, PutBack::ObjectFailed, OLDER_AGAIN * (attempts + 1), now);
+            }
+            Derivation::Told { events, observed, ask_again } => {
+                let slack = Duration::from_millis(self.settings.settle_slack_ms);
+                let is_lagging = !confirming && needs_confirming_read(causes, fetched.last_updated, slack);
+                self.tell(object, &permission, events, *observed, now);
+                if ask_again || is_lagging {
+                    let wait = self.confirm_after(object);
+                    self.put_back(object, PutBack::Confirm, wait, now);
+                } else {
+                    self.settle(object, now);
+                }
+            }
+        }
+    }
+
+    fn tell(
+        &mut self,
+        object: &ObjectRef,
+        permission: &ObjectRef,
+        events: Vec<Event>,
+        observed: Observed,
+        now: Timestamp,
+    ) {
+        let home = self.home(object);
+        for event in events {
+            // The permission's record keeps the count, even if the permission itself was never read.
+            let sequence = self.store.entry(permission, home).next_sequence(now);
+            self.batch.changed.insert(permission.state_key(), home);
+            self.batch.events.push((event, sequence));
+        }
+        self.store.entry(object, home).observed = Some(observed);
+        self.batch.changed.insert(object.state_key(), home);
+    }
+
+    /// A refund or a dispute names its charge, and only the charge names the permission.
+    fn permission_of(&self, object: &ObjectRef, fetched: &Fetched) -> Permission {
+        let of = |object: &ObjectRef| Some(self.store.get(object)?.observed.as_ref()?.charge_permission_id.clone());
+        let told = fetched.charge_permission_id.clone().or_else(|| of(object));
+        match (told, &fetched.charge_id) {
+            (Some(id), _) => Permission::Known(id),
+            (None, Some(charge)) if object.kind != ObjectKind::Charge => {
+                of(&object.sibling(ObjectKind::Charge, charge.clone()))
+                    .map_or(Permission::AskCharge(charge.clone()), Permission::Known)
+            }
+            (None, _) => Permission::Untold,
+        }
+    }
+
+    fn ask_charge_first(&mut self, object: &ObjectRef, charge: ObjectId, now: Timestamp) {
+        let newest = self.queue.causes_of(object).0.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
+        let cause = Cause { origin: Origin::Helper { read_for: object.id.clone() }, timestamp: newest, position: None };
+        let charge = object.sibling(ObjectKind::Charge, charge);
+        if self.queue.causes_of(&charge).0.is_empty() {
+            self.queue.push(&charge, cause, now);
+        }
+        let attempts = self.queue.failures_of(object).0;
+        if self.has_failed_for_too_long(object, now) {
+            return self.give_up(object, DeadLetterReason::Undecodable, "its charge cannot be read".to_owned(), now);
+        }
+        self.put_back(object, PutBack::ObjectFailed, backoff(CHARGE_FIRST, attempts, Duration::from_mins(1)), now);
+    }
+
+    /// 404: a test IPN or an object that is not readable yet; for an object we know, a riddle.
+    fn not_found(&mut self, object: &ObjectRef, now: Timestamp) {
+        let (attempts, _) = self.queue.failures_of(object);
+        let is_known = self.store.get(object).is_some_and(|state| state.observed.is_some());
+        if is_known {
+            tracing::error!(object.id = %object.id, "Amazon Pay no longer knows an object that it showed before; asking again every hour");
+            if self.has_failed_for_too_long(object, now) {
+                return self.give_up(
+                    object,
+                    DeadLetterReason::Vanished,
+                    "answered 404 although it was read before".to_owned(),
+                    now,
+                );
+            }
+            return self.put_back(object, PutBack::ObjectFailed, VANISHED_AGAIN, now);
+        }
+        match self.settings.unknown_object_retries_ms.get(attempts as usize) {
+            Some(wait_ms) => self.put_back(object, PutBack::ObjectFailed, Duration::from_millis(*wait_ms), now),
+            None => self.give_up(
+                object,
+                DeadLetterReason::UnknownObject,
+                format!("{} answered 404 {} times", object.id, attempts + 1),
+                now,
+            ),
+        }
+    }
+
+    fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
+        let (attempts, _) = self.queue.failures_of(object);
+        tracing::warn!(object.id = %object.id, attempts, what, "object cannot be read; asking again later");
+        if self.has_failed_for_too_long(object, now) {
+            return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
+        }
+        self.put_back(
+            object,
+            PutBack::ObjectFailed,
+            backoff(Duration::from_secs(10), attempts, Duration::from_hours(1)),
+            now,
+        );
+    }
+
+    fn has_failed_for_too_long(&self, object: &ObjectRef, now: Timestamp) -> bool {
+        let age_max = Duration::from_hours(self.settings.pending_age_max_h);
+        self.queue.failures_of(object).1.is_some_and(|since| now.since(since) > age_max)
+    }
+
+    /// Its own trouble keeps it from being told: the originals become dead letters.
+    fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
+        let settled = self.queue.settle(object, now);
+        let positions = settled.causes.iter().filter_map(|cause| cause.position).collect();
+        self.mark_undelivered(Undelivered { reason, detail, positions, record: None });
+        self.done(&settled.answered);
+        self.note_pending(object);
+    }
+
+    fn settle(&mut self, object: &ObjectRef, now: Timestamp) {
+        let settled = self.queue.settle(object, now);
+        self.done(&settled.answered);
+        self.note_pending(object);
+    }
+
+    /// The next read is some time away, so its work is written down and the inbox moves on.
+    fn put_back(&mut self, object: &ObjectRef, why: PutBack, wait: Duration, now: Timestamp) {
+        self.queue.put_back(object, why, now.plus(wait), now);
+        let released = self.queue.release_one(object);
+        self.done(&released);
+        self.note_pending(object);
+    }
+
+    /// Spread by the object's id, so that a burst is not confirmed in a burst.
+    fn confirm_after(&self, object: &ObjectRef) -> Duration {
+        let base = self.settings.confirm_after_ms;
+        let spread: u64 = object.id.as_str().bytes().fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 1000);
+        Duration::from_millis(base + base * spread / 1000)
+    }
+}
+
+fn backoff(first: Duration, attempts: u32, most: Duration) -> Duration {
+    first.saturating_mul(1 << attempts.min(16)).min(most)
+}
+
+/// Five older answers within about an hour, then Amazon is believed: 4, 8, 12, 16 and 20 minutes.
+const OLDER_ANSWERS_MAX: u32 = 5;
+const OLDER_AGAIN: Duration = Duration::from_mins(4);
+const VANISHED_AGAIN: Duration = Duration::from_hours(1);
+const CHARGE_FIRST: Duration = Duration::from_secs(1);

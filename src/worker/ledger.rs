@@ -1,0 +1,261 @@
+//! Everything the worker knows during one assignment: known state, work, and how far the inbox is answered.
+//!
+//! No waiting, no Kafka and no clock here, so its rules are tested without them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Plan, Positions};
+use crate::config::Worker as Settings;
+use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
+use crate::domain::ipn::{Ipn, Message};
+use crate::domain::merchants::{Merchants, Unroutable};
+use crate::domain::pay::{MerchantId, ObjectRef};
+use crate::domain::sns::Envelope;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Quota, WorkQueue};
+use crate::inbox::InboxRecord;
+use crate::outbox::Batch;
+use crate::state_store::StateStore;
+
+/// The books of one assignment.
+pub(super) struct Ledger {
+    pub(super) settings: Settings,
+    merchants: std::sync::Arc<Merchants>,
+    pub(super) store: StateStore,
+    pub(super) queue: WorkQueue,
+    offsets: HashMap<i32, Offsets>,
+    /// The partition that a merchant's objects live in.
+    homes: HashMap<MerchantId, i32>,
+    pub(super) batch: Batch,
+    undelivered: Vec<Undelivered>,
+}
+
+/// What is to become a dead letter: the record itself, or where to read it.
+pub(super) struct Undelivered {
+    pub(super) reason: DeadLetterReason,
+    pub(super) detail: String,
+    pub(super) positions: Vec<InboxPosition>,
+    pub(super) record: Option<InboxRecord>,
+}
+
+impl Ledger {
+    /// Opens the books over restored state.
+    pub(super) fn new(plan: &Plan, store: StateStore, positions: &Positions, now: Timestamp) -> Self {
+        Self::open(plan.settings.clone(), plan.merchants.clone(), plan.quotas, store, positions, now)
+    }
+
+    fn open(
+        settings: Settings,
+        merchants: std::sync::Arc<Merchants>,
+        (live, sandbox): (Quota, Quota),
+        store: StateStore,
+        positions: &Positions,
+        now: Timestamp,
+    ) -> Self {
+        let mut queue = WorkQueue::new(live, sandbox);
+        let mut homes = HashMap::new();
+        for (partition, state) in store.iter() {
+            homes.insert(state.object.account.merchant_id.clone(), partition);
+            if let Some(pending) = &state.pending {
+                queue.restore(&state.object, pending.clone(), now);
+            }
+        }
+        let offsets =
+            positions.iter().map(|(partition, position)| (*partition, Offsets::starting_at(*position))).collect();
+        Self { settings, merchants, store, queue, offsets, homes, batch: Batch::default(), undelivered: Vec::new() }
+    }
+
+    /// Takes one inbox record in: it becomes work, is already answered, or is a dead letter.
+    pub(super) fn take_in(&mut self, record: InboxRecord, now: Timestamp) {
+        let Some(offsets) = self.offsets.get_mut(&record.position.partition) else { return };
+        offsets.consumed(record.position.offset);
+        match self.read(&record) {
+            Ok((object, cause)) => {
+                self.homes.insert(object.account.merchant_id.clone(), record.position.partition);
+                if self.is_answered(&object, &record) {
+                    tracing::debug!(object.id = %object.id, "appended well before the last read; needs no other");
+                    self.done(&[record.position]);
+                } else {
+                    self.queue.push(&object, cause, now);
+                }
+            }
+            Err((reason, detail)) => {
+                self.undelivered.push(Undelivered {
+                    reason,
+                    detail,
+                    positions: vec![record.position],
+                    record: Some(record),
+                });
+            }
+        }
+    }
+
+    /// Writes work that waits for long, or that is too much, into its state records, so that the inbox moves on.
+    pub(super) fn release_overdue(&mut self, now: Timestamp) {
+        let open: usize = self.offsets.values().map(Offsets::open).sum();
+        let is_too_much = open > self.settings.records_open_max;
+        let age_max = if is_too_much { Duration::ZERO } else { Duration::from_millis(self.settings.pending_after_ms) };
+        if is_too_much {
+            metrics::counter!("worker_records_open_max_hits_total").increment(1);
+        }
+        for (object, positions) in self.queue.release(now, age_max) {
+            self.note_pending(&object);
+            self.done(&positions);
+        }
+    }
+
+    /// Whether there is something to write besides offsets.
+    pub(super) fn has_news(&self) -> bool {
+        !self.batch.is_empty() || !self.undelivered.is_empty()
+    }
+
+    /// Whether the inbox got further.
+    pub(super) fn offsets_moved(&self) -> bool {
+        self.offsets.values().any(Offsets::has_moved)
+    }
+
+    /// Hands out what is to become dead letters; their records count as answered.
+    pub(super) fn take_undelivered(&mut self) -> Vec<Undelivered> {
+        let undelivered = std::mem::take(&mut self.undelivered);
+        for letter in &undelivered {
+            self.done(&letter.positions);
+        }
+        undelivered
+    }
+
+    /// Hands out what is to be written.
+    pub(super) fn take_batch(&mut self, dead_letters: Vec<DeadLetter>) -> Batch {
+        Batch { dead_letters, ..std::mem::take(&mut self.batch) }
+    }
+
+    /// A position for every partition, moved or not.
+    pub(super) fn positions(&self) -> Positions {
+        self.offsets.iter().map(|(partition, offsets)| (*partition, offsets.position())).collect()
+    }
+
+    /// These positions are Kafka's now.
+    pub(super) fn committed(&mut self, positions: &Positions) {
+        for (partition, position) in positions {
+            if let Some(offsets) = self.offsets.get_mut(partition) {
+                offsets.committed(*position);
+            }
+        }
+    }
+
+    /// Metrics and log lines of a committed batch.
+    pub(super) fn report(&self, batch: &Batch, now: Timestamp) {
+        metrics::gauge!("worker_objects_queued").set(self.queue.len() as f64);
+        metrics::gauge!("worker_reads_in_flight").set(self.queue.in_flight() as f64);
+        metrics::gauge!("known_objects").set(self.store.len() as f64);
+        for (event, sequence) in &batch.events {
+            metrics::counter!("events_published_total", "type" => event.event_type.name).increment(1);
+            metrics::histogram!("event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
+            tracing::info!(
+                event.id = %event.id, event.r#type = event.event_type.name, object.id = %event.object.id, sequence,
+                merchant = %event.object.account, "published {}", event.event_type.name,
+            );
+        }
+        for letter in &batch.dead_letters {
+            metrics::counter!("dead_letters_total", "reason" => letter.reason.as_str()).increment(1);
+            tracing::warn!(
+                reason = letter.reason.as_str(),
+                detail = letter.detail,
+                partition = letter.position.partition,
+                offset = letter.position.offset,
+                "dead letter written",
+            );
+        }
+    }
+
+    /// These inbox records have their answer.
+    pub(super) fn done(&mut self, positions: &[InboxPosition]) {
+        for position in positions {
+            if let Some(offsets) = self.offsets.get_mut(&position.partition) {
+                offsets.done(position.offset);
+            }
+        }
+    }
+
+    /// The partition an object's state belongs to: the one its merchant's notifications come by.
+    pub(super) fn home(&self, object: &ObjectRef) -> i32 {
+        self.homes
+            .get(&object.account.merchant_id)
+            .copied()
+            .expect("work comes from a record or from restored state, and both set it")
+    }
+
+    /// Brings the object's state record in line with the queue and marks it to be written.
+    pub(super) fn note_pending(&mut self, object: &ObjectRef) {
+        let (partition, pending) = (self.home(object), self.queue.pending_of(object));
+        let state = self.store.entry(object, partition);
+        if state.pending != pending {
+            state.pending = pending;
+            self.batch.changed.insert(object.state_key(), partition);
+        }
+    }
+
+    pub(super) fn mark_undelivered(&mut self, undelivered: Undelivered) {
+        self.undelivered.push(undelivered);
+    }
+
+    fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
+        // It was verified before it was appended, and only this program appends.
+        let envelope = Envelope::parse(record.value.clone())
+            .map_err(|error| (DeadLetterReason::NotUnderstood, error.to_string()))?;
+        let ipn = match Message::parse(&envelope.message) {
+            Message::Ipn(ipn) => ipn,
+            Message::LegacyV1 { notification_type } => {
+                return Err((
+                    DeadLetterReason::NotUnderstood,
+                    format!("a V1 (MWS) notification of type {notification_type}"),
+                ));
+            }
+            Message::NotUnderstood(why) => return Err((DeadLetterReason::NotUnderstood, why.to_owned())),
+        };
+        let object = self.route(&envelope, &ipn, record)?;
+        let origin = Origin::Ipn {
+            message_id: envelope.message_id.clone(),
+            notification_type: ipn.notification_type.as_str().to_owned(),
+        };
+        Ok((object, Cause { origin, timestamp: envelope.timestamp, position: Some(record.position) }))
+    }
+
+    fn route(
+        &self,
+        envelope: &Envelope,
+        ipn: &Ipn,
+        record: &InboxRecord,
+    ) -> Result<ObjectRef, (DeadLetterReason, String)> {
+        let topic = envelope.topic_arn.as_str();
+        let routed = self.merchants.route(&envelope.topic_arn, ipn).map_err(|unroutable| match unroutable {
+            Unroutable::UnknownMerchant => {
+                (DeadLetterReason::UnknownMerchant, format!("no merchants[] entry has id {}", ipn.merchant_id))
+            }
+            Unroutable::Misrouted => (
+                DeadLetterReason::Misrouted,
+                format!(
+                    "merchant {} is not configured for topic {topic} and object {}",
+                    ipn.merchant_id, ipn.object_id
+                ),
+            ),
+        });
+        let object = routed?;
+        if record.key != object.account.merchant_id.as_str().as_bytes() {
+            // Appended before the merchant was configured, so in another's partition: a merchant has one owner.
+            return Err((
+                DeadLetterReason::UnknownMerchant,
+                format!("merchant {} was configured after this was received; redrive it", ipn.merchant_id),
+            ));
+        }
+        Ok(object)
+    }
+
+    /// Whether the last read of the object began well after this record was appended.
+    fn is_answered(&self, object: &ObjectRef, record: &InboxRecord) -> bool {
+        let Some(state) = self.store.get(object) else { return false };
+        let Some(observed) = state.observed.as_ref().filter(|_| state.pending.is_none()) else { return false };
+        let margin = Duration::from_millis(self.settings.inbox_clock_margin_ms);
+        record.appended_at.plus(margin) < observed.read_started_at
+    }
+}
