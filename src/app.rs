@@ -79,6 +79,12 @@ pub struct App {
     shutdown: config::Shutdown,
 }
 
+/// Makes *ring* the one provider of cryptography for TLS. To be called before the first HTTP client is built; a
+/// second call changes nothing.
+pub fn use_ring_for_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl Outside {
     /// The internet.
     pub fn internet(config: &Config) -> Result<Self, reqwest::Error> {

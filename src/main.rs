@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ipn_receiver::cli;
+use ipn_receiver::{app, cli};
 
 fn main() -> ExitCode {
-    rustls::crypto::ring::default_provider().install_default().expect("no other provider was installed before");
+    app::use_ring_for_tls();
     cli::run(cli::Arguments::parse())
 }

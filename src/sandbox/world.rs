@@ -1,6 +1,8 @@
 //! Merchants, the SNS and the Amazon Pay API that belong together, and the configuration that fits them.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -27,6 +29,7 @@ pub struct World {
     keys: tempfile::TempDir,
     poster: reqwest::Client,
     topic_prefix: String,
+    last_changes: Mutex<HashMap<String, i64>>,
 }
 
 /// What an IPN is about.
@@ -60,6 +63,7 @@ impl World {
             keys,
             poster: reqwest::Client::builder().build()?,
             topic_prefix: format!("sandbox-{}", uuid::Uuid::new_v4().simple()),
+            last_changes: Mutex::default(),
         })
     }
 
@@ -102,10 +106,18 @@ impl World {
         format!("arn:aws:sns:{AWS_REGION}:291180941288:A1G8446IYHA4MR{merchant}")
     }
 
-    /// Puts an object into a state, as of now. Amazon's times have whole seconds.
+    /// Puts an object into a state, as of now. Amazon's times have whole seconds, so a change is at least one
+    /// second after the one before it, as it is in a shop.
     pub fn put(&self, kind: ObjectKind, object: Value, state: &str, reasons: &[&str]) {
-        let object = with_state(object, state, reasons, OffsetDateTime::now_utc().unix_timestamp());
-        self.pay_api.put(Environment::Sandbox, kind, object);
+        let id = object[kind.id_field()].as_str().unwrap_or_default().to_owned();
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let changed_at = {
+            let mut last = self.last_changes.lock().unwrap_or_else(PoisonError::into_inner);
+            let changed_at = last.get(&id).map_or(now, |last| now.max(last + 1));
+            last.insert(id, changed_at);
+            changed_at
+        };
+        self.pay_api.put(Environment::Sandbox, kind, with_state(object, state, reasons, changed_at));
     }
 
     /// Moves an object that is there to another state.

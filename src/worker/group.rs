@@ -63,7 +63,11 @@ impl ConsumerContext for GroupContext {
             tracing::error!(%error, "assigned partitions could not be paused");
         }
         if let Some(group) = consumer.group_metadata() {
-            let partitions = assigned.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect();
+            let partitions = assigned
+                .elements()
+                .iter()
+                .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
+                .collect();
             self.note(Change::Assigned { partitions, group });
         }
     }

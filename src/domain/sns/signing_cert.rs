@@ -156,7 +156,11 @@ fn check_name(certificate: &X509Certificate<'_>, region: &str) -> Result<(), Bad
             })
             .collect(),
         None => {
-            certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok().map(str::to_owned)).collect()
+            certificate
+                .subject()
+                .iter_common_name() // Certificates of 2010 spell it as a T61String; a name that counts is plain ASCII in any of them.
+                .filter_map(|name| String::from_utf8(name.as_slice().to_vec()).ok())
+                .collect()
         }
     };
     if found.contains(&expected) { Ok(()) } else { Err(BadSigningCert::Name { expected, found }) }

@@ -1,0 +1,93 @@
+//! What can never be told is kept with its reason; nothing else becomes a dead letter.
+
+use std::collections::BTreeMap;
+
+use ipn_receiver::sandbox::pay_api::{Fault, ObjectKind, charge};
+use ipn_receiver::sandbox::sns::Draft;
+use ipn_receiver::sandbox::world::{Hint, message};
+use time::OffsetDateTime;
+
+use crate::harness::{Record, Stage, committed_records, events, names, run, until};
+
+fn dead_letters(stage: &Stage) -> Vec<Record> {
+    committed_records(&stage.kafka(), &stage.kafka().topics().dead_letters)
+}
+
+#[test]
+fn each_reason_is_told_apart_and_the_original_is_kept_word_for_word() {
+    run(async {
+        let stage = Stage::new(1, "worker.unknown_object_retries_ms = [10, 10, 10, 10]").await;
+        let app = stage.receiver().await;
+        let merchant = stage.world.merchants[0].clone();
+        let hint = |merchant: &str, id: &str| {
+            message(&Hint { merchant, kind: ObjectKind::Charge, id, notification_type: "STATE_CHANGE" })
+        };
+        let cases = BTreeMap::from([
+            ("not_understood", "no IPN".to_owned()),
+            ("unknown_merchant", hint("ASTRANGER", "S02-0000000-0000000-C000000")),
+            ("misrouted", hint(&merchant, "P02-0000000-0000000-C000000")),
+            ("unknown_object", hint(&merchant, "S02-9999999-9999999-C999999")),
+        ]);
+        let mut originals = BTreeMap::new();
+        for (reason, text) in &cases {
+            let draft = Draft::new(&stage.world.topic_arn(&merchant), text, OffsetDateTime::now_utc());
+            let body = stage.world.sns.notification(&draft);
+            assert_eq!(stage.world.post(&app, &body).await.unwrap().status, 200);
+            originals.insert(*reason, body);
+        }
+        until("all four are dead letters", || dead_letters(&stage).len() >= 4).await;
+        let letters = dead_letters(&stage);
+        assert_eq!(letters.len(), 4);
+        for letter in letters {
+            let original = &originals[letter.headers["ipn-dlq-reason"].as_str()];
+            assert_eq!(String::from_utf8_lossy(&letter.value), *original);
+            assert!(
+                letter.headers.contains_key("ipn-sns-message-id"),
+                "the original's headers are kept: {:?}",
+                letter.headers
+            );
+            assert!(letter.headers["ipn-dlq-source"].contains(".ipn.inbox.v1/"));
+        }
+        let reads = stage.world.pay_api.requests();
+        assert_eq!(reads.len(), 5, "five tries for the unknown object and none for the others");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn an_object_that_appears_late_is_told_and_no_dead_letter() {
+    run(async {
+        let stage = Stage::new(1, "worker.unknown_object_retries_ms = [300, 300, 300, 300]").await;
+        let app = stage.receiver().await;
+        let mut reader = stage.reader();
+        let id = "S02-0000001-2222222-C000001";
+        stage.tell(&app, ObjectKind::Charge, id).await;
+        until("it was asked for in vain", || !stage.world.pay_api.requests().is_empty()).await;
+        stage.world.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
+        assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
+        assert!(dead_letters(&stage).is_empty());
+        app.stop().await;
+    });
+}
+
+#[test]
+fn trouble_of_amazons_or_ours_is_never_a_dead_letter() {
+    run(async {
+        let stage = Stage::new(1, "worker.systemic_retry_ms = 100\nworker.unknown_object_retries_ms = []").await;
+        let app = stage.receiver().await;
+        let mut reader = stage.reader();
+        let id = "S02-0000001-2222222-C000001";
+        stage.world.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
+        stage.world.pay_api.set_fault(Some(Fault::Status(500)));
+        stage.tell(&app, ObjectKind::Charge, id).await;
+        for fault in [Fault::Status(500), Fault::Status(429), Fault::Status(401), Fault::Status(403), Fault::Drop] {
+            let n_reads = stage.world.pay_api.requests().len();
+            stage.world.pay_api.set_fault(Some(fault));
+            until("it was asked twice more", || stage.world.pay_api.requests().len() >= n_reads + 2).await;
+        }
+        stage.world.pay_api.set_fault(None);
+        assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
+        assert!(dead_letters(&stage).is_empty());
+        app.stop().await;
+    });
+}

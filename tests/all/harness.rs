@@ -1,0 +1,171 @@
+//! A world, a receiver in it, and what tests ask of them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use ipn_receiver::app::{App, Broker};
+use ipn_receiver::config::{Config, Kafka};
+use ipn_receiver::sandbox::events::EventReader;
+use ipn_receiver::sandbox::pay_api::ObjectKind;
+use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
+use ipn_receiver::sandbox::world::{Hint, World};
+use ipn_receiver::{app, telemetry, topics};
+use rdkafka::config::FromClientConfig as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use serde_json::Value;
+
+/// Where the real Kafka is. A test that needs it and finds none fails.
+pub(crate) fn kafka() -> String {
+    let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").unwrap_or_else(|_| "127.0.0.1:19092".to_owned());
+    let client: BaseConsumer = rdkafka::ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
+    let found = client.fetch_metadata(None, Duration::from_secs(10));
+    assert!(
+        found.is_ok(),
+        "no Kafka at {servers}. Start one with `scripts/kafka up` (stop it with `scripts/kafka down`), run all checks with \
+         `scripts/check`, or name a cluster in KAFKA_BOOTSTRAP_SERVERS"
+    );
+    servers
+}
+
+/// Runs a test on a runtime like the program's own.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    telemetry::log(telemetry::LogFormat::Text, "off");
+    app::use_ring_for_tls();
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
+}
+
+/// Amazon, a real Kafka with topics of its own, and settings for a receiver.
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) servers: String,
+    settings: String,
+}
+
+impl Stage {
+    /// A stage for this many merchants, with more settings as TOML.
+    pub(crate) async fn new(n_merchants: usize, settings: &str) -> Self {
+        let stage =
+            Self { world: World::start(n_merchants).await.unwrap(), servers: kafka(), settings: settings.to_owned() };
+        topics::create(&stage.config().kafka).await.unwrap();
+        stage
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        self.config_at(&self.servers)
+    }
+
+    pub(crate) fn config_at(&self, servers: &str) -> Config {
+        let settings = format!("kafka.session_timeout_ms = 6000\n{}", self.settings);
+        self.world.config_with(servers, &settings).unwrap()
+    }
+
+    pub(crate) fn kafka(&self) -> Kafka {
+        self.config().kafka
+    }
+
+    /// Starts a receiver and waits until it owns its partitions.
+    pub(crate) async fn receiver(&self) -> App {
+        let app = App::start(self.config(), self.world.outside(Broker::Real).unwrap()).await.unwrap();
+        until("the receiver is ready", || app.is_ready() && app.is_working()).await;
+        app
+    }
+
+    pub(crate) fn reader(&self) -> EventReader {
+        EventReader::start(&self.kafka()).unwrap()
+    }
+
+    /// Posts an IPN of the first merchant about a change of state.
+    pub(crate) async fn tell(&self, app: &App, kind: ObjectKind, id: &str) -> Answer {
+        let body = self.envelope(kind, id);
+        self.world.post(app, &body).await.unwrap()
+    }
+
+    pub(crate) fn envelope(&self, kind: ObjectKind, id: &str) -> String {
+        let hint = Hint { merchant: &self.world.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
+        self.world.envelope(&hint, SignatureVersion::V2)
+    }
+}
+
+/// Waits for a fact.
+pub(crate) async fn until(fact: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited 60 s for: {fact}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The next `n` events, which must come.
+pub(crate) async fn events(reader: &mut EventReader, n: usize) -> Vec<Value> {
+    let mut events = Vec::new();
+    while events.len() < n {
+        let event = reader.next(Duration::from_secs(40)).await;
+        events.push(event.unwrap_or_else(|| panic!("{} of {n} events came: {:?}", events.len(), names(&events))));
+    }
+    events
+}
+
+/// Nothing comes for a while.
+pub(crate) async fn silence(reader: &mut EventReader) {
+    let event = reader.next(Duration::from_secs(2)).await;
+    assert_eq!(event, None, "nothing was to be told");
+}
+
+/// The names of events, without prefix and version.
+pub(crate) fn names(events: &[Value]) -> Vec<String> {
+    events.iter().map(|event| event["type"].as_str().unwrap().rsplit('.').nth(1).unwrap().to_owned()).collect()
+}
+
+/// One record of a topic.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) key: String,
+    pub(crate) value: Vec<u8>,
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// Everything committed in a topic, by an independent consumer in `read_committed`.
+pub(crate) fn committed_records(kafka: &Kafka, topic: &str) -> Vec<Record> {
+    records(kafka, topic, "read_committed")
+}
+
+/// Everything in a topic, read with this isolation level up to what is stable now.
+pub(crate) fn records(kafka: &Kafka, topic: &str, isolation: &str) -> Vec<Record> {
+    let consumer = BaseConsumer::from_config(
+        kafka
+            .client()
+            .set("group.id", "test-reader")
+            .set("isolation.level", isolation)
+            .set("enable.partition.eof", "true"),
+    )
+    .unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+    let n_partitions = metadata.topics()[0].partitions().len();
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..n_partitions {
+        assignment.add_partition_offset(topic, i32::try_from(partition).unwrap(), Offset::Beginning).unwrap();
+    }
+    consumer.assign(&assignment).unwrap();
+    let (mut found, mut n_ended) = (Vec::new(), 0);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while n_ended < n_partitions {
+        assert!(Instant::now() < deadline, "{topic} could not be read");
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => found.push(Record {
+                key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+                value: message.payload().unwrap_or_default().to_vec(),
+                headers: message.headers().map_or_else(BTreeMap::new, |headers| {
+                    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+                    headers.iter().map(|header| (header.key.to_owned(), text(header.value))).collect()
+                }),
+            }),
+            Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => n_ended += 1,
+            Some(Err(error)) => panic!("{topic}: {error}"),
+            None => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,212 @@
+//! The status table, over real sockets.
+
+use ipn_receiver::sandbox::pay_api::ObjectKind;
+use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft, SignatureVersion};
+use ipn_receiver::sandbox::world::{Hint, message};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::harness::{Stage, committed_records, run};
+
+const CHARGE: &str = "S02-5454037-1929856-C000001";
+
+#[test]
+fn a_genuine_ipn_is_in_the_inbox_word_for_word_when_200_is_said() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        for version in [SignatureVersion::V1, SignatureVersion::V2] {
+            let hint = Hint {
+                merchant: &stage.world.merchants[0],
+                kind: ObjectKind::Charge,
+                id: CHARGE,
+                notification_type: "STATE_CHANGE",
+            };
+            let body = stage.world.envelope(&hint, version);
+            assert_eq!(stage.world.post(&app, &body).await.unwrap().status, 200);
+            let inbox = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
+            let record = inbox.iter().find(|record| record.value == body.as_bytes()).expect("the body is in the inbox");
+            assert_eq!(record.key, stage.world.merchants[0]);
+            let sent: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(record.headers["ipn-sns-message-id"], sent["MessageId"].as_str().unwrap());
+        }
+        assert_eq!(stage.world.sns.certificate_fetches(), 1, "one URL is one fetch");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        let genuine = stage.envelope(ObjectKind::Charge, CHARGE);
+        let with = |field: &str, value: Value| {
+            let mut body: Value = serde_json::from_str(&genuine).unwrap();
+            body[field] = value;
+            body.to_string()
+        };
+        let stranger = stage.world.sns.notification(&Draft::new(
+            "arn:aws:sns:eu-west-1:999999999999:stranger",
+            "{}",
+            OffsetDateTime::now_utc(),
+        ));
+        let cases = [
+            ("hello".to_owned(), 400, "not-an-envelope"),
+            (with("Type", json!("Other")), 400, "not-an-envelope"),
+            (with("SignatureVersion", json!(2)), 400, "not-an-envelope"),
+            (with("Message", json!("{}")), 403, "signature-invalid"),
+            (with("Signature", json!("AAAA")), 403, "signature-invalid"),
+            (with("Signature", json!("not base64!")), 403, "signature-invalid"),
+            (with("SignatureVersion", json!("1")), 403, "signature-invalid"),
+            (
+                with(
+                    "SigningCertURL",
+                    json!(
+                        "https://sns.eu-west-1.amazonaws.com.evil.example/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+                    ),
+                ),
+                403,
+                "certificate-url-refused",
+            ),
+            (
+                with(
+                    "SigningCertURL",
+                    json!(
+                        "https://sns.us-east-2.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+                    ),
+                ),
+                403,
+                "certificate-url-refused",
+            ),
+            (
+                with(
+                    "SigningCertURL",
+                    json!(
+                        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+                    ),
+                ),
+                503,
+                "certificate-unavailable",
+            ),
+            (with("SignatureVersion", json!("3")), 503, "signature-version-unsupported"),
+            (stranger, 503, "topic-not-allowed"),
+            ("x".repeat(524_289), 413, "body-too-large"),
+        ];
+        for (body, status, slug) in cases {
+            let answer = stage.world.post(&app, &body).await.unwrap();
+            let problem: Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(
+                (answer.status, problem["type"].as_str().unwrap()),
+                (status, format!("urn:ipn-receiver:problem:{slug}").as_str())
+            );
+            assert_eq!(problem.as_object().unwrap().len(), 3, "type, title and status: {problem}");
+            assert_eq!(answer.retry_after.is_some(), status == 503, "{slug}");
+        }
+        assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
+        app.stop().await;
+    });
+}
+
+#[test]
+fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_visited() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        let sns = &stage.world.sns;
+        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let draft = |message: &str| Draft::new(&topic, message, OffsetDateTime::now_utc());
+        let legacy =
+            json!({"Version": "2013-01-01", "NotificationType": "PaymentCapture", "NotificationData": "<?xml?>"})
+                .to_string();
+        assert_eq!(stage.world.post(&app, &sns.notification(&draft(&legacy))).await.unwrap().status, 200);
+        assert_eq!(
+            stage.world.post(&app, &sns.unsubscribe_confirmation(&draft("gone"), "00ff")).await.unwrap().status,
+            200
+        );
+        let confirmation =
+            stage.world.post(&app, &sns.subscription_confirmation(&draft("confirm"), "00ff")).await.unwrap();
+        assert_eq!(confirmation.status, 503, "confirming is not done yet, so SNS is told to come again");
+        assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
+        let visits = sns.visits();
+        assert!(visits.iter().all(|visit| visit.starts_with("GET /SimpleNotificationService-")), "{visits:?}");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn genuine_messages_that_are_not_understood_or_not_configured_are_durable_under_the_topics_owner() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        let owner = stage.world.merchants[0].clone();
+        let hint =
+            Hint { merchant: "ASTRANGER", kind: ObjectKind::Charge, id: CHARGE, notification_type: "STATE_CHANGE" };
+        for text in ["not json".to_owned(), "{}".to_owned(), message(&hint)] {
+            let draft = Draft::new(&stage.world.topic_arn(&owner), &text, OffsetDateTime::now_utc());
+            assert_eq!(
+                stage.world.post(&app, &stage.world.sns.notification(&draft)).await.unwrap().status,
+                200,
+                "{text}"
+            );
+        }
+        let inbox = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
+        assert_eq!(inbox.iter().map(|record| record.key.as_str()).collect::<Vec<_>>(), vec![owner.as_str(); 3]);
+        app.stop().await;
+    });
+}
+
+#[test]
+fn other_paths_and_methods_get_a_problem_and_the_admin_port_is_another() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        let client = reqwest::Client::new();
+        let (ingress, admin) = (app.ingress_address(), app.admin_address());
+        for (url, status) in [
+            (format!("http://{ingress}/ipn"), 405),
+            (format!("http://{ingress}/"), 404),
+            (format!("http://{ingress}/metrics"), 404),
+            (format!("http://{admin}/ipn"), 404),
+            (format!("http://{admin}/healthz"), 200),
+            (format!("http://{admin}/readyz"), 200),
+            (format!("http://{admin}/metrics"), 200),
+        ] {
+            let answer = client.get(&url).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{url}");
+            if status == 405 {
+                assert_eq!(answer.headers()["allow"], "POST");
+            }
+            if status >= 400 {
+                assert_eq!(answer.headers()["content-type"], "application/problem+json", "{url}");
+            }
+        }
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_certificate_host_in_trouble_is_503_and_a_certificate_once_fetched_outlives_it() {
+    run(async {
+        let stage = Stage::new(1, "sns.certificate_timeout_ms = 700").await;
+        let app = stage.receiver().await;
+        let body = stage.envelope(ObjectKind::Charge, CHARGE);
+        for (answer, slug) in [
+            (CertificateAnswer::Status(404), "certificate-unavailable"),
+            (CertificateAnswer::Status(500), "certificate-unavailable"),
+            (CertificateAnswer::Hang, "certificate-unavailable"),
+            (CertificateAnswer::Redirect("https://evil.example/".into()), "certificate-unavailable"),
+            (CertificateAnswer::Body(vec![b'x'; 70_000]), "certificate-unavailable"),
+            (CertificateAnswer::Body(b"<html>".to_vec()), "certificate-unusable"),
+        ] {
+            stage.world.sns.set_certificate_answer(answer);
+            let answer = stage.world.post(&app, &body).await.unwrap();
+            assert!(answer.status == 503 && answer.body.contains(slug), "{} {}", answer.status, answer.body);
+        }
+        stage.world.sns.set_certificate_answer(CertificateAnswer::Good);
+        assert_eq!(stage.world.post(&app, &body).await.unwrap().status, 200);
+        stage.world.sns.set_certificate_answer(CertificateAnswer::Status(500));
+        assert_eq!(stage.world.post(&app, &body).await.unwrap().status, 200);
+        app.stop().await;
+    });
+}

@@ -1,0 +1,17 @@
+//! The receiver from outside, in one binary: real sockets, a real Kafka, servers that really sign and verify.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod harness;
+
+mod layering;
+mod vectors;
+
+mod ingress;
+mod trouble;
+
+mod dead_letters;
+mod exactly_once;
+mod pending;
+
+mod sandbox;
+mod serve;

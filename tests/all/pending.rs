@@ -1,0 +1,176 @@
+//! Work outlives the process that took it on, and what one read shows is confirmed where Amazon may lag.
+
+use std::time::Duration;
+
+use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, refund, with_state};
+use ipn_receiver::sandbox::sns::SignatureVersion;
+use ipn_receiver::sandbox::world::Hint;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use crate::harness::{Stage, committed_records, events, names, run, silence, until};
+
+const PERMISSION: &str = "C02-0000001-1111111";
+const CHARGE: &str = "S02-0000001-2222222-C000001";
+
+fn state_record(stage: &Stage, id: &str) -> Option<Value> {
+    let records = committed_records(&stage.kafka(), &stage.kafka().topics().state);
+    records
+        .iter()
+        .rfind(|record| record.key.ends_with(id))
+        .and_then(|record| serde_json::from_slice(&record.value).ok())
+}
+
+fn put_charge(stage: &Stage, state: &str) {
+    stage.world.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), state, &[]);
+}
+
+#[test]
+fn work_that_waits_stands_in_the_state_record_and_the_next_process_does_it() {
+    run(async {
+        let stage = Stage::new(1, "worker.pending_after_ms = 200\nworker.systemic_retry_ms = 100").await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        put_charge(&stage, "Captured");
+        stage.world.pay_api.set_fault(Some(Fault::Status(503)));
+        assert_eq!(stage.tell(&app, ObjectKind::Charge, CHARGE).await.status, 200);
+        until("the work is written down", || {
+            state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["causesSeen"] == 1)
+        })
+        .await;
+        // Amazon is down, and later notifications are taken all the same.
+        assert_eq!(stage.tell(&app, ObjectKind::Charge, CHARGE).await.status, 200);
+        until("both causes are written down", || {
+            state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["causesSeen"] == 2)
+        })
+        .await;
+        app.stop().await;
+        stage.world.pay_api.set_fault(None);
+        let app = stage.receiver().await;
+        let told = events(&mut reader, 1).await;
+        assert_eq!(names(&told), ["ChargeCaptured"]);
+        assert_eq!(told[0]["data"]["causes"].as_array().unwrap().len(), 2);
+        until("nothing is owed any more", || {
+            state_record(&stage, CHARGE).is_some_and(|state| state.get("pending").is_none())
+        })
+        .await;
+        silence(&mut reader).await;
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_read_that_lags_behind_its_notification_is_confirmed_and_the_news_is_told() {
+    run(async {
+        let stage = Stage::new(1, "worker.confirm_after_ms = 500").await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        let long_ago = OffsetDateTime::now_utc().unix_timestamp() - 600;
+        let old = with_state(charge(CHARGE, PERMISSION, "1.00", "EUR"), "Authorized", &[], long_ago);
+        stage.world.pay_api.put(Environment::Sandbox, ObjectKind::Charge, old);
+        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        assert_eq!(names(&events(&mut reader, 1).await), ["ChargeAuthorized"]);
+        put_charge(&stage, "Captured"); // only now does the API show what the notification was about
+        assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
+        until("the work is settled", || {
+            state_record(&stage, CHARGE).is_some_and(|state| state.get("pending").is_none())
+        })
+        .await;
+        assert_eq!(stage.world.pay_api.requests().len(), 2);
+        app.stop().await;
+    });
+}
+
+#[test]
+fn facts_beside_the_state_are_told_after_a_second_read_agrees() {
+    run(async {
+        let stage = Stage::new(1, "worker.confirm_after_ms = 100").await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await;
+        events(&mut reader, 1).await;
+        let mut object =
+            stage.world.pay_api.get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).unwrap();
+        object["limits"]["amountBalance"]["amount"] = json!("90.01");
+        stage.world.pay_api.put(Environment::Sandbox, ObjectKind::ChargePermission, object);
+        let hint = Hint {
+            merchant: &stage.world.merchants[0],
+            kind: ObjectKind::ChargePermission,
+            id: PERMISSION,
+            notification_type: "ATTRIBUTE_CHANGE",
+        };
+        let body = stage.world.envelope(&hint, SignatureVersion::V2);
+        stage.world.post(&app, &body).await.unwrap();
+        let told = events(&mut reader, 1).await;
+        assert_eq!(names(&told), ["PermissionUpdated"]);
+        assert_eq!(told[0]["data"]["snapshot"]["limits"]["amountBalance"]["amount"], "90.01");
+        silence(&mut reader).await;
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_refund_waits_for_its_charge_and_takes_the_permission_from_it() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        put_charge(&stage, "Captured");
+        let id = "S02-0000001-2222222-R000001";
+        stage.world.put(ObjectKind::Refund, refund(id, CHARGE, "1.00", "EUR"), "Refunded", &[]);
+        stage.tell(&app, ObjectKind::Refund, id).await;
+        let told = events(&mut reader, 2).await;
+        assert_eq!(names(&told), ["ChargeCaptured", "RefundCompleted"]);
+        assert_eq!(told[0]["data"]["causes"][0]["type"], "HELPER_READ");
+        assert!(
+            told.iter()
+                .all(|event| event["partitionkey"] == PERMISSION && event["data"]["chargePermissionId"] == PERMISSION)
+        );
+        silence(&mut reader).await;
+        app.stop().await;
+    });
+}
+
+#[test]
+fn an_object_that_vanishes_keeps_its_state() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        put_charge(&stage, "Captured");
+        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        events(&mut reader, 1).await;
+        stage.world.pay_api.remove(Environment::Sandbox, ObjectKind::Charge, CHARGE);
+        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        until("it is to be asked for again", || {
+            state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["attempts"] == 1)
+        })
+        .await;
+        assert_eq!(state_record(&stage, CHARGE).unwrap()["observed"]["state"], "Captured");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        silence(&mut reader).await;
+        app.stop().await;
+    });
+}
+
+#[test]
+fn nothing_about_the_buyer_reaches_any_topic() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "OneTime"), "Chargeable", &[]);
+        put_charge(&stage, "Captured");
+        stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await;
+        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        events(&mut reader, 2).await;
+        let topics = stage.kafka().topics();
+        for topic in [topics.inbox, topics.events, topics.state, topics.dead_letters] {
+            for record in committed_records(&stage.kafka(), &topic) {
+                assert!(!String::from_utf8_lossy(&record.value).contains("BUYER-DATA"), "{topic} {}", record.key);
+            }
+        }
+        app.stop().await;
+    });
+}

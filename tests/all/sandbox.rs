@@ -1,0 +1,50 @@
+//! The main job of the README, as a process.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::kafka;
+
+fn story(more: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"))
+        .args(["sandbox", "--once", "--json"])
+        .args(more)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (output.status.code(), lines)
+}
+
+fn check(more: &[&str], shows_exactly_once: bool) {
+    let (code, lines) = story(more);
+    assert_eq!(code, Some(0), "{lines:#?}");
+    assert_eq!(lines[0]["exactlyOnceShown"], shows_exactly_once);
+    let events: Vec<&Value> =
+        lines.iter().filter(|line| line["happened"] == "event").map(|line| &line["event"]).collect();
+    let last = lines.last().unwrap();
+    assert_eq!(
+        (last["eventsExpected"].as_u64().unwrap() as usize, &last["problems"]),
+        (events.len(), &Value::Array(vec![]))
+    );
+    let types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    for wanted in [
+        "amazonpay.ChargeDeclined.v1",
+        "amazonpay.PaymentMethodUpdated.v1",
+        "amazonpay.RefundCompleted.v1",
+        "amazonpay.PermissionClosed.v1",
+    ] {
+        assert!(types.contains(&wanted), "{types:?}");
+    }
+}
+
+#[test]
+fn the_story_comes_out_right_on_the_embedded_broker() {
+    check(&[], false);
+}
+
+#[test]
+fn the_story_comes_out_right_on_a_real_broker() {
+    check(&["--kafka", &kafka()], true);
+}

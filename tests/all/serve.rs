@@ -1,0 +1,144 @@
+//! `serve` and `topics` as processes: what they refuse, what they say, how they leave.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{kafka, run};
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
+    command.args(["--log-format", "json"]).env_remove("RUST_LOG");
+    command
+}
+
+fn write_config(folder: &Path, servers: &str) -> std::path::PathBuf {
+    std::fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/merchant-key-pkcs1.pem"),
+        folder.join("key.pem"),
+    )
+    .unwrap();
+    let file = folder.join("receiver.toml");
+    let prefix = uuid::Uuid::new_v4();
+    std::fs::write(&file, format!(
+        "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 100\n\
+         kafka.bootstrap_servers = \"{servers}\"\nkafka.topic_prefix = \"t{prefix}\"\nkafka.partitions = 3\nkafka.replication_factor = 1\n\
+         [[merchants]]\nid = \"A1O8CIV1A24A6X\"\nregion = \"eu\"\nenvironment = \"live\"\npublic_key_id = \"LIVE-X\"\nprivate_key_file = \"key.pem\"\n",
+    )).unwrap();
+    file
+}
+
+/// A started `serve` with the addresses it logged.
+fn serve(file: &Path) -> (Child, String, String) {
+    let mut child = command().args(["serve", "--config"]).arg(file).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.contains("ipn-receiver started"))
+        .expect("it says that it started");
+    std::thread::spawn(move || lines.for_each(drop));
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let address = |name: &str| line[name].as_str().unwrap().to_owned();
+    (child, address("ingress"), address("admin"))
+}
+
+#[test]
+fn a_bad_configuration_is_refused_with_the_file_the_setting_and_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_config(folder.path(), "127.0.0.1:1");
+    let text = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("key.pem", "absent.pem")
+        .replace("partitions = 3", "partitions = 0");
+    std::fs::write(&file, text).unwrap();
+    let output = command().args(["serve", "--config"]).arg(&file).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    for part in [
+        "receiver.toml: kafka.partitions: must be between 1 and 1000",
+        "receiver.toml: merchants[0].private_key_file",
+        "absent.pem cannot be read",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn without_kafka_or_topics_it_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let output =
+        command().args(["serve", "--config"]).arg(write_config(folder.path(), "127.0.0.1:1")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("Kafka at 127.0.0.1:1 cannot be reached") && said.contains("kafka.bootstrap_servers"),
+        "{said}"
+    );
+    let output = command().args(["serve", "--config"]).arg(write_config(folder.path(), &kafka())).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("missing topics:") && said.contains("ipn-receiver topics --config FILE"), "{said}");
+}
+
+#[test]
+fn topics_are_made_once_and_a_partition_count_that_differs_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_config(folder.path(), &kafka());
+    let topics =
+        || String::from_utf8(command().args(["topics", "--config"]).arg(&file).output().unwrap().stdout).unwrap();
+    let first = topics();
+    assert_eq!(first.lines().filter(|line| line.starts_with("created ")).count(), 4, "{first}");
+    assert_eq!(topics(), "all topics are as they should be\n");
+    let text = std::fs::read_to_string(&file).unwrap().replace("partitions = 3", "partitions = 4");
+    std::fs::write(&file, text).unwrap();
+    let output = command().args(["serve", "--config"]).arg(&file).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("has 3 partitions, but kafka.partitions is 4"), "{said}");
+}
+
+#[test]
+fn it_becomes_ready_refuses_strangers_and_leaves_on_sigterm() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let file = write_config(folder.path(), &kafka());
+        assert!(command().args(["topics", "--config"]).arg(&file).status().unwrap().success());
+        let (mut child, ingress, admin) = serve(&file);
+        let client = reqwest::Client::new();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let answer = client.get(format!("http://{admin}/readyz")).send().await.unwrap();
+            let body = answer.text().await.unwrap();
+            if body.contains("\"ready\":true") && body.contains("owns its partitions") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "ready within 30 s: {body}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let answer = client.post(format!("http://{ingress}/ipn")).body("hello").send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 400);
+        let metrics = client.get(format!("http://{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+        assert!(metrics.contains("ipn_requests_total{outcome=\"not-an-envelope\"} 1"), "{metrics}");
+
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        let asked = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(asked.elapsed() < Duration::from_secs(30), "it leaves within the grace period");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert!(status.success(), "{status}");
+    });
+}
+
+#[test]
+fn help_names_every_command() {
+    let mut said = String::new();
+    let mut child = command().arg("--help").stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success());
+    for word in ["serve", "topics", "sandbox", "--log-format"] {
+        assert!(said.contains(word), "{said}");
+    }
+}
