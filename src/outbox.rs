@@ -124,7 +124,9 @@ impl Outbox {
         write: impl FnOnce() -> Result<(), Doubt>,
     ) -> Result<(), Doubt> {
         let started = Instant::now();
-        self.check_trust()?;
+        // What went wrong while no transaction was open (a broker that restarted) is no reason to doubt this one.
+        self.producer.poll(Duration::ZERO);
+        let _ = self.check_trust();
         self.producer.begin_transaction()?;
         write()?;
         self.await_deliveries()?;

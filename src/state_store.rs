@@ -16,11 +16,21 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::config::Kafka;
 use crate::domain::pay::ObjectRef;
 use crate::domain::state::{KnownState, VERSION};
+use crate::domain::timestamp::Timestamp;
 
 /// Known state by object, and the partition each lives in.
 #[derive(Debug, Default)]
 pub struct StateStore {
     records: HashMap<String, (i32, KnownState)>,
+}
+
+/// What a rebuild brought.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// What is known.
+    pub store: StateStore,
+    /// When the broker says it appended the barrier: the broker's clock, beside ours.
+    pub barrier_at: Option<Timestamp>,
 }
 
 /// Why the state could not be rebuilt.
@@ -105,8 +115,8 @@ pub fn restore(
     partitions: &[i32],
     nonce: &str,
     mut still_ours: impl FnMut() -> bool,
-) -> Result<StateStore, Error> {
-    let mut store = StateStore::default();
+) -> Result<Restored, Error> {
+    let mut restored = Restored::default();
     let topic = kafka.topics().state;
     let consumer = reader(kafka)?;
     let mut assignment = TopicPartitionList::new();
@@ -136,12 +146,13 @@ pub fn restore(
         }
         if message.key() == Some(BARRIER_KEY.as_bytes()) && message.payload() == Some(nonce.as_bytes()) {
             waiting.remove(&message.partition());
+            restored.barrier_at = message.timestamp().to_millis().map(Timestamp::from_unix_ms);
             continue;
         }
         let (partition, offset) = (message.partition(), message.offset());
-        store.apply(&message).map_err(|what| Error::Record { partition, offset, what })?;
+        restored.store.apply(&message).map_err(|what| Error::Record { partition, offset, what })?;
     }
-    Ok(store)
+    Ok(restored)
 }
 
 /// The positions to continue the inbox from: what the group committed, else where the log starts.

@@ -160,6 +160,7 @@ const INBOX: &[(&str, &str)] =
     &[("cleanup.policy", "delete"), ("retention.ms", "1209600000"), ("message.timestamp.type", "LogAppendTime")];
 const STATE: &[(&str, &str)] = &[
     ("cleanup.policy", "compact"),
+    ("message.timestamp.type", "LogAppendTime"),
     ("min.cleanable.dirty.ratio", "0.3"),
     ("segment.ms", "86400000"),
     ("delete.retention.ms", "86400000"),

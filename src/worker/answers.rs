@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::ledger::{Ledger, Undelivered};
+use super::ledger::Ledger;
+use super::undelivered::Undelivered;
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::events::{Derivation, Event, Reading, derive, needs_confirming_read};
 use crate::domain::pay::{Fetched, ObjectId, ObjectKind, ObjectRef};

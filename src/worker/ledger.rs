@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::undelivered::Undelivered;
 use super::{Plan, Positions};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
@@ -29,20 +30,23 @@ pub(super) struct Ledger {
     homes: HashMap<MerchantId, i32>,
     pub(super) batch: Batch,
     undelivered: Vec<Undelivered>,
-}
-
-/// What is to become a dead letter: the record itself, or where to read it.
-pub(super) struct Undelivered {
-    pub(super) reason: DeadLetterReason,
-    pub(super) detail: String,
-    pub(super) positions: Vec<InboxPosition>,
-    pub(super) record: Option<InboxRecord>,
+    /// When overdue work is looked for next; looking at every entry in every round would cost too much.
+    look_again_at: Timestamp,
+    /// Whether the broker's times and ours agree well enough to compare them.
+    clocks_agree: bool,
 }
 
 impl Ledger {
     /// Opens the books over restored state.
-    pub(super) fn new(plan: &Plan, store: StateStore, positions: &Positions, now: Timestamp) -> Self {
-        Self::open(plan.settings.clone(), plan.merchants.clone(), plan.quotas, store, positions, now)
+    pub(super) fn new(
+        plan: &Plan,
+        store: StateStore,
+        positions: &Positions,
+        now: Timestamp,
+        clocks_agree: bool,
+    ) -> Self {
+        let ledger = Self::open(plan.settings.clone(), plan.merchants.clone(), plan.quotas, store, positions, now);
+        Self { clocks_agree, ..ledger }
     }
 
     fn open(
@@ -63,7 +67,18 @@ impl Ledger {
         }
         let offsets =
             positions.iter().map(|(partition, position)| (*partition, Offsets::starting_at(*position))).collect();
-        Self { settings, merchants, store, queue, offsets, homes, batch: Batch::default(), undelivered: Vec::new() }
+        Self {
+            settings,
+            merchants,
+            store,
+            queue,
+            offsets,
+            homes,
+            batch: Batch::default(),
+            undelivered: Vec::new(),
+            look_again_at: now,
+            clocks_agree: true,
+        }
     }
 
     /// Takes one inbox record in: it becomes work, is already answered, or is a dead letter.
@@ -93,6 +108,10 @@ impl Ledger {
 
     /// Writes work that waits for long, or that is too much, into its state records, so that the inbox moves on.
     pub(super) fn release_overdue(&mut self, now: Timestamp) {
+        if now < self.look_again_at {
+            return;
+        }
+        self.look_again_at = now.plus(LOOK_EVERY);
         let open: usize = self.offsets.values().map(Offsets::open).sum();
         let is_too_much = open > self.settings.records_open_max;
         let age_max = if is_too_much { Duration::ZERO } else { Duration::from_millis(self.settings.pending_after_ms) };
@@ -253,9 +272,18 @@ impl Ledger {
 
     /// Whether the last read of the object began well after this record was appended.
     fn is_answered(&self, object: &ObjectRef, record: &InboxRecord) -> bool {
+        if !self.clocks_agree {
+            return false;
+        }
         let Some(state) = self.store.get(object) else { return false };
         let Some(observed) = state.observed.as_ref().filter(|_| state.pending.is_none()) else { return false };
         let margin = Duration::from_millis(self.settings.inbox_clock_margin_ms);
         record.appended_at.plus(margin) < observed.read_started_at
     }
 }
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

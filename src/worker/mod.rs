@@ -4,11 +4,13 @@
 //! on the async runtime and come back by a channel. Everything in memory ([`ledger::Ledger`]) belongs to one
 //! assignment of partitions: a rebalance or a doubtful transaction throws it away and rebuilds it from Kafka.
 
+mod alarms;
 mod answers;
 mod group;
 mod ledger;
+mod undelivered;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -16,25 +18,26 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 
+use self::alarms::Alarms;
 use self::group::{Change, GroupContext};
-use self::ledger::{Ledger, Undelivered};
+use self::ledger::Ledger;
 use crate::clock::Clock;
-use crate::config::{Config, Kafka, MerchantAccount};
-use crate::domain::dead_letter::DeadLetter;
+use crate::config::{self, Config, Kafka, MerchantAccount};
 use crate::domain::events::Naming;
 use crate::domain::merchants::Merchants;
-use crate::domain::pay::{Account, ObjectRef};
+use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
-use crate::inbox::{InboxRecord, read_back};
+use crate::inbox::InboxRecord;
 use crate::outbox::{Doubt, Outbox};
-use crate::pay_api::{Blame, Disposition, PayApi};
-use crate::state_store::{self, restore, starting_positions};
+use crate::pay_api::{Disposition, PayApi};
+use crate::state_store::{self, Restored, restore, starting_positions};
 
 /// What the worker needs of the settings.
 pub struct Plan {
     kafka: Kafka,
-    settings: crate::config::Worker,
+    settings: config::Worker,
     quotas: (crate::domain::work::Quota, crate::domain::work::Quota),
     naming: Naming,
     merchants: Arc<Merchants>,
@@ -110,7 +113,7 @@ struct Worker {
     /// Tells answers to reads of this ledger from answers to reads of one that was thrown away.
     epoch: u64,
     answers: (Sender<Answer>, Receiver<Answer>),
-    alarms: HashMap<(Account, Blame), Instant>,
+    alarms: Alarms,
     offsets_committed_at: Instant,
 }
 
@@ -154,7 +157,7 @@ impl Worker {
             assignment: None,
             epoch: 0,
             answers: channel(),
-            alarms: HashMap::new(),
+            alarms: Alarms::default(),
             offsets_committed_at: Instant::now(),
         })
     }
@@ -194,7 +197,16 @@ impl Worker {
                 changes.into_iter().for_each(|change| self.apply(change));
                 return Ok(());
             }
-            let Some(message) = message? else { return Ok(()) };
+            let message = match message {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(()),
+                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => return Err(error.into()),
+                Err(error) => {
+                    // The consumer goes on by itself; no position is lost.
+                    tracing::warn!(%error, "inbox consumer");
+                    return Ok(());
+                }
+            };
             let record = InboxRecord::from_message(&message);
             drop(message);
             let now = self.plan.clock.now();
@@ -232,21 +244,23 @@ impl Worker {
         };
         let positions = starting_positions(&self.consumer, &topic, &assignment.partitions)?;
         let nonce = uuid::Uuid::new_v4().to_string();
-        let store = if assignment.partitions.is_empty() {
-            state_store::StateStore::default()
+        let mut now = self.plan.clock.now();
+        let restored = if assignment.partitions.is_empty() {
+            Restored::default()
         } else {
             outbox.barrier(&nonce, &positions, &assignment.group, &topic)?;
-            let context = self.consumer.context();
+            now = self.plan.clock.now();
+            let (context, status) = (self.consumer.context(), &self.status);
             // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.
             restore(&self.plan.kafka, &assignment.partitions, &nonce, || {
                 drop(self.consumer.poll(Duration::ZERO));
-                !context.has_changes()
+                !context.has_changes() && !status.stop.load(Ordering::Relaxed)
             })?
         };
         group::open_at(&self.consumer, &topic, &positions)?;
-        let n_objects = store.len();
-        let now = self.plan.clock.now();
-        assignment.ledger = Some(Ledger::new(&self.plan, store, &positions, now));
+        let n_objects = restored.store.len();
+        let clocks_agree = clocks_agree(restored.barrier_at, now, &self.plan.settings);
+        assignment.ledger = Some(Ledger::new(&self.plan, restored.store, &positions, now, clocks_agree));
         self.outbox = Some(outbox);
         self.status.is_working.store(true, Ordering::Relaxed);
         metrics::histogram!("state_restore_seconds").record(started.elapsed().as_secs_f64());
@@ -273,7 +287,7 @@ impl Worker {
     fn collect_answers(&mut self) {
         while let Ok(answer) = self.answers.1.try_recv() {
             if let Disposition::Systemic(blame, what) = &answer.disposition {
-                self.alarm(&answer.object, *blame, what);
+                self.alarms.raise(&answer.object.account, *blame, what);
             }
             let (now, epoch) = (self.plan.clock.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {
@@ -294,7 +308,7 @@ impl Worker {
             return Ok(());
         }
         let undelivered = ledger.take_undelivered();
-        let letters = dead_letters(&self.plan.kafka, undelivered)?;
+        let letters = undelivered::dead_letters(&self.plan.kafka, undelivered)?;
         let batch = ledger.take_batch(letters);
         let positions = ledger.positions();
         let outcome = outbox.commit(&batch, &ledger.store, &positions, &assignment.group, now);
@@ -354,27 +368,6 @@ impl Worker {
         self.consumer.unsubscribe();
     }
 
-    /// Says once in a while that someone must act; the work itself waits.
-    fn alarm(&mut self, object: &ObjectRef, blame: Blame, what: &str) {
-        let last = self.alarms.get(&(object.account.clone(), blame));
-        if last.is_some_and(|at| at.elapsed() < ALARM_EVERY) {
-            return;
-        }
-        self.alarms.insert((object.account.clone(), blame), Instant::now());
-        let account = &object.account;
-        match blame {
-            Blame::Credentials => {
-                tracing::error!(%account, what, "Amazon Pay refuses our credentials; check public_key_id, private_key_file and this machine's clock. Work of this merchant waits, nothing is lost");
-            }
-            Blame::Amazon => {
-                tracing::warn!(%account, what, "Amazon Pay is in trouble; work of this merchant waits, nothing is lost");
-            }
-            Blame::Network => {
-                tracing::warn!(%account, what, "Amazon Pay cannot be reached; work of this merchant waits, nothing is lost");
-            }
-        }
-    }
-
     fn ledger(&mut self) -> Option<&mut Ledger> {
         self.assignment.as_mut()?.ledger.as_mut()
     }
@@ -384,28 +377,22 @@ impl Worker {
     }
 }
 
-/// Fetches the originals of what is to be dead-lettered from the inbox.
-fn dead_letters(kafka: &Kafka, undelivered: Vec<Undelivered>) -> Result<Vec<DeadLetter>, Trouble> {
-    let mut letters = Vec::new();
-    for Undelivered { reason, detail, positions, record } in undelivered {
-        let records = match record {
-            Some(record) => vec![Some(record)],
-            None => read_back(kafka, &positions, READ_BACK_TIMEOUT)?,
-        };
-        for (position, record) in positions.into_iter().zip(records) {
-            let gone = record.is_none();
-            let record = record.map(|record| (record.key, record.value, record.headers)).unwrap_or_default();
-            let detail =
-                if gone { format!("{detail}; the inbox no longer holds the original") } else { detail.clone() };
-            letters.push(DeadLetter { reason, detail, position, key: record.0, value: record.1, headers: record.2 });
-        }
+/// Whether the broker's clock can be compared with ours. If not, no notification counts as answered by an earlier
+/// read, which costs reads after a restart and loses nothing.
+fn clocks_agree(broker: Option<Timestamp>, ours: Timestamp, settings: &config::Worker) -> bool {
+    let Some(broker) = broker else { return true };
+    let apart = ours.since(broker).max(broker.since(ours));
+    let agree = apart < Duration::from_millis(settings.inbox_clock_margin_ms / 2);
+    if !agree {
+        tracing::error!(
+            apart_ms = apart.as_millis() as u64,
+            "this machine's clock and the broker's are apart; mend the one that is wrong (NTP)"
+        );
     }
-    Ok(letters)
+    agree
 }
 
 const OFFSETS_ONLY_EVERY: Duration = Duration::from_millis(250);
-const ALARM_EVERY: Duration = Duration::from_secs(30);
 const DRAIN: Duration = Duration::from_secs(5);
-const READ_BACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Positions = BTreeMap<i32, i64>;

@@ -91,7 +91,7 @@ impl Stage {
 
 /// Waits for a fact.
 pub(crate) async fn until(fact: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !holds() {
         assert!(Instant::now() < deadline, "waited 60 s for: {fact}");
         tokio::time::sleep(Duration::from_millis(10)).await;

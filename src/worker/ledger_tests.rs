@@ -1,0 +1,194 @@
+//! Tests of the books: records and answers go in, events, pending work and positions come out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::config::Worker as Settings;
+use crate::domain::merchants::Merchant;
+use crate::domain::pay::{Account, DecodeError, Environment, Fetched, ObjectId, ObjectKind};
+use crate::domain::sns::TopicRule;
+use crate::pay_api::{Blame, Disposition, ObjectTrouble};
+
+const ID: &str = "P01-1111111-2222222-C000001";
+
+fn at(s: i64) -> Timestamp {
+    Timestamp::from_unix_ms(1_767_000_000_000 + s * 1000)
+}
+
+fn account() -> Account {
+    Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live }
+}
+
+fn object() -> ObjectRef {
+    ObjectRef { account: account(), kind: ObjectKind::Charge, id: ObjectId::parse(ID).unwrap() }
+}
+
+fn ledger(settings: Settings) -> Ledger {
+    let rule = TopicRule::Owner {
+        owner: "M1".into(),
+        accounts: vec!["291180941288".into()],
+        regions: vec!["eu-west-1".into()],
+    };
+    let merchants = Merchants::new(vec![Merchant { account: account(), topics: vec![rule] }]);
+    let quota = Quota { burst: 1e6, per_second: 1e9 };
+    let positions = BTreeMap::from([(0, 0)]);
+    Ledger::open(settings, Arc::new(merchants), (quota, quota), StateStore::default(), &positions, at(0))
+}
+
+/// An inbox record about the charge, sent and appended at `sent_s`.
+fn record(offset: i64, sent_s: i64) -> InboxRecord {
+    let message = json!({"MerchantID": "M1", "ObjectType": "CHARGE", "ObjectId": ID, "NotificationType": "STATE_CHANGE", "NotificationVersion": "V2"});
+    let body = json!({"Type": "Notification", "MessageId": "72fd219f-d2d6-5fea-afff-70487e01d695", "Message": message.to_string(),
+        "TopicArn": "arn:aws:sns:eu-west-1:291180941288:PREFIXM1", "Timestamp": at(sent_s), "SignatureVersion": "2", "Signature": "x", "SigningCertURL": "x"});
+    InboxRecord {
+        position: InboxPosition { partition: 0, offset },
+        appended_at: at(sent_s),
+        key: b"M1".to_vec(),
+        value: body.to_string().into_bytes(),
+        headers: vec![],
+    }
+}
+
+fn fetched(state: &str, updated_s: i64) -> Disposition {
+    let body = json!({"chargeId": ID, "chargePermissionId": "P01-1111111-2222222",
+        "statusDetails": {"state": state, "lastUpdatedTimestamp": at(updated_s)}});
+    Disposition::Fetched(Box::new(
+        Fetched::decode(ObjectKind::Charge, &object().id, Environment::Live, body.to_string().as_bytes()).unwrap(),
+    ))
+}
+
+/// Reads the charge at `s` if it is due then. A second after it was taken in there is quota for it.
+#[allow(clippy::needless_pass_by_value, reason = "the callers read better")]
+fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> bool {
+    let due = ledger.queue.take_due(at(s), 16);
+    for object in &due {
+        ledger.answer(object, disposition.clone(), at(s), at(s));
+    }
+    !due.is_empty()
+}
+
+fn told(ledger: &mut Ledger) -> Vec<&'static str> {
+    ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name).collect()
+}
+
+fn position(ledger: &Ledger) -> i64 {
+    ledger.positions()[&0]
+}
+
+#[test]
+fn a_record_leaves_the_inbox_when_its_object_was_told() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(record(0, 100), at(101));
+    assert_eq!(position(&ledger), 0);
+    assert!(read(&mut ledger, 102, fetched("Captured", 99)));
+    assert_eq!((told(&mut ledger), position(&ledger)), (vec!["ChargeCaptured"], 1));
+}
+
+#[test]
+fn systemic_trouble_waits_without_counting_and_the_work_is_written_down_after_a_while() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(record(0, 100), at(100));
+    for s in [101, 106] {
+        assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
+        ledger.release_overdue(at(s));
+    }
+    assert_eq!((position(&ledger), ledger.has_news()), (0, false), "not yet: it may be over in a moment");
+    assert!(read(&mut ledger, 111, Disposition::Throttled { retry_after: None }));
+    ledger.release_overdue(at(111));
+    assert_eq!((position(&ledger), ledger.has_news()), (1, true));
+    let pending = ledger.store.get(&object()).unwrap().pending.clone().expect("the work is owed");
+    assert_eq!((pending.attempts, pending.causes.len()), (0, 1));
+    assert!(read(&mut ledger, 200, fetched("Captured", 99)));
+    assert_eq!(told(&mut ledger), ["ChargeCaptured"]);
+    assert_eq!(ledger.store.get(&object()).unwrap().pending, None);
+}
+
+#[test]
+fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(record(0, 0), at(0));
+    let mut tries = Vec::new();
+    for s in 0..7200 {
+        if read(&mut ledger, s, Disposition::NotFound) {
+            tries.push(s);
+        }
+    }
+    assert_eq!(tries, [1, 61, 361, 1261, 3361]);
+    let undelivered = ledger.take_undelivered();
+    assert_eq!((undelivered.len(), undelivered[0].reason), (1, DeadLetterReason::UnknownObject));
+    assert_eq!(undelivered[0].positions, [InboxPosition { partition: 0, offset: 0 }]);
+    assert!(ledger.queue.is_empty() && position(&ledger) == 1);
+}
+
+#[test]
+fn an_older_answer_is_asked_again_and_believed_and_flagged_after_five() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(record(0, 100), at(100));
+    read(&mut ledger, 101, fetched("Captured", 99));
+    told(&mut ledger);
+    ledger.take_in(record(1, 120), at(120));
+    let mut tries = Vec::new();
+    let mut events = Vec::new();
+    for s in 120..7200 {
+        if read(&mut ledger, s, fetched("Authorized", 50)) {
+            tries.push(s - 120);
+            events.extend(ledger.take_batch(vec![]).events);
+        }
+        if !events.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(tries, [0, 240, 720, 1440, 2400, 3600]);
+    assert_eq!(events[0].0.event_type.name, "ChargeAuthorized");
+    assert!(events[0].0.unexpected_transition);
+}
+
+#[test]
+fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days() {
+    let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
+    ledger.take_in(record(0, 0), at(0));
+    let trouble = Disposition::ObjectTrouble(ObjectTrouble::Undecodable(DecodeError::NotJson));
+    let mut given_up_at = None;
+    for s in (0..200_000).step_by(5) {
+        if read(&mut ledger, s, trouble.clone()) && !ledger.undelivered.is_empty() {
+            given_up_at.get_or_insert(s);
+        }
+    }
+    assert!((86_400..86_400 + 3700).contains(&given_up_at.expect("given up")), "{given_up_at:?}");
+    assert_eq!(ledger.take_undelivered()[0].reason, DeadLetterReason::Undecodable);
+}
+
+#[test]
+fn a_record_appended_well_before_the_last_read_needs_no_other_unless_the_clocks_are_apart() {
+    for clocks_agree in [true, false] {
+        let mut ledger = Ledger { clocks_agree, ..ledger(Settings::default()) };
+        ledger.take_in(record(0, 100), at(100));
+        read(&mut ledger, 130, fetched("Captured", 99));
+        ledger.take_in(record(1, 119), at(131));
+        assert_eq!(ledger.queue.is_empty(), clocks_agree);
+        ledger.take_in(record(2, 121), at(131));
+        assert!(!ledger.queue.is_empty(), "appended within the margin: it may be news");
+    }
+}
+
+#[test]
+fn too_many_open_records_are_written_down_at_once() {
+    let mut ledger = ledger(Settings { records_open_max: 2, ..Settings::default() });
+    for offset in 0..3 {
+        ledger.take_in(record(offset, 100), at(100));
+    }
+    ledger.release_overdue(at(100));
+    assert_eq!(position(&ledger), 3);
+    assert_eq!(ledger.store.get(&object()).unwrap().pending.as_ref().unwrap().causes_seen, 3);
+}
+
+#[test]
+fn a_record_of_a_merchant_under_another_key_is_for_redrive_and_no_work() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(InboxRecord { key: b"OWNER".to_vec(), ..record(0, 100) }, at(100));
+    assert!(ledger.queue.is_empty());
+    assert_eq!(ledger.take_undelivered()[0].reason, DeadLetterReason::UnknownMerchant);
+}

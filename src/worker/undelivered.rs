@@ -1,0 +1,39 @@
+//! What could not be told, on its way to the dead-letter topic.
+
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+
+use crate::config::Kafka;
+use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
+use crate::domain::work::InboxPosition;
+use crate::inbox::{InboxRecord, read_back};
+
+/// What is to become dead letters: the record itself, or where to read it.
+pub(super) struct Undelivered {
+    pub(super) reason: DeadLetterReason,
+    pub(super) detail: String,
+    pub(super) positions: Vec<InboxPosition>,
+    pub(super) record: Option<InboxRecord>,
+}
+
+/// Fetches the originals of what is to be dead-lettered from the inbox.
+pub(super) fn dead_letters(kafka: &Kafka, undelivered: Vec<Undelivered>) -> Result<Vec<DeadLetter>, KafkaError> {
+    let mut letters = Vec::new();
+    for Undelivered { reason, detail, positions, record } in undelivered {
+        let records = match record {
+            Some(record) => vec![Some(record)],
+            None => read_back(kafka, &positions, READ_BACK_TIMEOUT)?,
+        };
+        for (position, record) in positions.into_iter().zip(records) {
+            let gone = record.is_none();
+            let record = record.map(|record| (record.key, record.value, record.headers)).unwrap_or_default();
+            let detail =
+                if gone { format!("{detail}; the inbox no longer holds the original") } else { detail.clone() };
+            letters.push(DeadLetter { reason, detail, position, key: record.0, value: record.1, headers: record.2 });
+        }
+    }
+    Ok(letters)
+}
+
+const READ_BACK_TIMEOUT: Duration = Duration::from_secs(10);
