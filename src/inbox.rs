@@ -2,8 +2,6 @@
 //!
 //! An append is acknowledged by all in-sync replicas or it failed. What is appended is the body as SNS sent it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -24,7 +22,6 @@ pub struct Inbox {
     producer: FutureProducer<AppendContext>,
     topic: String,
     min_in_sync_replicas: usize,
-    failing: Arc<AtomicBool>,
 }
 
 /// Why a record was not made durable. Never the poster's fault.
@@ -69,7 +66,7 @@ impl Inbox {
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random");
         let producer = FutureProducer::from_config_and_context(&client, AppendContext)?;
-        Ok(Self { producer, topic: kafka.topics().inbox, min_in_sync_replicas, failing: Arc::default() })
+        Ok(Self { producer, topic: kafka.topics().inbox, min_in_sync_replicas })
     }
 
     /// Makes `notification` durable.
@@ -87,13 +84,11 @@ impl Inbox {
             KafkaError::MessageProduction(rdkafka::types::RDKafkaErrorCode::QueueFull) => AppendError::Full,
             other => AppendError::NotAcknowledged(other),
         })?;
-        let outcome = match delivery.await {
+        match delivery.await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err((error, _))) => Err(AppendError::NotAcknowledged(error)),
             Err(_) => Err(AppendError::NotAcknowledged(KafkaError::Canceled)),
-        };
-        self.failing.store(outcome.is_err(), Ordering::Relaxed);
-        outcome
+        }
     }
 
     /// Whether Kafka could take a record now: every partition has a leader and enough replicas in sync. Blocks.
@@ -109,23 +104,18 @@ impl Inbox {
         }
         for partition in topic.partitions() {
             let in_sync = partition.isr().len();
-            if partition.leader() < 0 || in_sync < self.min_in_sync_replicas {
+            // Kafka itself asks for no more replicas than a partition has.
+            let needed = self.min_in_sync_replicas.min(partition.replicas().len());
+            if partition.leader() < 0 || in_sync < needed {
                 return Err(format!(
-                    "{} partition {} has {in_sync} replicas in sync, {} are needed, and leader {}",
+                    "{} partition {} has {in_sync} replicas in sync, {needed} are needed, and leader {}",
                     self.topic,
                     partition.id(),
-                    self.min_in_sync_replicas,
                     partition.leader(),
                 ));
             }
         }
-        self.failing.store(false, Ordering::Relaxed);
         Ok(())
-    }
-
-    /// Whether the last append failed and nothing succeeded since.
-    pub fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Relaxed)
     }
 
     /// Waits for records under way. Blocks.

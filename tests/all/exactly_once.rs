@@ -8,12 +8,10 @@ use ipn_receiver::domain::events::NAMESPACE;
 use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission};
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::Hint;
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Stage, committed_records, events, names, records, run, silence};
+use crate::harness::{Stage, alter_topic, committed_records, events, names, records, run, silence};
 
 struct Object {
     merchant: usize,
@@ -240,12 +238,7 @@ fn a_transaction_that_fails_half_way_is_invisible_and_its_facts_are_told_once_wh
 }
 
 async fn limit_event_bytes(stage: &Stage, bytes: usize) {
-    let kafka = stage.kafka();
-    let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
-    let topic = kafka.topics().events;
-    let bytes = bytes.to_string();
-    let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("max.message.bytes", &bytes);
-    admin.alter_configs([&change], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    alter_topic(&stage.kafka(), &stage.kafka().topics().events, &[("max.message.bytes", &bytes.to_string())]).await;
 }
 
 #[test]

@@ -11,6 +11,8 @@ use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
 use ipn_receiver::sandbox::world::{Hint, World};
 use ipn_receiver::{app, telemetry, topics};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers as _, Message as _};
@@ -87,6 +89,14 @@ impl Stage {
         let hint = Hint { merchant: &self.world.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
         self.world.envelope(&hint, SignatureVersion::V2)
     }
+}
+
+/// Sets settings of a topic; those not named go back to the broker's defaults.
+pub(crate) async fn alter_topic(kafka: &Kafka, topic: &str, settings: &[(&str, &str)]) {
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+    let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    let change = settings.iter().fold(change, |change, (name, value)| change.set(name, value));
+    admin.alter_configs([&change], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
 }
 
 /// Waits for a fact.

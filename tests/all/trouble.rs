@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use ipn_receiver::app::{App, Broker};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use rdkafka::mocking::MockCluster;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use crate::harness::{run, until};
 use ipn_receiver::sandbox::sns::SignatureVersion;
@@ -48,10 +49,55 @@ fn without_kafka_the_answer_is_503_in_time_and_readiness_is_off_until_it_is_back
 
         cluster.broker_up(-1).unwrap();
         until("ready again", || app.is_ready()).await;
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while world.post(&app, &body).await.unwrap().status != 200 {
-            assert!(Instant::now() < deadline, "notifications are taken again");
+        accepted_again(&world, &app, &body).await;
+        app.stop().await;
+    });
+}
+
+async fn accepted_again(world: &World, app: &App, body: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world.post(app, body).await.unwrap().status != 200 {
+        assert!(Instant::now() < deadline, "notifications are taken again");
+    }
+}
+
+#[test]
+fn a_slow_or_refusing_broker_is_503_within_the_deadline() {
+    run(async {
+        let world = World::start(1).await.unwrap();
+        let cluster = MockCluster::new(1).unwrap();
+        let config = world
+            .config_with(&cluster.bootstrap_servers(), "ingress.deadline_ms = 1500\nkafka.append_timeout_ms = 1000")
+            .unwrap();
+        cluster.create_topic(&config.kafka.topics().inbox, 3, 1).unwrap();
+        let app = App::start(config, world.outside(Broker::Mock).unwrap()).await.unwrap();
+        let hint = Hint {
+            merchant: &world.merchants[0],
+            kind: ObjectKind::Charge,
+            id: CHARGE,
+            notification_type: "STATE_CHANGE",
+        };
+        let body = world.envelope(&hint, SignatureVersion::V2);
+        assert_eq!(world.post(&app, &body).await.unwrap().status, 200);
+        let too_few_replicas = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 100];
+        let forbidden = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+        for errors in [too_few_replicas.as_slice(), forbidden.as_slice()] {
+            cluster.request_errors(RDKafkaApiKey::Produce, errors);
+            let answer = world.post(&app, &body).await.unwrap();
+            assert!(
+                answer.status == 503 && answer.body.contains("inbox-unavailable"),
+                "{} {}",
+                answer.status,
+                answer.body
+            );
+            cluster.clear_request_errors(RDKafkaApiKey::Produce);
+            accepted_again(&world, &app, &body).await;
         }
+        cluster.broker_round_trip_time(1, Duration::from_secs(4)).unwrap();
+        let asked = Instant::now();
+        assert_eq!(world.post(&app, &body).await.unwrap().status, 503);
+        assert!(asked.elapsed() < Duration::from_secs(3), "answered after {:?}", asked.elapsed());
+        cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
         app.stop().await;
     });
 }
