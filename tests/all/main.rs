@@ -13,5 +13,6 @@ mod dead_letters;
 mod exactly_once;
 mod pending;
 
+mod events_doc;
 mod sandbox;
 mod serve;

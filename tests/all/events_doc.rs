@@ -1,0 +1,171 @@
+//! `docs/events.md` is made from the catalogue and from the code that makes events, so it cannot tell otherwise.
+//! After a change: `UPDATE_DOCS=1 cargo test --test all events_doc`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use ipn_receiver::domain::events::{CATALOG, Derivation, Event, EventType, Naming, Reading, Told, derive, encode};
+use ipn_receiver::domain::pay::{Account, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef};
+use ipn_receiver::domain::state::Observed;
+use ipn_receiver::domain::timestamp::Timestamp;
+use ipn_receiver::domain::work::{Cause, Origin};
+use serde_json::{Value, json};
+
+const PERMISSION: &str = "B02-1234567-7654321";
+const CHANGED_AT: i64 = 1_767_323_045;
+
+fn id(kind: ObjectKind) -> ObjectId {
+    let id = match kind {
+        ObjectKind::ChargePermission => PERMISSION,
+        ObjectKind::Charge => "P02-2345678-8765432-C012345",
+        ObjectKind::Refund => "P02-2345678-8765432-R012345",
+        ObjectKind::Dispute => "P02-2345678-8765432-B012345",
+    };
+    ObjectId::parse(id).unwrap()
+}
+
+/// A realistic object of this kind; the field that changes is `amount`.
+fn fetched(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount: &str) -> Fetched {
+    let reasons = reason.map(|code| json!([{"reasonCode": code, "reasonDescription": null}]));
+    let money = json!({"amount": amount, "currencyCode": "EUR"});
+    let body = json!({
+        kind.id_field(): id(kind), "chargePermissionId": PERMISSION, "releaseEnvironment": "Live",
+        "chargePermissionType": (kind == ObjectKind::ChargePermission).then_some("Recurring"),
+        "statusDetails": {"state": state, "reasons": reasons, "lastUpdatedTimestamp": at},
+        "limits": {"amountBalance": &money}, "chargeAmount": {"amount": "9.99", "currencyCode": "EUR"}, "refundedAmount": (state == "Captured").then_some(&money),
+        "refundAmount": &money, "disputeAmount": &money, "chargeId": "P02-2345678-8765432-C012345", "merchantMetadata": {"merchantReferenceId": "order-4711"},
+    });
+    Fetched::decode(kind, &id(kind), Environment::Live, body.to_string().as_bytes()).unwrap()
+}
+
+/// Reads the objects in turn; the last event is the sample.
+fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
+    let account = Account { merchant_id: MerchantId::parse("A1O8CIV1A24A6X").unwrap(), environment: Environment::Live };
+    let permission = id(ObjectKind::ChargePermission);
+    let mut known: Option<Observed> = None;
+    let mut sample = None;
+    for fetched in reads {
+        let object = ObjectRef { account: account.clone(), kind: fetched.kind, id: fetched.id.clone() };
+        let origin = Origin::Ipn {
+            message_id: "72fd219f-d2d6-5fea-afff-70487e01d695".into(),
+            notification_type: "STATE_CHANGE".into(),
+        };
+        let causes = [Cause { origin, timestamp: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1204), position: None }];
+        let reading = Reading {
+            object: &object,
+            fetched,
+            charge_permission_id: &permission,
+            charge_permission_type: Some("Recurring"),
+            causes: &causes,
+            read_started_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700),
+            observed_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1901),
+            believe_older: false,
+        };
+        let Derivation::Told { events, observed, .. } = derive(known.as_ref(), &reading) else {
+            panic!("read in order")
+        };
+        known = Some(*observed);
+        sample = events.into_iter().find(|event| event.event_type == wanted).or(sample);
+    }
+    sample.unwrap_or_else(|| panic!("no {} was told", wanted.name))
+}
+
+fn sample(row: &EventType) -> Event {
+    let (kind, now) = (row.kind, CHANGED_AT);
+    let reads = match row.told {
+        Told::Reached { state, .. } => {
+            let reason = match row.name {
+                "PermissionNonChargeable" => Some("PaymentMethodInvalid"),
+                "PermissionClosed" => Some("BuyerClosed"),
+                "ChargeDeclined" => Some("HardDeclined"),
+                "ChargeCanceled" => Some("MerchantCanceled"),
+                "RefundDeclined" => Some("ProcessingFailure"),
+                _ => None,
+            };
+            vec![fetched(kind, state, reason, now, "9.99")]
+        }
+        Told::ReachedUnknown => vec![fetched(kind, "AWordOfTomorrow", None, now, "9.99")],
+        Told::Updated => ["20.00", "9.99", "9.99"].map(|amount| fetched(kind, "Captured", None, now, amount)).to_vec(),
+        Told::PaymentMethod => vec![
+            fetched(kind, "NonChargeable", Some("PaymentMethodInvalid"), now - 60, "9.99"),
+            fetched(kind, "Chargeable", None, now, "9.99"),
+        ],
+    };
+    last_event(&reads, row)
+}
+
+fn document() -> String {
+    let mut text = String::from(
+        "# Events\n\nMade from the code (`tests/all/events_doc.rs`); do not edit.\n\n\
+         Every event is a CloudEvents 1.0 JSON document in the value of a record of `amazonpay.events.v1`, keyed by\n\
+         `chargePermissionId`. The README tells what delivery, order and `id` promise.\n\n\
+         | type | told when | meaning |\n|---|---|---|\n",
+    );
+    for row in CATALOG {
+        let when = match row.told {
+            Told::Reached { state, updated_when_late: true, .. } => {
+                format!("{} reached `{state}` (first seen more than 24 h later: told as `…Updated`)", row.kind)
+            }
+            Told::Reached { state, .. } => format!("{} reached `{state}`", row.kind),
+            Told::ReachedUnknown => format!("{} reached a state not listed here", row.kind),
+            Told::Updated => format!("facts of a {} changed beside its state, and two reads agree", row.kind),
+            Told::PaymentMethod => {
+                "`Chargeable` again after a payment-method reason (evidence `became_chargeable`)".to_owned()
+            }
+        };
+        writeln!(text, "| [`{0}`](#{1}) | {when} | {2} |", row.name, row.name.to_lowercase(), row.meaning).unwrap();
+    }
+    for row in CATALOG {
+        write!(text, "\n## {}\n\n{}\n\n{}", row.name, row.meaning, sample_block(row)).unwrap();
+    }
+    text
+}
+
+fn sample_block(row: &EventType) -> String {
+    let naming = Naming { type_prefix: "amazonpay".to_owned() };
+    let event: Value = serde_json::from_slice(&encode(&sample(row), 1_767_323_046_902, &naming)).unwrap();
+    format!("```json\n{event:#}\n```\n")
+}
+
+#[test]
+fn the_document_of_events_is_what_the_code_does() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.md");
+    let document = document();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&file, &document).unwrap();
+    }
+    let written = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(written == document, "docs/events.md is out of date; run: UPDATE_DOCS=1 cargo test --test all events_doc");
+}
+
+#[test]
+fn the_readme_names_every_event_and_every_setting() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for row in CATALOG {
+        assert!(readme.contains(row.name), "README.md does not name {}", row.name);
+    }
+    let declined = CATALOG.iter().find(|row| row.name == "ChargeDeclined").unwrap();
+    assert!(readme.contains(&sample_block(declined)), "README.md's sample is not: {}", sample_block(declined));
+    let settings = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/mod.rs")).unwrap();
+    let tables = settings
+        .split("pub struct ")
+        .filter(|part| part.contains("deny_unknown_fields") || part.contains("Deserialize"));
+    assert!(tables.count() > 5);
+    for line in settings.lines().filter_map(|line| line.trim().strip_prefix("pub ")) {
+        let Some((name, kind)) = line.split_once(": ") else { continue };
+        let is_setting = ["u64", "usize", "i32", "f64", "String", "SocketAddr", "QuotaSetting"]
+            .iter()
+            .any(|word| kind.starts_with(word))
+            || kind.starts_with("Vec<")
+            || kind.starts_with("BTreeMap");
+        let is_topic_name = ["inbox", "events", "state", "dead_letters"].contains(&name);
+        let is_not_a_setting = is_topic_name || ["setting", "what", "merchants", "burst", "per_second"].contains(&name);
+        assert!(
+            !is_setting
+                || is_not_a_setting
+                || readme.contains(&format!("`{name}`"))
+                || readme.contains(&format!(".{name}`")),
+            "README.md does not tell of the setting {name}"
+        );
+    }
+}
