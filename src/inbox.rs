@@ -1,4 +1,4 @@
-//! [4] The inbox topic: a genuine IPN is durable here before SNS is told 200, and the worker takes it from here.
+//! Step 4. The inbox topic: a genuine IPN is durable here before SNS is told 200, and the worker takes it from here.
 //!
 //! An append is acknowledged by all in-sync replicas or it failed. What is appended is the body as SNS sent it.
 

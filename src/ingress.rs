@@ -1,4 +1,4 @@
-//! [1] Where SNS posts: limits, the deadline, and which status says whose fault it is.
+//! Step 1. Where SNS posts: limits, the deadline, and which status says whose fault it is.
 //!
 //! SNS never repeats a delivery that was answered with a 4xx. So a 4xx is given only to what can never become
 //! good (no envelope, a forgery, too large), 200 only when the notification is durable or deliberately ignored,

@@ -1,4 +1,4 @@
-//! [8] The Kafka transaction: events, new known state, dead letters and inbox offsets, together or not at all.
+//! Step 8. The Kafka transaction: events, new known state, dead letters and inbox offsets, together or not at all.
 //!
 //! librdkafka retries inside and may not know what became of a commit. So there is no nursing here: whatever is
 //! not plainly good is [`Doubt`], and the answer to doubt is a new producer (which ends the old transaction one

@@ -1,4 +1,4 @@
-//! [6] Reading objects from the Amazon Pay API: one signed GET, and what its outcome means.
+//! Step 6. Reading objects from the Amazon Pay API: one signed GET, and what its outcome means.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! [2] Signing certificates: fetched once from their pinned URL, checked, kept.
+//! Step 2. Signing certificates: fetched once from their pinned URL, checked, kept.
 //!
 //! A URL names its certificate by a hash of its content, so a fetched one never has to be fetched again. Fetches
 //! for one URL at a time are one fetch. Nothing but a pinned URL is ever asked, and no redirect is followed.

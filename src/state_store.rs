@@ -1,4 +1,4 @@
-//! [7] What is known of every object of the partitions this worker owns, rebuilt from the state topic whenever
+//! Step 7. What is known of every object of the partitions this worker owns, rebuilt from the state topic whenever
 //! partitions are assigned.
 //!
 //! The end of a topic says nothing in `read_committed` mode (markers trail behind, positions skip them), so the

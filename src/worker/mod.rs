@@ -1,7 +1,7 @@
-//! [5] The worker: inbox → queue → reads → events, on one thread of its own.
+//! Step 5. The worker: inbox → queue → reads → events, on one thread of its own.
 //!
 //! The thread polls the consumer, so the rebalance callback runs on it and never during a transaction. Reads run
-//! on the async runtime and come back by a channel. Everything in memory ([`ledger::Ledger`]) belongs to one
+//! on the async runtime and come back by a channel. Everything in memory (`Ledger`) belongs to one
 //! assignment of partitions: a rebalance or a doubtful transaction throws it away and rebuilds it from Kafka.
 
 mod alarms;
