@@ -13,7 +13,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
-use crate::domain::ipn::Notification;
+use crate::domain::notification::Notification;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 

@@ -13,8 +13,9 @@ use futures_util::StreamExt as _;
 
 use crate::clock::Clock;
 use crate::config;
-use crate::domain::ipn::{Message, Notification};
+use crate::domain::ipn::Message;
 use crate::domain::merchants::Merchants;
+use crate::domain::notification::Notification;
 use crate::domain::sns::{self, Envelope, MalformedEnvelope, MessageType, SigningCertUrl, TopicPolicy, verify};
 use crate::inbox::{AppendError, Inbox};
 use crate::signing_certs::{self, SigningCerts};

@@ -12,6 +12,8 @@ pub mod ipn;
 
 pub mod merchants;
 
+pub mod notification;
+
 pub mod pay;
 
 pub mod work;

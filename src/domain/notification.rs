@@ -1,0 +1,41 @@
+//! What is made durable: a genuine message, with what it says and the key it is kept under.
+
+use super::ipn::Message;
+use super::merchants::Merchants;
+use super::sns::{Envelope, TopicPolicy, Verified};
+
+/// A genuine message that is to be made durable. It can be made from a [`Verified`] envelope only.
+#[derive(Debug)]
+pub struct Notification {
+    envelope: Verified<Envelope>,
+    message: Message,
+    key: String,
+}
+
+impl Notification {
+    /// What a genuine envelope is about, and under which key it is kept: the merchant's id, so that one worker
+    /// owns a merchant's whole quota, or the topic's owner where the merchant cannot be told.
+    pub fn new(envelope: Verified<Envelope>, merchants: &Merchants, policy: &TopicPolicy) -> Self {
+        let message = Message::parse(&envelope.get().message);
+        let key = match &message {
+            Message::Ipn(ipn) if merchants.knows(&ipn.merchant_id) => ipn.merchant_id.as_str(),
+            _ => policy.owner_of(&envelope.get().topic_arn).unwrap_or_default(),
+        };
+        Self { key: key.to_owned(), message, envelope }
+    }
+
+    /// The envelope under it.
+    pub fn envelope(&self) -> &Envelope {
+        self.envelope.get()
+    }
+
+    /// What it says.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// The key of its record.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
