@@ -52,7 +52,7 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     screen.opening(&world, &broker, &app, &topics);
     wait_until_working(&app, &screen).await?;
 
-    let came_out_right = story::tell(&world, &app, reader, &screen).await?;
+    let came_out_right = story::tell(&world, &app, reader, &screen, story::PATIENCE).await?;
     if !options.once {
         screen.staying(&app);
         tokio::signal::ctrl_c().await?;

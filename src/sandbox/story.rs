@@ -12,9 +12,16 @@ use super::sns::SignatureVersion::{self, V1, V2};
 use super::world::{Hint, World};
 use crate::app::App;
 
-/// Tells the story; whether every expected event came and no other.
-pub(super) async fn tell(world: &World, app: &App, reader: EventReader, screen: &Screen) -> Result<bool, Error> {
-    let mut tale = Tale { world, app, reader, screen, chapters: 0, reads_told: 0, expected: 0, problems: Vec::new() };
+/// Tells the story, waiting for each event for at most `patience`; whether every expected event came and no other.
+pub(super) async fn tell(
+    world: &World,
+    app: &App,
+    reader: EventReader,
+    screen: &Screen,
+    patience: Duration,
+) -> Result<bool, Error> {
+    let mut tale =
+        Tale { world, app, reader, screen, patience, chapters: 0, reads_told: 0, expected: 0, problems: Vec::new() };
     tale.a_subscription_is_charged().await?;
     tale.the_card_is_declined().await?;
     tale.someone_forges().await?;
@@ -31,6 +38,7 @@ struct Tale<'a> {
     app: &'a App,
     reader: EventReader,
     screen: &'a Screen,
+    patience: Duration,
     chapters: usize,
     reads_told: usize,
     expected: usize,
@@ -181,9 +189,9 @@ impl Tale<'_> {
     async fn expect(&mut self, events: &[(&str, &str)]) {
         for (name, subject) in events {
             self.expected += 1;
-            let Some(event) = self.reader.next(PATIENCE).await else {
+            let Some(event) = self.reader.next(self.patience).await else {
                 self.tell_reads();
-                self.problem(format!("{name} of {subject} did not come within {} s", PATIENCE.as_secs()));
+                self.problem(format!("{name} of {subject} did not come within {} s", self.patience.as_secs()));
                 continue;
             };
             self.tell_reads();
@@ -215,5 +223,29 @@ fn name_of(event: &Value) -> &str {
     event["type"].as_str().and_then(|wire| wire.rsplit('.').nth(1)).unwrap_or("?")
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time in which an event must come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::super::broker::Broker;
+    use super::super::pay_api::Fault;
+    use super::super::screen::Format;
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_story_without_its_events_did_not_come_out_right() {
+        crate::app::use_ring_for_tls();
+        let broker = Broker::start(None).unwrap();
+        let world = World::start(1).await.unwrap();
+        let config = world.config(&broker).unwrap();
+        broker.create_topics(&config.kafka).await.unwrap();
+        let reader = EventReader::start(&config.kafka).unwrap();
+        let app = App::start(config, world.outside(broker.kind()).unwrap()).await.unwrap();
+        world.pay_api.set_fault(Some(Fault::Status(503)));
+        let outcome = tell(&world, &app, reader, &Screen::new(Format::Json), Duration::from_millis(10)).await;
+        assert!(!outcome.unwrap());
+        app.stop().await;
+    }
+}

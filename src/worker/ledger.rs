@@ -17,7 +17,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Quota, WorkQueue};
 use crate::inbox::InboxRecord;
 use crate::outbox::Batch;
-use crate::state_store::StateStore;
+use crate::state_store::{Restored, StateStore};
 
 /// The books of one assignment.
 pub(super) struct Ledger {
@@ -38,14 +38,10 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Opens the books over restored state.
-    pub(super) fn new(
-        plan: &Plan,
-        store: StateStore,
-        positions: &Positions,
-        now: Timestamp,
-        clocks_agree: bool,
-    ) -> Self {
-        let ledger = Self::open(plan.settings.clone(), plan.merchants.clone(), plan.quotas, store, positions, now);
+    pub(super) fn new(plan: &Plan, restored: Restored, positions: &Positions, now: Timestamp) -> Self {
+        let clocks_agree = clocks_agree(restored.barrier_at, now, &plan.settings);
+        let ledger =
+            Self::open(plan.settings.clone(), plan.merchants.clone(), plan.quotas, restored.store, positions, now);
         Self { clocks_agree, ..ledger }
     }
 
@@ -280,6 +276,21 @@ impl Ledger {
         let margin = Duration::from_millis(self.settings.inbox_clock_margin_ms);
         record.appended_at.plus(margin) < observed.read_started_at
     }
+}
+
+/// Whether the broker's clock can be compared with ours. If not, no notification counts as answered by an earlier
+/// read, which costs reads after a restart and loses nothing.
+fn clocks_agree(broker: Option<Timestamp>, ours: Timestamp, settings: &Settings) -> bool {
+    let Some(broker) = broker else { return true };
+    let apart = ours.since(broker).max(broker.since(ours));
+    let agree = apart < Duration::from_millis(settings.inbox_clock_margin_ms / 2);
+    if !agree {
+        tracing::error!(
+            apart_ms = apart.as_millis() as u64,
+            "this machine's clock and the broker's are apart; mend the one that is wrong (NTP)"
+        );
+    }
+    agree
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);

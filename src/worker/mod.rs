@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
 
 use self::alarms::Alarms;
 use self::group::{Change, GroupContext};
@@ -141,6 +140,8 @@ enum Trouble {
     Restore(#[from] state_store::Error),
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
+    #[error("the consumer is of no more use: {0}")]
+    Consumer(KafkaError),
 }
 
 impl Worker {
@@ -167,6 +168,11 @@ impl Worker {
         while !self.status.stop.load(Ordering::Relaxed) {
             match self.round() {
                 Ok(()) => pause = Duration::ZERO,
+                Err(trouble @ Trouble::Consumer(_)) => {
+                    // The thread ends, `app` sees it, and the process leaves to be started anew.
+                    tracing::error!(%trouble, "the worker cannot go on");
+                    break;
+                }
                 Err(trouble) => {
                     self.forget(&trouble);
                     pause = (pause * 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
@@ -200,7 +206,7 @@ impl Worker {
             let message = match message {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
-                Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) => return Err(error.into()),
+                Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(Trouble::Consumer(error)),
                 Err(error) => {
                     // The consumer goes on by itself; no position is lost.
                     tracing::warn!(%error, "inbox consumer");
@@ -259,8 +265,7 @@ impl Worker {
         };
         group::open_at(&self.consumer, &topic, &positions)?;
         let n_objects = restored.store.len();
-        let clocks_agree = clocks_agree(restored.barrier_at, now, &self.plan.settings);
-        assignment.ledger = Some(Ledger::new(&self.plan, restored.store, &positions, now, clocks_agree));
+        assignment.ledger = Some(Ledger::new(&self.plan, restored, &positions, now));
         self.outbox = Some(outbox);
         self.status.is_working.store(true, Ordering::Relaxed);
         metrics::histogram!("state_restore_seconds").record(started.elapsed().as_secs_f64());
@@ -375,21 +380,6 @@ impl Worker {
     fn has_reads_in_flight(&mut self) -> bool {
         self.ledger().is_some_and(|ledger| ledger.queue.in_flight() > 0)
     }
-}
-
-/// Whether the broker's clock can be compared with ours. If not, no notification counts as answered by an earlier
-/// read, which costs reads after a restart and loses nothing.
-fn clocks_agree(broker: Option<Timestamp>, ours: Timestamp, settings: &config::Worker) -> bool {
-    let Some(broker) = broker else { return true };
-    let apart = ours.since(broker).max(broker.since(ours));
-    let agree = apart < Duration::from_millis(settings.inbox_clock_margin_ms / 2);
-    if !agree {
-        tracing::error!(
-            apart_ms = apart.as_millis() as u64,
-            "this machine's clock and the broker's are apart; mend the one that is wrong (NTP)"
-        );
-    }
-    agree
 }
 
 const OFFSETS_ONLY_EVERY: Duration = Duration::from_millis(250);

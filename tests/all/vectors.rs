@@ -132,7 +132,33 @@ fn certificate_urls_that_must_be_refused_are() {
         assert_eq!(is_accepted, case["expected"] == "accept", "{text}: {}", case["reason"]);
         n_seen += 1;
     }
-    println!("{n_seen} certificate URLs seen");
+    println!("{n_seen} certificate URLs seen; the other kinds of case in negative.json are not judged yet");
+    assert!(n_seen > 0);
+}
+
+#[test]
+fn a_certificate_is_one_of_sns_only_in_the_region_it_names() {
+    let Some(folder) = folder("sns/ca") else { return };
+    let mut n_seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let pem = std::fs::read(&path).unwrap();
+        let (_, block) = x509_parser::pem::parse_x509_pem(&pem).unwrap();
+        let certificate = block.parse_x509().unwrap();
+        let names = format!("{:?}", certificate.subject_alternative_name().unwrap().map(|names| names.value));
+        let own_region = names
+            .split_once("sns-signing.")
+            .and_then(|(_, rest)| rest.split_once(".amazonaws.com"))
+            .map(|(region, _)| region);
+        println!("{}: signs for {own_region:?}", path.file_name().unwrap().to_string_lossy());
+        if let Some(region) = own_region {
+            SigningCert::from_pem(&pem, region).map_or_else(|error| panic!("{region}: {error}"), |_| ());
+        }
+        let elsewhere = SigningCert::from_pem(&pem, "us-east-1").map(|_| ());
+        assert!(matches!(elsewhere, Err(BadSigningCert::Name { .. })), "{}: {elsewhere:?}", path.display());
+        n_seen += 1;
+    }
+    println!("{n_seen} certificates seen");
     assert!(n_seen > 0);
 }
 
