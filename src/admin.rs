@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, Resource, Route, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
-use crate::ingress::not_found;
+use crate::ingress::{method_not_allowed, not_found};
 use crate::worker::Status;
 
 /// What is known about whether a notification could be taken now.
@@ -80,10 +80,14 @@ struct Check {
 /// The routes of the admin port.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
-        .route("/metrics", web::get().to(render_metrics))
+        .service(page("/healthz", web::get().to(healthz)))
+        .service(page("/readyz", web::get().to(readyz)))
+        .service(page("/metrics", web::get().to(render_metrics)))
         .default_service(web::to(not_found));
+}
+
+fn page(path: &str, route: Route) -> Resource {
+    web::resource(path).route(route).default_service(web::to(async || method_not_allowed("GET")))
 }
 
 async fn healthz() -> HttpResponse {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt as _;
 
@@ -72,7 +73,11 @@ enum Refusal {
 /// The routes of the public port.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/ipn").route(web::post().to(receive)).default_service(web::to(method_not_allowed)))
+        .service(
+            web::resource("/ipn")
+                .route(web::post().to(receive))
+                .default_service(web::to(async || method_not_allowed("POST"))),
+        )
         .default_service(web::to(not_found));
 }
 
@@ -89,9 +94,10 @@ pub async fn not_found() -> HttpResponse {
     problem(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
 }
 
-async fn method_not_allowed() -> HttpResponse {
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Only POST is answered here");
-    answer.headers_mut().insert(actix_web::http::header::ALLOW, "POST".parse().expect("POST is a header value"));
+/// The answer to another method than `allowed`.
+pub fn method_not_allowed(allowed: &'static str) -> HttpResponse {
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Another method is answered here");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
 
@@ -186,7 +192,7 @@ impl Ingress {
         }
         let mut answer = problem(status, slug, title);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            answer.headers_mut().insert(actix_web::http::header::RETRY_AFTER, self.settings.retry_after_s.into());
+            answer.headers_mut().insert(RETRY_AFTER, self.settings.retry_after_s.into());
         }
         answer
     }

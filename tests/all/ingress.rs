@@ -163,22 +163,25 @@ fn other_paths_and_methods_get_a_problem_and_the_admin_port_is_another() {
         let app = stage.receiver().await;
         let client = reqwest::Client::new();
         let (ingress, admin) = (app.ingress_address(), app.admin_address());
-        for (url, status) in [
-            (format!("http://{ingress}/ipn"), 405),
-            (format!("http://{ingress}/"), 404),
-            (format!("http://{ingress}/metrics"), 404),
-            (format!("http://{admin}/ipn"), 404),
-            (format!("http://{admin}/healthz"), 200),
-            (format!("http://{admin}/readyz"), 200),
-            (format!("http://{admin}/metrics"), 200),
-        ] {
-            let answer = client.get(&url).send().await.unwrap();
-            assert_eq!(answer.status().as_u16(), status, "{url}");
+        let paths = [
+            ("GET", ingress, "/ipn", 405),
+            ("GET", ingress, "/", 404),
+            ("POST", ingress, "/metrics", 404),
+            ("POST", admin, "/ipn", 404),
+            ("GET", admin, "/healthz", 200),
+            ("GET", admin, "/readyz", 200),
+            ("GET", admin, "/metrics", 200),
+            ("POST", admin, "/readyz", 405),
+        ];
+        for (method, address, path, status) in paths {
+            let answer =
+                client.request(method.parse().unwrap(), format!("http://{address}{path}")).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{method} {path}");
             if status == 405 {
-                assert_eq!(answer.headers()["allow"], "POST");
+                assert_eq!(answer.headers()["allow"], if method == "GET" { "POST" } else { "GET" });
             }
             if status >= 400 {
-                assert_eq!(answer.headers()["content-type"], "application/problem+json", "{url}");
+                assert_eq!(answer.headers()["content-type"], "application/problem+json", "{method} {path}");
             }
         }
         app.stop().await;
