@@ -11,7 +11,7 @@ use ipn_receiver::sandbox::world::Hint;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Stage, alter_topic, committed_records, events, names, records, run, silence};
+use crate::harness::{Stage, alter_topic, committed_records, events, inbox_records_left, names, records, run, silence};
 
 struct Object {
     merchant: usize,
@@ -164,6 +164,7 @@ fn five_hundred_ipns_for_fifty_objects_with_a_restart_in_the_middle_tell_each_fa
         assert_eq!(ids, expected, "each expected event came once, and no other");
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().dead_letters).is_empty());
         app.stop().await;
+        assert_eq!(inbox_records_left(&stage.kafka()), 0, "every record of the inbox was passed");
     });
 }
 

@@ -129,6 +129,20 @@ pub(crate) fn names(events: &[Value]) -> Vec<String> {
     events.iter().map(|event| event["type"].as_str().unwrap().rsplit('.').nth(1).unwrap().to_owned()).collect()
 }
 
+/// How many inbox records the group has not passed in committed transactions.
+pub(crate) fn inbox_records_left(kafka: &Kafka) -> i64 {
+    let consumer = BaseConsumer::from_config(kafka.client().set("group.id", kafka.group())).unwrap();
+    let topic = kafka.topics().inbox;
+    let mut wanted = TopicPartitionList::new();
+    wanted.add_partition_range(&topic, 0, kafka.partitions - 1);
+    let committed = consumer.committed_offsets(wanted, Duration::from_secs(10)).unwrap();
+    let left = committed.elements().into_iter().map(|element| {
+        let (start, end) = consumer.fetch_watermarks(&topic, element.partition(), Duration::from_secs(10)).unwrap();
+        end - element.offset().to_raw().filter(|offset| *offset >= 0).unwrap_or(start)
+    });
+    left.sum()
+}
+
 /// One record of a topic.
 #[derive(Debug)]
 pub(crate) struct Record {
