@@ -53,7 +53,7 @@ impl Readiness {
                 detail: trouble.unwrap_or_else(|| "Kafka takes records".to_owned()),
             },
             Check {
-                name: "running",
+                name: "lifecycle",
                 ok: !is_leaving,
                 detail: (if is_leaving { "about to stop" } else { "running" }).to_owned(),
             },

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App as Actix, HttpServer, web};
@@ -112,7 +112,7 @@ impl App {
         let (ingress_address, admin_address) = (local(&ingress_listener), local(&admin_listener));
 
         let min_in_sync_replicas = match outside.broker {
-            Broker::Real => topics::check(&config.kafka).await?.min_in_sync_replicas,
+            Broker::Real => check_topics(&config.kafka).await?,
             Broker::Mock => 1,
         };
         let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
@@ -181,7 +181,12 @@ impl App {
 
     /// Leaves: not ready → no new requests → requests end → reads end, last transaction → group left → flushed.
     pub async fn stop(self) {
-        tracing::info!("stopping");
+        let config::Shutdown { notice_ms, grace_ms } = self.shutdown;
+        tracing::info!(
+            notice_ms,
+            grace_ms,
+            "stopping: not ready from now on; requests are taken during the notice, then finished"
+        );
         self.readiness.is_leaving.store(true, Ordering::Relaxed);
         // Requests are still taken: load balancers need a moment to see that we are not ready any more.
         tokio::time::sleep(Duration::from_millis(self.shutdown.notice_ms)).await;
@@ -253,17 +258,43 @@ fn spawn_server(name: &'static str, server: Server) -> JoinHandle<()> {
     })
 }
 
-/// Keeps readiness true to whether Kafka would take a record.
+async fn check_topics(kafka: &config::Kafka) -> Result<usize, topics::Error> {
+    tracing::info!(bootstrap_servers = kafka.bootstrap_servers, "asking Kafka about the topics");
+    let found = topics::check(kafka).await?;
+    for warning in &found.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(found.min_in_sync_replicas)
+}
+
+/// Keeps readiness true to whether Kafka would take a record. Says so when that changes, and once a minute while
+/// it would not.
 async fn watch_inbox(inbox: Arc<Inbox>, readiness: web::Data<Readiness>, interval: Duration) {
+    let mut trouble_since: Option<Instant> = None;
+    let mut told_at = Instant::now();
     loop {
         let probed = inbox.clone();
         let timeout = interval.max(Duration::from_secs(1));
         let probe = tokio::task::spawn_blocking(move || probed.probe(timeout)).await;
         let outcome = probe.unwrap_or_else(|_| Err("the probe failed".to_owned()));
-        if let Err(what) = &outcome {
-            tracing::warn!(what, "not ready: Kafka would not take a record");
+        match (&outcome, trouble_since) {
+            (Err(what), None) => {
+                tracing::error!(what, "not ready: Kafka would not take a record; notifications are answered 503");
+                (trouble_since, told_at) = (Some(Instant::now()), Instant::now());
+            }
+            (Err(what), Some(since)) if told_at.elapsed() > TELL_EVERY => {
+                tracing::error!(what, for_s = since.elapsed().as_secs(), "still not ready");
+                told_at = Instant::now();
+            }
+            (Ok(()), Some(since)) => {
+                tracing::info!(after_s = since.elapsed().as_secs(), "ready again: Kafka takes records");
+                trouble_since = None;
+            }
+            (Err(_), Some(_)) | (Ok(()), None) => {}
         }
         readiness.note_inbox(outcome);
         tokio::time::sleep(interval).await;
     }
 }
+
+const TELL_EVERY: Duration = Duration::from_mins(1);

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, Outside};
 use crate::config::Config;
@@ -33,7 +35,7 @@ enum Command {
     },
     /// Create the Kafka topics that are missing, then check all of them.
     Topics {
-        /// The configuration (TOML).
+        /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
         #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
         config: PathBuf,
     },
@@ -54,8 +56,9 @@ enum Command {
 /// Runs what was asked for.
 pub fn run(arguments: Arguments) -> ExitCode {
     let level = match arguments.command {
-        Command::Sandbox { .. } => "error",
-        Command::Serve { .. } | Command::Topics { .. } => "info",
+        Command::Sandbox { .. } => "error,librdkafka=off",
+        // What librdkafka and the HTTP server say of themselves is told in this program's own words.
+        Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
     };
     telemetry::log(arguments.log_format, level);
     let runtime =
@@ -71,7 +74,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         }
     });
     // Threads of the client libraries may still be closing connections; nothing of value is left in them.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(Duration::from_secs(1));
     outcome.unwrap_or_else(|error| {
         eprintln!("ipn-receiver: {error}");
         ExitCode::FAILURE
@@ -89,26 +92,35 @@ async fn make_topics(config: &Config) -> Outcome {
     for topic in &made {
         println!("created {topic}");
     }
-    topics::check(&config.kafka).await?;
-    println!("all topics are as they should be");
+    let found = topics::check(&config.kafka).await?;
+    for warning in &found.warnings {
+        println!("warning: {warning}");
+    }
+    if found.warnings.is_empty() {
+        println!("all topics are as they should be");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: Config) -> Outcome {
     let outside = Outside::internet(&config)?;
     let app = App::start(config, outside).await?;
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let mut check = tokio::time::interval(std::time::Duration::from_secs(1));
-    loop {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut check = tokio::time::interval(Duration::from_secs(1));
+    let failed = loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = tokio::signal::ctrl_c() => break,
-            _ = check.tick() => if app.has_failed() {
-                app.stop().await;
-                return Err("the worker ended unexpectedly; see the log lines before this one".into());
-            },
+            _ = terminate.recv() => break false,
+            _ = interrupt.recv() => break false,
+            _ = check.tick() => if app.has_failed() { break true },
         }
+    };
+    tokio::select! {
+        () = app.stop() => {}
+        _ = interrupt.recv() => return Err("interrupted again; what was not committed is taken up by the next process".into()),
     }
-    app.stop().await;
+    if failed {
+        return Err("the worker ended unexpectedly; see the log lines before this one".into());
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -91,12 +91,12 @@ pub fn problem(status: StatusCode, slug: &str, title: &str) -> HttpResponse {
 
 /// The answer to a path that is not there.
 pub async fn not_found() -> HttpResponse {
-    problem(StatusCode::NOT_FOUND, "not-found", "There is nothing here")
+    problem(StatusCode::NOT_FOUND, "not-found", "No such path")
 }
 
 /// The answer to another method than `allowed`.
 pub fn method_not_allowed(allowed: &'static str) -> HttpResponse {
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Another method is answered here");
+    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path takes another method");
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     answer
 }
@@ -183,7 +183,11 @@ impl Ingress {
             | Refusal::TooLarge(_)
             | Refusal::SlowBody
             | Refusal::Verification(sns::Error::Signature) => tracing::info!(%refusal, outcome = slug, "refused"),
-            Refusal::Verification(_) | Refusal::Certificate(_) | Refusal::Confirmation(_) => {
+            // Before the signature is checked anyone can cause it, so nobody is woken either.
+            Refusal::Certificate(_) => {
+                tracing::warn!(%refusal, outcome = slug, "a message that may be genuine was not taken; SNS will repeat it for a while");
+            }
+            Refusal::Verification(_) | Refusal::Confirmation(_) => {
                 tracing::error!(%refusal, outcome = slug, "a message that may be genuine was not taken; SNS will repeat it for a while");
             }
             Refusal::Append(_) | Refusal::Deadline(_) => {

@@ -1,9 +1,12 @@
 //! The four topics: what they must be like, making them, and refusing to start on ones that break a promise.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -14,13 +17,13 @@ use crate::config::Kafka;
 pub enum Error {
     /// Kafka did not answer.
     #[error(
-        "Kafka at {bootstrap_servers} cannot be reached: {source}; check kafka.bootstrap_servers and kafka.properties"
+        "Kafka at {bootstrap_servers} cannot be reached: {what}; check kafka.bootstrap_servers and kafka.properties"
     )]
     Unreachable {
         /// Where it was looked for.
         bootstrap_servers: String,
         /// What librdkafka says.
-        source: KafkaError,
+        what: String,
     },
     /// Topics that are not there.
     #[error("missing topics: {}; create them with: ipn-receiver topics --config FILE", .0.join(", "))]
@@ -34,7 +37,7 @@ pub enum Error {
         what: String,
     },
     /// A topic could not be made.
-    #[error("topic {topic} could not be created: {code}")]
+    #[error("topic {topic} could not be created: {code}{}", if *.code == RDKafkaErrorCode::InvalidReplicationFactor { "; the cluster has fewer brokers than kafka.replication_factor (set it to 1 for a try on a single one)" } else { "" })]
     NotCreated {
         /// Which.
         topic: String,
@@ -44,10 +47,19 @@ pub enum Error {
 }
 
 /// What was found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Found {
     /// `min.insync.replicas` of the inbox.
     pub min_in_sync_replicas: usize,
+    /// What works, but promises less than it should.
+    pub warnings: Vec<String>,
+}
+
+/// A topic as the cluster has it.
+#[derive(Clone, Copy)]
+struct Shape {
+    partitions: i32,
+    replicas: usize,
 }
 
 /// Creates the topics that are missing. Gives the names of those it made.
@@ -64,7 +76,7 @@ pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
             plan.settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
         })
         .collect();
-    let results = admin.create_topics(&new, &options()).await.map_err(|source| unreachable(kafka, source))?;
+    let results = admin.create_topics(&new, &options()).await.map_err(|error| unreachable(kafka, &error))?;
     let mut made = Vec::new();
     for result in results {
         match result {
@@ -80,20 +92,21 @@ pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
 /// inbox or the state topic, a state topic that is not compacted or another that is.
 pub async fn check(kafka: &Kafka) -> Result<Found, Error> {
     let admin = admin(kafka)?;
-    let counts = partition_counts(kafka).await?;
+    let shapes = shapes(kafka).await?;
     let plans = plans(kafka);
     let missing: Vec<String> =
-        plans.iter().zip(&counts).filter(|(_, count)| count.is_none()).map(|(plan, _)| plan.name.clone()).collect();
+        plans.iter().zip(&shapes).filter(|(_, shape)| shape.is_none()).map(|(plan, _)| plan.name.clone()).collect();
     if !missing.is_empty() {
         return Err(Error::Missing(missing));
     }
     let resources: Vec<ResourceSpecifier<'_>> = plans.iter().map(|plan| ResourceSpecifier::Topic(&plan.name)).collect();
-    let settings = admin.describe_configs(&resources, &options()).await.map_err(|source| unreachable(kafka, source))?;
-    let mut found = Found { min_in_sync_replicas: 1 };
-    for ((plan, count), settings) in plans.iter().zip(counts).zip(settings) {
+    let settings = admin.describe_configs(&resources, &options()).await.map_err(|error| unreachable(kafka, &error))?;
+    let mut frail = Vec::new();
+    let mut found = Found { min_in_sync_replicas: 1, warnings: Vec::new() };
+    for ((plan, shape), settings) in plans.iter().zip(shapes.into_iter().flatten()).zip(settings) {
         let unfit = |what: String| Error::Unfit { topic: plan.name.clone(), what };
-        if plan.partitions_are_fixed && count != Some(kafka.partitions) {
-            let count = count.unwrap_or(0);
+        if plan.partitions_are_fixed && shape.partitions != kafka.partitions {
+            let count = shape.partitions;
             return Err(unfit(format!(
                 "has {count} partitions, but kafka.partitions is {}; the count is fixed for life: set kafka.partitions = {count}, or another topic_prefix for a new start",
                 kafka.partitions
@@ -106,29 +119,61 @@ pub async fn check(kafka: &Kafka) -> Result<Found, Error> {
         if policy != wanted {
             return Err(unfit(format!("has cleanup.policy={policy}; {wanted} is needed")));
         }
+        let min_in_sync: usize = value("min.insync.replicas").parse().unwrap_or(1);
         if plan.is_inbox {
-            found.min_in_sync_replicas = value("min.insync.replicas").parse().unwrap_or(1);
+            found.min_in_sync_replicas = min_in_sync;
         }
+        if shape.replicas < 3 || min_in_sync < 2 {
+            frail.push(format!("{} ({} and {min_in_sync})", plan.name, shape.replicas));
+        }
+    }
+    if !frail.is_empty() {
+        found.warnings.push(format!(
+            "the loss of one broker can lose what was acknowledged: replication factor 3 and min.insync.replicas 2 are right \
+             for production, and these topics have less: {}",
+            frail.join(", "),
+        ));
     }
     Ok(found)
 }
 
-async fn partition_counts(kafka: &Kafka) -> Result<Vec<Option<i32>>, Error> {
-    let client = kafka.client();
-    let names: Vec<String> = plans(kafka).into_iter().map(|plan| plan.name).collect();
+async fn shapes(kafka: &Kafka) -> Result<Vec<Option<Shape>>, Error> {
+    let asked = kafka.clone();
     let metadata = tokio::task::spawn_blocking(move || {
-        let consumer: rdkafka::consumer::BaseConsumer = client.create()?;
-        rdkafka::consumer::Consumer::fetch_metadata(&consumer, None, TIMEOUT)
+        let consumer: BaseConsumer<Reasons> =
+            asked.client().create_with_context(Reasons::default()).map_err(|error| unreachable(&asked, &error))?;
+        consumer.fetch_metadata(None, TIMEOUT).map_err(|source| {
+            let reason = consumer.context().last.lock().unwrap_or_else(PoisonError::into_inner).take();
+            unreachable(&asked, &reason.map_or_else(|| source.to_string(), |reason| format!("{source} ({reason})")))
+        })
     })
     .await
-    .expect("asking for metadata does not panic")
-    .map_err(|source| unreachable(kafka, source))?;
-    let count = |name: &String| {
-        let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())?;
-        i32::try_from(topic.partitions().len()).ok()
+    .expect("asking for metadata does not panic")?;
+    let shape = |plan: Plan| {
+        let topic = metadata.topics().iter().find(|topic| topic.name() == plan.name && topic.error().is_none())?;
+        let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min()?;
+        Some(Shape { partitions: i32::try_from(topic.partitions().len()).ok()?, replicas })
     };
-    Ok(names.iter().map(count).collect())
+    Ok(plans(kafka).into_iter().map(shape).collect())
 }
+
+/// Keeps the client's last complaint: "connection refused" tells more than "transport failure".
+#[derive(Default)]
+struct Reasons {
+    last: Mutex<Option<String>>,
+}
+
+impl ClientContext for Reasons {
+    fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
+        if level as i32 <= RDKafkaLogLevel::Error as i32 {
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+        }
+    }
+
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl ConsumerContext for Reasons {}
 
 struct Plan {
     name: String,
@@ -170,13 +215,13 @@ const NINETY_DAYS: &[(&str, &str)] = &[("cleanup.policy", "delete"), ("retention
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 fn admin(kafka: &Kafka) -> Result<AdminClient<DefaultClientContext>, Error> {
-    kafka.client().create().map_err(|source| unreachable(kafka, source))
+    kafka.client().create().map_err(|error| unreachable(kafka, &error))
 }
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
 }
 
-fn unreachable(kafka: &Kafka, source: KafkaError) -> Error {
-    Error::Unreachable { bootstrap_servers: kafka.bootstrap_servers.clone(), source }
+fn unreachable(kafka: &Kafka, what: &dyn std::fmt::Display) -> Error {
+    Error::Unreachable { bootstrap_servers: kafka.bootstrap_servers.clone(), what: what.to_string() }
 }

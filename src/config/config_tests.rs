@@ -72,6 +72,15 @@ fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
         "merchants[0].topic_arns: \"arn:aws:sqs:x\" is no topic",
     );
     check(&format!("{GOOD}\ntopic_owners = []"), "merchants[0].topic_owners: is empty");
+    check(
+        &GOOD.replace("[[merchants]]", "[kafka.properties]\nacks = \"1\"\n[[merchants]]"),
+        "kafka.properties.\"acks\": is set by ipn-receiver",
+    );
+    check(
+        &GOOD.replace("[[merchants]]", "[kafka.properties]\n\"foo.bar\" = \"secret\"\n[[merchants]]"),
+        "kafka.properties.\"foo.bar\": is no property of librdkafka",
+    );
+    check(&GOOD[..GOOD.find("[[merchants]]").unwrap()], "merchants: is empty; add a [[merchants]] table");
     check("[kafka]\nsasl = \"hunter2", "line 2: not TOML");
     let twice = format!("{GOOD}\n{}", &GOOD[GOOD.find("[[merchants]]").unwrap()..]);
     check(&twice, "merchants[1].id: A1O8CIV1A24A6X/live stands twice (first as merchants[0])");
@@ -111,7 +120,8 @@ fn the_environment_overrides_the_file() {
     assert_eq!(config.kafka.properties["security.protocol"], "ssl");
     assert_eq!(config.merchants[0].merchant.topics[0].owner(), "APROVIDER");
     for (name, beginning) in [
-        ("IPN_RECEIVER__KAFKA__PARTITION", "kafka.partition: unknown field"),
+        ("IPN_RECEIVER__KAFKA__PARTITION", "environment variable IPN_RECEIVER__KAFKA__PARTITION: unknown field"),
+        ("IPN_RECEIVER__MERCHANTS__0__REGION", "environment variable IPN_RECEIVER__MERCHANTS__0__REGION: "),
         ("IPN_RECEIVER__MERCHANTS__5__ID", "IPN_RECEIVER__MERCHANTS__5__ID: skips"),
     ] {
         let mistakes = load(GOOD, &[(name, "3")]).expect_err(name);

@@ -30,6 +30,7 @@ pub(super) struct File {
     pub(super) events: Events,
     #[serde(default)]
     pub(super) shutdown: Shutdown,
+    #[serde(default)]
     pub(super) merchants: Vec<MerchantSetting>,
 }
 
@@ -44,15 +45,24 @@ pub(super) fn parse(text: &str, environment: impl IntoIterator<Item = (String, S
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         mistake(format!("line {line}"), format!("not TOML: {}", error.message()))
     })?;
+    let mut overridden = Vec::new();
     for (name, value) in environment {
         if let Some(path) = name.strip_prefix(ENVIRONMENT_PREFIX) {
             let path: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
-            override_setting(&mut table, &path, &value).map_err(|what| mistake(name, what))?;
+            override_setting(&mut table, &path, &value).map_err(|what| mistake(&name, what))?;
+            overridden.push((path.join("."), name));
         }
     }
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
-        let setting = if path == "." { String::new() } else { path };
+        // `merchants[0].region` is `merchants.0.region` in a variable's name.
+        let as_variable = path.replace('[', ".").replace(']', "");
+        let variable = overridden.iter().find(|(overridden, _)| *overridden == as_variable);
+        let setting = match (variable, path.as_str()) {
+            (Some((_, variable)), _) => format!("environment variable {variable}"),
+            (None, ".") => String::new(),
+            (None, path) => path.to_owned(),
+        };
         mistake(setting, error.inner().message())
     })
 }
@@ -94,9 +104,53 @@ impl File {
             (self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
             (!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
         ];
-        rules.iter().filter(|(holds, _, _)| !holds).map(|(_, setting, what)| mistake(*setting, *what)).collect()
+        let broken = rules.iter().filter(|(holds, _, _)| !holds).map(|(_, setting, what)| mistake(*setting, *what));
+        broken.chain(self.kafka.property_mistakes()).collect()
     }
 }
+
+impl Kafka {
+    /// Properties that would take a guarantee back, and those that librdkafka does not know.
+    fn property_mistakes(&self) -> Vec<Mistake> {
+        let wrong = |name: &String, value: &String| {
+            if OWNED_PROPERTIES.contains(&name.as_str()) {
+                return Some("is set by ipn-receiver, because its guarantees rest on it; remove it");
+            }
+            let refused = rdkafka::ClientConfig::new().set(name, value).create_native_config().is_err();
+            refused.then_some("is no property of librdkafka, or has a value it does not take; see its CONFIGURATION.md")
+        };
+        let setting = |name: &String| format!("kafka.properties.\"{name}\"");
+        self.properties.iter().filter_map(|(name, value)| Some(mistake(setting(name), wrong(name, value)?))).collect()
+    }
+}
+
+/// What the clients set by themselves.
+const OWNED_PROPERTIES: &[&str] = &[
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "group.id",
+    "group.protocol",
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "transactional.id",
+    "transaction.timeout.ms",
+    "isolation.level",
+    "enable.auto.commit",
+    "auto.commit.enable",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "partition.assignment.strategy",
+    "partitioner",
+    "session.timeout.ms",
+    "max.poll.interval.ms",
+    "message.timeout.ms",
+    "delivery.timeout.ms",
+    "linger.ms",
+    "queue.buffering.max.ms",
+    "allow.auto.create.topics",
+    "enable.partition.eof",
+];
 
 impl QuotaSetting {
     fn is_sane(self) -> bool {

@@ -107,11 +107,11 @@ impl Screen {
             .flatten()
             .filter_map(|reason| reason["reasonCode"].as_str())
             .collect();
-        let because = if reasons.is_empty() { String::new() } else { format!(", because {}", reasons.join(" and ")) };
+        let because = if reasons.is_empty() { String::new() } else { format!("; reason {}", reasons.join(" and ")) };
         let evidence = event
             .pointer("/data/evidence")
             .and_then(Value::as_str)
-            .map_or(String::new(), |evidence| format!(", evidence {evidence}"));
+            .map_or(String::new(), |evidence| format!("; evidence {evidence}"));
         let line =
             format!("{} {} ({from}{because}{evidence})", self.painted(BOLD, &format!("{name:<24}")), text("/subject"));
         self.happened(Actor::Event, &line);

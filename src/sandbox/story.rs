@@ -20,8 +20,18 @@ pub(super) async fn tell(
     screen: &Screen,
     patience: Duration,
 ) -> Result<bool, Error> {
-    let mut tale =
-        Tale { world, app, reader, screen, patience, chapters: 0, reads_told: 0, expected: 0, problems: Vec::new() };
+    let mut tale = Tale {
+        world,
+        app,
+        reader,
+        screen,
+        patience,
+        chapters: 0,
+        reads_told: 0,
+        expected: 0,
+        last_sequence: String::new(),
+        problems: Vec::new(),
+    };
     tale.a_subscription_is_charged().await?;
     tale.the_card_is_declined().await?;
     tale.someone_forges().await?;
@@ -42,6 +52,8 @@ struct Tale<'a> {
     chapters: usize,
     reads_told: usize,
     expected: usize,
+    /// The whole story is about one permission, so every event's is above it.
+    last_sequence: String,
     problems: Vec<String>,
 }
 
@@ -68,7 +80,7 @@ impl Tale<'_> {
         let first = self.envelope(ObjectKind::Charge, FIRST, V1);
         self.post_body(&first, "IPN about the charge, SignatureVersion 1").await?;
         self.expect(&[("ChargeCaptureInitiated", FIRST)]).await;
-        self.amazon_changes(ObjectKind::Charge, FIRST, "Captured", &[]);
+        self.amazon_changes(ObjectKind::Charge, FIRST, "Captured", &[]).await;
         let second = self.envelope(ObjectKind::Charge, FIRST, V2);
         self.post_body(&second, "IPN about the charge, SignatureVersion 2").await?;
         self.post_body(&second, "the same IPN once more (SNS delivers at least once)").await?;
@@ -88,7 +100,7 @@ impl Tale<'_> {
         );
         self.post(ObjectKind::Charge, SECOND, V2).await?;
         self.expect(&[("ChargeDeclined", SECOND)]).await;
-        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "NonChargeable", &["PaymentMethodInvalid"]);
+        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "NonChargeable", &["PaymentMethodInvalid"]).await;
         self.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
         self.expect(&[("PermissionNonChargeable", PERMISSION)]).await;
         Ok(())
@@ -107,7 +119,7 @@ impl Tale<'_> {
 
     async fn the_buyer_replaces_the_card(&mut self) -> Result<(), Error> {
         self.chapter("The buyer replaces the card, and the retry succeeds");
-        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Chargeable", &[]);
+        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Chargeable", &[]).await;
         self.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
         self.expect(&[("PermissionChargeable", PERMISSION), ("PaymentMethodUpdated", PERMISSION)]).await;
         self.amazon_puts(ObjectKind::Charge, RETRY, charge(RETRY, PERMISSION, "9.99", "EUR"), "Captured", &[]);
@@ -121,7 +133,7 @@ impl Tale<'_> {
         self.amazon_puts(ObjectKind::Refund, REFUND, refund(REFUND, RETRY, "9.99", "EUR"), "RefundInitiated", &[]);
         self.post(ObjectKind::Refund, REFUND, V2).await?;
         self.expect(&[("RefundInitiated", REFUND)]).await;
-        self.amazon_changes(ObjectKind::Refund, REFUND, "Refunded", &[]);
+        self.amazon_changes(ObjectKind::Refund, REFUND, "Refunded", &[]).await;
         self.post(ObjectKind::Refund, REFUND, V2).await?;
         self.expect(&[("RefundCompleted", REFUND)]).await;
         Ok(())
@@ -129,7 +141,7 @@ impl Tale<'_> {
 
     async fn the_buyer_cancels(&mut self) -> Result<(), Error> {
         self.chapter("The buyer cancels the subscription");
-        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Closed", &["BuyerClosed"]);
+        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Closed", &["BuyerClosed"]).await;
         self.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
         self.expect(&[("PermissionClosed", PERMISSION)]).await;
         Ok(())
@@ -153,7 +165,9 @@ impl Tale<'_> {
         self.tell_state(id, state, reasons);
     }
 
-    fn amazon_changes(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
+    /// Amazon's times have whole seconds, so a change waits until the second of the one before it is over.
+    async fn amazon_changes(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
+        tokio::time::sleep(A_SECOND_AT_LEAST).await;
         self.world.change(kind, id, state, reasons);
         self.tell_state(id, state, reasons);
     }
@@ -170,7 +184,7 @@ impl Tale<'_> {
 
     async fn post(&mut self, kind: ObjectKind, id: &str, version: SignatureVersion) -> Result<(), Error> {
         let body = self.envelope(kind, id, version);
-        self.post_body(&body, &format!("IPN: \"{id} changed\", and no word more")).await
+        self.post_body(&body, &format!("IPN: \"{id} changed\", and nothing else")).await
     }
 
     async fn post_body(&mut self, body: &str, what: &str) -> Result<(), Error> {
@@ -197,6 +211,14 @@ impl Tale<'_> {
             self.tell_reads();
             self.screen.event(&event);
             let came = (name_of(&event), event["subject"].as_str().unwrap_or_default());
+            let sequence = event["sequence"].as_str().unwrap_or_default().to_owned();
+            if sequence <= self.last_sequence {
+                self.problem(format!(
+                    "the sequence of {name} is {sequence}, which is not above {}",
+                    self.last_sequence
+                ));
+            }
+            self.last_sequence = sequence;
             if came != (*name, *subject) {
                 self.problem(format!("expected {name} of {subject}, but {} of {} came", came.0, came.1));
             }
@@ -223,6 +245,7 @@ fn name_of(event: &Value) -> &str {
     event["type"].as_str().and_then(|wire| wire.rsplit('.').nth(1)).unwrap_or("?")
 }
 
+const A_SECOND_AT_LEAST: Duration = Duration::from_millis(1050);
 /// Time in which an event must come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(2);

@@ -10,9 +10,23 @@ use crate::pay_api::Blame;
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
     told: HashMap<(Account, Blame), Instant>,
+    reset_told: Option<Instant>,
 }
 
 impl Alarms {
+    /// Tells that the worker starts over, unless it did so a moment ago for whatever reason.
+    pub(super) fn tell_reset(&mut self, trouble: &str) {
+        if self.reset_told.is_none_or(|at| at.elapsed() >= EVERY) {
+            self.reset_told = Some(Instant::now());
+            tracing::warn!(
+                trouble,
+                "the worker starts over from what Kafka holds; nothing is lost, nothing is told twice"
+            );
+        } else {
+            tracing::debug!(trouble, "the worker starts over again");
+        }
+    }
+
     /// Tells of trouble, unless the same was told a moment ago.
     pub(super) fn raise(&mut self, account: &Account, blame: Blame, what: &str) {
         let last = self.told.get(&(account.clone(), blame));

@@ -45,7 +45,7 @@ impl GroupContext {
 
 impl ClientContext for GroupContext {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "inbox consumer");
+        tracing::debug!(%error, reason, "inbox consumer");
     }
 }
 

@@ -209,7 +209,7 @@ impl Worker {
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(Trouble::Consumer(error)),
                 Err(error) => {
                     // The consumer goes on by itself; no position is lost.
-                    tracing::warn!(%error, "inbox consumer");
+                    tracing::debug!(%error, "inbox consumer");
                     return Ok(());
                 }
             };
@@ -331,7 +331,7 @@ impl Worker {
         let is_rebalance = matches!(trouble, Trouble::Restore(state_store::Error::Interrupted));
         if !is_rebalance {
             metrics::counter!("worker_resets_total").increment(1);
-            tracing::warn!(%trouble, "starting over from what Kafka holds");
+            self.alarms.tell_reset(&trouble.to_string());
         }
         self.epoch += 1;
         self.outbox = None;

@@ -26,7 +26,7 @@ fn id(kind: ObjectKind) -> ObjectId {
 
 /// A realistic object of this kind; the field that changes is `amount`.
 fn fetched(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount: &str) -> Fetched {
-    let reasons = reason.map(|code| json!([{"reasonCode": code, "reasonDescription": null}]));
+    let reasons = reason.map(|code| json!([{"reasonCode": code, "reasonDescription": "Amazon's own sentence."}]));
     let money = json!({"amount": amount, "currencyCode": "EUR"});
     let body = json!({
         kind.id_field(): id(kind), "chargePermissionId": PERMISSION, "releaseEnvironment": "Live",
@@ -70,22 +70,38 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
     sample.unwrap_or_else(|| panic!("no {} was told", wanted.name))
 }
 
+/// The object's usual way to the state of this row: where it was, and why it is there.
+fn usual_way(name: &str) -> (Option<&'static str>, Option<&'static str>) {
+    match name {
+        "PermissionNonChargeable" => (Some("Chargeable"), Some("PaymentMethodInvalid")),
+        "PermissionClosed" => (Some("Chargeable"), Some("BuyerClosed")),
+        "ChargeAuthorized" => (Some("AuthorizationInitiated"), None),
+        "ChargeCaptureInitiated" => (Some("Authorized"), None),
+        "ChargeCaptured" => (Some("CaptureInitiated"), None),
+        "ChargeDeclined" => (Some("AuthorizationInitiated"), Some("HardDeclined")),
+        "ChargeCanceled" => (Some("Authorized"), Some("MerchantCanceled")),
+        "RefundCompleted" => (Some("RefundInitiated"), None),
+        "RefundDeclined" => (Some("RefundInitiated"), Some("ProcessingFailure")),
+        "DisputeActionRequired" => (Some("UnderReview"), Some("MerchantResponseRequired")),
+        "DisputeResolved" => (Some("UnderReview"), Some("InvestigatorResolved")),
+        "DisputeClosed" => (Some("ActionRequired"), Some("MerchantAcceptedDispute")),
+        _ => (None, None),
+    }
+}
+
 fn sample(row: &EventType) -> Event {
     let (kind, now) = (row.kind, CHANGED_AT);
     let reads = match row.told {
         Told::Reached { state, .. } => {
-            let reason = match row.name {
-                "PermissionNonChargeable" => Some("PaymentMethodInvalid"),
-                "PermissionClosed" => Some("BuyerClosed"),
-                "ChargeDeclined" => Some("HardDeclined"),
-                "ChargeCanceled" => Some("MerchantCanceled"),
-                "RefundDeclined" => Some("ProcessingFailure"),
-                _ => None,
-            };
-            vec![fetched(kind, state, reason, now, "9.99")]
+            let (before, reason) = usual_way(row.name);
+            let before = before.map(|before| fetched(kind, before, None, now - 60, "9.99"));
+            before.into_iter().chain([fetched(kind, state, reason, now, "9.99")]).collect()
         }
         Told::ReachedUnknown => vec![fetched(kind, "AWordOfTomorrow", None, now, "9.99")],
-        Told::Updated => ["20.00", "9.99", "9.99"].map(|amount| fetched(kind, "Captured", None, now, amount)).to_vec(),
+        Told::Updated => {
+            let state = if kind == ObjectKind::ChargePermission { "Chargeable" } else { "Captured" };
+            ["20.00", "9.99", "9.99"].map(|amount| fetched(kind, state, None, now, amount)).to_vec()
+        }
         Told::PaymentMethod => vec![
             fetched(kind, "NonChargeable", Some("PaymentMethodInvalid"), now - 60, "9.99"),
             fetched(kind, "Chargeable", None, now, "9.99"),

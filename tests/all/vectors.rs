@@ -223,7 +223,9 @@ fn keys_in_pkcs8_and_pkcs1_are_one_key_and_anything_else_is_refused() {
     let read = |pem: &str| ApiKey::from_pem("LIVE-X", pem).map(|_| ()).map_err(|error| error.to_string());
     assert_eq!(read(include_str!("../fixtures/merchant-key-pkcs8.pem")), Ok(()));
     assert_eq!(read(include_str!("../fixtures/merchant-key-pkcs1.pem")), Ok(()));
-    assert!(read(include_str!("../fixtures/merchant-key-public.pem")).unwrap_err().contains("BEGIN PRIVATE KEY"));
+    assert!(read(include_str!("../fixtures/merchant-key-public.pem")).unwrap_err().contains("this is the public key"));
+    assert!(read("-----BEGIN ENCRYPTED PRIVATE KEY-----").unwrap_err().contains("openssl pkey"));
+    assert!(read("hello").unwrap_err().contains("BEGIN PRIVATE KEY"));
     assert!(
         read("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----")
             .unwrap_err()

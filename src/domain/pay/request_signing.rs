@@ -27,6 +27,14 @@ pub enum BadApiKey {
         "no PEM private key found; the .pem file that Seller Central let you download is needed, starting with \"-----BEGIN PRIVATE KEY-----\" or \"-----BEGIN RSA PRIVATE KEY-----\""
     )]
     NotPem,
+    /// Needs a pass phrase that nobody could type here.
+    #[error("the private key is encrypted; decrypt it with: openssl pkey -in FILE -out NEW-FILE")]
+    Encrypted,
+    /// The half that Amazon has.
+    #[error(
+        "this is the public key; the private one is needed, which Seller Central let you download when the pair was made"
+    )]
+    Public,
     /// PEM, but no RSA key that can sign.
     #[error("not an RSA private key of 2048 to 4096 bits, unencrypted, in PKCS#8 or PKCS#1 form")]
     NotRsa,
@@ -40,6 +48,15 @@ impl ApiKey {
             let base64 = pem.split_once(&begin)?.1.split_once(&end)?.0;
             STANDARD.decode(base64.split_ascii_whitespace().collect::<String>()).ok()
         };
+        if pem.contains("ENCRYPTED") {
+            return Err(BadApiKey::Encrypted);
+        }
+        if pem.contains("-----BEGIN PUBLIC KEY-----") {
+            return Err(BadApiKey::Public);
+        }
+        if pem.contains("-----BEGIN EC PRIVATE KEY-----") {
+            return Err(BadApiKey::NotRsa);
+        }
         let key_pair = if let Some(der) = block("PRIVATE KEY") {
             RsaKeyPair::from_pkcs8(&der)
         } else if let Some(der) = block("RSA PRIVATE KEY") {
