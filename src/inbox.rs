@@ -57,6 +57,9 @@ impl Inbox {
         client
             .set("acks", "all")
             .set("enable.idempotence", "true")
+            // What comes while a request is under way goes into the next one: fewer, larger requests. With more
+            // than one under way, librdkafka's thread spins while a partition waits for the broker.
+            .set("max.in.flight.requests.per.connection", "1")
             .set("linger.ms", kafka.append_linger_ms.to_string())
             .set("message.timeout.ms", kafka.append_timeout_ms.to_string())
             .set("request.timeout.ms", (kafka.append_timeout_ms / 2).max(1).to_string())
