@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use ipn_receiver::config::Kafka;
 use ipn_receiver::sandbox::pay_api::{Fault, ObjectKind, charge};
 use ipn_receiver::sandbox::sns::Draft;
 use ipn_receiver::sandbox::world::{Hint, message};
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{Offset, TopicPartitionList};
 use time::OffsetDateTime;
 
-use crate::harness::{Record, Stage, committed_records, events, names, run, until};
+use crate::harness::{Record, Stage, committed_records, events, inbox_records_left, names, run, until};
 
 fn dead_letters(stage: &Stage) -> Vec<Record> {
     committed_records(&stage.kafka(), &stage.kafka().topics().dead_letters)
@@ -52,6 +56,31 @@ fn each_reason_is_told_apart_and_the_original_is_kept_word_for_word() {
         assert_eq!(reads.len(), 5, "five tries for the unknown object and none for the others");
         app.stop().await;
     });
+}
+
+#[test]
+fn an_original_that_retention_took_leaves_a_dead_letter_that_says_so() {
+    run(async {
+        let stage = Stage::new(1, "worker.unknown_object_retries_ms = [2000]").await;
+        let app = stage.receiver().await;
+        stage.tell(&app, ObjectKind::Charge, "S02-9999999-9999999-C999999").await;
+        until("its record was passed", || inbox_records_left(&stage.kafka()) == 0).await;
+        delete_all_records(&stage.kafka()).await;
+        until("there is a dead letter", || !dead_letters(&stage).is_empty()).await;
+        let letter = &dead_letters(&stage)[0];
+        assert_eq!((letter.headers["ipn-dlq-reason"].as_str(), letter.value.len()), ("unknown_object", 0));
+        assert!(letter.headers["ipn-dlq-detail"].contains("the inbox no longer holds the original"), "{letter:?}");
+        app.stop().await;
+    });
+}
+
+async fn delete_all_records(kafka: &Kafka) {
+    let mut ends = TopicPartitionList::new();
+    for partition in 0..kafka.partitions {
+        ends.add_partition_offset(&kafka.topics().inbox, partition, Offset::End).unwrap();
+    }
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+    admin.delete_records(&ends, &AdminOptions::new()).await.unwrap();
 }
 
 #[test]
