@@ -16,6 +16,7 @@ use crate::config::{self, Config, MerchantAccount};
 use crate::inbox::Inbox;
 use crate::ingress::{self, Ingress};
 use crate::signing_certs::SigningCerts;
+use crate::subscriptions::{SnsApi, Subscriptions};
 use crate::telemetry;
 use crate::topics;
 use crate::worker;
@@ -27,6 +28,8 @@ pub struct Outside {
     pub certificates: reqwest::Client,
     /// Reads from Amazon Pay; must not follow redirects.
     pub pay_api: reqwest::Client,
+    /// Confirms subscriptions.
+    pub sns_api: SnsApi,
     /// The time of day.
     pub clock: Clock,
     /// What is known of the cluster.
@@ -97,6 +100,7 @@ impl Outside {
         Ok(Self {
             certificates: client().connect_timeout(Duration::from_millis(config.sns.certificate_timeout_ms)).build()?,
             pay_api: client().connect_timeout(Duration::from_millis(config.pay_api.connect_timeout_ms)).build()?,
+            sns_api: SnsApi::internet(),
             clock: Clock::system(),
             broker: Broker::Real,
         })
@@ -120,6 +124,10 @@ impl App {
         let entry = web::Data::new(Ingress {
             inbox: inbox.clone(),
             certs: SigningCerts::new(outside.certificates, &config.sns),
+            subscriptions: Subscriptions::new(
+                outside.sns_api,
+                Duration::from_millis(config.sns.confirmation_timeout_ms),
+            ),
             policy: merchants.topic_policy(),
             merchants,
             clock: outside.clock,

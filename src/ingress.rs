@@ -20,6 +20,7 @@ use crate::domain::notification::Notification;
 use crate::domain::sns::{self, Envelope, MalformedEnvelope, MessageType, SigningCertUrl, TopicPolicy, verify};
 use crate::inbox::{AppendError, Inbox};
 use crate::signing_certs::{self, SigningCerts};
+use crate::subscriptions::{Subscriptions, Unconfirmed};
 
 /// Everything a request needs.
 pub struct Ingress {
@@ -27,6 +28,8 @@ pub struct Ingress {
     pub inbox: Arc<Inbox>,
     /// Signing certificates.
     pub certs: SigningCerts,
+    /// Confirms subscriptions.
+    pub subscriptions: Subscriptions,
     /// Who may notify us.
     pub merchants: Merchants,
     /// The same as one policy.
@@ -43,6 +46,7 @@ enum Accepted {
     Durable,
     IgnoredLegacyV1,
     IgnoredUnsubscribe,
+    ConfirmedSubscription,
 }
 
 /// Why a request got no 200.
@@ -64,10 +68,8 @@ enum Refusal {
     Append(#[from] AppendError),
     #[error("no answer could be given within {0} ms")]
     Deadline(u64),
-    #[error(
-        "topic {0} asks to confirm a subscription, which this version does not do; confirm it with: aws sns confirm-subscription --topic-arn {0} --token TOKEN"
-    )]
-    Confirmation(String),
+    #[error(transparent)]
+    Confirmation(#[from] Unconfirmed),
 }
 
 /// The routes of the public port.
@@ -135,9 +137,7 @@ impl Ingress {
                 );
                 return Ok(Accepted::IgnoredUnsubscribe);
             }
-            MessageType::SubscriptionConfirmation => {
-                return Err(Refusal::Confirmation(verified.get().topic_arn.as_str().to_owned()));
-            }
+            MessageType::SubscriptionConfirmation => return self.confirm(verified.get()).await,
             MessageType::Notification => {}
         }
         let notification = Notification::new(verified, &self.merchants, &self.policy);
@@ -154,6 +154,13 @@ impl Ingress {
         metrics::histogram!("inbox_append_seconds").record(started.elapsed().as_secs_f64());
         tracing::debug!(sns.message_id = notification.envelope().message_id, "durable");
         Ok(Accepted::Durable)
+    }
+
+    async fn confirm(&self, envelope: &Envelope) -> Result<Accepted, Refusal> {
+        let token = envelope.confirmation.as_ref().map_or("", |confirmation| confirmation.token.as_str());
+        self.subscriptions.confirm(&envelope.topic_arn, token).await?;
+        tracing::info!(topic = envelope.topic_arn.as_str(), "subscription confirmed");
+        Ok(Accepted::ConfirmedSubscription)
     }
 
     async fn body(&self, request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, Refusal> {
@@ -208,6 +215,7 @@ impl Accepted {
             Self::Durable => "durable",
             Self::IgnoredLegacyV1 => "ignored-legacy-v1",
             Self::IgnoredUnsubscribe => "ignored-unsubscribe-confirmation",
+            Self::ConfirmedSubscription => "confirmed-subscription",
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod cli;
 
 pub mod ingress;
 pub mod signing_certs;
+pub mod subscriptions;
 
 pub mod inbox;
 

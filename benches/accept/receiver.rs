@@ -23,6 +23,7 @@ use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
 use ipn_receiver::signing_certs::SigningCerts;
+use ipn_receiver::subscriptions::Subscriptions;
 use ipn_receiver::topics;
 use openssl::x509::X509;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -163,6 +164,7 @@ impl Receiver {
         client
             .set("acks", "all")
             .set("enable.idempotence", "true")
+            .set("max.in.flight.requests.per.connection", "1")
             .set("linger.ms", self.linger_ms.to_string())
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random");
@@ -194,6 +196,7 @@ fn entry(config: &Config, world: &World) -> Result<Ingress, Error> {
     Ok(Ingress {
         inbox: Arc::new(Inbox::new(&config.kafka, 1)?),
         certs: SigningCerts::new(outside.certificates, &config.sns),
+        subscriptions: Subscriptions::new(outside.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
         policy: merchants.topic_policy(),
         merchants,
         clock: outside.clock,

@@ -245,6 +245,7 @@ impl Default for Sns {
         Self {
             topic_accounts: vec!["291180941288".to_owned()],
             certificate_timeout_ms: 5_000,
+            confirmation_timeout_ms: 5_000,
             certificate_bytes_max: 65_536,
             certificates_max: 64,
         }

@@ -102,6 +102,8 @@ pub struct Sns {
     pub topic_accounts: Vec<String>,
     /// Time for one fetch of a certificate.
     pub certificate_timeout_ms: u64,
+    /// Time to confirm a subscription.
+    pub confirmation_timeout_ms: u64,
     /// Largest certificate file.
     pub certificate_bytes_max: usize,
     /// Certificates kept.

@@ -72,6 +72,9 @@ pub enum Error {
     },
 }
 
+/// The name under which the API is reached too: the AWS SDK takes a URL and looks its name up by itself.
+pub const API_NAME: &str = "localhost";
+
 impl Sns {
     /// Starts SNS for a region, with a certificate for `sns.amazonaws.com` that is valid for 197 days since 10 days
     /// ago. Opt-in regions sign under another name: they need `start_with_leaf`.
@@ -99,7 +102,7 @@ impl Sns {
         });
         let state = web::Data::from(Arc::clone(&shared));
         let server = authority
-            .serve(&[&host], move |app| {
+            .serve(&[&host, API_NAME], move |app| {
                 app.app_data(state.clone()).default_service(web::to(answer));
             })
             .await?;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -12,10 +13,11 @@ use super::Error;
 use super::authority::{Authority, MerchantKey, merchant_key};
 use super::broker::Broker;
 use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, with_state};
-use super::sns::{Answer, Draft, SignatureVersion, Sns, post};
+use super::sns::{API_NAME, Answer, Draft, SignatureVersion, Sns, post};
 use crate::app::{self, Outside};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::subscriptions::SnsApi;
 
 /// Amazon, as far as merchants in Europe's sandbox environment meet it.
 pub struct World {
@@ -96,9 +98,17 @@ impl World {
         Ok(Outside {
             certificates: self.authority.client(&[(self.sns.host(), self.sns.address())])?,
             pay_api: self.authority.client(&[(self.pay_api.host(), self.pay_api.address())])?,
+            sns_api: self.sns_api(self.sns.address().port())?,
             clock: Clock::system(),
             broker,
         })
+    }
+
+    /// SNS's API at a port of this machine, trusted by this world's root.
+    pub fn sns_api(&self, port: u16) -> Result<SnsApi, Error> {
+        let roots = TrustStore::empty().with_pem_certificate(self.authority.certificate_pem());
+        let tls = TlsContext::builder().with_trust_store(roots).build()?;
+        Ok(SnsApi::at(format!("https://{API_NAME}:{port}"), tls))
     }
 
     /// The topic by which Amazon Pay notifies a merchant.

@@ -1,5 +1,6 @@
 //! The status table, over real sockets.
 
+use ipn_receiver::app::{App, Broker, Outside};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft, SignatureVersion};
 use ipn_receiver::sandbox::world::{Hint, message};
@@ -124,12 +125,47 @@ fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_v
             stage.world.post(&app, &sns.unsubscribe_confirmation(&draft("gone"), "00ff")).await.unwrap().status,
             200
         );
-        let confirmation =
-            stage.world.post(&app, &sns.subscription_confirmation(&draft("confirm"), "00ff")).await.unwrap();
-        assert_eq!(confirmation.status, 503, "confirming is not done yet, so SNS is told to come again");
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
         let visits = sns.visits();
         assert!(visits.iter().all(|visit| visit.starts_with("GET /SimpleNotificationService-")), "{visits:?}");
+        app.stop().await;
+    });
+}
+
+#[test]
+fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_never_visited() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        let sns = &stage.world.sns;
+        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let confirmation = |topic: &str| {
+            sns.subscription_confirmation(&Draft::new(topic, "please confirm", OffsetDateTime::now_utc()), "00ff00ff")
+        };
+        let strangers =
+            stage.world.post(&app, &confirmation("arn:aws:sns:eu-west-1:999999999999:stranger")).await.unwrap();
+        assert_eq!((strangers.status, sns.confirmed().len()), (503, 0));
+        for _ in 0..2 {
+            assert_eq!(stage.world.post(&app, &confirmation(&topic)).await.unwrap().status, 200);
+        }
+        assert_eq!(sns.confirmed(), [topic.clone(), topic.clone()]);
+        let visits = sns.visits();
+        assert!(
+            visits.iter().all(|visit| visit == "POST /" || visit.starts_with("GET /SimpleNotificationService-")),
+            "{visits:?}"
+        );
+        app.stop().await;
+
+        let outside =
+            Outside { sns_api: stage.world.sns_api(1).unwrap(), ..stage.world.outside(Broker::Real).unwrap() };
+        let app = App::start(stage.config(), outside).await.unwrap();
+        let answer = stage.world.post(&app, &confirmation(&topic)).await.unwrap();
+        assert!(
+            answer.status == 503 && answer.body.contains("confirmation-failed"),
+            "{} {}",
+            answer.status,
+            answer.body
+        );
         app.stop().await;
     });
 }

@@ -1,0 +1,85 @@
+//! Confirming that this endpoint wants a topic's messages: by SNS's API, and never by visiting the SubscribeURL.
+//!
+//! Asked only for a message that was proven genuine and came from an allowed topic. Confirming twice changes nothing.
+
+use std::time::Duration;
+
+use aws_sdk_sns::Client;
+use aws_sdk_sns::config::retry::RetryConfig;
+use aws_sdk_sns::config::timeout::TimeoutConfig;
+use aws_sdk_sns::config::{BehaviorVersion, Config, Region, SharedHttpClient};
+use aws_sdk_sns::error::ProvideErrorMetadata as _;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext};
+
+use crate::domain::sns::TopicArn;
+
+/// How SNS's API is reached.
+#[derive(Clone, Debug)]
+pub struct SnsApi {
+    /// Speaks TLS.
+    pub http_client: SharedHttpClient,
+    /// Where it is, if not where AWS says.
+    pub endpoint_url: Option<String>,
+}
+
+/// Confirms subscriptions.
+#[derive(Clone, Debug)]
+pub struct Subscriptions {
+    api: SnsApi,
+    timeout: Duration,
+}
+
+/// SNS did not confirm. The token stays out of the text.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "subscription to {topic} could not be confirmed: {what}; SNS will ask again, or confirm it with: aws sns confirm-subscription --topic-arn {topic} --token TOKEN"
+)]
+pub struct Unconfirmed {
+    topic: String,
+    what: String,
+}
+
+impl SnsApi {
+    /// AWS's own, with the machine's trusted roots.
+    pub fn internet() -> Self {
+        Self { http_client: Builder::new().tls_provider(TLS).build_https(), endpoint_url: None }
+    }
+
+    /// One at `endpoint_url` that bears a certificate under roots of its own.
+    pub fn at(endpoint_url: String, roots: TlsContext) -> Self {
+        Self {
+            http_client: Builder::new().tls_provider(TLS).tls_context(roots).build_https(),
+            endpoint_url: Some(endpoint_url),
+        }
+    }
+}
+
+const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
+
+impl Subscriptions {
+    /// With this much time for one confirmation.
+    pub fn new(api: SnsApi, timeout: Duration) -> Self {
+        Self { api, timeout }
+    }
+
+    /// Confirms the subscription that `token` belongs to. No credentials are needed: the token is the proof, unless
+    /// the topic's owner demands more, which Amazon Pay cannot of a merchant.
+    pub async fn confirm(&self, topic: &TopicArn, token: &str) -> Result<(), Unconfirmed> {
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(topic.region().to_owned()))
+            .http_client(self.api.http_client.clone())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(self.timeout).build())
+            // SNS repeats its message; that is retry enough.
+            .retry_config(RetryConfig::disabled())
+            .allow_no_auth();
+        config.set_endpoint_url(self.api.endpoint_url.clone());
+        let request = Client::from_conf(config.build()).confirm_subscription().topic_arn(topic.as_str()).token(token);
+        request.send().await.map(|_| ()).map_err(|error| Unconfirmed {
+            topic: topic.as_str().to_owned(),
+            what: error.code().map_or_else(|| error.to_string(), |code| format!("SNS answered {code}")),
+        })
+    }
+}
