@@ -84,7 +84,8 @@ impl Tale<'_> {
         let second = self.envelope(ObjectKind::Charge, FIRST, V2);
         self.post_body(&second, "IPN about the charge, SignatureVersion 2").await?;
         self.post_body(&second, "the same IPN once more (SNS delivers at least once)").await?;
-        self.post_body(&first, "the first IPN again, late and out of order").await?;
+        self.post_body(&first, "the first IPN again, late and out of order: at most read again, never told again")
+            .await?;
         self.expect(&[("ChargeCaptured", FIRST)]).await;
         Ok(())
     }
