@@ -36,7 +36,7 @@ impl Readiness {
 
     /// Whether requests should be sent here.
     pub fn is_ready(&self) -> bool {
-        self.checks()[..2].iter().all(|check| check.ok)
+        is_ready(&self.checks())
     }
 
     fn checks(&self) -> [Check; 3] {
@@ -48,16 +48,19 @@ impl Readiness {
         let is_working = self.worker.is_working.load(Ordering::Relaxed);
         [
             Check {
+                decides: true,
                 name: "inbox",
                 ok: trouble.is_none(),
                 detail: trouble.unwrap_or_else(|| "Kafka takes records".to_owned()),
             },
             Check {
+                decides: true,
                 name: "lifecycle",
                 ok: !is_leaving,
                 detail: (if is_leaving { "about to stop" } else { "running" }).to_owned(),
             },
             Check {
+                decides: false,
                 name: "worker",
                 ok: is_working,
                 detail: (if is_working {
@@ -72,9 +75,15 @@ impl Readiness {
 }
 
 struct Check {
+    /// Whether it counts for readiness; the others are only told.
+    decides: bool,
     name: &'static str,
     ok: bool,
     detail: String,
+}
+
+fn is_ready(checks: &[Check]) -> bool {
+    checks.iter().filter(|check| check.decides).all(|check| check.ok)
 }
 
 /// The routes of the admin port.
@@ -95,9 +104,9 @@ async fn healthz() -> HttpResponse {
 }
 
 async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
-    let checks: Vec<_> =
-        readiness.checks().map(|check| json!({"name": check.name, "ok": check.ok, "detail": check.detail})).into();
-    let ready = readiness.is_ready();
+    let checks = readiness.checks();
+    let ready = is_ready(&checks);
+    let checks = checks.map(|check| json!({"name": check.name, "ok": check.ok, "detail": check.detail}));
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.json(json!({"ready": ready, "checks": checks}))
 }

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, MerchantAccount};
 use crate::inbox::Inbox;
 use crate::ingress::{self, Ingress};
+use crate::pay_api::PayApi;
 use crate::signing_certs::SigningCerts;
 use crate::subscriptions::{SnsApi, Subscriptions};
 use crate::telemetry;
@@ -120,7 +121,9 @@ impl App {
             Broker::Mock => 1,
         };
         let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
-        let merchants = MerchantAccount::table(&config.merchants);
+        let accounts = std::mem::take(&mut config.merchants);
+        let merchants = Arc::new(MerchantAccount::table(&accounts));
+        let pay_api = PayApi::new(outside.pay_api, accounts, &config.pay_api, outside.clock);
         let entry = web::Data::new(Ingress {
             inbox: inbox.clone(),
             certs: SigningCerts::new(outside.certificates, &config.sns),
@@ -129,11 +132,11 @@ impl App {
                 Duration::from_millis(config.sns.confirmation_timeout_ms),
             ),
             policy: merchants.topic_policy(),
-            merchants,
+            merchants: merchants.clone(),
             clock: outside.clock,
             settings: config.ingress.clone(),
         });
-        let worker = worker::Plan::new(&mut config, outside.pay_api, outside.clock).start()?;
+        let worker = worker::Plan::new(&config, merchants, pay_api, outside.clock).start()?;
         let readiness = web::Data::new(Readiness::with_worker(worker.status.clone()));
 
         let ingress = ingress_server(ingress_listener, entry, &config)?;

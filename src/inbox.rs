@@ -150,13 +150,7 @@ pub fn read_back(
     positions: &[InboxPosition],
     timeout: Duration,
 ) -> Result<Vec<Option<InboxRecord>>, KafkaError> {
-    let mut client = kafka.client();
-    client
-        .set("group.id", format!("{}-read-back", kafka.group()))
-        .set("enable.auto.commit", "false")
-        .set("isolation.level", "read_committed")
-        .set("auto.offset.reset", "error");
-    let consumer = BaseConsumer::from_config(&client)?;
+    let consumer = BaseConsumer::from_config(kafka.reader("read-back").set("auto.offset.reset", "error"))?;
     let topic = kafka.topics().inbox;
     positions.iter().map(|position| read_one(&consumer, &topic, *position, timeout)).collect()
 }

@@ -31,7 +31,7 @@ pub struct Ingress {
     /// Confirms subscriptions.
     pub subscriptions: Subscriptions,
     /// Who may notify us.
-    pub merchants: Merchants,
+    pub merchants: Arc<Merchants>,
     /// The same as one policy.
     pub policy: TopicPolicy,
     /// By which signatures are judged.

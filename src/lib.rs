@@ -30,6 +30,8 @@ pub mod worker;
 
 pub mod pay_api;
 
+mod outbound;
+
 pub mod state_store;
 
 pub mod outbox;

@@ -79,9 +79,8 @@ impl Outbox {
         nonce: &str,
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
-        inbox: &str,
     ) -> Result<(), Doubt> {
-        self.transaction(positions, group, inbox, || {
+        self.transaction(positions, group, || {
             positions.keys().try_for_each(|partition| {
                 self.send(BaseRecord::to(&self.topics.state).key(BARRIER_KEY).payload(nonce).partition(*partition))
             })
@@ -98,14 +97,13 @@ impl Outbox {
         group: &ConsumerGroupMetadata,
         now: Timestamp,
     ) -> Result<(), Doubt> {
-        let inbox = self.topics.inbox.clone();
-        self.transaction(positions, group, &inbox, || {
+        self.transaction(positions, group, || {
             for (event, sequence) in &batch.events {
                 self.send_event(event, *sequence)?;
             }
             for (key, partition) in &batch.changed {
-                let state = store.record(key).and_then(|(_, state)| state);
-                let value = state.map(|state| serde_json::to_vec(state).expect("known state is plain data"));
+                let value =
+                    store.record(key).map(|state| serde_json::to_vec(state).expect("known state is plain data"));
                 let record = BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(*partition);
                 self.send(match &value {
                     Some(value) => record.payload(value.as_slice()),
@@ -120,7 +118,6 @@ impl Outbox {
         &self,
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
-        inbox: &str,
         write: impl FnOnce() -> Result<(), Doubt>,
     ) -> Result<(), Doubt> {
         let started = Instant::now();
@@ -132,7 +129,7 @@ impl Outbox {
         self.await_deliveries()?;
         let mut offsets = TopicPartitionList::new();
         for (partition, position) in positions {
-            offsets.add_partition_offset(inbox, *partition, Offset::Offset(*position))?;
+            offsets.add_partition_offset(&self.topics.inbox, *partition, Offset::Offset(*position))?;
         }
         self.producer.send_offsets_to_transaction(&offsets, group, Duration::from_secs(10))?;
         self.producer.commit_transaction(Timeout::Never)?;

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use reqwest::StatusCode;
 use ring::rand::SystemRandom;
 
 use crate::clock::Clock;
 use crate::config::{MerchantAccount, PayApi as Settings};
 use crate::domain::pay::{Account, ApiKey, DecodeError, Fetched, ObjectRef, Region};
-use crate::signing_certs::chain;
+use crate::outbound::{limited_body, told};
 
 /// The API with every merchant's key.
 #[derive(Clone)]
@@ -124,29 +123,17 @@ impl PayApi {
         }
         let answer = match request.send().await {
             Ok(answer) => answer,
-            Err(error) => return Disposition::Systemic(Blame::Network, chain(&error.without_url())),
+            Err(error) => return Disposition::Systemic(Blame::Network, told(error)),
         };
         let request_id = header(&answer, "x-amz-pay-request-id").unwrap_or_default();
         let retry_after = header(&answer, "retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let status = answer.status();
-        let body = match self.body(answer).await {
+        let body = match limited_body(answer, self.answer_bytes_max).await {
             Ok(body) => body,
             Err(what) => return Disposition::Systemic(Blame::Network, what),
         };
         tracing::debug!(object.id = %object.id, status = status.as_u16(), request_id, "read");
         classify(object, status, retry_after, &body)
-    }
-
-    async fn body(&self, answer: reqwest::Response) -> Result<Vec<u8>, String> {
-        let mut body = Vec::new();
-        let mut chunks = answer.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            body.extend_from_slice(&chunk.map_err(|error| chain(&error.without_url()))?);
-            if body.len() > self.answer_bytes_max {
-                return Err(format!("answer is longer than {} bytes", self.answer_bytes_max));
-            }
-        }
-        Ok(body)
     }
 }
 

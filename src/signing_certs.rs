@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use moka::future::Cache;
 
 use crate::config::Sns;
 use crate::domain::sns::{BadSigningCert, SigningCert, SigningCertUrl};
+use crate::outbound::{limited_body, told};
 
 /// The cache and the client behind it.
 #[derive(Clone)]
@@ -72,32 +72,14 @@ impl SigningCerts {
 
 async fn fetch(client: &reqwest::Client, url: &SigningCertUrl, bytes_max: usize) -> Result<SigningCert, Error> {
     metrics::counter!("signing_certificate_fetches_total").increment(1);
-    let answer = client.get(url.as_str()).send().await.map_err(|error| unavailable(url, chain(&error)))?;
+    let answer = client.get(url.as_str()).send().await.map_err(|error| unavailable(url, told(error)))?;
     if answer.status() != reqwest::StatusCode::OK {
         return Err(unavailable(url, format!("the host answered {}", answer.status())));
     }
-    let mut pem = Vec::new();
-    let mut body = answer.bytes_stream();
-    while let Some(chunk) = body.next().await {
-        pem.extend_from_slice(&chunk.map_err(|error| unavailable(url, chain(&error)))?);
-        if pem.len() > bytes_max {
-            return Err(unavailable(url, format!("the answer is longer than {bytes_max} bytes")));
-        }
-    }
+    let pem = limited_body(answer, bytes_max).await.map_err(|what| unavailable(url, what))?;
     Ok(SigningCert::from_pem(&pem, url.region())?)
 }
 
 fn unavailable(url: &SigningCertUrl, what: String) -> Error {
     Error::Unavailable { url: url.as_str().to_owned(), what }
-}
-
-/// An error with its sources: reqwest's own words stop at "error sending request".
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }

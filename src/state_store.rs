@@ -4,7 +4,7 @@
 //! The end of a topic says nothing in `read_committed` mode (markers trail behind, positions skip them), so the
 //! rebuild reads up to a barrier record that this worker itself wrote in a committed transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfig;
@@ -69,11 +69,18 @@ impl StateStore {
         &mut self.records.entry(object.state_key()).or_insert_with(blank).1
     }
 
-    /// The record under a key, with its partition, as it is to be written: `None` where nothing is worth keeping.
-    pub fn record(&self, key: &str) -> Option<(i32, Option<&KnownState>)> {
-        let (partition, state) = self.records.get(key)?;
-        let is_blank = state.observed.is_none() && state.sequence.is_none() && state.pending.is_none();
-        Some((*partition, (!is_blank).then_some(state)))
+    /// What is to be written under a key: nothing where nothing is worth keeping.
+    pub fn record(&self, key: &str) -> Option<&KnownState> {
+        self.records.get(key).map(|(_, state)| state).filter(|state| !state.is_blank())
+    }
+
+    /// Drops what is not worth keeping among these keys, once that is written.
+    pub fn drop_blank<'a>(&mut self, keys: impl Iterator<Item = &'a String>) {
+        for key in keys {
+            if self.records.get(key).is_some_and(|(_, state)| state.is_blank()) {
+                self.records.remove(key);
+            }
+        }
     }
 
     /// Every record with its partition.
@@ -118,7 +125,9 @@ pub fn restore(
 ) -> Result<Restored, Error> {
     let mut restored = Restored::default();
     let topic = kafka.topics().state;
-    let consumer = reader(kafka)?;
+    let mut reader = kafka.reader("restore");
+    reader.set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "50");
+    let consumer = BaseConsumer::from_config(&reader)?;
     let mut assignment = TopicPartitionList::new();
     for partition in partitions {
         assignment.add_partition_offset(&topic, *partition, Offset::Beginning)?;
@@ -155,43 +164,8 @@ pub fn restore(
     Ok(restored)
 }
 
-/// The positions to continue the inbox from: what the group committed, else where the log starts.
-pub fn starting_positions<C: rdkafka::consumer::ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    topic: &str,
-    partitions: &[i32],
-) -> Result<BTreeMap<i32, i64>, KafkaError> {
-    let mut wanted = TopicPartitionList::new();
-    for partition in partitions {
-        wanted.add_partition(topic, *partition);
-    }
-    let committed = consumer.committed_offsets(wanted, ANSWER_TIMEOUT)?;
-    let mut positions = BTreeMap::new();
-    for partition in partitions {
-        let found = committed.find_partition(topic, *partition).map(|element| element.offset());
-        let position = match found {
-            Some(Offset::Offset(offset)) => offset,
-            _ => consumer.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT)?.0,
-        };
-        positions.insert(*partition, position);
-    }
-    Ok(positions)
-}
-
-fn reader(kafka: &Kafka) -> Result<BaseConsumer, KafkaError> {
-    let mut client = kafka.client();
-    client
-        .set("group.id", format!("{}-restore", kafka.group()))
-        .set("enable.auto.commit", "false")
-        .set("isolation.level", "read_committed")
-        .set("auto.offset.reset", "earliest")
-        .set("fetch.wait.max.ms", "50");
-    BaseConsumer::from_config(&client)
-}
-
 /// The key of a barrier record; its value is the nonce.
 pub const BARRIER_KEY: &str = "__barrier";
 const INTERNAL_KEYS: &str = "__";
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_mins(1);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -192,7 +192,7 @@ pub(crate) fn settings(linger_ms: u64) -> String {
 
 fn entry(config: &Config, world: &World) -> Result<Ingress, Error> {
     let outside = world.outside(app::Broker::Mock)?;
-    let merchants = MerchantAccount::table(&config.merchants);
+    let merchants = Arc::new(MerchantAccount::table(&config.merchants));
     Ok(Ingress {
         inbox: Arc::new(Inbox::new(&config.kafka, 1)?),
         certs: SigningCerts::new(outside.certificates, &config.sns),

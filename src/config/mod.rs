@@ -271,6 +271,16 @@ impl Kafka {
         client
     }
 
+    /// What a consumer starts from that only reads: it joins no group, and `purpose` tells it apart in Kafka's eyes.
+    pub fn reader(&self, purpose: &str) -> ClientConfig {
+        let mut reader = self.client();
+        reader
+            .set("group.id", format!("{}-{purpose}", self.group()))
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed");
+        reader
+    }
+
     /// The topics' names.
     pub fn topics(&self) -> Topics {
         let name = |rest: &str| format!("{}.{rest}", self.topic_prefix);

@@ -69,6 +69,11 @@ impl KnownState {
         Self { version: VERSION, object, observed: None, sequence: None, pending: None }
     }
 
+    /// Whether it says nothing, so that no record is needed.
+    pub fn is_blank(&self) -> bool {
+        self.observed.is_none() && self.sequence.is_none() && self.pending.is_none()
+    }
+
     /// The sequence number after the last one: the present moment in milliseconds, or one more than the last,
     /// so that it increases even if this record was lost.
     pub fn next_sequence(&mut self, now: Timestamp) -> u64 {

@@ -24,14 +24,7 @@ impl EventReader {
     /// Starts at the beginning of the topic, which must be there.
     pub fn start(kafka: &Kafka) -> Result<Self, Error> {
         let topic = kafka.topics().events;
-        let consumer = BaseConsumer::from_config(
-            kafka
-                .client()
-                .set("group.id", format!("{}-reader", kafka.topic_prefix))
-                .set("enable.auto.commit", "false")
-                .set("isolation.level", "read_committed")
-                .set("fetch.wait.max.ms", "50"),
-        )?;
+        let consumer = BaseConsumer::from_config(kafka.reader("events").set("fetch.wait.max.ms", "50"))?;
         let mut assignment = TopicPartitionList::new();
         for partition in 0..kafka.partitions {
             assignment.add_partition_offset(&topic, partition, Offset::Beginning)?;

@@ -96,6 +96,29 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
     Ok(consumer)
 }
 
+/// The positions to continue the inbox from: what the group committed, else where the log starts.
+pub(super) fn starting_positions(
+    consumer: &BaseConsumer<GroupContext>,
+    topic: &str,
+    partitions: &[i32],
+) -> Result<BTreeMap<i32, i64>, KafkaError> {
+    let mut wanted = TopicPartitionList::new();
+    for partition in partitions {
+        wanted.add_partition(topic, *partition);
+    }
+    let committed = consumer.committed_offsets(wanted, ANSWER_TIMEOUT)?;
+    let mut positions = BTreeMap::new();
+    for partition in partitions {
+        let found = committed.find_partition(topic, *partition).map(|element| element.offset());
+        let position = match found {
+            Some(Offset::Offset(offset)) => offset,
+            _ => consumer.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT)?.0,
+        };
+        positions.insert(*partition, position);
+    }
+    Ok(positions)
+}
+
 /// Lets records flow from these positions.
 pub(super) fn open_at(
     consumer: &BaseConsumer<GroupContext>,
@@ -110,7 +133,7 @@ pub(super) fn open_at(
         partitions.add_partition_offset(topic, *partition, Offset::Offset(*position))?;
     }
     // After a doubtful transaction the consumer is ahead of what was committed.
-    let sought = consumer.seek_partitions(partitions.clone(), SEEK_TIMEOUT)?;
+    let sought = consumer.seek_partitions(partitions.clone(), ANSWER_TIMEOUT)?;
     for element in sought.elements() {
         element.error()?;
     }
@@ -128,4 +151,4 @@ pub(super) fn close(consumer: &BaseConsumer<GroupContext>, topic: &str, partitio
     }
 }
 
-const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -149,8 +149,9 @@ impl Ledger {
         self.offsets.iter().map(|(partition, offsets)| (*partition, offsets.position())).collect()
     }
 
-    /// These positions are Kafka's now.
-    pub(super) fn committed(&mut self, positions: &Positions) {
+    /// These positions and this batch are Kafka's now.
+    pub(super) fn committed(&mut self, positions: &Positions, batch: &Batch) {
+        self.store.drop_blank(batch.changed.keys());
         for (partition, position) in positions {
             if let Some(offsets) = self.offsets.get_mut(partition) {
                 offsets.committed(*position);
@@ -202,10 +203,11 @@ impl Ledger {
 
     /// Brings the object's state record in line with the queue and marks it to be written.
     pub(super) fn note_pending(&mut self, object: &ObjectRef) {
-        let (partition, pending) = (self.home(object), self.queue.pending_of(object));
-        let state = self.store.entry(object, partition);
-        if state.pending != pending {
-            state.pending = pending;
+        let pending = self.queue.pending_of(object);
+        let written = self.store.get(object).and_then(|state| state.pending.as_ref());
+        if written != pending.as_ref() {
+            let partition = self.home(object);
+            self.store.entry(object, partition).pending = pending;
             self.batch.changed.insert(object.state_key(), partition);
         }
     }

@@ -121,6 +121,14 @@ fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up()
     assert_eq!((undelivered.len(), undelivered[0].reason), (1, DeadLetterReason::UnknownObject));
     assert_eq!(undelivered[0].positions, [InboxPosition { partition: 0, offset: 0 }]);
     assert!(ledger.queue.is_empty() && position(&ledger) == 1);
+    let batch = ledger.take_batch(vec![]);
+    assert!(
+        batch.changed.contains_key(&object().state_key()) && ledger.store.record(&object().state_key()).is_none(),
+        "a tombstone"
+    );
+    let positions = ledger.positions();
+    ledger.committed(&positions, &batch);
+    assert!(ledger.store.is_empty(), "what nobody knows takes no memory either");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use self::alarms::Alarms;
 use self::group::{Change, GroupContext};
 use self::ledger::Ledger;
 use crate::clock::Clock;
-use crate::config::{self, Config, Kafka, MerchantAccount};
+use crate::config::{self, Config, Kafka};
 use crate::domain::events::Naming;
 use crate::domain::merchants::Merchants;
 use crate::domain::pay::ObjectRef;
@@ -31,7 +31,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::inbox::InboxRecord;
 use crate::outbox::{Doubt, Outbox};
 use crate::pay_api::{Disposition, PayApi};
-use crate::state_store::{self, Restored, restore, starting_positions};
+use crate::state_store::{self, Restored, restore};
 
 /// What the worker needs of the settings.
 pub struct Plan {
@@ -60,16 +60,15 @@ pub struct Handle {
 }
 
 impl Plan {
-    /// From the settings; takes the merchants' keys with it.
-    pub fn new(config: &mut Config, client: reqwest::Client, clock: Clock) -> Self {
-        let accounts = std::mem::take(&mut config.merchants);
+    /// From the settings.
+    pub fn new(config: &Config, merchants: Arc<Merchants>, pay_api: PayApi, clock: Clock) -> Self {
         Self {
             kafka: config.kafka.clone(),
             settings: config.worker.clone(),
             quotas: config.quota.ours(),
             naming: Naming { type_prefix: config.events.type_prefix.clone() },
-            merchants: Arc::new(MerchantAccount::table(&accounts)),
-            pay_api: PayApi::new(client, accounts, &config.pay_api, clock),
+            merchants,
+            pay_api,
             clock,
         }
     }
@@ -189,7 +188,7 @@ impl Worker {
         self.take_over()?;
         self.start_reads();
         self.collect_answers();
-        self.commit()
+        self.commit(OFFSETS_ONLY_EVERY)
     }
 
     /// Takes records of the inbox, and learns of rebalances on the way.
@@ -248,13 +247,13 @@ impl Worker {
             Some(outbox) => outbox,
             None => Outbox::open(&self.plan.kafka, &self.transactional_id, self.plan.naming.clone())?,
         };
-        let positions = starting_positions(&self.consumer, &topic, &assignment.partitions)?;
+        let positions = group::starting_positions(&self.consumer, &topic, &assignment.partitions)?;
         let nonce = uuid::Uuid::new_v4().to_string();
         let mut now = self.plan.clock.now();
         let restored = if assignment.partitions.is_empty() {
             Restored::default()
         } else {
-            outbox.barrier(&nonce, &positions, &assignment.group, &topic)?;
+            outbox.barrier(&nonce, &positions, &assignment.group)?;
             now = self.plan.clock.now();
             let (context, status) = (self.consumer.context(), &self.status);
             // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.
@@ -301,10 +300,10 @@ impl Worker {
         }
     }
 
-    /// Publishes what the round brought, in one transaction.
-    fn commit(&mut self) -> Result<(), Trouble> {
+    /// Publishes what the round brought, in one transaction. Offsets alone wait until the last one is this long ago.
+    fn commit(&mut self, offsets_only_after: Duration) -> Result<(), Trouble> {
         let now = self.plan.clock.now();
-        let offsets_are_due = self.offsets_committed_at.elapsed() > OFFSETS_ONLY_EVERY;
+        let offsets_are_due = self.offsets_committed_at.elapsed() >= offsets_only_after;
         let Some(assignment) = &mut self.assignment else { return Ok(()) };
         let (Some(ledger), Some(outbox)) = (&mut assignment.ledger, &self.outbox) else { return Ok(()) };
         ledger.release_overdue(now);
@@ -320,7 +319,7 @@ impl Worker {
         metrics::counter!("transactions_total", "outcome" => if outcome.is_ok() { "committed" } else { "doubt" })
             .increment(1);
         outcome?;
-        ledger.committed(&positions);
+        ledger.committed(&positions, &batch);
         ledger.report(&batch, now);
         self.offsets_committed_at = Instant::now();
         Ok(())
@@ -358,13 +357,12 @@ impl Worker {
         let deadline = Instant::now() + DRAIN;
         while self.has_reads_in_flight() && Instant::now() < deadline {
             self.collect_answers();
-            if let Err(trouble) = self.commit() {
+            if let Err(trouble) = self.commit(OFFSETS_ONLY_EVERY) {
                 self.forget(&trouble);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        self.offsets_committed_at = Instant::now().checked_sub(OFFSETS_ONLY_EVERY * 2).unwrap_or_else(Instant::now);
-        if let Err(trouble) = self.commit() {
+        if let Err(trouble) = self.commit(Duration::ZERO) {
             tracing::warn!(%trouble, "the last transaction failed; the next worker takes the work up");
         }
         let abandoned = self.ledger().map_or(0, |ledger| ledger.queue.in_flight());

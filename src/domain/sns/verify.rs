@@ -22,11 +22,6 @@ impl<T> Verified<T> {
     pub fn get(&self) -> &T {
         &self.0
     }
-
-    /// What was proven genuine, without the proof.
-    pub fn into_inner(self) -> T {
-        self.0
-    }
 }
 
 /// Why an envelope is not let through.

@@ -1,0 +1,29 @@
+//! What every request of ours to Amazon has in common: an answer of limited size, and an error told with its cause.
+
+use futures_util::StreamExt as _;
+
+/// The body of an answer, unless it is longer than `bytes_max` or breaks off.
+pub(crate) async fn limited_body(answer: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    let mut chunks = answer.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        body.extend_from_slice(&chunk.map_err(told)?);
+        if body.len() > bytes_max {
+            return Err(format!("the answer is longer than {bytes_max} bytes"));
+        }
+    }
+    Ok(body)
+}
+
+/// An error with its sources, since reqwest's own words stop at "error sending request". The URL stays out: who
+/// asked knows it.
+pub(crate) fn told(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
