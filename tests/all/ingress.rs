@@ -1,6 +1,8 @@
 //! The status table, over real sockets.
 
 use ipn_receiver::app::{App, Broker, Outside};
+use ipn_receiver::clock::Clock;
+use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft, SignatureVersion};
 use ipn_receiver::sandbox::world::{Hint, message};
@@ -106,6 +108,28 @@ fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
         }
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
         app.stop().await;
+    });
+}
+
+#[test]
+fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let body = stage.envelope(ObjectKind::Charge, CHARGE);
+        for (year, ms) in [(1996, 820_454_400_000), (2096, 3_976_214_400_000)] {
+            let clock = Clock::starting_at(Timestamp::from_unix_ms(ms));
+            let outside = Outside { clock, ..stage.world.outside(Broker::Real).unwrap() };
+            let app = App::start(stage.config(), outside).await.unwrap();
+            let answer = stage.world.post(&app, &body).await.unwrap();
+            assert!(
+                answer.status == 503 && answer.body.contains("certificate-unusable"),
+                "{year}: {} {}",
+                answer.status,
+                answer.body
+            );
+            app.stop().await;
+        }
+        assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
     });
 }
 
