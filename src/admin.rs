@@ -8,11 +8,11 @@ use actix_web::{HttpResponse, Resource, Route, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
+use crate::clock_watch::ClockWatch;
 use crate::ingress::{method_not_allowed, not_found};
 use crate::worker::Status;
 
 /// What is known about whether a notification could be taken now.
-#[derive(Default)]
 pub struct Readiness {
     inbox: Mutex<Option<String>>,
     inbox_was_probed: AtomicBool,
@@ -20,12 +20,23 @@ pub struct Readiness {
     pub is_leaving: AtomicBool,
     /// The worker, which never makes the process unready: notifications are to be taken all the same.
     pub worker: Arc<Status>,
+    /// Nor does a wrong clock: what it keeps out now is repeated, and another pod would have the same one.
+    clock_watch: ClockWatch,
+    /// A `[development]` table is there.
+    in_development: bool,
 }
 
 impl Readiness {
     /// Not ready until the inbox was probed.
-    pub fn with_worker(worker: Arc<Status>) -> Self {
-        Self { worker, ..Self::default() }
+    pub fn new(worker: Arc<Status>, clock_watch: ClockWatch, in_development: bool) -> Self {
+        Self {
+            inbox: Mutex::default(),
+            inbox_was_probed: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
+            worker,
+            clock_watch,
+            in_development,
+        }
     }
 
     /// Notes what the last probe of the inbox said.
@@ -39,14 +50,22 @@ impl Readiness {
         is_ready(&self.checks())
     }
 
-    fn checks(&self) -> [Check; 3] {
+    fn checks(&self) -> Vec<Check> {
         let trouble = match &*self.inbox.lock().unwrap_or_else(PoisonError::into_inner) {
             _ if !self.inbox_was_probed.load(Ordering::Relaxed) => Some("not asked yet".to_owned()),
             trouble => trouble.clone(),
         };
         let is_leaving = self.is_leaving.load(Ordering::Relaxed);
         let is_working = self.worker.is_working.load(Ordering::Relaxed);
-        [
+        let clock = self.clock_watch.verdict();
+        let development = Check {
+            decides: false,
+            name: "development",
+            ok: false,
+            detail: "a [development] table is in force: what is taken for genuine is not only what Amazon signed"
+                .to_owned(),
+        };
+        let mut checks = vec![
             Check {
                 decides: true,
                 name: "inbox",
@@ -70,7 +89,18 @@ impl Readiness {
                 })
                 .to_owned(),
             },
-        ]
+            Check {
+                decides: false,
+                name: "clock",
+                ok: clock.is_ok(),
+                detail: match clock {
+                    Ok(detail) => detail.to_owned(),
+                    Err(trouble) => format!("{trouble}; genuine IPNs may be answered 503"),
+                },
+            },
+        ];
+        checks.extend(self.in_development.then_some(development));
+        checks
     }
 }
 
@@ -106,7 +136,8 @@ async fn healthz() -> HttpResponse {
 async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
     let checks = readiness.checks();
     let ready = is_ready(&checks);
-    let checks = checks.map(|check| json!({"name": check.name, "ok": check.ok, "detail": check.detail}));
+    let checks: Vec<_> =
+        checks.iter().map(|check| json!({"name": check.name, "ok": check.ok, "detail": check.detail})).collect();
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     answer.json(json!({"ready": ready, "checks": checks}))
 }

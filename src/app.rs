@@ -1,5 +1,6 @@
 //! The composition root: builds the parts, owns the tasks, and knows in which order to leave.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,40 +12,18 @@ use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Readiness};
-use crate::clock::Clock;
+use crate::clock_watch::{ClockWatch, Peer};
 use crate::config::{self, Config, MerchantAccount};
+use crate::domain::sns::Policy;
 use crate::inbox::Inbox;
-use crate::ingress::{self, Ingress};
+use crate::ingress::{self, Bodies, Ingress};
+use crate::outside::{Broker, Outside};
 use crate::pay_api::PayApi;
 use crate::signing_certs::SigningCerts;
-use crate::subscriptions::{SnsApi, Subscriptions};
+use crate::subscriptions::Subscriptions;
 use crate::telemetry;
 use crate::topics;
 use crate::worker;
-
-/// The world as the receiver meets it. `serve` uses the internet; the sandbox and the tests hand in clients that
-/// resolve Amazon's names to loopback and trust their own root. This is not reachable by any setting.
-pub struct Outside {
-    /// Fetches signing certificates; must not follow redirects.
-    pub certificates: reqwest::Client,
-    /// Reads from Amazon Pay; must not follow redirects.
-    pub pay_api: reqwest::Client,
-    /// Confirms subscriptions.
-    pub sns_api: SnsApi,
-    /// The time of day.
-    pub clock: Clock,
-    /// What is known of the cluster.
-    pub broker: Broker,
-}
-
-/// What kind of Kafka there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Broker {
-    /// Apache Kafka or what is compatible with it: the topics are checked.
-    Real,
-    /// librdkafka's mock broker, which cannot describe topics and guarantees nothing.
-    Mock,
-}
 
 /// Why the receiver could not start.
 #[derive(Debug, thiserror::Error)]
@@ -89,25 +68,6 @@ pub fn use_ring_for_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-impl Outside {
-    /// The internet.
-    pub fn internet(config: &Config) -> Result<Self, reqwest::Error> {
-        let client = || {
-            reqwest::Client::builder()
-                .redirect(reqwest::redirect::Policy::none())
-                .https_only(true)
-                .user_agent(concat!("ipn-receiver/", env!("CARGO_PKG_VERSION")))
-        };
-        Ok(Self {
-            certificates: client().connect_timeout(Duration::from_millis(config.sns.certificate_timeout_ms)).build()?,
-            pay_api: client().connect_timeout(Duration::from_millis(config.pay_api.connect_timeout_ms)).build()?,
-            sns_api: SnsApi::internet(),
-            clock: Clock::system(),
-            broker: Broker::Real,
-        })
-    }
-}
-
 impl App {
     /// Starts everything. The ports are open when this returns.
     pub async fn start(mut config: Config, outside: Outside) -> Result<Self, Error> {
@@ -123,21 +83,35 @@ impl App {
         let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
         let accounts = std::mem::take(&mut config.merchants);
         let merchants = Arc::new(MerchantAccount::table(&accounts));
-        let pay_api = PayApi::new(outside.pay_api, accounts, &config.pay_api, outside.clock);
+        let policy = config.policy(&merchants);
+        let clock_watch = ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s));
+        let peers = clock_peers(&policy, &accounts, &outside);
+        if config.development.is_some() {
+            warn_of_development();
+        }
+        let pay_api = PayApi::new(
+            outside.pay_api,
+            config.development.as_ref().and_then(|development| development.pay_api_endpoint.clone()),
+            accounts,
+            &config.pay_api,
+            (outside.clock, clock_watch.clone()),
+        );
         let entry = web::Data::new(Ingress {
             inbox: inbox.clone(),
-            certs: SigningCerts::new(outside.certificates, &config.sns),
+            certs: SigningCerts::new(outside.cert_authorities, &config.sns, outside.clock, clock_watch.clone()),
             subscriptions: Subscriptions::new(
                 outside.sns_api,
                 Duration::from_millis(config.sns.confirmation_timeout_ms),
             ),
-            policy: merchants.topic_policy(),
+            policy,
             merchants: merchants.clone(),
             clock: outside.clock,
+            bodies: Bodies::new(&config.ingress),
             settings: config.ingress.clone(),
         });
         let worker = worker::Plan::new(&config, merchants, pay_api, outside.clock).start()?;
-        let readiness = web::Data::new(Readiness::with_worker(worker.status.clone()));
+        let readiness =
+            web::Data::new(Readiness::new(worker.status.clone(), clock_watch.clone(), config.development.is_some()));
 
         let ingress = ingress_server(ingress_listener, entry, &config)?;
         let admin = admin_server(admin_listener, readiness.clone(), metrics, &config)?;
@@ -150,6 +124,7 @@ impl App {
                 readiness.clone(),
                 Duration::from_millis(config.admin.probe_interval_ms),
             )),
+            tokio::spawn(clock_watch.run(peers)),
         ];
         tracing::info!(ingress = %ingress_address, admin = %admin_address, version = env!("CARGO_PKG_VERSION"), "ipn-receiver started");
         Ok(Self {
@@ -239,10 +214,18 @@ fn ingress_server(listener: TcpListener, entry: web::Data<Ingress>, config: &Con
         // SNS gives up after 15 s; until then a slow sender of headers is not told 408, which it would not repeat.
         .client_request_timeout(Duration::from_secs(15))
         .keep_alive(Duration::from_secs(75))
+        .max_connections(connections_per_thread(&config.ingress))
         .shutdown_timeout(config.shutdown.grace_ms.div_ceil(1000))
         .disable_signals();
     let server = if config.ingress.threads > 0 { server.workers(config.ingress.threads) } else { server };
     Ok(server.listen(listener).map_err(|source| Error::Listen { setting: "ingress.listen", address, source })?.run())
+}
+
+/// The server limits connections for each of its threads.
+fn connections_per_thread(settings: &config::Ingress) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = if settings.threads > 0 { settings.threads } else { cores };
+    settings.connections_max.div_ceil(threads)
 }
 
 fn admin_server(
@@ -267,6 +250,27 @@ fn spawn_server(name: &'static str, server: Server) -> JoinHandle<()> {
             tracing::error!(%error, name, "server failed");
         }
     })
+}
+
+/// Who is asked for the time: the certificate host of each region, and each Amazon Pay API that is read from.
+fn clock_peers(
+    policy: &Policy,
+    accounts: &[MerchantAccount],
+    outside: &Outside,
+) -> Vec<(Peer, reqwest::Client, String)> {
+    let sns = policy.topics.regions().map(|region| format!("https://sns.{region}.amazonaws.com/"));
+    let pay_api = accounts.iter().map(|account| format!("https://{}/", account.region.api_host()));
+    let (sns, pay_api) = (BTreeSet::from_iter(sns), BTreeSet::from_iter(pay_api));
+    let sns = sns.into_iter().map(|url| (Peer::CertificateHost, outside.cert_authorities.signing_certs.clone(), url));
+    sns.chain(pay_api.into_iter().map(|url| (Peer::PayApi, outside.pay_api.clone(), url))).collect()
+}
+
+fn warn_of_development() {
+    metrics::gauge!("development_settings").set(1.0);
+    tracing::error!(
+        "DEVELOPMENT SETTINGS ARE IN FORCE: whoever controls the origins, roots, topics and endpoints in [development] \
+         can make this receiver believe anything. Never use them where events have effects; remove the table for production"
+    );
 }
 
 async fn check_topics(kafka: &config::Kafka) -> Result<usize, topics::Error> {

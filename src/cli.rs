@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{App, Outside};
+use crate::app::App;
 use crate::config::Config;
+use crate::outside::Outside;
 use crate::sandbox;
 use crate::telemetry::{self, LogFormat};
 use crate::topics;

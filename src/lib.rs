@@ -19,6 +19,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod outside;
 
 pub mod ingress;
 pub mod signing_certs;
@@ -38,6 +39,7 @@ pub mod outbox;
 
 pub mod admin;
 pub mod clock;
+pub mod clock_watch;
 pub mod config;
 pub mod telemetry;
 pub mod topics;

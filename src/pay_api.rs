@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use ring::rand::SystemRandom;
 
 use crate::clock::Clock;
+use crate::clock_watch::{ClockWatch, Peer};
 use crate::config::{MerchantAccount, PayApi as Settings};
 use crate::domain::pay::{Account, ApiKey, DecodeError, Fetched, ObjectRef, Region};
 use crate::outbound::{limited_body, told};
@@ -16,6 +17,9 @@ use crate::outbound::{limited_body, told};
 #[derive(Clone)]
 pub struct PayApi {
     client: reqwest::Client,
+    /// Instead of Amazon's, in development.
+    endpoint: Option<String>,
+    clock_watch: ClockWatch,
     keys: Arc<HashMap<Account, (Region, ApiKey)>>,
     clock: Clock,
     timeout: Duration,
@@ -79,10 +83,18 @@ impl Disposition {
 
 impl PayApi {
     /// The API as these merchants may read it.
-    pub fn new(client: reqwest::Client, merchants: Vec<MerchantAccount>, settings: &Settings, clock: Clock) -> Self {
+    pub fn new(
+        client: reqwest::Client,
+        endpoint: Option<String>,
+        merchants: Vec<MerchantAccount>,
+        settings: &Settings,
+        (clock, clock_watch): (Clock, ClockWatch),
+    ) -> Self {
         let keys = merchants.into_iter().map(|m| (m.merchant.account, (m.region, m.api_key))).collect();
         Self {
             client,
+            endpoint,
+            clock_watch,
             keys: Arc::new(keys),
             clock,
             timeout: Duration::from_millis(settings.timeout_ms),
@@ -117,14 +129,21 @@ impl PayApi {
             self.clock.now(),
             &SystemRandom::new(),
         );
-        let mut request = self.client.get(format!("https://{}{}", signed.host, signed.path));
+        let mut request = match &self.endpoint {
+            Some(endpoint) => self.client.get(format!("{endpoint}{}", signed.path)),
+            None => self.client.get(format!("https://{}{}", signed.host, signed.path)),
+        };
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
         let answer = match request.send().await {
             Ok(answer) => answer,
-            Err(error) => return Disposition::Systemic(Blame::Network, told(error)),
+            Err(error) => {
+                self.clock_watch.note_failure(Peer::PayApi, &error);
+                return Disposition::Systemic(Blame::Network, told(error));
+            }
         };
+        self.clock_watch.note_answer(Peer::PayApi, answer.headers());
         let request_id = header(&answer, "x-amz-pay-request-id").unwrap_or_default();
         let retry_after = header(&answer, "retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let status = answer.status();

@@ -11,8 +11,9 @@ use aws_sdk_sns::config::{BehaviorVersion, Config, Region, SharedHttpClient};
 use aws_sdk_sns::error::ProvideErrorMetadata as _;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
+use crate::config::Development;
 use crate::domain::sns::TopicArn;
 
 /// How SNS's API is reached.
@@ -42,9 +43,16 @@ pub struct Unconfirmed {
 }
 
 impl SnsApi {
-    /// AWS's own, with the machine's trusted roots.
-    pub fn internet() -> Self {
-        Self { http_client: Builder::new().tls_provider(TLS).build_https(), endpoint_url: None }
+    /// AWS's own, with the machine's trusted roots; in development another endpoint and further roots.
+    pub fn internet(development: Option<&Development>) -> Self {
+        let pems = development.map(|development| development.trust_anchor_pems.as_slice()).unwrap_or_default();
+        let roots = pems.iter().fold(TrustStore::default(), |roots, pem| roots.with_pem_certificate(pem.as_str()));
+        // Without more roots there is nothing in them that could be wrong.
+        let tls = TlsContext::builder().with_trust_store(roots).build().unwrap_or_default();
+        Self {
+            http_client: Builder::new().tls_provider(TLS).tls_context(tls).build_https(),
+            endpoint_url: development.and_then(|development| development.sns_endpoint.clone()),
+        }
     }
 
     /// One at `endpoint_url` that bears a certificate under roots of its own.

@@ -14,11 +14,12 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
-use ipn_receiver::app;
+use ipn_receiver::clock_watch::ClockWatch;
 use ipn_receiver::config::{Config, Kafka, MerchantAccount};
 use ipn_receiver::domain::sns::{Envelope, string_to_sign};
 use ipn_receiver::inbox::Inbox;
-use ipn_receiver::ingress::{self, Ingress};
+use ipn_receiver::ingress::{self, Bodies, Ingress};
+use ipn_receiver::outside;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
@@ -191,15 +192,21 @@ pub(crate) fn settings(linger_ms: u64) -> String {
 }
 
 fn entry(config: &Config, world: &World) -> Result<Ingress, Error> {
-    let outside = world.outside(app::Broker::Mock)?;
+    let outside = world.outside(outside::Broker::Mock)?;
     let merchants = Arc::new(MerchantAccount::table(&config.merchants));
     Ok(Ingress {
         inbox: Arc::new(Inbox::new(&config.kafka, 1)?),
-        certs: SigningCerts::new(outside.certificates, &config.sns),
+        certs: SigningCerts::new(
+            outside.cert_authorities,
+            &config.sns,
+            outside.clock,
+            ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s)),
+        ),
         subscriptions: Subscriptions::new(outside.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
-        policy: merchants.topic_policy(),
+        policy: config.policy(&merchants),
         merchants,
         clock: outside.clock,
+        bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
     })
 }
@@ -219,8 +226,9 @@ impl Signed {
     /// Has the world's SNS sign `n` distinct notifications of all its merchants.
     pub(crate) async fn by(world: &World, n: usize) -> Result<Self, Error> {
         let bodies: Vec<String> = (0..n).map(|n| body(world, n)).collect();
-        let outside = world.outside(app::Broker::Mock)?;
-        let pem = outside.certificates.get(world.sns.signing_cert_url()).send().await?.bytes().await?;
+        let outside = world.outside(outside::Broker::Mock)?;
+        let pem =
+            outside.cert_authorities.signing_certs.get(world.sns.signing_cert_url()).send().await?.bytes().await?;
         let key = X509::from_pem(&pem)?.public_key()?.rsa()?.public_key_to_der_pkcs1()?;
         let mut proofs = Vec::with_capacity(n);
         for body in &bodies {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::pay::Environment;
+use crate::domain::sns::{SignatureVersion, TopicArn};
 
 const KEY: &str = include_str!("../../tests/fixtures/merchant-key-pkcs8.pem");
 const GOOD: &str = r#"
@@ -118,7 +119,8 @@ fn the_environment_overrides_the_file() {
         ("broker:9", 3, 7)
     );
     assert_eq!(config.kafka.properties["security.protocol"], "ssl");
-    assert_eq!(config.merchants[0].merchant.topics[0].owner(), "APROVIDER");
+    let topic = TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:XAPROVIDER").expect("a topic");
+    assert_eq!(config.merchants[0].merchant.topics.owner_of(&topic), Some("APROVIDER"));
     for (name, beginning) in [
         ("IPN_RECEIVER__KAFKA__PARTITION", "environment variable IPN_RECEIVER__KAFKA__PARTITION: unknown field"),
         ("IPN_RECEIVER__MERCHANTS__0__REGION", "environment variable IPN_RECEIVER__MERCHANTS__0__REGION: "),
@@ -134,4 +136,49 @@ fn every_mistake_is_told_at_once() {
     let text =
         GOOD.replace("key.pem", "absent.pem").replace("[kafka]", "[quota]\nshare = 7.0\n[kafka]\npartitions = 0");
     assert_eq!(load(&text, &[]).expect_err("three mistakes").len(), 3);
+}
+
+#[test]
+fn a_least_signature_version_belongs_to_a_merchants_topics() {
+    let topic = TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:XA1O8CIV1A24A6X").expect("a topic");
+    for (text, least) in [
+        ("", SignatureVersion::V1),
+        ("signature_version_min = 2", SignatureVersion::V2),
+        ("signature_version_min = \"2\"", SignatureVersion::V2),
+    ] {
+        let config = load(&format!("{GOOD}\n{text}"), &[]).expect("good");
+        assert_eq!(config.merchants[0].merchant.topics.signature_version_min(&topic), Some(least), "{text}");
+    }
+    check(&format!("{GOOD}\nsignature_version_min = 3"), "merchants[0].signature_version_min: must be 1 or 2");
+}
+
+#[test]
+fn development_settings_add_to_sandbox_merchants_and_are_refused_beside_a_live_one() {
+    let table = "[development]\ncertificate_origins = [\"http://localhost:4566/_aws/sns/\"]\n\
+                 topic_arns = [\"arn:aws:sns:us-east-1:000000000000:ipn\"]\npay_api_endpoint = \"http://localhost:8081/\"\n[[merchants]]";
+    let live = GOOD.replace("[[merchants]]", table);
+    check(&live, "development: weakens what is proven of a message, and A1O8CIV1A24A6X/live is live");
+    let sandbox = live.replace("\"live\"", "\"sandbox\"").replace("LIVE-", "SANDBOX-");
+    let config = load(&sandbox, &[]).expect("good");
+    let topic = TopicArn::parse("arn:aws:sns:us-east-1:000000000000:ipn").expect("a topic");
+    assert!(config.merchants[0].merchant.topics.allows(&topic));
+    assert_eq!(config.policy(&MerchantAccount::table(&config.merchants)).development_origins.len(), 1);
+    let development = config.development.expect("it is there");
+    assert_eq!(development.pay_api_endpoint.as_deref(), Some("http://localhost:8081"));
+    for (right, wrong, told) in [
+        (
+            "http://localhost:4566/_aws/sns/",
+            "localhost:4566",
+            "development.certificate_origins: \"localhost:4566\" is no origin",
+        ),
+        ("http://localhost:8081/", "nowhere", "development.pay_api_endpoint: \"nowhere\" is no endpoint"),
+        ("arn:aws:sns:us-east-1:000000000000:ipn", "ipn", "development.topic_arns: \"ipn\" is no topic"),
+        (
+            "topic_arns",
+            "trust_anchor_files = [\"key.pem\"]\ntopic_arns",
+            "development.trust_anchor_files: FOLDER/key.pem: not an X.509",
+        ),
+    ] {
+        check(&sandbox.replacen(right, wrong, 1), told);
+    }
 }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::development::DevelopmentSetting;
 use super::merchants::MerchantSetting;
 use super::{Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Shutdown, Sns, Worker, mistake};
 
@@ -30,6 +31,7 @@ pub(super) struct File {
     pub(super) events: Events,
     #[serde(default)]
     pub(super) shutdown: Shutdown,
+    pub(super) development: Option<DevelopmentSetting>,
     #[serde(default)]
     pub(super) merchants: Vec<MerchantSetting>,
 }
@@ -96,6 +98,28 @@ impl File {
                 (1024..=524_288).contains(&self.ingress.body_bytes_max),
                 "ingress.body_bytes_max",
                 "must be between 1024 and 524288 (512 KiB)",
+            ),
+            (
+                (1..self.ingress.deadline_ms).contains(&self.ingress.body_timeout_ms),
+                "ingress.body_timeout_ms",
+                "must be at least 1 and below ingress.deadline_ms, so that a slow body is told as what it is",
+            ),
+            (
+                self.ingress.body_bytes_in_flight_max >= self.ingress.body_bytes_max,
+                "ingress.body_bytes_in_flight_max",
+                "must be at least ingress.body_bytes_max",
+            ),
+            (self.ingress.connections_max > 0, "ingress.connections_max", "must be at least 1"),
+            (self.sns.certificates_max > 0, "sns.certificates_max", "must be at least 1"),
+            (
+                (1..=1000).contains(&self.sns.certificate_fetches_max),
+                "sns.certificate_fetches_max",
+                "must be between 1 and 1000",
+            ),
+            (
+                self.sns.ipn_age_max_h <= 87_600,
+                "sns.ipn_age_max_h",
+                "must be at most 87600 (ten years); 0 takes any age",
             ),
             ((0.01..=1.0).contains(&self.quota.share), "quota.share", "must be between 0.01 and 1"),
             (self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
@@ -211,6 +235,9 @@ impl Default for Ingress {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
             deadline_ms: 10_000,
             body_bytes_max: 524_288,
+            body_timeout_ms: 5_000,
+            body_bytes_in_flight_max: 67_108_864,
+            connections_max: 10_000,
             threads: 0,
             retry_after_s: 20,
         }
@@ -219,7 +246,11 @@ impl Default for Ingress {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9090)), probe_interval_ms: 2_000 }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9090)),
+            probe_interval_ms: 2_000,
+            clock_offset_max_s: 60,
+        }
     }
 }
 
@@ -244,10 +275,14 @@ impl Default for Sns {
     fn default() -> Self {
         Self {
             topic_accounts: vec!["291180941288".to_owned()],
+            ipn_age_max_h: 360,
+            ipn_ahead_max_s: 900,
             certificate_timeout_ms: 5_000,
             confirmation_timeout_ms: 5_000,
             certificate_bytes_max: 65_536,
             certificates_max: 64,
+            certificate_fetches_max: 32,
+            certificate_failure_ms: 10_000,
         }
     }
 }

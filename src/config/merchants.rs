@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{Mistake, mistake};
 use crate::domain::merchants::{Merchant, Merchants};
 use crate::domain::pay::{Account, ApiKey, Environment, MerchantId, Region};
-use crate::domain::sns::{TopicArn, TopicRule};
+use crate::domain::sns::{SignatureVersion, TopicArn, TopicPolicy, TopicRule};
 
 /// One merchant in one environment, with its key.
 #[derive(Debug)]
@@ -36,6 +36,29 @@ pub(super) struct MerchantSetting {
     topic_arns: Vec<String>,
     /// AWS regions of the topics.
     topic_regions: Option<Vec<String>>,
+    /// The least `SignatureVersion` of the topics' messages.
+    #[serde(default)]
+    signature_version_min: SignatureVersionSetting,
+}
+
+/// `1` or `2`, as SNS writes it or as a number.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+struct SignatureVersionSetting(SignatureVersion);
+
+impl Default for SignatureVersionSetting {
+    fn default() -> Self {
+        Self(SignatureVersion::V1)
+    }
+}
+
+impl TryFrom<serde_json::Value> for SignatureVersionSetting {
+    type Error = &'static str;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, Self::Error> {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        SignatureVersion::parse(&text).map(Self).ok_or("must be 1 or 2")
+    }
 }
 
 impl MerchantAccount {
@@ -48,7 +71,7 @@ impl MerchantAccount {
 /// Checks every table and loads its key; what is wrong is added to `mistakes`.
 pub(super) fn load(
     settings: &[MerchantSetting],
-    topic_accounts: &[String],
+    (topic_accounts, extra_topics): (&[String], &[TopicArn]),
     folder: &Path,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<MerchantAccount> {
@@ -66,10 +89,12 @@ pub(super) fn load(
         }
         check_key_id(setting, &mut wrong);
         let api_key = load_key(setting, folder, &mut wrong);
-        let topics = topic_rules(setting, topic_accounts, &mut wrong);
+        let mut topics = topic_rules(setting, topic_accounts, &mut wrong);
+        topics.extend(extra_topics.iter().cloned().map(TopicRule::Arn));
         if topics.is_empty() {
             wrong("topic_owners", "is empty and there are no topic_arns, so nothing could ever be received; leave it out to mean the merchant itself".to_owned());
         }
+        let topics = TopicPolicy::demanding(setting.signature_version_min.0, topics);
         if let Some(api_key) = api_key {
             loaded.push(MerchantAccount { merchant: Merchant { account, topics }, region: setting.region, api_key });
         }

@@ -2,6 +2,7 @@
 //!
 //! A mistake is told with the file, the path of the setting and what would be right; all mistakes at once.
 
+mod development;
 mod file;
 mod merchants;
 
@@ -14,7 +15,10 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use serde::Deserialize;
 
+pub use self::development::Development;
 pub use self::merchants::MerchantAccount;
+use crate::domain::merchants::Merchants;
+use crate::domain::sns::Policy;
 use crate::domain::work::Quota;
 
 /// Everything that can be set.
@@ -38,6 +42,8 @@ pub struct Config {
     pub events: Events,
     /// How to leave.
     pub shutdown: Shutdown,
+    /// What is added while nothing is live.
+    pub development: Option<Development>,
     /// Whose IPNs, in order of the file.
     pub merchants: Vec<MerchantAccount>,
 }
@@ -52,6 +58,12 @@ pub struct Ingress {
     pub deadline_ms: u64,
     /// Largest body.
     pub body_bytes_max: usize,
+    /// A body has arrived within this.
+    pub body_timeout_ms: u64,
+    /// Bytes of all bodies under way, beyond the first 16 KiB of each.
+    pub body_bytes_in_flight_max: usize,
+    /// Connections open at once; more wait in the system's queue.
+    pub connections_max: usize,
     /// Threads; 0 = one a core.
     pub threads: usize,
     /// `Retry-After` of a 503.
@@ -66,6 +78,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// How often Kafka is asked whether it can take a record.
     pub probe_interval_ms: u64,
+    /// A clock further from Amazon's than this is told in the log and in `/readyz`.
+    pub clock_offset_max_s: u64,
 }
 
 /// `[kafka]`
@@ -100,6 +114,10 @@ pub struct Kafka {
 pub struct Sns {
     /// AWS accounts of Amazon Pay's topics.
     pub topic_accounts: Vec<String>,
+    /// An older message is not taken; 0 = any age.
+    pub ipn_age_max_h: u64,
+    /// A message from further in the future is not taken.
+    pub ipn_ahead_max_s: u64,
     /// Time for one fetch of a certificate.
     pub certificate_timeout_ms: u64,
     /// Time to confirm a subscription.
@@ -108,6 +126,10 @@ pub struct Sns {
     pub certificate_bytes_max: usize,
     /// Certificates kept.
     pub certificates_max: u64,
+    /// Certificates fetched at once; who comes then is told to come again.
+    pub certificate_fetches_max: usize,
+    /// A certificate that could not be had is asked for again after this.
+    pub certificate_failure_ms: u64,
 }
 
 /// `[pay_api]`
@@ -235,7 +257,13 @@ impl Config {
     ) -> Result<Self, Vec<Mistake>> {
         let file = file::parse(text, environment).map_err(|mistake| vec![mistake])?;
         let mut mistakes = file.mistakes();
-        let merchants = merchants::load(&file.merchants, &file.sns.topic_accounts, folder, &mut mistakes);
+        let development = file.development.map(|table| development::load(&table, folder, &mut mistakes));
+        let extra_topics = development.as_ref().map(|table| table.topics.as_slice()).unwrap_or_default();
+        let merchants =
+            merchants::load(&file.merchants, (&file.sns.topic_accounts, extra_topics), folder, &mut mistakes);
+        if development.is_some() {
+            development::check_nothing_is_live(&merchants, &mut mistakes);
+        }
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
@@ -249,8 +277,21 @@ impl Config {
             quota: file.quota,
             events: file.events,
             shutdown: file.shutdown,
+            development,
             merchants,
         })
+    }
+
+    /// What is let in of what is genuine.
+    pub fn policy(&self, merchants: &Merchants) -> Policy {
+        let hours = self.sns.ipn_age_max_h;
+        let origins = self.development.as_ref().map(|table| table.certificate_origins.clone());
+        Policy {
+            age_max: (hours > 0).then(|| Duration::from_hours(hours)),
+            ahead_max: Duration::from_secs(self.sns.ipn_ahead_max_s),
+            development_origins: origins.unwrap_or_default(),
+            ..Policy::of(merchants.topic_policy())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ipn::Ipn;
 use super::pay::{Account, Environment, MerchantId, ObjectRef};
-use super::sns::{TopicArn, TopicPolicy, TopicRule};
+use super::sns::{TopicArn, TopicPolicy};
 
 /// One configured merchant in one environment.
 #[derive(Clone, Debug)]
@@ -10,7 +10,7 @@ pub struct Merchant {
     /// Who and where.
     pub account: Account,
     /// The topics it is notified by.
-    pub topics: Vec<TopicRule>,
+    pub topics: TopicPolicy,
 }
 
 /// All configured merchants.
@@ -39,7 +39,7 @@ impl Merchants {
 
     /// The policy that lets in what any merchant is notified by.
     pub fn topic_policy(&self) -> TopicPolicy {
-        TopicPolicy::new(self.0.iter().flat_map(|merchant| merchant.topics.clone()).collect())
+        self.0.iter().fold(TopicPolicy::default(), |policy, merchant| policy.and(merchant.topics.clone()))
     }
 
     /// The object that `ipn`, which came by `topic`, asks to read.
@@ -54,7 +54,7 @@ impl Merchants {
             .0
             .iter()
             .filter(|merchant| merchant.account.merchant_id == ipn.merchant_id)
-            .filter(|merchant| merchant.topics.iter().any(|rule| rule.allows(topic)))
+            .filter(|merchant| merchant.topics.allows(topic))
             .map(|merchant| merchant.account.environment)
             .collect();
         let environment = match (ipn.object_id.environment_hint(), environments.as_slice()) {
@@ -72,16 +72,17 @@ mod tests {
     use super::*;
     use crate::domain::ipn::NotificationType;
     use crate::domain::pay::{ObjectId, ObjectKind};
+    use crate::domain::sns::TopicRule;
     use Environment::{Live, Sandbox};
 
     fn merchant(id: &str, environment: Environment, owner: &str) -> Merchant {
         Merchant {
             account: Account { merchant_id: MerchantId::parse(id).unwrap(), environment },
-            topics: vec![TopicRule::Owner {
+            topics: TopicPolicy::new(vec![TopicRule::Owner {
                 owner: owner.into(),
                 accounts: vec!["291180941288".into()],
                 regions: vec!["eu-west-1".into()],
-            }],
+            }]),
         }
     }
 

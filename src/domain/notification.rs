@@ -2,7 +2,7 @@
 
 use super::ipn::Message;
 use super::merchants::Merchants;
-use super::sns::{Envelope, TopicPolicy, Verified};
+use super::sns::{Envelope, Policy, Verified};
 
 /// A genuine message that is to be made durable. It can be made from a [`Verified`] envelope only.
 #[derive(Debug)]
@@ -15,11 +15,11 @@ pub struct Notification {
 impl Notification {
     /// What a genuine envelope is about, and under which key it is kept: the merchant's id, so that one worker
     /// owns a merchant's whole quota, or the topic's owner where the merchant cannot be told.
-    pub fn new(envelope: Verified<Envelope>, merchants: &Merchants, policy: &TopicPolicy) -> Self {
+    pub fn new(envelope: Verified<Envelope>, merchants: &Merchants, policy: &Policy) -> Self {
         let message = Message::parse(&envelope.get().message);
         let key = match &message {
             Message::Ipn(ipn) if merchants.knows(&ipn.merchant_id) => ipn.merchant_id.as_str(),
-            _ => policy.owner_of(&envelope.get().topic_arn).unwrap_or_default(),
+            _ => policy.topics.owner_of(&envelope.get().topic_arn).unwrap_or_default(),
         };
         Self { key: key.to_owned(), message, envelope }
     }

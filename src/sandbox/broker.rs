@@ -7,8 +7,8 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 use super::Error;
-use crate::app;
 use crate::config::Kafka;
+use crate::outside;
 use crate::topics;
 
 /// Where records go.
@@ -37,10 +37,10 @@ impl Broker {
     }
 
     /// Whether the receiver may check its topics.
-    pub fn kind(&self) -> app::Broker {
+    pub fn kind(&self) -> outside::Broker {
         match self {
-            Self::Mock(_) => app::Broker::Mock,
-            Self::Real(_) => app::Broker::Real,
+            Self::Mock(_) => outside::Broker::Mock,
+            Self::Real(_) => outside::Broker::Real,
         }
     }
 

@@ -14,9 +14,12 @@ use super::authority::{Authority, MerchantKey, merchant_key};
 use super::broker::Broker;
 use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, with_state};
 use super::sns::{API_NAME, Answer, Draft, SignatureVersion, Sns, post};
-use crate::app::{self, Outside};
+use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::sns::TrustAnchors;
+use crate::outside::{self, Outside};
+use crate::signing_certs::CertAuthorities;
 use crate::subscriptions::SnsApi;
 
 /// Amazon, as far as merchants in Europe's sandbox environment meet it.
@@ -94,13 +97,24 @@ impl World {
     }
 
     /// Clients that reach this world under Amazon's names, and trust nothing else.
-    pub fn outside(&self, broker: app::Broker) -> Result<Outside, Error> {
+    pub fn outside(&self, broker: outside::Broker) -> Result<Outside, Error> {
         Ok(Outside {
-            certificates: self.authority.client(&[(self.sns.host(), self.sns.address())])?,
+            cert_authorities: self.cert_authorities()?,
             pay_api: self.authority.client(&[(self.pay_api.host(), self.pay_api.address())])?,
             sns_api: self.sns_api(self.sns.address().port())?,
             clock: Clock::system(),
             broker,
+        })
+    }
+
+    /// Where certificates come from and must lead to: this world's root instead of Amazon's.
+    pub fn cert_authorities(&self) -> Result<CertAuthorities, Error> {
+        let client = self.authority.client(&[(self.sns.host(), self.sns.address())])?;
+        Ok(CertAuthorities {
+            signing_certs: client.clone(),
+            issuers: client.clone(),
+            development: client,
+            anchors: TrustAnchors::from_der(&self.authority.certificate_der())?,
         })
     }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Worker as Settings;
 use crate::domain::merchants::Merchant;
 use crate::domain::pay::{Account, DecodeError, Environment, Fetched, ObjectId, ObjectKind};
-use crate::domain::sns::TopicRule;
+use crate::domain::sns::{TopicPolicy, TopicRule};
 use crate::pay_api::{Blame, Disposition, ObjectTrouble};
 
 const ID: &str = "P01-1111111-2222222-C000001";
@@ -32,7 +32,7 @@ fn ledger(settings: Settings) -> Ledger {
         accounts: vec!["291180941288".into()],
         regions: vec!["eu-west-1".into()],
     };
-    let merchants = Merchants::new(vec![Merchant { account: account(), topics: vec![rule] }]);
+    let merchants = Merchants::new(vec![Merchant { account: account(), topics: TopicPolicy::new(vec![rule]) }]);
     let quota = Quota { burst: 1e6, per_second: 1e9 };
     let positions = BTreeMap::from([(0, 0)]);
     Ledger::open(settings, Arc::new(merchants), (quota, quota), StateStore::default(), &positions, at(0))

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use ipn_receiver::app::{App, Broker};
+use ipn_receiver::app::App;
 use ipn_receiver::config::{Config, Kafka};
+use ipn_receiver::outside::Broker;
 use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};

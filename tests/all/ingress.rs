@@ -1,8 +1,9 @@
 //! The status table, over real sockets.
 
-use ipn_receiver::app::{App, Broker, Outside};
+use ipn_receiver::app::App;
 use ipn_receiver::clock::Clock;
 use ipn_receiver::domain::timestamp::Timestamp;
+use ipn_receiver::outside::{Broker, Outside};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft, SignatureVersion};
 use ipn_receiver::sandbox::world::{Hint, message};

@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use ipn_receiver::app::{App, Broker};
+use ipn_receiver::app::App;
+use ipn_receiver::outside::Broker;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
 use ipn_receiver::sandbox::world::{Hint, World};

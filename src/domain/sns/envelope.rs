@@ -3,11 +3,7 @@
 //! The string-to-sign joins names and values with newlines and escapes nothing, so a lenient parser could be
 //! shown one message signed as another: every signed field but `Message` therefore has a strict grammar here.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
-
+use super::fields::Fields;
 use super::topic_policy::TopicArn;
 use crate::domain::timestamp::Timestamp;
 
@@ -63,9 +59,18 @@ pub struct Confirmation {
 /// Why a body is no SNS envelope. The poster is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedEnvelope {
-    /// No JSON object, or one that names a key twice, or a known key whose value is no string.
-    #[error("not a JSON object of the SNS kind: {0}")]
+    /// No JSON object.
+    #[error("not a JSON object: {0}")]
     Json(String),
+    /// A key stands twice, so that two readers may see two messages.
+    #[error("key {0} stands twice")]
+    Twice(&'static str),
+    /// A known key's value is another JSON type.
+    #[error("value of {0} is not a string")]
+    NotAString(&'static str),
+    /// More unknown keys than SNS could ever add.
+    #[error("too many unknown keys")]
+    TooManyKeys,
     /// A required key is absent.
     #[error("key {0} is missing")]
     Missing(&'static str),
@@ -128,101 +133,6 @@ impl Envelope {
     }
 }
 
-/// The envelope's keys that matter; others are ignored, but may not be repeated either.
-const KEYS: [&str; 11] = [
-    "Type",
-    "MessageId",
-    "TopicArn",
-    "Subject",
-    "Message",
-    "Timestamp",
-    "SignatureVersion",
-    "Signature",
-    "SigningCertURL",
-    "Token",
-    "SubscribeURL",
-];
-
-#[derive(Default)]
-struct Fields {
-    values: [Option<String>; KEYS.len()],
-}
-
-impl Fields {
-    fn from_json(body: &[u8]) -> Result<Self, MalformedEnvelope> {
-        let mut json = serde_json::Deserializer::from_slice(body);
-        let fields = json.deserialize_map(FieldsVisitor).and_then(|fields| json.end().map(|()| fields));
-        // The parser's own words can quote the body; its line and column cannot.
-        fields.map_err(|error| MalformedEnvelope::Json(format!("line {} column {}", error.line(), error.column())))
-    }
-
-    fn optional(&mut self, key: &'static str) -> Option<String> {
-        let at = KEYS.iter().position(|known| *known == key).expect("asked for with a name from KEYS");
-        self.values[at].take()
-    }
-
-    fn take(&mut self, key: &'static str) -> Result<String, MalformedEnvelope> {
-        self.optional(key).ok_or(MalformedEnvelope::Missing(key))
-    }
-
-    fn take_if(&mut self, key: &'static str, grammar: fn(&str) -> bool) -> Result<String, MalformedEnvelope> {
-        let value = self.take(key)?;
-        if grammar(&value) { Ok(value) } else { Err(MalformedEnvelope::Grammar(key)) }
-    }
-}
-
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an SNS message: a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-        const UNKNOWN_KEYS_MAX: usize = 32;
-        let mut fields = Fields::default();
-        let mut unknown: Vec<Cow<'de, str>> = Vec::new();
-        while let Some(key) = map.next_key::<CowStr<'de>>()? {
-            if let Some(at) = KEYS.iter().position(|known| *known == key.0) {
-                if fields.values[at].replace(map.next_value()?).is_some() {
-                    return Err(serde::de::Error::custom("a key stands twice"));
-                }
-                continue;
-            }
-            map.next_value::<IgnoredAny>()?;
-            if unknown.contains(&key.0) || unknown.len() == UNKNOWN_KEYS_MAX {
-                return Err(serde::de::Error::custom("an unknown key stands twice, or there are too many"));
-            }
-            unknown.push(key.0);
-        }
-        Ok(fields)
-    }
-}
-
-/// A key that borrows from the body unless it holds an escape.
-struct CowStr<'de>(Cow<'de, str>);
-
-impl<'de> serde::Deserialize<'de> for CowStr<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct CowVisitor;
-        impl<'de> Visitor<'de> for CowVisitor {
-            type Value = CowStr<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(CowStr(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(CowStr(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(CowVisitor)
-    }
-}
-
 fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -246,7 +156,12 @@ fn is_one_line(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::sns::fields::KEYS;
     use serde_json::{Value, json};
+
+    fn known(key: &str) -> &'static str {
+        KEYS.into_iter().find(|known| *known == key).unwrap()
+    }
 
     fn genuine() -> Value {
         json!({
@@ -288,7 +203,7 @@ mod tests {
         for (key, value) in break_ups {
             let mut body = genuine();
             body[key] = value;
-            check(&body.to_string(), Err(MalformedEnvelope::Grammar(KEYS.into_iter().find(|k| *k == key).unwrap())));
+            check(&body.to_string(), Err(MalformedEnvelope::Grammar(known(key))));
         }
     }
 
@@ -300,14 +215,25 @@ mod tests {
         check("<xml/>", json_error());
         check(&format!("{} {{}}", genuine()), json_error());
         for value in [json!(2), json!(null), json!([]), json!({})] {
-            let mut body = genuine();
-            body["SignatureVersion"] = value;
-            check(&body.to_string(), json_error());
+            for key in ["SignatureVersion", "Message", "Subject"] {
+                let mut body = genuine();
+                body[key] = value.clone();
+                check(&body.to_string(), Err(MalformedEnvelope::NotAString(known(key))));
+            }
         }
-        let twice = genuine().to_string().replacen('{', r#"{"Type":"Notification","#, 1);
-        check(&twice, json_error());
-        let unknown_twice = genuine().to_string().replacen('{', r#"{"x":1,"\u0078":2,"#, 1);
-        check(&unknown_twice, json_error());
+    }
+
+    #[test]
+    fn a_key_stands_once_however_it_is_spelled() {
+        for (twice, key) in [
+            (r#"{"Type":"Notification","#, "Type"),
+            (r#"{"\u0054ype":"Notification","#, "Type"),
+            (r#"{"x":1,"\u0078":2,"#, "(unknown to us)"),
+        ] {
+            check(&genuine().to_string().replacen('{', twice, 1), Err(MalformedEnvelope::Twice(key)));
+        }
+        let many: String = (0..40).map(|n| format!("\"x{n}\":[{{}}],")).collect();
+        check(&genuine().to_string().replacen('{', &format!("{{{many}"), 1), Err(MalformedEnvelope::TooManyKeys));
     }
 
     #[test]
@@ -317,7 +243,7 @@ mod tests {
         {
             let mut body = genuine();
             body.as_object_mut().unwrap().remove(key);
-            check(&body.to_string(), Err(MalformedEnvelope::Missing(KEYS.into_iter().find(|k| *k == key).unwrap())));
+            check(&body.to_string(), Err(MalformedEnvelope::Missing(known(key))));
         }
         let mut confirmation = genuine();
         confirmation["Type"] = json!("SubscriptionConfirmation");

@@ -3,13 +3,24 @@
 //! [`verify`] is the only door: a [`Verified`] value cannot be made elsewhere.
 
 mod envelope;
+mod fields;
+
+mod cert_url;
+mod chain;
 mod signing_cert;
+
+mod policy;
+mod signature_version;
 mod string_to_sign;
 mod topic_policy;
 mod verify;
 
+pub use cert_url::{CertSource, DevelopmentOrigin, IssuerUrl, RefusedCertUrl, SigningCertUrl};
+pub use chain::{Intermediate, NotACertificate, TrustAnchors};
 pub use envelope::{Confirmation, Envelope, MalformedEnvelope, MessageType};
-pub use signing_cert::{BadSigningCert, RefusedCertUrl, SigningCert, SigningCertUrl};
+pub use policy::Policy;
+pub use signature_version::SignatureVersion;
+pub use signing_cert::{BadSigningCert, CertFile, SigningCert};
 pub use string_to_sign::string_to_sign;
 pub use topic_policy::{TopicArn, TopicPolicy, TopicRule};
 pub use verify::{Error, Verified, verify};

@@ -1,64 +1,28 @@
-//! The certificate that SNS signs with: which URL it may come from, and what it must say.
+//! The certificate that SNS signs with, and what it must say before anything signed with it is believed.
 //!
-//! The certificate is an ordinary public TLS certificate in a file of its own, named by a hash of its content,
-//! so one URL always means one certificate. Checked here: the URL's pin, one PEM block, name, key and validity.
+//! It is an ordinary public TLS certificate in a file of its own. Checked here: one PEM block, name, key, use,
+//! issuer and validity.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use md5::{Digest as _, Md5};
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::topic_policy::TopicPolicy;
+use super::cert_url::IssuerUrl;
+use super::chain::{Intermediate, TrustAnchors, path_validity, validity_of};
 use crate::domain::timestamp::Timestamp;
 
-/// A URL that a signing certificate may be fetched from:
-/// `https://sns.<region>.amazonaws.com/SimpleNotificationService-<32 hex>.pem`, and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SigningCertUrl {
-    url: String,
-    region: String,
+/// The file served at a certificate's URL: one certificate, and nothing of it is believed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertFile {
+    der: Vec<u8>,
 }
 
-/// The URL is not one of Amazon SNS in a region that a merchant's topic names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "SigningCertURL is not of the form https://sns.<region of an allowed topic>.amazonaws.com/SimpleNotificationService-<32 hex>.pem"
-)]
-pub struct RefusedCertUrl;
-
-impl SigningCertUrl {
-    /// Reads the text of `SigningCertURL`. The form is matched as a whole, so there is no room for userinfo, a
-    /// port, a query, a fragment, dot segments or percent signs.
-    pub fn parse(text: &str, policy: &TopicPolicy) -> Result<Self, RefusedCertUrl> {
-        let region_and_hash = text
-            .strip_prefix("https://sns.")
-            .and_then(|rest| rest.strip_suffix(".pem"))
-            .and_then(|rest| rest.split_once(".amazonaws.com/SimpleNotificationService-"));
-        match region_and_hash {
-            Some((region, hash)) if policy.names_region(region) && is_hash(hash) => {
-                Ok(Self { url: text.to_owned(), region: region.to_owned() })
-            }
-            _ => Err(RefusedCertUrl),
-        }
-    }
-
-    /// As written.
-    pub fn as_str(&self) -> &str {
-        &self.url
-    }
-
-    /// The AWS region of its host.
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-}
-
-fn is_hash(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// A certificate that names SNS and holds a key we accept.
-#[derive(Clone, PartialEq, Eq)]
+/// A certificate whose key may prove that SNS signed a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningCert {
     rsa_public_key_der: Vec<u8>,
     not_before: Timestamp,
@@ -86,6 +50,17 @@ pub enum BadSigningCert {
     /// The key is no RSA key of 2048 bits or more.
     #[error("signing certificate has a key of {0}; RSA of at least 2048 bits is needed")]
     Key(String),
+    /// It does not say that it is for servers.
+    #[error("signing certificate lacks the extended key usage serverAuth")]
+    Usage,
+    /// There is no path from it to a root we trust.
+    #[error("signing certificate was issued by {issuer:?}, from which no path leads to an Amazon root ({what})")]
+    Issuer {
+        /// Whom it names.
+        issuer: String,
+        /// What the path builder says.
+        what: String,
+    },
     /// Used before its time.
     #[error("signing certificate is not valid before {0}")]
     NotYetValid(Timestamp),
@@ -94,25 +69,81 @@ pub enum BadSigningCert {
     Expired(Timestamp),
 }
 
-impl SigningCert {
-    /// Reads the file served at a [`SigningCertUrl`] of `region` and checks everything but the time.
-    pub fn from_pem(pem: &[u8], region: &str) -> Result<Self, BadSigningCert> {
-        let der = one_pem_block(pem).ok_or(BadSigningCert::NotOnePem)?;
-        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| BadSigningCert::Undecodable)?;
-        if !rest.is_empty() {
-            return Err(BadSigningCert::Undecodable);
-        }
-        check_name(&certificate, region)?;
-        check_key(&certificate)?;
-        let validity = certificate.validity();
-        Ok(Self {
-            rsa_public_key_der: certificate.public_key().subject_public_key.data.to_vec(),
-            not_before: Timestamp::from_unix_ms(validity.not_before.timestamp() * 1000),
-            not_after: Timestamp::from_unix_ms(validity.not_after.timestamp() * 1000 + 999),
+impl CertFile {
+    /// Takes the one certificate out of the file.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, BadSigningCert> {
+        let file = Self { der: one_pem_block(pem).ok_or(BadSigningCert::NotOnePem)? };
+        file.certificate()?;
+        Ok(file)
+    }
+
+    /// MD5 of the certificate in hex: for every known one it is in its URL. Nothing is proven by it.
+    pub fn hash(&self) -> String {
+        use std::fmt::Write as _;
+        Md5::digest(&self.der).iter().fold(String::with_capacity(32), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
         })
     }
 
-    /// Whether it may be used at `now`; asked at each use, since it is cached for longer than it lives.
+    /// Where its issuer's certificate may be found, at most two places.
+    pub fn issuer_urls(&self) -> Vec<IssuerUrl> {
+        let Ok(certificate) = self.certificate() else { return Vec::new() };
+        let descriptions = certificate.iter_extensions().filter_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityInfoAccess(access) => Some(&access.accessdescs),
+            _ => None,
+        });
+        let urls = descriptions
+            .flatten()
+            .filter(|d| d.access_method == OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS)
+            .filter_map(|description| match &description.access_location {
+                GeneralName::URI(url) => IssuerUrl::parse(url),
+                _ => None,
+            });
+        urls.take(2).collect()
+    }
+
+    /// The whole check but the time: the name that SNS signs with in `region`, the key, the use, and a path to
+    /// `anchors`.
+    ///
+    /// `now` only chooses between paths: a certificate before or after its time is known as what it is, and
+    /// [`SigningCert::check_validity`] tells the time at each use.
+    pub fn check(
+        &self,
+        region: &str,
+        anchors: &TrustAnchors,
+        intermediates: &[Intermediate],
+        now: Timestamp,
+    ) -> Result<SigningCert, BadSigningCert> {
+        let certificate = self.certificate()?;
+        check_name(&certificate, region)?;
+        check_key(&certificate)?;
+        check_usage(&certificate)?;
+        let (not_before, not_after) = validity_of(&certificate);
+        let at = now.max(not_before).min(not_after);
+        let (not_before, not_after) = path_validity(&self.der, anchors, intermediates, at).map_err(|error| {
+            BadSigningCert::Issuer { issuer: printable(&certificate.issuer().to_string()), what: error.to_string() }
+        })?;
+        Ok(SigningCert { not_before, not_after, ..key_of(&certificate) })
+    }
+
+    /// The key and its time, for a certificate that nobody but a developer vouches for.
+    pub fn check_key_alone(&self) -> Result<SigningCert, BadSigningCert> {
+        let certificate = self.certificate()?;
+        check_key(&certificate)?;
+        Ok(key_of(&certificate))
+    }
+
+    fn certificate(&self) -> Result<X509Certificate<'_>, BadSigningCert> {
+        match X509Certificate::from_der(&self.der) {
+            Ok(([], certificate)) => Ok(certificate),
+            Ok(_) | Err(_) => Err(BadSigningCert::Undecodable),
+        }
+    }
+}
+
+impl SigningCert {
+    /// Whether it may be used at `now`; asked at each use, since it is kept for longer than it lives.
     pub fn check_validity(&self, now: Timestamp) -> Result<(), BadSigningCert> {
         if now < self.not_before {
             Err(BadSigningCert::NotYetValid(self.not_before))
@@ -123,10 +154,21 @@ impl SigningCert {
         }
     }
 
+    /// From when until when it may be used.
+    pub fn validity(&self) -> (Timestamp, Timestamp) {
+        (self.not_before, self.not_after)
+    }
+
     /// The key as PKCS#1 `RSAPublicKey`.
     pub(super) fn rsa_public_key_der(&self) -> &[u8] {
         &self.rsa_public_key_der
     }
+}
+
+fn key_of(certificate: &X509Certificate<'_>) -> SigningCert {
+    let (not_before, not_after) = validity_of(certificate);
+    let rsa_public_key_der = certificate.public_key().subject_public_key.data.to_vec();
+    SigningCert { rsa_public_key_der, not_before, not_after }
 }
 
 /// The DER of a file that holds one PEM certificate and only white space around it. An API on the same host
@@ -151,7 +193,7 @@ fn check_name(certificate: &X509Certificate<'_>, region: &str) -> Result<(), Bad
             .general_names
             .iter()
             .filter_map(|name| match name {
-                x509_parser::extensions::GeneralName::DNSName(name) => Some((*name).to_owned()),
+                GeneralName::DNSName(name) => Some((*name).to_owned()),
                 _ => None,
             })
             .collect(),
@@ -166,12 +208,25 @@ fn check_name(certificate: &X509Certificate<'_>, region: &str) -> Result<(), Bad
     if found.contains(&expected) { Ok(()) } else { Err(BadSigningCert::Name { expected, found }) }
 }
 
+/// An issuer's path check takes a certificate without this extension for one of any use.
+fn check_usage(certificate: &X509Certificate<'_>) -> Result<(), BadSigningCert> {
+    match certificate.extended_key_usage() {
+        Ok(Some(usage)) if usage.value.server_auth => Ok(()),
+        Ok(_) | Err(_) => Err(BadSigningCert::Usage),
+    }
+}
+
 fn check_key(certificate: &X509Certificate<'_>) -> Result<(), BadSigningCert> {
     match certificate.public_key().parsed() {
         Ok(PublicKey::RSA(key)) if key.key_size() >= 2048 => Ok(()),
         Ok(PublicKey::RSA(key)) => Err(BadSigningCert::Key(format!("RSA {} bits", key.key_size()))),
         Ok(_) | Err(_) => Err(BadSigningCert::Key("another kind".to_owned())),
     }
+}
+
+/// A stranger's word made fit for a log line.
+fn printable(word: &str) -> String {
+    word.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(200).collect()
 }
 
 /// The name SNS signs with: opt-in regions have one of their own (as AWS's Java SDK v2 tells).

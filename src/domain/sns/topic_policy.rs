@@ -4,6 +4,8 @@
 //! names a topic `<marketplace prefix><merchant id of the endpoint's owner>` in its own account; the prefix has
 //! no fixed length, so the owner is compared with the end of the name.
 
+use super::signature_version::SignatureVersion;
+
 /// An SNS topic's name, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopicArn {
@@ -88,26 +90,62 @@ impl TopicRule {
     }
 }
 
-/// All rules of all merchants.
+/// All rules of all merchants, each with the `SignatureVersion` it asks for at least.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicPolicy {
-    rules: Vec<TopicRule>,
+    rules: Vec<(TopicRule, SignatureVersion)>,
 }
 
 impl TopicPolicy {
-    /// A policy that allows what any of `rules` allows.
+    /// A policy that allows what any of `rules` allows, with any `SignatureVersion`.
     pub fn new(rules: Vec<TopicRule>) -> Self {
-        Self { rules }
+        Self::demanding(SignatureVersion::V1, rules)
+    }
+
+    /// The same, with this `SignatureVersion` or a later one.
+    pub fn demanding(least: SignatureVersion, rules: Vec<TopicRule>) -> Self {
+        Self { rules: rules.into_iter().map(|rule| (rule, least)).collect() }
+    }
+
+    /// Also what `more` allows. Where both do, the stricter one counts.
+    #[must_use]
+    pub fn and(mut self, more: Self) -> Self {
+        self.rules.extend(more.rules);
+        self
+    }
+
+    /// Whether any rule allows `topic`.
+    pub fn allows(&self, topic: &TopicArn) -> bool {
+        self.rules_for(topic).next().is_some()
     }
 
     /// The owner of `topic` if it is allowed.
     pub fn owner_of(&self, topic: &TopicArn) -> Option<&str> {
-        self.rules.iter().find(|rule| rule.allows(topic)).map(TopicRule::owner)
+        self.rules_for(topic).next().map(|(rule, _)| rule.owner())
+    }
+
+    /// The least `SignatureVersion` of `topic` if it is allowed.
+    pub fn signature_version_min(&self, topic: &TopicArn) -> Option<SignatureVersion> {
+        self.rules_for(topic).map(|(_, least)| *least).max()
+    }
+
+    /// The AWS regions that an allowed topic can live in, some of them more than once.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().flat_map(|(rule, _)| rule.regions().iter().map(String::as_str))
     }
 
     /// Whether an allowed topic can live in this AWS region.
     pub fn names_region(&self, region: &str) -> bool {
-        self.rules.iter().any(|rule| rule.regions().iter().any(|known| known == region))
+        self.regions().any(|known| known == region)
+    }
+
+    /// Whether no topic is allowed.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    fn rules_for(&self, topic: &TopicArn) -> impl Iterator<Item = &(TopicRule, SignatureVersion)> {
+        self.rules.iter().filter(|(rule, _)| rule.allows(topic))
     }
 }
 
@@ -141,6 +179,17 @@ mod tests {
         ] {
             assert_eq!(policy().owner_of(&TopicArn::parse(arn).unwrap()), owner, "{arn}");
         }
+    }
+
+    #[test]
+    fn where_two_rules_allow_a_topic_the_stricter_signature_version_counts() {
+        let topic = TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6X").unwrap();
+        assert_eq!(policy().signature_version_min(&topic), Some(SignatureVersion::V1));
+        let strict = TopicPolicy::demanding(SignatureVersion::V2, vec![TopicRule::Arn(topic.clone())]);
+        for both in [policy().and(strict.clone()), strict.and(policy())] {
+            assert_eq!(both.signature_version_min(&topic), Some(SignatureVersion::V2));
+        }
+        assert_eq!(TopicPolicy::default().signature_version_min(&topic), None);
     }
 
     #[test]

@@ -1,16 +1,16 @@
-//! The one door between "someone posted this" and "SNS signed this for a topic we know".
+//! The one door between "someone posted this" and "SNS signed this, lately, for a topic we know".
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::signature::{
-    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters, UnparsedPublicKey,
-};
+use ring::signature::UnparsedPublicKey;
 
 use super::envelope::Envelope;
+use super::policy::Policy;
+use super::signature_version::SignatureVersion;
 use super::signing_cert::{BadSigningCert, SigningCert};
 use super::string_to_sign::string_to_sign;
-use super::topic_policy::TopicPolicy;
-
 use crate::domain::timestamp::Timestamp;
 
 /// Proof that `T` came through [`verify`]. There is no other way to make one.
@@ -30,6 +30,9 @@ pub enum Error {
     /// Forged or altered: the poster is at fault.
     #[error("signature does not verify")]
     Signature,
+    /// No signature at all: the poster is at fault.
+    #[error("Signature is not base64")]
+    SignatureEncoding,
     /// A scheme that AWS may have added since: not the poster's fault.
     #[error("signature version {0:?} is not known; 1 and 2 are")]
     SignatureVersion(String),
@@ -39,34 +42,72 @@ pub enum Error {
     /// Genuinely signed, but by a topic that no setting allows: the operator may be adding it.
     #[error("topic {0} is not allowed; add its owner to merchants[].topic_owners or the ARN to merchants[].topic_arns")]
     TopicNotAllowed(String),
+    /// Genuinely signed, but by a weaker scheme than the setting asks for.
+    #[error(
+        "topic {0} signs with SignatureVersion 1, and merchants[].signature_version_min asks for 2: have the topic's owner set it, or lower the setting"
+    )]
+    SignatureVersionTooLow(String),
+    /// Genuine, but sent long ago by our clock: sent again by someone, or our clock is wrong.
+    #[error(
+        "message was sent at {sent_at}, {} h before our clock's {now}: a replay, a clock that is wrong, or sns.ipn_age_max_h is too short",
+        now.since(*sent_at).as_secs() / 3600
+    )]
+    TooOld {
+        /// Its Timestamp.
+        sent_at: Timestamp,
+        /// Our clock.
+        now: Timestamp,
+    },
+    /// Genuine, but not sent yet by our clock.
+    #[error(
+        "message was sent at {sent_at}, {} s after our clock's {now}: the clock is wrong, or sns.ipn_ahead_max_s is too short",
+        sent_at.since(*now).as_secs()
+    )]
+    TooNew {
+        /// Its Timestamp.
+        sent_at: Timestamp,
+        /// Our clock.
+        now: Timestamp,
+    },
 }
 
-/// Proves that `cert` signed `envelope` and that `policy` allows its topic.
+/// Proves that `cert` signed `envelope`, and that `policy` lets its topic and its age in.
 ///
-/// The signature comes before the topic, so that only genuine messages can say which topic to allow.
+/// The signature comes before topic and age, so that only genuine messages can say what to allow.
 pub fn verify(
     envelope: Envelope,
     cert: &SigningCert,
-    policy: &TopicPolicy,
+    policy: &Policy,
     now: Timestamp,
 ) -> Result<Verified<Envelope>, Error> {
     cert.check_validity(now)?;
-    let algorithm = algorithm(&envelope.signature_version)?;
-    let signature = STANDARD.decode(&envelope.signature).map_err(|_| Error::Signature)?;
-    UnparsedPublicKey::new(algorithm, cert.rsa_public_key_der())
+    let version = SignatureVersion::parse(&envelope.signature_version)
+        .ok_or_else(|| Error::SignatureVersion(envelope.signature_version.chars().take(8).collect()))?;
+    let signature = STANDARD.decode(&envelope.signature).map_err(|_| Error::SignatureEncoding)?;
+    UnparsedPublicKey::new(version.algorithm(), cert.rsa_public_key_der())
         .verify(string_to_sign(&envelope).as_bytes(), &signature)
         .map_err(|_| Error::Signature)?;
-    if policy.owner_of(&envelope.topic_arn).is_none() {
-        return Err(Error::TopicNotAllowed(envelope.topic_arn.as_str().to_owned()));
-    }
+    check_topic(&envelope, version, policy)?;
+    check_age(envelope.timestamp, policy, now)?;
     Ok(Verified(envelope))
 }
 
-/// Version 1 is SHA-1, version 2 is SHA-256; the topic's owner chose, and there is no falling back.
-fn algorithm(signature_version: &str) -> Result<&'static RsaParameters, Error> {
-    match signature_version {
-        "1" => Ok(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
-        "2" => Ok(&RSA_PKCS1_2048_8192_SHA256),
-        other => Err(Error::SignatureVersion(other.chars().take(8).collect())),
+fn check_topic(envelope: &Envelope, version: SignatureVersion, policy: &Policy) -> Result<(), Error> {
+    let arn = || envelope.topic_arn.as_str().to_owned();
+    match policy.topics.signature_version_min(&envelope.topic_arn) {
+        None => Err(Error::TopicNotAllowed(arn())),
+        Some(least) if version < least => Err(Error::SignatureVersionTooLow(arn())),
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_age(sent_at: Timestamp, policy: &Policy, now: Timestamp) -> Result<(), Error> {
+    let age_max = policy.age_max.unwrap_or(Duration::MAX);
+    if now.since(sent_at) > age_max {
+        Err(Error::TooOld { sent_at, now })
+    } else if sent_at.since(now) > policy.ahead_max {
+        Err(Error::TooNew { sent_at, now })
+    } else {
+        Ok(())
     }
 }

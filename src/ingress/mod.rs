@@ -4,23 +4,27 @@
 //! good (no envelope, a forgery, too large), 200 only when the notification is durable or deliberately ignored,
 //! and everything else is 503: our trouble, Amazon's, or a setting the operator may be changing right now.
 
+mod body;
+mod refusal;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::StreamExt as _;
 
+pub use self::body::Bodies;
+use self::refusal::{Refusal, Told};
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::ipn::Message;
 use crate::domain::merchants::Merchants;
 use crate::domain::notification::Notification;
-use crate::domain::sns::{self, Envelope, MalformedEnvelope, MessageType, SigningCertUrl, TopicPolicy, verify};
-use crate::inbox::{AppendError, Inbox};
-use crate::signing_certs::{self, SigningCerts};
-use crate::subscriptions::{Subscriptions, Unconfirmed};
+use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
+use crate::inbox::Inbox;
+use crate::signing_certs::SigningCerts;
+use crate::subscriptions::Subscriptions;
 
 /// Everything a request needs.
 pub struct Ingress {
@@ -32,10 +36,12 @@ pub struct Ingress {
     pub subscriptions: Subscriptions,
     /// Who may notify us.
     pub merchants: Arc<Merchants>,
-    /// The same as one policy.
-    pub policy: TopicPolicy,
+    /// The terms on which their messages are taken.
+    pub policy: Policy,
     /// By which signatures are judged.
     pub clock: Clock,
+    /// Takes bodies in.
+    pub bodies: Bodies,
     /// Limits.
     pub settings: config::Ingress,
 }
@@ -47,29 +53,6 @@ enum Accepted {
     IgnoredLegacyV1,
     IgnoredUnsubscribe,
     ConfirmedSubscription,
-}
-
-/// Why a request got no 200.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("no SNS envelope: {0}")]
-    NotAnEnvelope(#[from] MalformedEnvelope),
-    #[error(transparent)]
-    CertificateUrl(#[from] sns::RefusedCertUrl),
-    #[error(transparent)]
-    Certificate(#[from] signing_certs::Error),
-    #[error(transparent)]
-    Verification(#[from] sns::Error),
-    #[error("body is larger than {0} bytes")]
-    TooLarge(usize),
-    #[error("body did not arrive in time or broke off")]
-    SlowBody,
-    #[error(transparent)]
-    Append(#[from] AppendError),
-    #[error("no answer could be given within {0} ms")]
-    Deadline(u64),
-    #[error(transparent)]
-    Confirmation(#[from] Unconfirmed),
 }
 
 /// The routes of the public port.
@@ -103,6 +86,11 @@ pub fn method_not_allowed(allowed: &'static str) -> HttpResponse {
     answer
 }
 
+/// SNS says so in a header, which nobody has signed: it only explains a body that is no envelope.
+fn is_raw_delivery(request: &HttpRequest) -> bool {
+    request.headers().get("x-amz-sns-rawdelivery").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
 async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let started = Instant::now();
     let deadline = Duration::from_millis(ingress.settings.deadline_ms);
@@ -124,8 +112,11 @@ impl Ingress {
     /// Body → envelope → certificate → proof → durable.
     async fn accept(&self, request: &HttpRequest, payload: web::Payload) -> Result<Accepted, Refusal> {
         let received_at = self.clock.now();
-        let body = self.body(request, payload).await?;
-        let envelope = Envelope::parse(body)?;
+        let (body, _room) = self.bodies.take(request, payload).await?;
+        let envelope = match Envelope::parse(body) {
+            Err(_) if is_raw_delivery(request) => return Err(Refusal::RawDelivery),
+            parsed => parsed?,
+        };
         let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy)?;
         let cert = self.certs.get(&url).await?;
         let verified = verify(envelope, &cert, &self.policy, self.clock.now())?;
@@ -163,43 +154,13 @@ impl Ingress {
         Ok(Accepted::ConfirmedSubscription)
     }
 
-    async fn body(&self, request: &HttpRequest, mut payload: web::Payload) -> Result<Vec<u8>, Refusal> {
-        let most = self.settings.body_bytes_max;
-        let announced =
-            request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > most) {
-            return Err(Refusal::TooLarge(most));
-        }
-        let mut body = Vec::with_capacity(announced.unwrap_or(4096));
-        while let Some(chunk) = payload.next().await {
-            body.extend_from_slice(&chunk.map_err(|_| Refusal::SlowBody)?);
-            if body.len() > most {
-                return Err(Refusal::TooLarge(most));
-            }
-        }
-        Ok(body)
-    }
-
     fn refuse(&self, refusal: &Refusal) -> HttpResponse {
         let (status, slug, title) = refusal.answer();
         metrics::counter!("ipn_requests_total", "outcome" => slug).increment(1);
-        match refusal {
-            // Anyone can cause these; they are counted, and nobody is woken.
-            Refusal::NotAnEnvelope(_)
-            | Refusal::CertificateUrl(_)
-            | Refusal::TooLarge(_)
-            | Refusal::SlowBody
-            | Refusal::Verification(sns::Error::Signature) => tracing::info!(%refusal, outcome = slug, "refused"),
-            // Before the signature is checked anyone can cause it, so nobody is woken either.
-            Refusal::Certificate(_) => {
-                tracing::warn!(%refusal, outcome = slug, "a message that may be genuine was not taken; SNS will repeat it for a while");
-            }
-            Refusal::Verification(_) | Refusal::Confirmation(_) => {
-                tracing::error!(%refusal, outcome = slug, "a message that may be genuine was not taken; SNS will repeat it for a while");
-            }
-            Refusal::Append(_) | Refusal::Deadline(_) => {
-                tracing::error!(%refusal, outcome = slug, "a notification could not be made durable; SNS will repeat it for a while");
-            }
+        match refusal.told() {
+            Told::Info => tracing::info!(%refusal, outcome = slug, "refused"),
+            Told::Warn => tracing::warn!(%refusal, outcome = slug, "{NOT_TAKEN}"),
+            Told::Error => tracing::error!(%refusal, outcome = slug, "{NOT_TAKEN}"),
         }
         let mut answer = problem(status, slug, title);
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -209,6 +170,8 @@ impl Ingress {
     }
 }
 
+const NOT_TAKEN: &str = "a message that may be genuine was not taken; SNS will repeat it for a while";
+
 impl Accepted {
     fn as_str(self) -> &'static str {
         match self {
@@ -216,41 +179,6 @@ impl Accepted {
             Self::IgnoredLegacyV1 => "ignored-legacy-v1",
             Self::IgnoredUnsubscribe => "ignored-unsubscribe-confirmation",
             Self::ConfirmedSubscription => "confirmed-subscription",
-        }
-    }
-}
-
-impl Refusal {
-    /// The status table.
-    fn answer(&self) -> (StatusCode, &'static str, &'static str) {
-        const AGAIN: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-        match self {
-            Self::NotAnEnvelope(_) => {
-                (StatusCode::BAD_REQUEST, "not-an-envelope", "The body is not an Amazon SNS envelope")
-            }
-            Self::CertificateUrl(_) => {
-                (StatusCode::FORBIDDEN, "certificate-url-refused", "The signing certificate URL is refused")
-            }
-            Self::Verification(sns::Error::Signature) => {
-                (StatusCode::FORBIDDEN, "signature-invalid", "The signature does not verify")
-            }
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
-            Self::Verification(sns::Error::TopicNotAllowed(_)) => {
-                (AGAIN, "topic-not-allowed", "The topic is not allowed")
-            }
-            Self::Verification(sns::Error::SignatureVersion(_)) => {
-                (AGAIN, "signature-version-unsupported", "The signature version is not supported")
-            }
-            Self::Certificate(signing_certs::Error::Unavailable { .. }) => {
-                (AGAIN, "certificate-unavailable", "The signing certificate cannot be fetched")
-            }
-            Self::Certificate(signing_certs::Error::Unusable(_)) | Self::Verification(sns::Error::Certificate(_)) => {
-                (AGAIN, "certificate-unusable", "The signing certificate cannot be used")
-            }
-            Self::SlowBody => (AGAIN, "slow-body", "The body did not arrive in time"),
-            Self::Append(_) => (AGAIN, "inbox-unavailable", "The notification could not be stored"),
-            Self::Deadline(_) => (AGAIN, "deadline-exceeded", "The notification could not be stored in time"),
-            Self::Confirmation(_) => (AGAIN, "confirmation-failed", "The subscription was not confirmed"),
         }
     }
 }

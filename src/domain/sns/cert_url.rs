@@ -1,0 +1,212 @@
+//! Where certificates may come from: the pin on the signing certificate's URL, and the one on its issuer's.
+
+use super::policy::Policy;
+
+/// A URL that a signing certificate may be fetched from:
+/// `https://sns.<region>.amazonaws.com/SimpleNotificationService-<32 hex>.pem`, and nothing else.
+///
+/// A development setting can name further origins; what comes from there is marked as such for good.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SigningCertUrl {
+    url: String,
+    source: CertSource,
+}
+
+/// Whose certificate a URL leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CertSource {
+    /// The one of Amazon SNS in this region: issuer, name, key and validity count.
+    Region(String),
+    /// One of a development setting: the key alone counts.
+    Development,
+}
+
+/// Why a URL is not one of Amazon SNS's in a region that a merchant's topic names.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedCertUrl {
+    /// Another scheme, or no URL.
+    #[error("SigningCertURL does not begin with https://")]
+    Scheme,
+    /// Another host, or one with a port or userinfo.
+    #[error("SigningCertURL is not at https://sns.<region>.amazonaws.com")]
+    Host,
+    /// The host of a region, and nothing comes from there.
+    #[error("SigningCertURL is in {0:?}, where no allowed topic is (merchants[].topic_regions)")]
+    Region(String),
+    /// Another path, or something after it.
+    #[error("SigningCertURL's path is not /SimpleNotificationService-<32 hex>.pem")]
+    Path,
+}
+
+impl SigningCertUrl {
+    /// Reads the text of `SigningCertURL`. Each part is matched as a whole, so there is no room for userinfo, a port, a
+    /// query, a fragment, dot segments or percent signs.
+    pub fn parse(text: &str, policy: &Policy) -> Result<Self, RefusedCertUrl> {
+        let source = match region_of(text) {
+            Ok(region) if policy.topics.names_region(region) => CertSource::Region(region.to_owned()),
+            _ if policy.development_origins.iter().any(|origin| origin.serves(text)) => CertSource::Development,
+            Ok(region) => return Err(RefusedCertUrl::Region(region.to_owned())),
+            Err(refused) => return Err(refused),
+        };
+        Ok(Self { url: text.to_owned(), source })
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// Whose certificate is there.
+    pub fn source(&self) -> &CertSource {
+        &self.source
+    }
+
+    /// The 32 hex digits of its file's name: for every known certificate the MD5 of its DER form.
+    pub fn hash(&self) -> &str {
+        &self.url[self.url.len() - CERT_FILE_SUFFIX.len() - HASH_DIGITS..self.url.len() - CERT_FILE_SUFFIX.len()]
+    }
+}
+
+/// An origin that development settings allow besides, with the path up to the file's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevelopmentOrigin(String);
+
+impl DevelopmentOrigin {
+    /// Reads `http://localhost:4566/_aws/sns/`: a scheme, a host and a folder, without userinfo, query or fragment.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/');
+        let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
+        let is_host = !host.is_empty() && !host.starts_with([':', '.']);
+        (is_host && rest.bytes().all(is_plain) && !rest.contains(".."))
+            .then(|| Self(text.trim_end_matches('/').to_owned()))
+    }
+
+    fn serves(&self, url: &str) -> bool {
+        let file = url.strip_prefix(&self.0).and_then(|rest| rest.strip_prefix('/'));
+        file.is_some_and(is_cert_file)
+    }
+}
+
+/// Where a certificate says that its issuer's certificate is (authority information access, "CA issuers"): plain
+/// HTTP, as Amazon Trust Services publishes them, and no other host than theirs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IssuerUrl(String);
+
+impl IssuerUrl {
+    /// Reads `http://<name>.amazontrust.com/<file>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, file) = text.strip_prefix("http://")?.split_once('/')?;
+        let name = host.strip_suffix(".amazontrust.com")?;
+        let is_label = |label: &str| {
+            !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let is_file = !file.is_empty()
+            && !file.starts_with('.')
+            && file.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+        (name.split('.').all(is_label) && is_file).then(|| Self(text.to_owned()))
+    }
+
+    /// As written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The region in a URL that is good in every other respect.
+fn region_of(url: &str) -> Result<&str, RefusedCertUrl> {
+    let rest = url.strip_prefix("https://").ok_or(RefusedCertUrl::Scheme)?;
+    let (host, file) = rest.split_once('/').ok_or(RefusedCertUrl::Host)?;
+    let region = host.strip_prefix("sns.").and_then(|rest| rest.strip_suffix(".amazonaws.com"));
+    let is_label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let region = region.filter(|region| !region.is_empty() && region.bytes().all(is_label));
+    let region = region.ok_or(RefusedCertUrl::Host)?;
+    if is_cert_file(file) { Ok(region) } else { Err(RefusedCertUrl::Path) }
+}
+
+fn is_cert_file(name: &str) -> bool {
+    name.strip_prefix(CERT_FILE_PREFIX).and_then(|rest| rest.strip_suffix(CERT_FILE_SUFFIX)).is_some_and(|hash| {
+        hash.len() == HASH_DIGITS && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+const CERT_FILE_PREFIX: &str = "SimpleNotificationService-";
+const CERT_FILE_SUFFIX: &str = ".pem";
+const HASH_DIGITS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::sns::{TopicArn, TopicPolicy, TopicRule};
+
+    const FILE: &str = "SimpleNotificationService-7506a1e35b36ef5a444dd1a8e7cc3ed8.pem";
+
+    fn policy() -> Policy {
+        let topic = TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:X").unwrap();
+        Policy {
+            development_origins: vec![DevelopmentOrigin::parse("http://localhost:4566/_aws/sns/").unwrap()],
+            ..Policy::of(TopicPolicy::new(vec![TopicRule::Arn(topic)]))
+        }
+    }
+
+    #[test]
+    fn a_region_of_an_allowed_topic_and_a_development_origin_are_told_apart() {
+        let source = |url: &str| SigningCertUrl::parse(url, &policy()).map(|url| url.source().clone());
+        let pinned = format!("https://sns.eu-west-1.amazonaws.com/{FILE}");
+        assert_eq!(source(&pinned), Ok(CertSource::Region("eu-west-1".to_owned())));
+        assert_eq!(SigningCertUrl::parse(&pinned, &policy()).unwrap().hash(), "7506a1e35b36ef5a444dd1a8e7cc3ed8");
+        assert_eq!(source(&format!("http://localhost:4566/_aws/sns/{FILE}")), Ok(CertSource::Development));
+        let host = "https://sns.eu-west-1.amazonaws.com";
+        let elsewhere = RefusedCertUrl::Region("us-east-1".to_owned());
+        for (refused, why) in [
+            (format!("https://sns.us-east-1.amazonaws.com/{FILE}"), elsewhere),
+            (format!("http://sns.eu-west-1.amazonaws.com/{FILE}"), RefusedCertUrl::Scheme),
+            (format!("{host}:443/{FILE}"), RefusedCertUrl::Host),
+            (format!("https://sns..amazonaws.com/{FILE}"), RefusedCertUrl::Host),
+            (format!("{host}//{FILE}"), RefusedCertUrl::Path),
+            (format!("{host}/{FILE}#x"), RefusedCertUrl::Path),
+            (host.to_owned(), RefusedCertUrl::Host),
+            (format!("https://localhost:4566/_aws/sns/{FILE}"), RefusedCertUrl::Host),
+            (format!("http://localhost:4566/{FILE}"), RefusedCertUrl::Scheme),
+            (format!("http://localhost:4566/_aws/sns/../{FILE}"), RefusedCertUrl::Scheme),
+            (format!("http://localhost:4566/_aws/sns/{FILE}?"), RefusedCertUrl::Scheme),
+            (FILE.to_owned(), RefusedCertUrl::Scheme),
+        ] {
+            assert_eq!(source(&refused), Err(why), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_development_origin_is_a_scheme_a_host_and_a_folder() {
+        for text in ["http://localhost:4566", "https://sns.test/a/b/"] {
+            assert!(DevelopmentOrigin::parse(text).is_some(), "{text}");
+        }
+        for text in
+            ["", "localhost:4566", "http://", "http:///x", "http://u@h/", "http://h/?q", "http://h/a/../b", "ftp://h/"]
+        {
+            assert_eq!(DevelopmentOrigin::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_looked_for_at_amazon_trust_services_alone() {
+        assert!(IssuerUrl::parse("http://crt.r2m01.amazontrust.com/r2m01.cer").is_some());
+        for text in [
+            "https://crt.r2m01.amazontrust.com/r2m01.cer",
+            "http://amazontrust.com/r2m01.cer",
+            "http://evilamazontrust.com/r2m01.cer",
+            "http://crt.amazontrust.com.evil.example/x",
+            "http://evil.example/.amazontrust.com/x",
+            "http://evil.example#.amazontrust.com/x",
+            "http://u@crt.amazontrust.com/x",
+            "http://crt.amazontrust.com:8080/x",
+            "http://crt.amazontrust.com/a/b",
+            "http://crt.amazontrust.com/..",
+            "http://crt.amazontrust.com/x?y",
+            "http://.amazontrust.com/x",
+            "http://crt.amazontrust.com/",
+        ] {
+            assert_eq!(IssuerUrl::parse(text), None, "{text}");
+        }
+    }
+}

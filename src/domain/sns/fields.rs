@@ -1,0 +1,182 @@
+//! Reading the envelope's JSON so strictly that no other reader could see another message in it: a key stands once,
+//! and what is known is a string.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::envelope::MalformedEnvelope;
+
+/// The envelope's keys that matter; others are ignored, but may not be repeated either.
+pub(super) const KEYS: [&str; 11] = [
+    "Type",
+    "MessageId",
+    "TopicArn",
+    "Subject",
+    "Message",
+    "Timestamp",
+    "SignatureVersion",
+    "Signature",
+    "SigningCertURL",
+    "Token",
+    "SubscribeURL",
+];
+
+/// The values of [`KEYS`].
+#[derive(Default)]
+pub(super) struct Fields {
+    values: [Option<String>; KEYS.len()],
+}
+
+impl Fields {
+    pub(super) fn from_json(body: &[u8]) -> Result<Self, MalformedEnvelope> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let fields = json.deserialize_map(FieldsVisitor).and_then(|fields| json.end().map(|()| fields));
+        // The parser's own words can quote the body; its line and column cannot.
+        fields.map_err(|error| MalformedEnvelope::Json(format!("line {} column {}", error.line(), error.column())))?
+    }
+
+    pub(super) fn optional(&mut self, key: &'static str) -> Option<String> {
+        let at = KEYS.iter().position(|known| *known == key).expect("asked for with a name from KEYS");
+        self.values[at].take()
+    }
+
+    pub(super) fn take(&mut self, key: &'static str) -> Result<String, MalformedEnvelope> {
+        self.optional(key).ok_or(MalformedEnvelope::Missing(key))
+    }
+
+    pub(super) fn take_if(
+        &mut self,
+        key: &'static str,
+        grammar: fn(&str) -> bool,
+    ) -> Result<String, MalformedEnvelope> {
+        let value = self.take(key)?;
+        if grammar(&value) { Ok(value) } else { Err(MalformedEnvelope::Grammar(key)) }
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    /// The outer error is the parser's: what is no JSON is told as that.
+    type Value = Result<Fields, MalformedEnvelope>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an SNS message: a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut fields, mut seen) = (Fields::default(), Vec::new());
+        let mut trouble = None;
+        while let Some(Key(key)) = map.next_key()? {
+            let known = KEYS.iter().position(|known| *known == key);
+            let value = match known {
+                Some(_) => map.next_value()?,
+                None => map.next_value::<IgnoredAny>().map(|_| FieldValue::Other)?,
+            };
+            if trouble.is_some() {
+                continue; // only whether the rest is JSON still matters
+            }
+            trouble = match (known, value) {
+                _ if seen.contains(&key) => {
+                    Some(MalformedEnvelope::Twice(known.map_or("(unknown to us)", |at| KEYS[at])))
+                }
+                _ if seen.len() == KEYS_MAX => Some(MalformedEnvelope::TooManyKeys),
+                (Some(at), FieldValue::Other) => Some(MalformedEnvelope::NotAString(KEYS[at])),
+                (Some(at), FieldValue::Text(text)) => {
+                    fields.values[at] = Some(text);
+                    None
+                }
+                (None, _) => None,
+            };
+            seen.push(key);
+        }
+        Ok(trouble.map_or(Ok(fields), Err))
+    }
+}
+
+/// A key that borrows from the body unless it holds an escape.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+/// A string, or whatever else stands in its place.
+enum FieldValue {
+    Text(String),
+    Other,
+}
+
+impl<'de> serde::Deserialize<'de> for FieldValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FieldValueVisitor)
+    }
+}
+
+struct FieldValueVisitor;
+
+impl<'de> Visitor<'de> for FieldValueVisitor {
+    type Value = FieldValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<FieldValue, E> {
+        Ok(FieldValue::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<FieldValue, E> {
+        Ok(FieldValue::Text(text))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<FieldValue, E> {
+        Ok(FieldValue::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<FieldValue, A::Error> {
+        while values.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(FieldValue::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<FieldValue, A::Error> {
+        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(FieldValue::Other)
+    }
+}
+
+/// SNS sends eleven at most today.
+const KEYS_MAX: usize = 32;

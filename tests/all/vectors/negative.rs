@@ -1,0 +1,1 @@
+//! Hostile cases with their verdicts.
