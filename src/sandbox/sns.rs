@@ -95,6 +95,7 @@ impl Sns {
             certificate: (certificate_path.clone(), leaf.certificate_pem()),
             log: Mutex::new(Log {
                 certificate_answer: CertificateAnswer::Good,
+                any_certificate_path: false,
                 visits: Vec::new(),
                 tokens: HashSet::new(),
                 confirmed: Vec::new(),
@@ -150,6 +151,11 @@ impl Sns {
         self.shared.log().certificate_answer = answer;
     }
 
+    /// Serves the certificate, or what stands for it, under any name it is asked for.
+    pub fn serve_certificate_at_any_path(&self) {
+        self.shared.log().any_certificate_path = true;
+    }
+
     /// The body of a Notification.
     pub fn notification(&self, draft: &Draft) -> String {
         let mut fields = vec![
@@ -173,25 +179,32 @@ impl Sns {
     /// The body of a `SubscriptionConfirmation`; its token can be confirmed from now on. SNS itself sends tokens of
     /// some 250 hex digits.
     pub fn subscription_confirmation(&self, draft: &Draft, token: &str) -> String {
-        self.confirmation("SubscriptionConfirmation", draft, token)
+        self.confirmation("SubscriptionConfirmation", draft, token, &self.subscribe_url(draft, token))
     }
 
     /// The body of an `UnsubscribeConfirmation`; confirming its token would subscribe the endpoint again.
     pub fn unsubscribe_confirmation(&self, draft: &Draft, token: &str) -> String {
-        self.confirmation("UnsubscribeConfirmation", draft, token)
+        self.confirmation("UnsubscribeConfirmation", draft, token, &self.subscribe_url(draft, token))
     }
 
-    fn confirmation(&self, kind: &str, draft: &Draft, token: &str) -> String {
+    /// A `SubscriptionConfirmation` that names another URL, as a topic's owner could have SNS sign it.
+    pub fn subscription_confirmation_at(&self, draft: &Draft, token: &str, subscribe_url: &str) -> String {
+        self.confirmation("SubscriptionConfirmation", draft, token, subscribe_url)
+    }
+
+    fn subscribe_url(&self, draft: &Draft, token: &str) -> String {
+        format!("https://{}/?Action=ConfirmSubscription&TopicArn={}&Token={token}", self.host(), draft.topic_arn)
+    }
+
+    fn confirmation(&self, kind: &str, draft: &Draft, token: &str, subscribe_url: &str) -> String {
         self.shared.log().tokens.insert((draft.topic_arn.clone(), token.to_owned()));
-        let subscribe_url =
-            format!("https://{}/?Action=ConfirmSubscription&TopicArn={}&Token={token}", self.host(), draft.topic_arn);
         let fields = [
             ("Type", kind),
             ("MessageId", &draft.message_id),
             ("Token", token),
             ("TopicArn", &draft.topic_arn),
             ("Message", &draft.message),
-            ("SubscribeURL", &subscribe_url),
+            ("SubscribeURL", subscribe_url),
             ("Timestamp", &draft.timestamp),
         ];
         self.envelope(&fields, draft.version, None)
@@ -232,6 +245,7 @@ struct Shared {
 
 struct Log {
     certificate_answer: CertificateAnswer,
+    any_certificate_path: bool,
     visits: Vec<String>,
     /// (`TopicArn`, `Token`) of every confirmation sent.
     tokens: HashSet<(String, String)>,
@@ -247,13 +261,14 @@ impl Shared {
 async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Bytes) -> HttpResponse {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let visit = format!("{} {target}", request.method());
-    let certificate_answer = {
+    let (certificate_answer, any_path) = {
         let mut log = shared.log();
         log.visits.push(visit.clone());
-        log.certificate_answer.clone()
+        (log.certificate_answer.clone(), log.any_certificate_path)
     };
     let (certificate_path, certificate_pem) = &shared.certificate;
-    if visit == format!("GET {certificate_path}") {
+    if visit == format!("GET {certificate_path}") || (any_path && visit.starts_with("GET /SimpleNotificationService-"))
+    {
         certificate(certificate_answer, certificate_pem).await
     } else if visit == "POST /" {
         query_api(&shared, &body)

@@ -24,7 +24,8 @@ use crate::subscriptions::SnsApi;
 
 /// Amazon, as far as merchants in Europe's sandbox environment meet it.
 pub struct World {
-    authority: Authority,
+    /// Whose root everything here trusts.
+    pub authority: Authority,
     /// Signs and serves its certificate.
     pub sns: Sns,
     /// Verifies requests and keeps objects.

@@ -119,6 +119,18 @@ pub(crate) async fn events(reader: &mut EventReader, n: usize) -> Vec<Value> {
     events
 }
 
+/// The sum of a metric's values, whatever their labels; 0 where it is not there.
+pub(crate) async fn metric(app: &App, name: &str) -> f64 {
+    let text = admin_page(app, "/metrics").await;
+    let values = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+    values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// A page of the admin port.
+pub(crate) async fn admin_page(app: &App, path: &str) -> String {
+    reqwest::get(format!("http://{}{path}", app.admin_address())).await.unwrap().text().await.unwrap()
+}
+
 /// Nothing comes for a while.
 pub(crate) async fn silence(reader: &mut EventReader) {
     let event = reader.next(Duration::from_secs(2)).await;

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod harness;
+mod mock_stage;
 
 mod layering;
 mod vectors;
 
+mod hostile_hosts;
 mod ingress;
 mod trouble;
 

@@ -5,6 +5,8 @@ mod genuine;
 mod negative;
 mod signing;
 
+pub(crate) use negative::cases;
+
 use std::path::{Path, PathBuf};
 
 use ipn_receiver::domain::sns::{Policy, TopicArn, TopicPolicy, TopicRule};

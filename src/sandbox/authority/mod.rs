@@ -3,13 +3,10 @@
 //! Promises: a new root on every start, leaves shaped like the ones Amazon uses, servers on 127.0.0.1 only, and no
 //! dependence on a process-wide TLS provider. Never writes a key to disk and never trusts a public root.
 
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+mod loopback;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpServer, web};
+use std::io;
+
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
@@ -21,10 +18,9 @@ use openssl::rsa::Rsa;
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName, SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Builder, X509Name};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use openssl::x509::{X509, X509Builder, X509Extension, X509Name};
+
+pub use self::loopback::LoopbackServer;
 
 /// A certificate authority with a fresh RSA-2048 root key.
 pub struct Authority {
@@ -55,12 +51,6 @@ pub struct MerchantKey {
     private_pem_pkcs8: String,
     private_pem_pkcs1: String,
     public_pem: String,
-}
-
-/// An HTTPS server on 127.0.0.1; dropping it stops it.
-pub struct LoopbackServer {
-    address: SocketAddr,
-    handle: ServerHandle,
 }
 
 /// Why the authority could not make what was asked for.
@@ -106,19 +96,6 @@ impl Authority {
         pem(&self.certificate)
     }
 
-    /// TLS for a server with these DNS names, valid now: TLS 1.2 and 1.3, ring as provider.
-    pub fn server_config(&self, names: &[&str]) -> Result<ServerConfig, Error> {
-        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
-        let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
-        let now_unix_s = time::OffsetDateTime::now_utc().unix_timestamp();
-        let leaf = self.leaf(names, &key, Validity::in_days(now_unix_s, -1, 30))?;
-        let private = PrivatePkcs8KeyDer::from(key.private_key_to_pkcs8()?).into();
-        Ok(ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.to_der()?.into()], private)?)
-    }
-
     /// A certificate like the one SNS signs with in 2026: RSA-2048, CN and SAN the signing name, EKU serverAuth,
     /// signed with SHA-256 (seen in the public `SimpleNotificationService-<md5>.pem` files of that year).
     pub fn signing_leaf(&self, name: &str, validity: Validity) -> Result<SigningLeaf, Error> {
@@ -127,44 +104,51 @@ impl Authority {
         Ok(SigningLeaf { certificate, key })
     }
 
-    /// An HTTP client that trusts this root alone, follows no redirect, and finds each host at its loopback address.
-    pub fn client(&self, hosts: &[(&str, SocketAddr)]) -> Result<reqwest::Client, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate_der().into())?;
-        let mut tls = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let mut client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CLIENT_CONNECT_TIMEOUT)
-            .timeout(CLIENT_TIMEOUT);
-        for (host, address) in hosts {
-            client = client.resolve(host, *address);
-        }
-        Ok(client.build()?)
+    /// The same with a place where the issuer's certificate may be had (authority information access), as Amazon's have.
+    pub fn signing_leaf_with_issuer_url(
+        &self,
+        name: &str,
+        validity: Validity,
+        issuer_url: &str,
+    ) -> Result<SigningLeaf, Error> {
+        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        let certificate = self.leaf_with(&[name], &key, validity, Some(issuer_url))?;
+        Ok(SigningLeaf { certificate, key })
     }
 
-    /// Starts an HTTPS server on a free port of 127.0.0.1, in the caller's tokio runtime.
-    pub async fn serve<F>(&self, names: &[&str], routes: F) -> Result<LoopbackServer, Error>
-    where
-        F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
-    {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?.into_std()?;
-        let address = listener.local_addr()?;
-        let server = HttpServer::new(move || App::new().configure(routes.clone()))
-            .workers(1)
-            .disable_signals()
-            .listen_rustls_0_23(listener, self.server_config(names)?)?
-            .run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Ok(LoopbackServer { address, handle })
+    /// A certificate of any name for a key of any kind.
+    pub fn leaf_for(&self, name: &str, key: &Key, validity: Validity) -> Result<String, Error> {
+        Ok(pem(&self.leaf(&[name], key, validity)?))
+    }
+
+    /// An authority below this one.
+    pub fn intermediate(&self, name: &str, validity: Validity) -> Result<Self, Error> {
+        let key = PKey::from_rsa(Rsa::generate(2048)?)?;
+        let mut builder = builder(&common_name(name)?, &key, validity)?;
+        builder.set_issuer_name(self.certificate.subject_name())?;
+        builder.append_extension(BasicConstraints::new().critical().ca().pathlen(0).build()?)?;
+        builder.append_extension(KeyUsage::new().critical().key_cert_sign().build()?)?;
+        let context = builder.x509v3_context(Some(&self.certificate), None);
+        let extensions =
+            [SubjectKeyIdentifier::new().build(&context)?, AuthorityKeyIdentifier::new().keyid(true).build(&context)?];
+        for extension in extensions {
+            builder.append_extension(extension)?;
+        }
+        builder.sign(&self.key, MessageDigest::sha256())?;
+        Ok(Self { certificate: builder.build(), key })
     }
 
     fn leaf(&self, names: &[&str], key: &Key, validity: Validity) -> Result<X509, ErrorStack> {
+        self.leaf_with(names, key, validity, None)
+    }
+
+    fn leaf_with(
+        &self,
+        names: &[&str],
+        key: &Key,
+        validity: Validity,
+        issuer_url: Option<&str>,
+    ) -> Result<X509, ErrorStack> {
         let subject = common_name(names.first().unwrap_or(&"localhost"))?;
         let mut builder = builder(&subject, key, validity)?;
         builder.set_issuer_name(self.certificate.subject_name())?;
@@ -183,6 +167,11 @@ impl Authority {
         ];
         for extension in extensions {
             builder.append_extension(extension)?;
+        }
+        if let Some(url) = issuer_url {
+            #[allow(deprecated, reason = "the crate has no other way to write this extension")]
+            let access = X509Extension::new_nid(None, None, Nid::INFO_ACCESS, &format!("caIssuers;URI:{url}"))?;
+            builder.append_extension(access)?;
         }
         builder.sign(&self.key, MessageDigest::sha256())?;
         Ok(builder.build())
@@ -245,25 +234,6 @@ impl MerchantKey {
     }
 }
 
-impl LoopbackServer {
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Stops it at once, open requests included, and waits until it has stopped.
-    pub async fn stop(&self) {
-        self.handle.stop(false).await;
-    }
-}
-
-impl Drop for LoopbackServer {
-    fn drop(&mut self) {
-        // The command is sent by the call itself; the future only waits for its end.
-        drop(self.handle.stop(false));
-    }
-}
-
 fn builder(name: &X509Name, key: &Key, validity: Validity) -> Result<X509Builder, ErrorStack> {
     let mut serial = BigNum::new()?;
     serial.rand(127, MsbOption::ONE, false)?;
@@ -298,13 +268,7 @@ fn text(pem: Vec<u8>) -> String {
     String::from_utf8(pem).expect("PEM is ASCII")
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
-}
-
 const DAY_S: i64 = 86_400;
-const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(15);
 /// 2010-01-01 to 2060-01-01.
 const ROOT_VALIDITY: Validity = Validity { not_before_unix_s: 1_262_304_000, not_after_unix_s: 2_840_140_800 };
 /// X.509 counts its versions from zero.
@@ -348,21 +312,5 @@ mod tests {
             let private = PKey::private_key_from_pem(pem.as_bytes()).unwrap();
             assert!(private.public_eq(&public));
         }
-    }
-
-    #[tokio::test]
-    async fn only_a_client_of_this_authority_trusts_its_servers() {
-        let authority = Authority::new().unwrap();
-        let server = authority.serve(&["a.example"], |_| ()).await.unwrap();
-        let hosts = ["a.example", "b.example"].map(|name| (name, server.address()));
-        let own = authority.client(&hosts).unwrap();
-        let answer = own.get("https://a.example/").send().await.unwrap();
-        assert_eq!(answer.status(), 404);
-        let stranger = Authority::new().unwrap().client(&hosts).unwrap();
-        for (client, url) in [(own, "https://b.example/"), (stranger, "https://a.example/")] {
-            assert!(client.get(url).send().await.unwrap_err().is_connect());
-        }
-        server.stop().await;
-        assert!(tokio::net::TcpStream::connect(server.address()).await.is_err());
     }
 }

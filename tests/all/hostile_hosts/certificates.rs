@@ -1,0 +1,142 @@
+//! Certificates that nobody at Amazon would issue, and the host that serves an issuer's.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use ipn_receiver::sandbox::authority::{Authority, Validity};
+use ipn_receiver::sandbox::sns::CertificateAnswer;
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
+use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::{X509, X509Name, X509NameBuilder};
+
+/// A certificate that vouches for itself.
+pub(crate) fn self_signed(name: &str, validity: Validity) -> String {
+    let key = rsa(2048);
+    let name = common_name(&[("CN", name)]);
+    signed_by(&name, &name, &key, &key, validity)
+}
+
+/// One whose issuer bears the name of Amazon's, with another key.
+pub(crate) fn imitated_intermediate(name: &str, validity: Validity) -> String {
+    let issuer = common_name(&[("C", "US"), ("O", "Amazon"), ("CN", "Amazon RSA 2048 M01")]);
+    signed_by(&common_name(&[("CN", name)]), &issuer, &rsa(2048), &rsa(2048), validity)
+}
+
+/// One of the right authority for a key that is too short, or of another kind.
+pub(crate) fn odd_key(authority: &Authority, kind: &str, name: &str, validity: Validity) -> String {
+    let key = match kind {
+        "RSA-1024" => rsa(1024),
+        "EC" => {
+            let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+            PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+        }
+        "Ed25519" => PKey::generate_ed25519().unwrap(),
+        other => panic!("{other}"),
+    };
+    authority.leaf_for(name, &key, validity).unwrap()
+}
+
+fn rsa(bits: u32) -> PKey<Private> {
+    PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap()
+}
+
+fn common_name(parts: &[(&str, &str)]) -> X509Name {
+    let mut name = X509NameBuilder::new().unwrap();
+    for (part, value) in parts {
+        name.append_entry_by_text(part, value).unwrap();
+    }
+    name.build()
+}
+
+fn signed_by(
+    subject: &X509Name,
+    issuer: &X509Name,
+    key: &PKey<Private>,
+    issuer_key: &PKey<Private>,
+    validity: Validity,
+) -> String {
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
+    builder.set_subject_name(subject).unwrap();
+    builder.set_issuer_name(issuer).unwrap();
+    builder.set_pubkey(key).unwrap();
+    builder.set_not_before(&Asn1Time::from_unix(validity.not_before_unix_s).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::from_unix(validity.not_after_unix_s).unwrap()).unwrap();
+    builder.append_extension(BasicConstraints::new().critical().build().unwrap()).unwrap();
+    let context = builder.x509v3_context(None, None);
+    let name = SubjectAlternativeName::new().dns("sns.amazonaws.com").build(&context).unwrap();
+    let usage = openssl::x509::extension::ExtendedKeyUsage::new().server_auth().build().unwrap();
+    builder.append_extension(name).unwrap();
+    builder.append_extension(usage).unwrap();
+    builder.sign(issuer_key, MessageDigest::sha256()).unwrap();
+    String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
+}
+
+/// Where the issuer's certificate is said to be.
+pub(crate) const ISSUER_URL: &str = "http://crt.m09.amazontrust.com/m09.cer";
+
+/// A host of Amazon Trust Services on loopback: plain HTTP, whatever it is told to answer.
+pub(crate) struct IssuerHost {
+    address: SocketAddr,
+    answer: Arc<Mutex<CertificateAnswer>>,
+    n_visits: Arc<AtomicUsize>,
+}
+
+impl IssuerHost {
+    pub(crate) async fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (answer, n_visits) = (Arc::new(Mutex::new(CertificateAnswer::Good)), Arc::new(AtomicUsize::new(0)));
+        let shared = (answer.clone(), n_visits.clone());
+        let server = HttpServer::new(move || {
+            App::new().app_data(web::Data::new(shared.clone())).default_service(web::to(serve))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run();
+        tokio::spawn(server);
+        Self { address, answer, n_visits }
+    }
+
+    pub(crate) fn client(&self) -> reqwest::Client {
+        reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .resolve("crt.m09.amazontrust.com", self.address)
+            .resolve("evil.example", self.address)
+            .build()
+            .unwrap()
+    }
+
+    pub(crate) fn set(&self, answer: CertificateAnswer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    pub(crate) fn n_visits(&self) -> usize {
+        self.n_visits.load(Ordering::SeqCst)
+    }
+}
+
+type Shared = (Arc<Mutex<CertificateAnswer>>, Arc<AtomicUsize>);
+
+async fn serve(shared: web::Data<Shared>) -> HttpResponse {
+    shared.1.fetch_add(1, Ordering::SeqCst);
+    let answer = shared.0.lock().unwrap().clone();
+    match answer {
+        CertificateAnswer::Status(status) => HttpResponse::new(StatusCode::from_u16(status).unwrap()),
+        CertificateAnswer::Body(body) => HttpResponse::Ok().body(body),
+        CertificateAnswer::Redirect(url) => HttpResponse::Found().insert_header(("location", url)).finish(),
+        CertificateAnswer::Good | CertificateAnswer::Hang => std::future::pending().await,
+    }
+}

@@ -1,0 +1,307 @@
+//! What a certificate host, an issuer's host or a subscription's URL may do to us: nothing is believed, nothing is lost,
+//! nothing is visited that should not be.
+
+mod certificates;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ipn_receiver::clock::Clock;
+use ipn_receiver::clock_watch::ClockWatch;
+use ipn_receiver::config::Config;
+use ipn_receiver::domain::sns::{BadSigningCert, SigningCert, SigningCertUrl};
+use ipn_receiver::domain::timestamp::Timestamp;
+use ipn_receiver::sandbox::authority::Validity;
+use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft};
+use ipn_receiver::sandbox::world::World;
+use ipn_receiver::signing_certs::{CertAuthorities, Error, SigningCerts};
+use time::OffsetDateTime;
+
+use self::certificates::{imitated_intermediate, odd_key, self_signed};
+use crate::harness::{metric, run};
+use crate::mock_stage::MockStage;
+use crate::vectors::cases;
+
+const DAY: i64 = 86_400;
+
+fn certs(authorities: CertAuthorities, config: &Config) -> SigningCerts {
+    let clock = Clock::system();
+    SigningCerts::new(authorities, &config.sns, clock, ClockWatch::new(clock, Duration::from_secs(60)))
+}
+
+fn own_url(world: &World, config: &Config) -> SigningCertUrl {
+    let merchants = ipn_receiver::config::MerchantAccount::table(&config.merchants);
+    SigningCertUrl::parse(&world.sns.signing_cert_url(), &config.policy(&merchants)).unwrap()
+}
+
+/// What fetching says now, the certificate's time included.
+async fn fetched(certs: &SigningCerts, url: &SigningCertUrl) -> Result<Arc<SigningCert>, Error> {
+    let cert = certs.get(url).await?;
+    cert.check_validity(Clock::system().now())?;
+    Ok(cert)
+}
+
+#[test]
+fn every_certificate_is_judged_for_its_stated_reason_and_the_poster_is_told_503() {
+    let Some(cases) = cases("certificate") else { return };
+    run(async {
+        let stage = MockStage::new("sns.certificate_failure_ms = 1").await;
+        let config = stage.config();
+        let url = own_url(&stage.world, &config);
+        for case in &cases {
+            let (served, reason) = (case["served"].as_str().unwrap(), case["reason"].as_str().unwrap());
+            for (answer, expected) in answers(&stage.world, served) {
+                stage.world.sns.set_certificate_answer(answer);
+                let verdict = fetched(&certs(stage.world.cert_authorities().unwrap(), &config), &url).await;
+                let found = verdict.as_ref().map_or_else(|error| format!("{error:?}"), |_| "accepted".to_owned());
+                println!("{served} ({reason}): {found}");
+                assert!(found.contains(expected), "{served}: {found}, expected {expected}");
+                assert_eq!(verdict.is_ok(), case["expected"] == "accept", "{served}");
+                if verdict.is_err() {
+                    let answer = stage.post_anew().await;
+                    assert_eq!(answer.status, 503, "{served}: {}", answer.body);
+                    assert!(answer.body.contains("certificate-un"), "{served}: {}", answer.body);
+                }
+            }
+        }
+        assert!(metric(&stage.app, "signing_certificate_hash_mismatches_total").await > 0.0, "a mismatch is counted");
+        println!("{} certificate cases judged", cases.len());
+        assert_eq!(cases.len(), 11);
+        stage.stop().await;
+    });
+}
+
+/// What the host answers in a case, and what is said of it. An unknown case has no answer.
+fn answers(world: &World, served: &str) -> Vec<(CertificateAnswer, &'static str)> {
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let year = Validity::in_days(now, -10, 187);
+    let leaf = |name: &str, validity| world.authority.signing_leaf(name, validity).unwrap().certificate_pem();
+    let sns = "sns.amazonaws.com";
+    let body = |pem: String| CertificateAnswer::Body(pem.into_bytes());
+    match served {
+        "HTTP 400/404/500" => {
+            [400, 404, 500].map(|status| (CertificateAnswer::Status(status), "the host answered")).into()
+        }
+        "200 with empty body" => vec![(CertificateAnswer::Body(Vec::new()), "NotOnePem")],
+        "PEM armour with truncated DER" => {
+            use base64::Engine as _;
+            let der = world.authority.signing_leaf(sns, year).unwrap().certificate_der();
+            let half = base64::engine::general_purpose::STANDARD.encode(&der[..der.len() / 2]);
+            vec![(body(format!("-----BEGIN CERTIFICATE-----\n{half}\n-----END CERTIFICATE-----\n")), "Undecodable")]
+        }
+        r"<xml><value>\nPEM\n<value></xml>" => {
+            let pem = leaf(sns, year);
+            let two = format!("{pem}{pem}");
+            vec![(body(format!("<xml><value>\n{pem}\n<value></xml>")), "NotOnePem"), (body(two), "NotOnePem")]
+        }
+        "leaf valid in the future" => vec![(body(leaf(sns, Validity::in_days(now, 10, 187))), "NotYetValid")],
+        "leaf for another name" => vec![(body(leaf("sqs.amazonaws.com", year)), "Name")],
+        "self-signed CN=sns.amazonaws.com" => vec![(body(self_signed(sns, year)), "Issuer")],
+        "own CA whose issuer name imitates Amazon RSA 2048 M01" => {
+            vec![(body(imitated_intermediate(sns, year)), "Amazon RSA 2048 M01")]
+        }
+        "RSA-1024 or EC or Ed25519 key" => {
+            ["RSA-1024", "EC", "Ed25519"].map(|kind| (body(odd_key(&world.authority, kind, sns, year)), "Key")).into()
+        }
+        "302 to anywhere" => {
+            vec![(CertificateAnswer::Redirect("https://elsewhere.example/".into()), "the host answered 302")]
+        }
+        "md5(DER) != hash in file name" => vec![(body(leaf(sns, year)), "accepted")],
+        unknown => panic!("a new case: {unknown}"),
+    }
+}
+
+#[test]
+fn no_url_in_a_confirmation_is_visited_whoever_signed_it() {
+    let Some(cases) = cases("subscribe_url") else { return };
+    run(async {
+        let visited = Trap::set();
+        let stage = MockStage::with_outside("", |world, outside| {
+            // Every client of the receiver's goes through the trap, unless it asks Amazon's host by its name.
+            let (host, address) = (world.sns.host().to_owned(), world.sns.address());
+            let proxy = visited.proxy_but_for(&host);
+            let client = world.authority.client_builder(&[(&host, address)]).unwrap().proxy(proxy).build().unwrap();
+            outside.pay_api = client.clone();
+            outside.cert_authorities.signing_certs = client.clone();
+            outside.cert_authorities.issuers = client.clone();
+            outside.cert_authorities.development = client;
+        })
+        .await;
+        let sns = &stage.world.sns;
+        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        for case in &cases {
+            let url = case["subscribe_url"].as_str().unwrap();
+            assert_eq!(case["expected"], "never-fetch");
+            for topic in [&topic, "arn:aws:sns:eu-west-1:666666666666:stranger"] {
+                let draft = Draft::new(topic, "please confirm", OffsetDateTime::now_utc());
+                let body = sns.subscription_confirmation_at(&draft, "00ff00ff", url);
+                let answer = stage.world.post(&stage.app, &body).await.unwrap();
+                println!("{url} from {topic}: {} {}", answer.status, answer.body);
+            }
+        }
+        assert_eq!(sns.confirmed(), vec![topic; cases.len()], "by the API, for the allowed topic alone");
+        let visits = sns.visits();
+        let allowed = |visit: &String| {
+            visit == "POST /" || visit == "HEAD /" || visit.starts_with("GET /SimpleNotificationService-")
+        };
+        assert!(visits.iter().all(allowed), "{visits:?}");
+        // The trap works: the Amazon Pay API is not there, so asking it for the time fell into it.
+        let before = visited.count();
+        reqwest::Client::builder()
+            .proxy(visited.proxy_but_for("nobody"))
+            .build()
+            .unwrap()
+            .get("http://169.254.169.254/latest/meta-data/")
+            .send()
+            .await
+            .expect_err("the trap answers nothing");
+        assert_eq!(visited.count(), before + 1);
+        assert_eq!(visited.asked_for("169.254.169.254"), 1, "only the visit made here");
+        println!("{} subscribe URLs posted", cases.len());
+        assert_eq!(cases.len(), 3);
+        stage.stop().await;
+    });
+}
+
+/// A proxy that answers nothing and remembers who was asked for.
+struct Trap {
+    address: std::net::SocketAddr,
+    n_visits: Arc<AtomicUsize>,
+    asked: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Trap {
+    fn set() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let trap = Self { address: listener.local_addr().unwrap(), n_visits: Arc::default(), asked: Arc::default() };
+        let (n_visits, asked) = (trap.n_visits.clone(), trap.asked.clone());
+        std::thread::spawn(move || {
+            use std::io::BufRead as _;
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut line = String::new();
+                let _ = std::io::BufReader::new(stream).read_line(&mut line);
+                asked.lock().unwrap().push(line);
+                n_visits.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        trap
+    }
+
+    fn proxy_but_for(&self, host: &str) -> reqwest::Proxy {
+        let (host, trap) = (host.to_owned(), format!("http://{}", self.address));
+        reqwest::Proxy::custom(move |url| (url.host_str() != Some(host.as_str())).then(|| trap.clone()))
+    }
+
+    fn count(&self) -> usize {
+        self.n_visits.load(Ordering::SeqCst)
+    }
+
+    fn asked_for(&self, host: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|line| line.contains(host)).count()
+    }
+}
+
+#[test]
+fn a_failure_is_remembered_for_a_moment_and_a_certificate_for_its_life() {
+    run(async {
+        let world = World::start(1).await.unwrap();
+        let config = world.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 400").unwrap();
+        let (certs, url) = (certs(world.cert_authorities().unwrap(), &config), own_url(&world, &config));
+        world.sns.set_certificate_answer(CertificateAnswer::Status(500));
+        for _ in 0..50 {
+            assert!(matches!(certs.get(&url).await, Err(Error::Unavailable { .. })));
+        }
+        assert_eq!(world.sns.certificate_fetches(), 1, "fifty messages, one question");
+        world.sns.set_certificate_answer(CertificateAnswer::Good);
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while certs.get(&url).await.is_err() {
+            assert!(std::time::Instant::now() < deadline, "it is forgotten");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        world.sns.stop().await;
+        assert!(certs.get(&url).await.is_ok());
+        assert_eq!(world.sns.certificate_fetches(), 2);
+    });
+}
+
+#[test]
+fn a_certificate_that_ends_while_it_is_kept_is_not_used_any_more() {
+    run(async {
+        let world = World::start(1).await.unwrap();
+        let config = world.config_with("127.0.0.1:1", "").unwrap();
+        let (certs, url) = (certs(world.cert_authorities().unwrap(), &config), own_url(&world, &config));
+        let cert = certs.get(&url).await.unwrap();
+        let (not_before, not_after) = cert.validity();
+        for (moment, verdict) in [
+            (not_before, Ok(())),
+            (not_after, Ok(())),
+            (Timestamp::from_unix_ms(not_after.unix_ms() + 1), Err(BadSigningCert::Expired(not_after))),
+            (Timestamp::from_unix_ms(not_before.unix_ms() - 1), Err(BadSigningCert::NotYetValid(not_before))),
+        ] {
+            assert_eq!(certs.get(&url).await.unwrap().check_validity(moment), verdict);
+        }
+        assert_eq!(world.sns.certificate_fetches(), 1, "never refreshed: a renewed one has another URL");
+    });
+}
+
+#[test]
+fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has_proved_good() {
+    run(async {
+        let world = World::start(1).await.unwrap();
+        let config = world.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 1").unwrap();
+        let url = own_url(&world, &config);
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let issuer = world.authority.intermediate("Amazon RSA 2048 M09", Validity::in_days(now, -100, 3)).unwrap();
+        let issued = |aia: &str| {
+            let validity = Validity::in_days(now, -10, 187);
+            issuer.signing_leaf_with_issuer_url("sns.amazonaws.com", validity, aia).unwrap().certificate_pem()
+        };
+        let host = certificates::IssuerHost::start().await;
+        let authorities = || CertAuthorities { issuers: host.client(), ..world.cert_authorities().unwrap() };
+        let serve = |pem: String| world.sns.set_certificate_answer(CertificateAnswer::Body(pem.into_bytes()));
+
+        // Elsewhere it is not looked for.
+        for aia in ["http://evil.example/m09.cer", "https://crt.m09.amazontrust.com/m09.cer", "ldap://x"] {
+            serve(issued(aia));
+            let verdict = certs(authorities(), &config).get(&url).await.unwrap_err();
+            assert!(matches!(verdict, Error::Unusable(BadSigningCert::Issuer { .. })), "{aia}: {verdict:?}");
+        }
+        assert_eq!(host.n_visits(), 0);
+
+        serve(issued(certificates::ISSUER_URL));
+        for (answer, told) in [
+            (CertificateAnswer::Status(503), "the host answered 503"),
+            (CertificateAnswer::Redirect("http://evil.example/".into()), "the host answered 302"),
+            (CertificateAnswer::Body(vec![0; 70_000]), "longer than 65536 bytes"),
+            (CertificateAnswer::Body(b"<html>".to_vec()), "not an X.509 certificate"),
+        ] {
+            host.set(answer);
+            let verdict = certs(authorities(), &config).get(&url).await.unwrap_err();
+            assert!(matches!(verdict, Error::IssuerUnavailable { .. }), "{verdict:?}");
+            assert!(verdict.to_string().contains(told) && verdict.to_string().contains("M09"), "{verdict}");
+        }
+        // Someone on the way puts another's certificate in its place: no path leads over it, and it is not kept.
+        let impostor = ipn_receiver::sandbox::authority::Authority::new().unwrap();
+        host.set(CertificateAnswer::Body(impostor.certificate_der()));
+        let kept = certs(authorities(), &config);
+        assert!(matches!(kept.get(&url).await, Err(Error::Unusable(BadSigningCert::Issuer { .. }))));
+        host.set(CertificateAnswer::Body(issuer.certificate_der()));
+        tokio::time::sleep(Duration::from_millis(20)).await; // the failure is forgotten after 1 ms
+        let cert = kept.get(&url).await.unwrap();
+        let ends = cert.validity().1.unix_ms() / 1000;
+        assert!((now + 3 * DAY - ends).abs() <= 1, "it ends with the first certificate of its path to do so");
+
+        // Another certificate of the same issuer needs the issuer's host no more.
+        let n_visits = host.n_visits();
+        host.set(CertificateAnswer::Status(500));
+        serve(issued(certificates::ISSUER_URL));
+        let other = world.sns.signing_cert_url().replace(url.hash(), "00000000000000000000000000000000");
+        let policy = config.policy(&ipn_receiver::config::MerchantAccount::table(&config.merchants));
+        let other = SigningCertUrl::parse(&other, &policy).unwrap();
+        world.sns.serve_certificate_at_any_path();
+        kept.get(&other).await.unwrap();
+        assert_eq!(host.n_visits(), n_visits);
+    });
+}

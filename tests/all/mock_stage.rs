@@ -1,0 +1,92 @@
+//! A receiver on a broker inside this process, for what no real broker is needed or would fail on demand.
+
+use std::time::{Duration, Instant};
+
+use ipn_receiver::app::App;
+use ipn_receiver::config::Config;
+use ipn_receiver::outside::{Broker, Outside};
+use ipn_receiver::sandbox::pay_api::ObjectKind;
+use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
+use ipn_receiver::sandbox::world::{Hint, World};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+
+use crate::harness::until;
+
+/// Amazon, the broker, and the receiver between them.
+pub(crate) struct MockStage {
+    pub(crate) world: World,
+    pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
+    pub(crate) app: App,
+    settings: String,
+    body: String,
+}
+
+impl MockStage {
+    pub(crate) async fn new(settings: &str) -> Self {
+        Self::with_outside(settings, |_, _| ()).await
+    }
+
+    /// The same, with the world as the receiver meets it changed before it starts.
+    pub(crate) async fn with_outside(settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {
+        let world = World::start(1).await.unwrap();
+        let cluster = MockCluster::new(1).unwrap();
+        let config = world.config_with(&cluster.bootstrap_servers(), settings).unwrap();
+        let topics = config.kafka.topics();
+        for topic in [&topics.inbox, &topics.events, &topics.state, &topics.dead_letters] {
+            cluster.create_topic(topic, 3, 1).unwrap();
+        }
+        let mut outside = world.outside(Broker::Mock).unwrap();
+        change(&world, &mut outside);
+        let app = App::start(config, outside).await.unwrap();
+        until("ready", || app.is_ready()).await;
+        let body = envelope(&world);
+        Self { world, cluster, app, settings: settings.to_owned(), body }
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        self.world.config_with(&self.cluster.bootstrap_servers(), &self.settings).unwrap()
+    }
+
+    /// Posts one and the same IPN.
+    pub(crate) async fn post(&self) -> Answer {
+        self.post_body(&self.body).await
+    }
+
+    /// Posts another IPN.
+    pub(crate) async fn post_anew(&self) -> Answer {
+        self.post_body(&envelope(&self.world)).await
+    }
+
+    pub(crate) async fn post_body(&self, body: &str) -> Answer {
+        let asked = Instant::now();
+        let answer = self.world.post(&self.app, body).await.unwrap();
+        assert!(asked.elapsed() < SNS_GIVES_UP_AFTER, "answered after {:?}", asked.elapsed());
+        answer
+    }
+
+    pub(crate) async fn expect_refused(&self) {
+        let answer = self.post().await;
+        assert_eq!((answer.status, answer.retry_after.as_deref()), (503, Some("20")), "{}", answer.body);
+    }
+
+    pub(crate) async fn expect_accepted_again(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.post().await.status != 200 {
+            assert!(Instant::now() < deadline, "notifications are taken again");
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.app.stop().await;
+    }
+}
+
+/// A genuine IPN of the world's only merchant.
+pub(crate) fn envelope(world: &World) -> String {
+    let id = "S02-5454037-1929856-C000001";
+    let hint = Hint { merchant: &world.merchants[0], kind: ObjectKind::Charge, id, notification_type: "STATE_CHANGE" };
+    world.envelope(&hint, SignatureVersion::V2)
+}
+
+pub(crate) const SNS_GIVES_UP_AFTER: Duration = Duration::from_secs(15);
