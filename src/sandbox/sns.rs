@@ -47,6 +47,8 @@ pub enum CertificateAnswer {
     Status(u16),
     /// 200 with these bytes.
     Body(Vec<u8>),
+    /// 200 and a body that never ends.
+    Endless,
     /// Nothing, ever.
     Hang,
     /// 302 to this address.
@@ -134,6 +136,12 @@ impl Sns {
     pub fn certificate_fetches(&self) -> usize {
         let own = format!("GET {}", self.certificate_path);
         self.shared.log().visits.iter().filter(|visit| **visit == own).count()
+    }
+
+    /// How often a certificate was asked for, by whatever name.
+    pub fn certificate_fetches_of_any_name(&self) -> usize {
+        let visits = &self.shared.log().visits;
+        visits.iter().filter(|visit| visit.starts_with("GET /SimpleNotificationService-")).count()
     }
 
     /// Method and path?query of every request so far.
@@ -284,6 +292,9 @@ async fn certificate(answer: CertificateAnswer, pem: &str) -> HttpResponse {
             HttpResponse::new(StatusCode::from_u16(status).expect("a test asks for an HTTP status"))
         }
         CertificateAnswer::Body(body) => HttpResponse::Ok().body(body),
+        CertificateAnswer::Endless => HttpResponse::Ok().streaming(futures_util::stream::repeat_with(|| {
+            Ok::<_, std::convert::Infallible>(web::Bytes::from_static(b"-----BEGIN CERTIFICATE-----\n"))
+        })),
         CertificateAnswer::Hang => std::future::pending().await,
         CertificateAnswer::Redirect(url) => HttpResponse::Found().insert_header((LOCATION, url)).finish(),
     }

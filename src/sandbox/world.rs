@@ -32,6 +32,8 @@ pub struct World {
     pub pay_api: PayApi,
     /// The merchants' ids.
     pub merchants: Vec<String>,
+    /// More settings of each merchant, as TOML.
+    pub merchant_settings: String,
     keys: tempfile::TempDir,
     poster: reqwest::Client,
     topic_prefix: String,
@@ -66,6 +68,7 @@ impl World {
             pay_api: PayApi::start(&authority, "eu", &registered).await?,
             authority,
             merchants,
+            merchant_settings: String::new(),
             keys,
             poster: reqwest::Client::builder().build()?,
             topic_prefix: format!("sandbox-{}", uuid::Uuid::new_v4().simple()),
@@ -89,8 +92,9 @@ impl World {
         for merchant in &self.merchants {
             write!(
                 text,
-                "[[merchants]]\nid = \"{merchant}\"\nregion = \"eu\"\nenvironment = \"sandbox\"\npublic_key_id = \"{}\"\nprivate_key_file = \"{KEY_FILE}\"\n",
+                "[[merchants]]\nid = \"{merchant}\"\nregion = \"eu\"\nenvironment = \"sandbox\"\npublic_key_id = \"{}\"\nprivate_key_file = \"{KEY_FILE}\"\n{}\n",
                 key_id(merchant),
+                self.merchant_settings,
             )?;
         }
         Config::from_toml(&text, [], self.keys.path())

@@ -10,7 +10,7 @@ use ipn_receiver::sandbox::world::{Hint, message};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::harness::{Stage, committed_records, run};
+use crate::harness::{Stage, admin_page, committed_records, run};
 
 const CHARGE: &str = "S02-5454037-1929856-C000001";
 
@@ -128,10 +128,29 @@ fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
                 answer.status,
                 answer.body
             );
+            let told = readyz(&app, "clock").await;
+            assert!(told["ok"] == false && told["detail"].as_str().unwrap().contains("our clock shows"), "{told}");
             app.stop().await;
         }
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
+        let app = stage.receiver().await;
+        assert_eq!(readyz(&app, "clock").await["detail"], "agrees with Amazon's");
+        app.stop().await;
     });
+}
+
+/// One check of `/readyz`, once it says more than that nothing was compared yet.
+async fn readyz(app: &App, name: &str) -> Value {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let page: Value = serde_json::from_str(&admin_page(app, "/readyz").await).unwrap();
+        let check = page["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap().clone();
+        if !check["detail"].as_str().unwrap().contains("not compared") {
+            return check;
+        }
+        assert!(std::time::Instant::now() < deadline, "{check}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[test]
@@ -152,7 +171,10 @@ fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_v
         );
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
         let visits = sns.visits();
-        assert!(visits.iter().all(|visit| visit.starts_with("GET /SimpleNotificationService-")), "{visits:?}");
+        assert!(
+            visits.iter().all(|visit| visit == "HEAD /" || visit.starts_with("GET /SimpleNotificationService-")),
+            "{visits:?}"
+        );
         app.stop().await;
     });
 }
@@ -176,7 +198,9 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
         assert_eq!(sns.confirmed(), [topic.clone(), topic.clone()]);
         let visits = sns.visits();
         assert!(
-            visits.iter().all(|visit| visit == "POST /" || visit.starts_with("GET /SimpleNotificationService-")),
+            visits.iter().all(|visit| visit == "HEAD /"
+                || visit == "POST /"
+                || visit.starts_with("GET /SimpleNotificationService-")),
             "{visits:?}"
         );
         app.stop().await;
@@ -252,7 +276,7 @@ fn other_paths_and_methods_get_a_problem_and_the_admin_port_is_another() {
 #[test]
 fn a_certificate_host_in_trouble_is_503_and_a_certificate_once_fetched_outlives_it() {
     run(async {
-        let stage = Stage::new(1, "sns.certificate_timeout_ms = 700").await;
+        let stage = Stage::new(1, "sns.certificate_timeout_ms = 700\nsns.certificate_failure_ms = 1").await;
         let app = stage.receiver().await;
         let body = stage.envelope(ObjectKind::Charge, CHARGE);
         for (answer, slug) in [
@@ -261,6 +285,7 @@ fn a_certificate_host_in_trouble_is_503_and_a_certificate_once_fetched_outlives_
             (CertificateAnswer::Hang, "certificate-unavailable"),
             (CertificateAnswer::Redirect("https://evil.example/".into()), "certificate-unavailable"),
             (CertificateAnswer::Body(vec![b'x'; 70_000]), "certificate-unavailable"),
+            (CertificateAnswer::Endless, "certificate-unavailable"),
             (CertificateAnswer::Body(b"<html>".to_vec()), "certificate-unusable"),
         ] {
             stage.world.sns.set_certificate_answer(answer);

@@ -7,8 +7,10 @@ mod mock_stage;
 mod layering;
 mod vectors;
 
+mod floods;
 mod hostile_hosts;
 mod ingress;
+mod terms;
 mod trouble;
 
 mod dead_letters;

@@ -27,9 +27,19 @@ impl MockStage {
         Self::with_outside(settings, |_, _| ()).await
     }
 
+    /// The same with more in the merchant's own table.
+    pub(crate) async fn with_merchant_settings(settings: &str) -> Self {
+        let mut world = World::start(1).await.unwrap();
+        settings.clone_into(&mut world.merchant_settings);
+        Self::in_world(world, "", |_, _| ()).await
+    }
+
     /// The same, with the world as the receiver meets it changed before it starts.
     pub(crate) async fn with_outside(settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {
-        let world = World::start(1).await.unwrap();
+        Self::in_world(World::start(1).await.unwrap(), settings, change).await
+    }
+
+    async fn in_world(world: World, settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {
         let cluster = MockCluster::new(1).unwrap();
         let config = world.config_with(&cluster.bootstrap_servers(), settings).unwrap();
         let topics = config.kafka.topics();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipn_receiver::domain::sns::{
-    self, CertFile, CertSource, Envelope, Intermediate, MalformedEnvelope, Policy, RefusedCertUrl, SigningCertUrl,
+    CertFile, CertSource, Envelope, Intermediate, MalformedEnvelope, Policy, RefusedCertUrl, SigningCertUrl,
     TopicPolicy, TopicRule, TrustAnchors, verify,
 };
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -13,14 +13,6 @@ use serde_json::{Value, json};
 
 use super::{folder, json, policy_for};
 use crate::harness::run;
-
-/// Why a message is refused: which part, and what it says.
-#[derive(Debug)]
-enum Why {
-    Envelope(MalformedEnvelope),
-    CertUrl(RefusedCertUrl),
-    Sns(sns::Error),
-}
 
 /// The cases of one kind; a line for each goes into the test's output.
 pub(crate) fn cases(kind: &str) -> Option<Vec<Value>> {
@@ -34,15 +26,16 @@ fn text<'a>(case: &'a Value, field: &str) -> &'a str {
     case[field].as_str().unwrap_or_else(|| panic!("{field} of {case}"))
 }
 
-/// What `serve` does with a body, with this certificate as if it had been fetched.
-fn judge(body: &str, pem: &str, policy: &Policy, anchors: &TrustAnchors, now: Timestamp) -> Result<(), Why> {
-    let envelope = Envelope::parse(body.as_bytes().to_vec()).map_err(Why::Envelope)?;
-    let url = SigningCertUrl::parse(&envelope.signing_cert_url, policy).map_err(Why::CertUrl)?;
+/// What `serve` does with a body, with this certificate as if it had been fetched. The error is the part that refuses, and
+/// its reason.
+fn judge(body: &str, pem: &str, policy: &Policy, anchors: &TrustAnchors, now: Timestamp) -> Result<(), String> {
+    let envelope = Envelope::parse(body.as_bytes().to_vec()).map_err(|why| format!("Envelope({why:?})"))?;
+    let url = SigningCertUrl::parse(&envelope.signing_cert_url, policy).map_err(|why| format!("CertUrl({why:?})"))?;
     let CertSource::Region(region) = url.source() else { panic!("no development here") };
     let cert = CertFile::from_pem(pem.as_bytes())
         .and_then(|file| file.check(region, anchors, &Intermediate::bundled(), now))
-        .map_err(|bad| Why::Sns(bad.into()))?;
-    verify(envelope, &cert, policy, now).map(|_| ()).map_err(Why::Sns)
+        .map_err(|why| format!("Certificate({why:?})"))?;
+    verify(envelope, &cert, policy, now).map(|_| ()).map_err(|why| format!("Sns({why:?})"))
 }
 
 #[test]
@@ -136,10 +129,8 @@ fn every_altered_message_is_judged_for_its_stated_reason() {
                     ahead_max: Duration::from_mins(5),
                     ..policy_for(base["message"]["TopicArn"].as_str().unwrap())
                 };
-                let found = match judge(&body, pem, &policy, &anchors, own_time) {
-                    Ok(()) => "accepted".to_owned(),
-                    Err(why) => format!("{why:?}"),
-                };
+                let verdict = judge(&body, pem, &policy, &anchors, own_time);
+                let found = verdict.map_or_else(|why| why, |()| "accepted".to_owned());
                 println!("{what} ({}): {found}", text(case, "reason"));
                 assert!(found.starts_with(&expected), "{what}: {found}, expected {expected}");
                 assert_eq!(found == "accepted", text(case, "expected") == "accept", "{what}");
@@ -178,7 +169,7 @@ impl OwnSns {
     }
 }
 
-/// The bodies a case stands for, with the verdict in the words of [`Why`].
+/// The bodies a case stands for, with the verdict in the words of [`judge`].
 fn variants(case: &Value, base: &Value, own: &OwnSns) -> Vec<(String, String, String)> {
     let (key, value) = case["mutation"].as_object().unwrap().iter().next().unwrap();
     let with = |value: &Value| {

@@ -1,0 +1,215 @@
+//! Strangers in numbers: what they send takes no memory without bound, keeps no genuine message out, and is never
+//! called the sender's fault where it is ours.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ipn_receiver::sandbox::sns::CertificateAnswer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::harness::{metric, run, until};
+use crate::mock_stage::{MockStage, envelope};
+
+/// What Linux counts as this process's memory, in bytes.
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+/// Posts bodies from many connections at once; gives how often each status came.
+async fn post_all(
+    stage: &MockStage,
+    bodies: Vec<String>,
+    n_connections: usize,
+) -> std::collections::BTreeMap<u16, usize> {
+    let (client, url) = (reqwest::Client::new(), format!("http://{}/ipn", stage.app.ingress_address()));
+    let (bodies, next) = (Arc::new(bodies), Arc::new(AtomicUsize::new(0)));
+    let tasks: Vec<_> = (0..n_connections)
+        .map(|_| {
+            let (client, url, bodies, next) = (client.clone(), url.clone(), bodies.clone(), next.clone());
+            tokio::spawn(async move {
+                let mut statuses = Vec::new();
+                while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    statuses.push(client.post(&url).body(body.clone()).send().await.unwrap().status().as_u16());
+                }
+                statuses
+            })
+        })
+        .collect();
+    let mut counts = std::collections::BTreeMap::new();
+    for task in tasks {
+        for status in task.await.unwrap() {
+            *counts.entry(status).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[test]
+fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_out() {
+    const N: usize = 10_000;
+    run(async {
+        let stage = MockStage::new("sns.certificate_fetches_max = 8").await;
+        let genuine = envelope(&stage.world);
+        let own_url = stage.world.sns.signing_cert_url();
+        let hash = own_url.rsplit('-').next().unwrap().trim_end_matches(".pem");
+        let made_up = |n: usize| genuine.replace(hash, &format!("{n:032x}"));
+        // The certificate is known already: nothing of what follows touches a genuine message.
+        assert_eq!(stage.post_anew().await.status, 200);
+        let before = resident_bytes();
+        let flood = post_all(&stage, (0..N).map(made_up).collect(), 256);
+        let genuine_ones = async {
+            let mut slowest = Duration::ZERO;
+            for _ in 0..50 {
+                let asked = Instant::now();
+                assert_eq!(stage.post_anew().await.status, 200);
+                slowest = slowest.max(asked.elapsed());
+            }
+            slowest
+        };
+        let (statuses, slowest) = tokio::join!(flood, genuine_ones);
+        let grown = resident_bytes().saturating_sub(before);
+        let fetches = stage.world.sns.certificate_fetches_of_any_name();
+        println!("{statuses:?}; {fetches} fetches; slowest genuine {slowest:?}; {} KiB more", grown / 1024);
+        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(503, N)], "we could not tell, so nobody is at fault");
+        let busy = metric(&stage.app, "signing_certificate_fetches_total").await;
+        assert!(busy >= N as f64 / 2.0 && fetches < N, "{busy} asked, {fetches} fetched");
+        assert!(grown < 64 * 1024 * 1024, "{grown} bytes");
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn a_new_certificate_is_had_soon_after_a_flood_of_made_up_ones_on_a_host_that_hangs() {
+    run(async {
+        let stage = MockStage::new("sns.certificate_fetches_max = 4\nsns.certificate_timeout_ms = 500").await;
+        let genuine = envelope(&stage.world);
+        let hash = stage.world.sns.signing_cert_url().rsplit('-').next().unwrap().trim_end_matches(".pem").to_owned();
+        stage.world.sns.serve_certificate_at_any_path();
+        stage.world.sns.set_certificate_answer(CertificateAnswer::Hang);
+        let flood = (0..500).map(|n| genuine.replace(&hash, &format!("{n:032x}"))).collect();
+        let statuses = post_all(&stage, flood, 64).await;
+        assert_eq!(statuses.keys().collect::<Vec<_>>(), [&503]);
+        stage.world.sns.set_certificate_answer(CertificateAnswer::Good);
+        stage.expect_accepted_again().await;
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn ten_thousand_certificate_urls_of_strangers_are_403_without_a_single_fetch() {
+    const N: usize = 10_000;
+    run(async {
+        let stage = MockStage::new("").await;
+        let genuine = envelope(&stage.world);
+        let host = stage.world.sns.host().to_owned();
+        let strangers = (0..N).map(|n| genuine.replace(&host, &format!("sns.s3-{n}.amazonaws.com"))).collect();
+        let statuses = post_all(&stage, strangers, 256).await;
+        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(403, N)]);
+        assert_eq!(stage.world.sns.certificate_fetches_of_any_name(), 0);
+        stage.stop().await;
+    });
+}
+
+/// Opens a connection and sends the head of a post and the beginning of its body.
+async fn slow_post(stage: &MockStage, announced: usize, sent: usize) -> TcpStream {
+    let mut connection = TcpStream::connect(stage.app.ingress_address()).await.unwrap();
+    let head = format!("POST /ipn HTTP/1.1\r\nhost: x\r\ncontent-length: {announced}\r\n\r\n");
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&vec![b' '; sent]).await.unwrap();
+    connection
+}
+
+async fn status(connection: &mut TcpStream) -> String {
+    let mut answer = vec![0; 12];
+    let read = connection.read_exact(&mut answer);
+    tokio::time::timeout(Duration::from_secs(15), read).await.expect("an answer before SNS gives up").unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn slow_bodies_are_503_in_time_hold_little_memory_and_keep_nothing_genuine_out() {
+    run(async {
+        let stage = MockStage::new("ingress.body_timeout_ms = 3000").await;
+        assert_eq!(stage.post_anew().await.status, 200);
+        let before = resident_bytes();
+        let mut slow = Vec::new();
+        for _ in 0..1000 {
+            slow.push(slow_post(&stage, 524_288, 1).await);
+        }
+        let grown = resident_bytes().saturating_sub(before);
+        println!("1000 slow bodies that announce 512 KiB each: {} KiB more", grown / 1024);
+        assert!(grown < 100 * 1024 * 1024, "{grown} bytes: what is announced is not sent yet");
+        for _ in 0..20 {
+            assert_eq!(stage.post_anew().await.status, 200);
+        }
+        for connection in &mut slow {
+            assert_eq!(status(connection).await, "HTTP/1.1 503");
+        }
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn large_bodies_share_their_room_and_an_ipn_needs_none_of_it() {
+    run(async {
+        let stage = MockStage::new("ingress.body_bytes_in_flight_max = 524288\ningress.body_timeout_ms = 9000").await;
+        let mut first = slow_post(&stage, 524_288, 500_000).await;
+        // The server has read it when there is no room for another.
+        let deadline = Instant::now() + Duration::from_secs(8);
+        loop {
+            let mut second = slow_post(&stage, 500_000, 499_999).await;
+            let answer = tokio::time::timeout(Duration::from_secs(2), status(&mut second)).await;
+            if answer.is_ok_and(|status| status == "HTTP/1.1 503") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "a second large body finds no room");
+        }
+        assert_eq!(stage.post_anew().await.status, 200);
+        assert!(metric(&stage.app, "ipn_requests_total").await >= 2.0);
+        assert_eq!(status(&mut first).await, "HTTP/1.1 503");
+        // The room is given back.
+        let large = " ".repeat(500_000);
+        assert_eq!(stage.post_body(&large).await.status, 400);
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn deep_and_endless_json_is_the_senders_fault_and_costs_little() {
+    run(async {
+        let stage = MockStage::new("").await;
+        let nested = |n: usize| format!("{{\"x\":{}{}}}", "[".repeat(n), "]".repeat(n));
+        let inner = |n: usize| {
+            let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+            let message = format!("{}{}", "[".repeat(n), "]".repeat(n));
+            let draft = ipn_receiver::sandbox::sns::Draft::new(&topic, &message, time::OffsetDateTime::now_utc());
+            stage.world.sns.notification(&draft)
+        };
+        for (what, body, expected) in [
+            ("1 MiB of nested arrays", nested(524_288), 413),
+            ("500 KB of nested arrays", nested(250_000), 400),
+            ("one that never closes", "[".repeat(500_000), 400),
+            ("a genuine message of nested arrays", inner(120_000), 200),
+        ] {
+            let asked = Instant::now();
+            let answer = stage.post_body(&body).await;
+            println!("{what}: {} after {:?}", answer.status, asked.elapsed());
+            assert_eq!(answer.status, expected, "{what}: {}", answer.body);
+        }
+        let mut endless = TcpStream::connect(stage.app.ingress_address()).await.unwrap();
+        endless.write_all(b"POST /ipn HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+        let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+        while endless.write_all(chunk.as_bytes()).await.is_ok() {
+            let answered = tokio::time::timeout(Duration::from_millis(1), endless.readable()).await;
+            if answered.is_ok() {
+                break;
+            }
+        }
+        assert_eq!(status(&mut endless).await, "HTTP/1.1 413");
+        until("the receiver is still ready", || stage.app.is_ready()).await;
+        stage.stop().await;
+    });
+}

@@ -1,0 +1,136 @@
+//! What a genuine signature alone does not buy: an age, a signature version, a way of delivery.
+
+use std::time::Duration;
+
+use ipn_receiver::sandbox::pay_api::{ObjectKind, charge};
+use ipn_receiver::sandbox::sns::{Draft, SignatureVersion};
+use ipn_receiver::sandbox::world::{Hint, message};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::harness::{Stage, events, metric, names, run, silence};
+use crate::mock_stage::MockStage;
+
+const CHARGE: &str = "S02-5454037-1929856-C000001";
+
+fn draft(stage: &MockStage, ago: time::Duration) -> Draft {
+    let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+    Draft::new(&topic, "{}", OffsetDateTime::now_utc() - ago)
+}
+
+#[test]
+fn a_message_is_taken_within_its_age_and_its_skew_and_told_503_beyond_them() {
+    run(async {
+        const MINUTE: time::Duration = time::Duration::minutes(1);
+        for (settings, ago, status) in [
+            ("", time::Duration::days(15) - MINUTE, 200),
+            ("", time::Duration::days(15) + MINUTE, 503),
+            ("", -14 * MINUTE, 200),
+            ("", -16 * MINUTE, 503),
+            ("sns.ipn_age_max_h = 1", 59 * MINUTE, 200),
+            ("sns.ipn_age_max_h = 1", 61 * MINUTE, 503),
+            ("sns.ipn_age_max_h = 0", time::Duration::days(4000), 200),
+            ("sns.ipn_ahead_max_s = 30", -MINUTE, 503),
+        ] {
+            let stage = MockStage::new(settings).await;
+            let answer = stage.post_body(&stage.world.sns.notification(&draft(&stage, ago))).await;
+            assert_eq!(answer.status, status, "{settings} {ago}: {}", answer.body);
+            assert_eq!(answer.body.contains("timestamp-out-of-range"), status == 503, "{}", answer.body);
+            assert!(metric(&stage.app, "ipn_requests_total").await >= 1.0);
+            stage.stop().await;
+        }
+    });
+}
+
+#[test]
+fn a_genuine_message_sent_again_a_month_later_is_seen_and_tells_nothing_new() {
+    run(async {
+        let stage = Stage::new(1, "sns.ipn_age_max_h = 0").await;
+        let mut reader = stage.reader();
+        stage.world.put(
+            ObjectKind::Charge,
+            charge(CHARGE, "S02-5454037-1929856", "9.99", "EUR"),
+            "Declined",
+            &["HardDeclined"],
+        );
+        let hint = Hint {
+            merchant: &stage.world.merchants[0],
+            kind: ObjectKind::Charge,
+            id: CHARGE,
+            notification_type: "STATE_CHANGE",
+        };
+        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let month_ago = OffsetDateTime::now_utc() - time::Duration::days(30);
+        let old = stage.world.sns.notification(&Draft::new(&topic, &message(&hint), month_ago));
+        let app = stage.receiver().await;
+        assert_eq!(
+            stage.world.post(&app, &stage.world.envelope(&hint, SignatureVersion::V2)).await.unwrap().status,
+            200
+        );
+        assert_eq!(names(&events(&mut reader, 1).await), ["ChargeDeclined"]);
+        // With the age switched off it comes in, as often as anyone likes.
+        for _ in 0..3 {
+            assert_eq!(stage.world.post(&app, &old).await.unwrap().status, 200);
+        }
+        silence(&mut reader).await;
+        app.stop().await;
+        stage.world.stop().await;
+    });
+}
+
+#[test]
+fn a_topic_that_signs_with_less_than_its_setting_asks_for_is_told_503_and_never_tried_otherwise() {
+    run(async {
+        let stage = MockStage::new("").await;
+        for (version, status) in [(SignatureVersion::V1, 200), (SignatureVersion::V2, 200)] {
+            let body = stage.world.sns.notification(&Draft { version, ..draft(&stage, time::Duration::ZERO) });
+            assert_eq!(stage.post_body(&body).await.status, status);
+        }
+        stage.stop().await;
+        let stage = MockStage::with_merchant_settings("signature_version_min = 2").await;
+        for (version, status, slug) in
+            [(SignatureVersion::V1, 503, "signature-version-too-low"), (SignatureVersion::V2, 200, "")]
+        {
+            let body = stage.world.sns.notification(&Draft { version, ..draft(&stage, time::Duration::ZERO) });
+            let answer = stage.post_body(&body).await;
+            assert!(answer.status == status && answer.body.contains(slug), "{} {}", answer.status, answer.body);
+            // Relabelled, the signature is one of the other version, and that is not tried.
+            let (own, other) = (version.as_str(), if version == SignatureVersion::V1 { "2" } else { "1" });
+            let label = |version: &str| format!("\"SignatureVersion\" : \"{version}\"");
+            let relabelled = body.replace(&label(own), &label(other));
+            assert_ne!(relabelled, body);
+            let answer = stage.post_body(&relabelled).await;
+            assert!(answer.status == 403 && answer.body.contains("signature-invalid"), "{}", answer.body);
+        }
+        stage.stop().await;
+    });
+}
+
+#[test]
+fn raw_delivery_is_refused_with_its_reason_and_its_header_opens_nothing() {
+    run(async {
+        let stage = MockStage::new("").await;
+        let client = reqwest::Client::new();
+        let ipn =
+            json!({"MerchantID": stage.world.merchants[0], "ObjectType": "CHARGE", "ObjectId": CHARGE}).to_string();
+        let genuine = stage.world.sns.notification(&draft(&stage, time::Duration::ZERO));
+        for (body, raw, status, slug) in [
+            (ipn.as_str(), "true", 400, "raw-delivery"),
+            (ipn.as_str(), "false", 400, "not-an-envelope"),
+            (genuine.as_str(), "true", 200, ""),
+            (&genuine.replace("\"Message\" : \"{}\"", "\"Message\" : \"{ }\""), "true", 403, "signature-invalid"),
+        ] {
+            let answer = client
+                .post(format!("http://{}/ipn", stage.app.ingress_address()))
+                .header("x-amz-sns-rawdelivery", raw)
+                .timeout(Duration::from_secs(15))
+                .body(body.to_owned())
+                .send()
+                .await
+                .unwrap();
+            let (found, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+            assert!(found == status && text.contains(slug), "{found} {text}, expected {status} {slug}");
+        }
+        stage.stop().await;
+    });
+}
