@@ -166,6 +166,11 @@ impl PayApi {
         self.shared.world().requests.clone()
     }
 
+    /// The requests for objects: all but the question for the time of day that a receiver begins with.
+    pub fn reads(&self) -> Vec<Request> {
+        self.requests().into_iter().filter(|request| request.method == "GET").collect()
+    }
+
     /// What goes wrong with every request from now on; `None` ends it.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.shared.world().fault = fault;

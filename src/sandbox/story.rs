@@ -227,7 +227,7 @@ impl Tale<'_> {
     }
 
     fn tell_reads(&mut self) {
-        let reads = self.world.pay_api.requests();
+        let reads = self.world.pay_api.reads();
         for read in &reads[self.reads_told..] {
             let status = read.status.map_or("no answer".to_owned(), |status| status.to_string());
             self.screen.happened(Actor::Fetched, &format!("{} {} → {status}", read.method, read.path));

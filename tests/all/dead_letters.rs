@@ -52,7 +52,7 @@ fn each_reason_is_told_apart_and_the_original_is_kept_word_for_word() {
             );
             assert!(letter.headers["ipn-dlq-source"].contains(".ipn.inbox.v1/"));
         }
-        let reads = stage.world.pay_api.requests();
+        let reads = stage.world.pay_api.reads();
         assert_eq!(reads.len(), 5, "five tries for the unknown object and none for the others");
         app.stop().await;
     });
@@ -91,7 +91,7 @@ fn an_object_that_appears_late_is_told_and_no_dead_letter() {
         let mut reader = stage.reader();
         let id = "S02-0000001-2222222-C000001";
         stage.tell(&app, ObjectKind::Charge, id).await;
-        until("it was asked for in vain", || !stage.world.pay_api.requests().is_empty()).await;
+        until("it was asked for in vain", || !stage.world.pay_api.reads().is_empty()).await;
         stage.world.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
         assert!(dead_letters(&stage).is_empty());
@@ -110,9 +110,9 @@ fn trouble_of_amazons_or_ours_is_never_a_dead_letter() {
         stage.world.pay_api.set_fault(Some(Fault::Status(500)));
         stage.tell(&app, ObjectKind::Charge, id).await;
         for fault in [Fault::Status(500), Fault::Status(429), Fault::Status(401), Fault::Status(403), Fault::Drop] {
-            let n_reads = stage.world.pay_api.requests().len();
+            let n_reads = stage.world.pay_api.reads().len();
             stage.world.pay_api.set_fault(Some(fault));
-            until("it was asked twice more", || stage.world.pay_api.requests().len() >= n_reads + 2).await;
+            until("it was asked twice more", || stage.world.pay_api.reads().len() >= n_reads + 2).await;
         }
         stage.world.pay_api.set_fault(None);
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);

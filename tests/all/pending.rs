@@ -76,7 +76,7 @@ fn a_read_that_lags_behind_its_notification_is_confirmed_and_the_news_is_told() 
             state_record(&stage, CHARGE).is_some_and(|state| state.get("pending").is_none())
         })
         .await;
-        assert_eq!(stage.world.pay_api.requests().len(), 2);
+        assert_eq!(stage.world.pay_api.reads().len(), 2);
         app.stop().await;
     });
 }
