@@ -8,9 +8,11 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, MerchantAccount};
 use crate::outside::Outside;
 use crate::sandbox;
+use crate::saved_messages::{self, At};
+use crate::signing_certs::CertAuthorities;
 use crate::telemetry::{self, LogFormat};
 use crate::topics;
 
@@ -40,6 +42,25 @@ enum Command {
         #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
         config: PathBuf,
     },
+    /// Judge saved SNS messages by the checks that `serve` makes. Exit code 0: all are genuine, 1: some are not, 2: some
+    /// could not be judged.
+    Verify {
+        /// Files with one message each, as SNS posted it; "-" is standard input.
+        #[arg(value_name = "FILE", default_value = "-")]
+        files: Vec<PathBuf>,
+        /// Judge at this moment (2026-01-02T03:04:05Z), or at each message's own Timestamp (the word "message"), not now.
+        #[arg(long, value_name = "TIME", value_parser = At::parse)]
+        at: Option<At>,
+        /// The signing certificate (PEM) instead of the one at the message's SigningCertURL; nothing is fetched then.
+        #[arg(long, value_name = "FILE")]
+        cert: Option<PathBuf>,
+        /// Also ask whether this configuration (TOML) allows the topic; otherwise any topic will do.
+        #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
+        config: Option<PathBuf>,
+        /// One JSON object a message and line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Watch the receiver at work: a subscription's life against loopback Amazon servers. Needs nothing installed.
     Sandbox {
         /// Leave after the story; the exit code tells whether every expected event came.
@@ -59,6 +80,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let level = match arguments.command {
         Command::Sandbox { .. } => "error,librdkafka=off",
         // What librdkafka and the HTTP server say of themselves is told in this program's own words.
+        Command::Verify { .. } => "error",
         Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
     };
     telemetry::log(arguments.log_format, level);
@@ -68,6 +90,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
         match arguments.command {
             Command::Serve { config } => serve(load(&config)?).await,
             Command::Topics { config } => make_topics(&load(&config)?).await,
+            Command::Verify { files, at, cert, config, json } => {
+                let at = at.unwrap_or(At::Now);
+                let format = if json { saved_messages::Format::Json } else { saved_messages::Format::Text };
+                let judged = verify(saved_messages::Options { files, at, cert, policy: None, format }, config).await;
+                // 1 is a verdict.
+                judged.or_else(|error| {
+                    eprintln!("ipn-receiver: {error}");
+                    Ok(ExitCode::from(2))
+                })
+            }
             Command::Sandbox { once, kafka, json } => {
                 let format = if json { sandbox::Format::Json } else { sandbox::Format::Text };
                 sandbox::run(&sandbox::Options { kafka, once, format }).await
@@ -86,6 +118,15 @@ type Outcome = Result<ExitCode, sandbox::Error>;
 
 fn load(file: &std::path::Path) -> Result<Config, crate::config::Error> {
     Config::load(file, std::env::vars())
+}
+
+async fn verify(options: saved_messages::Options, config: Option<PathBuf>) -> Outcome {
+    let config = config.map(|file| load(&file)).transpose()?;
+    let policy = config.as_ref().map(|config| config.policy(&MerchantAccount::table(&config.merchants)));
+    let development = config.as_ref().and_then(|config| config.development.as_ref());
+    let authorities = CertAuthorities::internet(Duration::from_secs(5), development)?;
+    let options = saved_messages::Options { policy, ..options };
+    Ok(saved_messages::run(&options, authorities, &mut std::io::stdout().lock()).await?)
 }
 
 async fn make_topics(config: &Config) -> Outcome {

@@ -19,4 +19,5 @@ mod pending;
 
 mod events_doc;
 mod sandbox;
+mod saved_messages;
 mod serve;

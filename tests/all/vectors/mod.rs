@@ -29,7 +29,7 @@ fn json(path: &Path) -> Value {
 }
 
 /// The captured messages, by file name.
-fn real_messages() -> Option<Vec<(String, Value)>> {
+pub(crate) fn real_messages() -> Option<Vec<(String, Value)>> {
     let mut messages: Vec<(String, Value)> = std::fs::read_dir(folder("sns/real")?)
         .unwrap()
         .map(|entry| entry.unwrap().path())
