@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::config::{Config, MerchantAccount};
 use crate::outside::Outside;
-use crate::sandbox;
+use crate::sandbox::{self, simulators};
 use crate::saved_messages::{self, At};
 use crate::signing_certs::CertAuthorities;
 use crate::telemetry::{self, LogFormat};
@@ -66,7 +67,18 @@ enum Command {
         /// Leave after the story; the exit code tells whether every expected event came.
         #[arg(long)]
         once: bool,
-        /// Use this Kafka broker instead of the embedded mock, which cannot show exactly-once.
+        /// Run only the simulators of SNS and of the Amazon Pay API, and print a configuration that fits them, for a
+        /// receiver started by `serve`. Objects are changed over HTTP; standard error tells how.
+        #[arg(long, conflicts_with_all = ["once", "json"])]
+        simulators_only: bool,
+        /// With --simulators-only: where IPNs are posted.
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/ipn", requires = "simulators_only")]
+        post_to: String,
+        /// With --simulators-only: where changes are asked for; port 0 is any free one.
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", requires = "simulators_only")]
+        control: SocketAddr,
+        /// Use this Kafka broker instead of the embedded mock, which cannot show exactly-once. With --simulators-only it
+        /// only stands in the configuration (default localhost:9092).
         #[arg(long, value_name = "HOST:PORT")]
         kafka: Option<String>,
         /// Tell the story as JSON, one object a line.
@@ -100,7 +112,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
                     Ok(ExitCode::from(2))
                 })
             }
-            Command::Sandbox { once, kafka, json } => {
+            Command::Sandbox { simulators_only: true, post_to, control, kafka, .. } => {
+                let bootstrap_servers = kafka.unwrap_or_else(|| "localhost:9092".to_owned());
+                simulators::run(&simulators::Options { bootstrap_servers, post_to, control }).await
+            }
+            Command::Sandbox { once, kafka, json, .. } => {
                 let format = if json { sandbox::Format::Json } else { sandbox::Format::Text };
                 sandbox::run(&sandbox::Options { kafka, once, format }).await
             }

@@ -13,6 +13,8 @@ pub mod world;
 
 pub mod events;
 
+pub mod simulators;
+
 mod screen;
 mod story;
 

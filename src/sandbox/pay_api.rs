@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::authority::{self, Authority, LoopbackServer};
+use super::authority::{self, Authority, LOOPBACK_NAME, LoopbackServer};
 use gate::{Gate, Incoming, REGIONS, Refusal, authorization, parse_key};
 pub use objects::{charge, charge_permission, dispute, refund, with_state};
 
@@ -120,7 +120,7 @@ impl PayApi {
         let shared = Arc::new(Shared { gate, world: Mutex::default() });
         let state = web::Data::from(Arc::clone(&shared));
         let server = authority
-            .serve(&[host], move |app| {
+            .serve(&[host, LOOPBACK_NAME], move |app| {
                 app.app_data(state.clone()).default_service(web::to(handle));
             })
             .await?;
@@ -197,7 +197,8 @@ impl ObjectKind {
         }
     }
 
-    fn of_path(segment: &str) -> Option<Self> {
+    /// By the word in a path.
+    pub fn of_path(segment: &str) -> Option<Self> {
         match segment {
             "chargePermissions" => Some(Self::ChargePermission),
             "charges" => Some(Self::Charge),

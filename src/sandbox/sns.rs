@@ -25,7 +25,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::authority::{self, Authority, LoopbackServer, SigningLeaf, Validity};
+use super::authority::{self, Authority, LOOPBACK_NAME, LoopbackServer, SigningLeaf, Validity};
 pub use delivery::{Answer, post};
 use draft::string_to_sign;
 pub use draft::{Draft, SignatureVersion};
@@ -35,6 +35,7 @@ pub struct Sns {
     server: LoopbackServer,
     leaf: SigningLeaf,
     certificate_path: String,
+    is_reached_by_address: bool,
     shared: Arc<Shared>,
 }
 
@@ -74,9 +75,6 @@ pub enum Error {
     },
 }
 
-/// The name under which the API is reached too: the AWS SDK takes a URL and looks its name up by itself.
-pub const API_NAME: &str = "localhost";
-
 impl Sns {
     /// Starts SNS for a region, with a certificate for `sns.amazonaws.com` that is valid for 197 days since 10 days
     /// ago. Opt-in regions sign under another name: they need `start_with_leaf`.
@@ -105,11 +103,11 @@ impl Sns {
         });
         let state = web::Data::from(Arc::clone(&shared));
         let server = authority
-            .serve(&[&host, API_NAME], move |app| {
+            .serve(&[&host, LOOPBACK_NAME], move |app| {
                 app.app_data(state.clone()).default_service(web::to(answer));
             })
             .await?;
-        Ok(Self { server, leaf, certificate_path, shared })
+        Ok(Self { server, leaf, certificate_path, is_reached_by_address: false, shared })
     }
 
     /// Stops it and waits for the end.
@@ -127,9 +125,22 @@ impl Sns {
         &self.shared.host
     }
 
-    /// The `SigningCertURL` of its messages: no port, as with the real SNS.
+    /// The `SigningCertURL` of its messages: no port, as with the real SNS, unless it is to be reached by its address.
     pub fn signing_cert_url(&self) -> String {
-        format!("https://{}{}", self.shared.host, self.certificate_path)
+        match self.is_reached_by_address {
+            true => format!("{}{}", self.endpoint(), self.certificate_path),
+            false => format!("https://{}{}", self.shared.host, self.certificate_path),
+        }
+    }
+
+    /// From now on its messages name the certificate where another process can fetch it.
+    pub fn reach_by_address(&mut self) {
+        self.is_reached_by_address = true;
+    }
+
+    /// Where another process on this machine finds it.
+    pub fn endpoint(&self) -> String {
+        format!("https://{LOOPBACK_NAME}:{}", self.address().port())
     }
 
     /// How often the signing certificate was asked for, whatever the answer.

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::Error;
-use super::authority::{Authority, MerchantKey, merchant_key};
+use super::authority::{Authority, LOOPBACK_NAME, MerchantKey, merchant_key};
 use super::broker::Broker;
 use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, with_state};
-use super::sns::{API_NAME, Answer, Draft, SignatureVersion, Sns, post};
+use super::sns::{Answer, Draft, SignatureVersion, Sns, post};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -84,21 +84,51 @@ impl World {
     /// The same with more settings, as TOML.
     pub fn config_with(&self, bootstrap_servers: &str, more: &str) -> Result<Config, Error> {
         let prefix = &self.topic_prefix;
-        let mut text = format!(
+        let text = format!(
             "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nadmin.probe_interval_ms = 500\nshutdown.notice_ms = 0\n\
              quota.share = 1.0\nquota.sandbox = {{ burst = 50, per_second = 50 }}\n\
-             kafka.bootstrap_servers = \"{bootstrap_servers}\"\nkafka.topic_prefix = \"{prefix}\"\nkafka.partitions = 3\nkafka.replication_factor = 1\n{more}\n",
+             kafka.bootstrap_servers = \"{bootstrap_servers}\"\nkafka.topic_prefix = \"{prefix}\"\nkafka.partitions = 3\nkafka.replication_factor = 1\n{more}\n{}",
+            self.merchant_tables(KEY_FILE)?,
         );
+        Config::from_toml(&text, [], self.keys.path())
+            .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ").into())
+    }
+
+    /// Lets other processes reach both servers: what is signed from now on names them by their address.
+    #[must_use]
+    pub fn reachable_by_address(mut self) -> Self {
+        self.sns.reach_by_address();
+        self
+    }
+
+    /// The text of a configuration for a receiver in another process of this machine, which does not resolve Amazon's
+    /// names to loopback. Its files are there as long as this world is.
+    pub fn config_for_another_process(&self, bootstrap_servers: &str) -> Result<String, Error> {
+        let root = self.keys.path().join("sandbox-root.pem");
+        std::fs::write(&root, self.authority.certificate_pem())?;
+        let (sns, pay_api_port) = (self.sns.endpoint(), self.pay_api.address().port());
+        Ok(format!(
+            "# Fits the simulators as long as they run.\n\
+             [kafka]\nbootstrap_servers = \"{bootstrap_servers}\"\ntopic_prefix = \"{}\"\npartitions = 3\nreplication_factor = 1\n\n\
+             [development]\ncertificate_origins = [\"{sns}/\"]\ntrust_anchor_files = [\"{}\"]\n\
+             pay_api_endpoint = \"https://{LOOPBACK_NAME}:{pay_api_port}\"\nsns_endpoint = \"{sns}\"\n\n{}",
+            self.topic_prefix,
+            root.display(),
+            self.merchant_tables(&self.keys.path().join(KEY_FILE).display().to_string())?,
+        ))
+    }
+
+    fn merchant_tables(&self, key_file: &str) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
         for merchant in &self.merchants {
             write!(
                 text,
-                "[[merchants]]\nid = \"{merchant}\"\nregion = \"eu\"\nenvironment = \"sandbox\"\npublic_key_id = \"{}\"\nprivate_key_file = \"{KEY_FILE}\"\n{}\n",
+                "[[merchants]]\nid = \"{merchant}\"\nregion = \"eu\"\nenvironment = \"sandbox\"\npublic_key_id = \"{}\"\nprivate_key_file = \"{key_file}\"\n{}\n",
                 key_id(merchant),
                 self.merchant_settings,
             )?;
         }
-        Config::from_toml(&text, [], self.keys.path())
-            .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ").into())
+        Ok(text)
     }
 
     /// Clients that reach this world under Amazon's names, and trust nothing else.
@@ -127,7 +157,7 @@ impl World {
     pub fn sns_api(&self, port: u16) -> Result<SnsApi, Error> {
         let roots = TrustStore::empty().with_pem_certificate(self.authority.certificate_pem());
         let tls = TlsContext::builder().with_trust_store(roots).build()?;
-        Ok(SnsApi::at(format!("https://{API_NAME}:{port}"), tls))
+        Ok(SnsApi::at(format!("https://{LOOPBACK_NAME}:{port}"), tls))
     }
 
     /// The topic by which Amazon Pay notifies a merchant.
@@ -165,7 +195,12 @@ impl World {
 
     /// Posts a body as SNS does.
     pub async fn post(&self, app: &app::App, body: &str) -> Result<Answer, Error> {
-        Ok(post(&self.poster, &format!("http://{}/ipn", app.ingress_address()), body).await?)
+        self.post_to(&format!("http://{}/ipn", app.ingress_address()), body).await
+    }
+
+    /// The same to any endpoint.
+    pub async fn post_to(&self, url: &str, body: &str) -> Result<Answer, Error> {
+        Ok(post(&self.poster, url, body).await?)
     }
 
     /// Stops both servers.

@@ -21,6 +21,9 @@ pub struct LoopbackServer {
     handle: ServerHandle,
 }
 
+/// The name under which servers are reached by those that look names up by themselves.
+pub const LOOPBACK_NAME: &str = "localhost";
+
 impl Authority {
     /// TLS for a server with these DNS names, valid now: TLS 1.2 and 1.3, ring as provider.
     pub fn server_config(&self, names: &[&str]) -> Result<ServerConfig, Error> {

@@ -19,7 +19,7 @@ use openssl::x509::extension::{
 };
 use openssl::x509::{X509, X509Builder, X509Extension, X509Name};
 
-pub use self::loopback::LoopbackServer;
+pub use self::loopback::{LOOPBACK_NAME, LoopbackServer};
 
 /// A certificate authority with a fresh RSA-2048 root key.
 pub struct Authority {

@@ -1,0 +1,139 @@
+//! The two simulators alone, for a receiver that runs elsewhere on this machine: `sandbox --simulators-only`.
+//!
+//! Prints a configuration that fits them, and changes objects as it is asked to over HTTP: each change is posted to the
+//! receiver as the IPN that SNS would send. Never starts a receiver or touches a broker.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Error;
+use super::pay_api::{Environment, ObjectKind, charge, charge_permission, dispute, refund};
+use super::sns::{Draft, SignatureVersion};
+use super::world::{Hint, World};
+
+/// What the simulators are told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// For the configuration only.
+    pub bootstrap_servers: String,
+    /// Where the receiver takes IPNs.
+    pub post_to: String,
+    /// Where changes are asked for.
+    pub control: SocketAddr,
+}
+
+struct Simulators {
+    world: World,
+    post_to: String,
+}
+
+/// Runs until the process is told to leave.
+pub async fn run(options: &Options) -> Result<ExitCode, Error> {
+    let world = World::start(1).await?.reachable_by_address();
+    print!("{}", world.config_for_another_process(&options.bootstrap_servers)?);
+    let listener = TcpListener::bind(options.control)
+        .map_err(|io| format!("cannot listen on {} (--control): {io}", options.control))?;
+    tell(listener.local_addr()?, &options.post_to);
+    let state = web::Data::new(Simulators { world, post_to: options.post_to.clone() });
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .route("/subscription", web::post().to(subscribe))
+            .route("/{kind}/{id}/{state}", web::post().to(change))
+            .default_service(web::to(async || HttpResponse::NotFound().json(json!({"error": USAGE}))))
+    })
+    .workers(1)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        asked = tokio::signal::ctrl_c() => asked?,
+        _ = terminate.recv() => {}
+    }
+    handle.stop(false).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(control: SocketAddr, post_to: &str) {
+    eprintln!("Simulators of Amazon SNS and the Amazon Pay API run on loopback; the configuration above fits them.");
+    eprintln!("Write it to a file, make the topics and start the receiver in another shell:");
+    eprintln!("  ipn-receiver topics --config FILE && ipn-receiver serve --config FILE");
+    eprintln!("Then change objects; each change is posted as an IPN to {post_to}:");
+    eprintln!("  curl -X POST 'http://{control}/charges/S02-1234567-1234567-C000001/Declined?reason=HardDeclined'");
+    eprintln!("  curl -X POST 'http://{control}/chargePermissions/S02-1234567-1234567/Closed?reason=BuyerCanceled'");
+    eprintln!("  curl -X POST 'http://{control}/subscription'      asks the receiver to confirm its subscription");
+    eprintln!("Leave with Ctrl-C.");
+}
+
+const USAGE: &str =
+    "POST /{chargePermissions|charges|refunds|disputes}/{id}/{state}?reason=CODE, or POST /subscription";
+
+/// Puts the object into the state and posts the IPN that tells of it.
+async fn change(
+    simulators: web::Data<Simulators>,
+    path: web::Path<(String, String, String)>,
+    query: web::Query<Vec<(String, String)>>,
+) -> HttpResponse {
+    let (kind, id, state) = path.into_inner();
+    let Some(kind) = ObjectKind::of_path(&kind) else {
+        return HttpResponse::BadRequest().json(json!({"error": USAGE}));
+    };
+    let reasons: Vec<&str> = query.iter().filter(|(name, _)| name == "reason").map(|(_, code)| code.as_str()).collect();
+    let world = &simulators.world;
+    let Some(object) = world.pay_api.get(Environment::Sandbox, kind, &id).or_else(|| new_object(world, kind, &id))
+    else {
+        return HttpResponse::BadRequest().json(json!({"error": "an id looks like S02-1234567-1234567 for a charge permission, with -C000001, -R000001 or -B000001 after it for the others"}));
+    };
+    world.put(kind, object, &state, &reasons);
+    let hint = Hint { merchant: &world.merchants[0], kind, id: &id, notification_type: "STATE_CHANGE" };
+    post(&simulators, &world.envelope(&hint, SignatureVersion::V2)).await
+}
+
+async fn subscribe(simulators: web::Data<Simulators>) -> HttpResponse {
+    let world = &simulators.world;
+    let topic = world.topic_arn(&world.merchants[0]);
+    let draft = Draft::new(&topic, "You have chosen to subscribe", time::OffsetDateTime::now_utc());
+    post(&simulators, &world.sns.subscription_confirmation(&draft, &uuid::Uuid::new_v4().simple().to_string())).await
+}
+
+async fn post(simulators: &Simulators, body: &str) -> HttpResponse {
+    match simulators.world.post_to(&simulators.post_to, body).await {
+        Ok(answer) => HttpResponse::Ok().json(json!({"receiverAnswered": answer.status, "body": answer.body})),
+        Err(error) => HttpResponse::BadGateway().json(json!({"error": error.to_string()})),
+    }
+}
+
+/// An object of that id, with those it belongs to if they are not there yet.
+fn new_object(world: &World, kind: ObjectKind, id: &str) -> Option<Value> {
+    let permission_id = id.splitn(4, '-').take(3).collect::<Vec<_>>().join("-");
+    let charge_id = format!("{permission_id}-C000001");
+    let is_child = id.len() > permission_id.len();
+    let parent = |kind, parent_id: &str, object: Value, state| {
+        if world.pay_api.get(Environment::Sandbox, kind, parent_id).is_none() {
+            world.put(kind, object, state, &[]);
+        }
+    };
+    if (kind == ObjectKind::ChargePermission) == is_child || permission_id.split('-').count() != 3 {
+        return None;
+    }
+    if is_child {
+        let permission = charge_permission(&permission_id, "Recurring");
+        parent(ObjectKind::ChargePermission, &permission_id, permission, "Chargeable");
+    }
+    if matches!(kind, ObjectKind::Refund | ObjectKind::Dispute) {
+        parent(ObjectKind::Charge, &charge_id, charge(&charge_id, &permission_id, "9.99", "EUR"), "Captured");
+    }
+    Some(match kind {
+        ObjectKind::ChargePermission => charge_permission(id, "Recurring"),
+        ObjectKind::Charge => charge(id, &permission_id, "9.99", "EUR"),
+        ObjectKind::Refund => refund(id, &charge_id, "9.99", "EUR"),
+        ObjectKind::Dispute => dispute(id, &charge_id, "9.99", "EUR"),
+    })
+}
