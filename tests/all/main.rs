@@ -17,6 +17,7 @@ mod dead_letters;
 mod exactly_once;
 mod pending;
 
+mod development;
 mod events_doc;
 mod sandbox;
 mod saved_messages;
