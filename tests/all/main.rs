@@ -5,6 +5,7 @@ mod harness;
 mod mock_stage;
 
 mod layering;
+mod properties;
 mod vectors;
 
 mod floods;
