@@ -20,6 +20,7 @@ mod pending;
 
 mod development;
 mod events_doc;
+mod openapi_doc;
 mod sandbox;
 mod saved_messages;
 mod serve;
