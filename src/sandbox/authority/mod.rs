@@ -115,6 +115,11 @@ impl Authority {
         Ok(SigningLeaf { certificate, key })
     }
 
+    /// What this authority signs with, for certificates that it would not issue by itself.
+    pub fn signer(&self) -> (&X509, &Key) {
+        (&self.certificate, &self.key)
+    }
+
     /// A certificate of any name for a key of any kind.
     pub fn leaf_for(&self, name: &str, key: &Key, validity: Validity) -> Result<String, Error> {
         Ok(pem(&self.leaf(&[name], key, validity)?))

@@ -13,9 +13,9 @@ use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{PKey, PKeyRef, Private};
 use openssl::rsa::Rsa;
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509Name, X509NameBuilder};
 
 /// A certificate that vouches for itself.
@@ -61,9 +61,38 @@ fn signed_by(
     subject: &X509Name,
     issuer: &X509Name,
     key: &PKey<Private>,
-    issuer_key: &PKey<Private>,
+    issuer_key: &PKeyRef<Private>,
     validity: Validity,
 ) -> String {
+    let usual = Extensions { is_ca: false, dns_name: Some("sns.amazonaws.com"), usage: &["serverAuth"] };
+    pem(&issue(subject, (issuer, issuer_key), key, validity, &usual))
+}
+
+/// What a certificate of the right authority says besides its common name, `sns.amazonaws.com`.
+#[derive(Debug)]
+pub(crate) struct Extensions {
+    pub(crate) is_ca: bool,
+    pub(crate) dns_name: Option<&'static str>,
+    pub(crate) usage: &'static [&'static str],
+}
+
+/// A certificate that the right authority issued with the wrong extensions, DER.
+pub(crate) fn odd_extensions(authority: &Authority, validity: Validity, extensions: &Extensions) -> Vec<u8> {
+    let (certificate, key) = authority.signer();
+    let subject = common_name(&[("CN", "sns.amazonaws.com")]);
+    let leaf_key = rsa(2048);
+    let issuer = common_name(&[("CN", "ipn-receiver sandbox root")]);
+    assert!(certificate.subject_name().try_cmp(&issuer).unwrap().is_eq());
+    issue(&subject, (&issuer, key), &leaf_key, validity, extensions).to_der().unwrap()
+}
+
+fn issue(
+    subject: &X509Name,
+    (issuer, issuer_key): (&X509Name, &PKeyRef<Private>),
+    key: &PKey<Private>,
+    validity: Validity,
+    extensions: &Extensions,
+) -> X509 {
     let mut builder = X509::builder().unwrap();
     builder.set_version(2).unwrap();
     builder.set_serial_number(&BigNum::from_u32(1).unwrap().to_asn1_integer().unwrap()).unwrap();
@@ -72,14 +101,26 @@ fn signed_by(
     builder.set_pubkey(key).unwrap();
     builder.set_not_before(&Asn1Time::from_unix(validity.not_before_unix_s).unwrap()).unwrap();
     builder.set_not_after(&Asn1Time::from_unix(validity.not_after_unix_s).unwrap()).unwrap();
-    builder.append_extension(BasicConstraints::new().critical().build().unwrap()).unwrap();
-    let context = builder.x509v3_context(None, None);
-    let name = SubjectAlternativeName::new().dns("sns.amazonaws.com").build(&context).unwrap();
-    let usage = openssl::x509::extension::ExtendedKeyUsage::new().server_auth().build().unwrap();
-    builder.append_extension(name).unwrap();
-    builder.append_extension(usage).unwrap();
+    let mut constraints = BasicConstraints::new();
+    if extensions.is_ca {
+        constraints.ca();
+    }
+    builder.append_extension(constraints.critical().build().unwrap()).unwrap();
+    if let Some(name) = extensions.dns_name {
+        let name = SubjectAlternativeName::new().dns(name).build(&builder.x509v3_context(None, None)).unwrap();
+        builder.append_extension(name).unwrap();
+    }
+    if !extensions.usage.is_empty() {
+        let mut usage = ExtendedKeyUsage::new();
+        extensions.usage.iter().for_each(|name| _ = usage.other(name));
+        builder.append_extension(usage.build().unwrap()).unwrap();
+    }
     builder.sign(issuer_key, MessageDigest::sha256()).unwrap();
-    String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
+    builder.build()
+}
+
+fn pem(certificate: &X509) -> String {
+    String::from_utf8(certificate.to_pem().unwrap()).unwrap()
 }
 
 /// Where the issuer's certificate is said to be.

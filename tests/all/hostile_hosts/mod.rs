@@ -11,15 +11,15 @@ use std::time::Duration;
 use ipn_receiver::clock::Clock;
 use ipn_receiver::clock_watch::ClockWatch;
 use ipn_receiver::config::Config;
-use ipn_receiver::domain::sns::{BadSigningCert, SigningCert, SigningCertUrl};
+use ipn_receiver::domain::sns::{BadSigningCert, CertFile, SigningCert, SigningCertUrl, TrustAnchors};
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::sandbox::authority::Validity;
+use ipn_receiver::sandbox::authority::{Authority, Validity};
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft};
 use ipn_receiver::sandbox::world::World;
 use ipn_receiver::signing_certs::{CertAuthorities, Error, SigningCerts};
 use time::OffsetDateTime;
 
-use self::certificates::{imitated_intermediate, odd_key, self_signed};
+use self::certificates::{Extensions, imitated_intermediate, odd_extensions, odd_key, self_signed};
 use crate::harness::{metric, run};
 use crate::mock_stage::MockStage;
 use crate::vectors::cases;
@@ -111,6 +111,44 @@ fn answers(world: &World, served: &str) -> Vec<(CertificateAnswer, &'static str)
         "md5(DER) != hash in file name" => vec![(body(leaf(sns, year)), "accepted")],
         unknown => panic!("a new case: {unknown}"),
     }
+}
+
+#[test]
+fn a_certificate_of_the_right_authority_must_still_say_the_right_things() {
+    use base64::Engine as _;
+    let authority = Authority::new().unwrap();
+    let (now, anchors) = (Clock::system().now(), TrustAnchors::from_der(&authority.certificate_der()).unwrap());
+    let validity = Validity::in_days(now.unix_ms() / 1000, -10, 187);
+    let check = |der: &[u8]| {
+        let base64 = base64::engine::general_purpose::STANDARD.encode(der);
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----");
+        CertFile::from_pem(pem.as_bytes())?.check("eu-west-1", &anchors, &[], now)
+    };
+    const SERVER: &[&str] = &["serverAuth"];
+    let sns = Some("sns.amazonaws.com");
+    for (is_ca, dns_name, usage, expected) in [
+        (false, sns, SERVER, "Ok"),
+        (false, sns, &["serverAuth", "clientAuth"], "Ok"),
+        (false, sns, &[], "Err(Usage"),
+        (false, sns, &["clientAuth"], "Err(Usage"),
+        // The common name counts only where there is no other.
+        (false, Some("sqs.amazonaws.com"), SERVER, "Err(Name"),
+        (false, Some("*.amazonaws.com"), SERVER, "Err(Name"),
+        (false, None, SERVER, "Ok"),
+        (true, sns, SERVER, "Err(Issuer"),
+    ] {
+        let extensions = Extensions { is_ca, dns_name, usage };
+        let verdict = format!("{:?}", check(&odd_extensions(&authority, validity, &extensions)));
+        assert!(verdict.starts_with(expected), "{extensions:?}: {verdict}");
+    }
+    let mut longer = authority.signing_leaf("sns.amazonaws.com", validity).unwrap().certificate_der();
+    longer.push(0);
+    assert_eq!(check(&longer), Err(BadSigningCert::Undecodable), "something follows the certificate");
+    // The region decides which name.
+    let opt_in = authority.signing_leaf("sns-signing.af-south-1.amazonaws.com", validity).unwrap();
+    let file = CertFile::from_pem(opt_in.certificate_pem().as_bytes()).unwrap();
+    assert!(file.check("af-south-1", &anchors, &[], now).is_ok());
+    assert!(matches!(file.check("eu-west-1", &anchors, &[], now), Err(BadSigningCert::Name { .. })));
 }
 
 #[test]
