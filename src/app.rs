@@ -18,6 +18,7 @@ use crate::domain::sns::Policy;
 use crate::inbox::Inbox;
 use crate::ingress::{self, Bodies, Ingress};
 use crate::outside::{Broker, Outside};
+use crate::pace::Pace;
 use crate::pay_api::PayApi;
 use crate::signing_certs::SigningCerts;
 use crate::subscriptions::Subscriptions;
@@ -108,6 +109,7 @@ impl App {
             clock: outside.clock,
             bodies: Bodies::new(&config.ingress),
             settings: config.ingress.clone(),
+            told: Pace::new(ingress::TELL_EVERY),
         });
         let worker = worker::Plan::new(&config, merchants, pay_api, outside.clock).start()?;
         let readiness =

@@ -52,8 +52,16 @@ impl ClockWatch {
         Ok(if verdicts.is_empty() { "not compared with Amazon's yet" } else { "agrees with Amazon's" })
     }
 
+    /// Learns from what became of a request.
+    pub fn note(&self, peer: Peer, outcome: &Result<reqwest::Response, reqwest::Error>) {
+        match outcome {
+            Ok(answer) => self.note_answer(peer, answer.headers()),
+            Err(error) => self.note_failure(peer, error),
+        }
+    }
+
     /// Compares with the `Date` of an answer, unless a cache kept it.
-    pub fn note_answer(&self, peer: Peer, headers: &HeaderMap) {
+    fn note_answer(&self, peer: Peer, headers: &HeaderMap) {
         if headers.contains_key(AGE) {
             return;
         }
@@ -65,7 +73,7 @@ impl ClockWatch {
         let signed_s = (ours.unix_ms() - theirs.unix_ms()) / 1000;
         metrics::gauge!("clock_offset_seconds", "peer" => peer.as_str()).set(signed_s as f64);
         let direction = if ours > theirs { "ahead of" } else { "behind" };
-        self.note(
+        self.keep(
             peer,
             if offset <= self.offset_max {
                 Ok(())
@@ -76,10 +84,10 @@ impl ClockWatch {
     }
 
     /// A request that failed because the other's TLS certificate is not valid by our clock says nothing of the other.
-    pub fn note_failure(&self, peer: Peer, error: &reqwest::Error) {
+    fn note_failure(&self, peer: Peer, error: &reqwest::Error) {
         if is_about_validity(error) {
             let now = self.clock.now();
-            self.note(
+            self.keep(
                 peer,
                 Err(format!("our clock shows {now}, when Amazon's TLS certificate is expired or not valid yet")),
             );
@@ -91,19 +99,17 @@ impl ClockWatch {
     pub async fn run(self, peers: Vec<(Peer, reqwest::Client, String)>) {
         loop {
             for (peer, client, url) in &peers {
-                match client.head(url).timeout(ASK_TIMEOUT).send().await {
-                    Ok(answer) => self.note_answer(*peer, answer.headers()),
-                    Err(error) => {
-                        self.note_failure(*peer, &error);
-                        tracing::debug!(%error, "a host could not be asked for its time");
-                    }
+                let outcome = client.head(url).timeout(ASK_TIMEOUT).send().await;
+                self.note(*peer, &outcome);
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "a host could not be asked for its time");
                 }
             }
             tokio::time::sleep(ASK_EVERY).await;
         }
     }
 
-    fn note(&self, peer: Peer, verdict: Result<(), String>) {
+    fn keep(&self, peer: Peer, verdict: Result<(), String>) {
         let before = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, verdict.clone());
         match (before, verdict) {
             (None | Some(Ok(())), Err(trouble)) => tracing::error!(

@@ -32,6 +32,7 @@ pub mod worker;
 pub mod pay_api;
 
 mod outbound;
+pub mod pace;
 
 pub mod state_store;
 

@@ -29,20 +29,18 @@ pub(crate) fn told(error: reqwest::Error) -> String {
 }
 
 /// Whether a request failed because the other's TLS certificate is expired or not valid yet by our clock.
-pub(crate) fn is_about_validity(error: &reqwest::Error) -> bool {
+pub(crate) fn is_about_validity(error: &(dyn std::error::Error + 'static)) -> bool {
     use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = source {
-        // An I/O error holds its cause where `source` does not look.
-        let held = inner.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        let tls = inner.downcast_ref::<rustls::Error>().or_else(|| held?.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(
-            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
-        )) = tls
-        {
-            return true;
-        }
-        source = inner.source();
+    if let Some(rustls::Error::InvalidCertificate(
+        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
+    )) = error.downcast_ref()
+    {
+        return true;
     }
-    false
+    // An I/O error holds its cause where `source` does not look.
+    let inner = match error.downcast_ref::<std::io::Error>() {
+        Some(io) => io.get_ref().map(|held| held as &(dyn std::error::Error + 'static)),
+        None => error.source(),
+    };
+    inner.is_some_and(is_about_validity)
 }

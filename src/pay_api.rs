@@ -136,14 +136,12 @@ impl PayApi {
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
-        let answer = match request.send().await {
+        let outcome = request.send().await;
+        self.clock_watch.note(Peer::PayApi, &outcome);
+        let answer = match outcome {
             Ok(answer) => answer,
-            Err(error) => {
-                self.clock_watch.note_failure(Peer::PayApi, &error);
-                return Disposition::Systemic(Blame::Network, told(error));
-            }
+            Err(error) => return Disposition::Systemic(Blame::Network, told(error)),
         };
-        self.clock_watch.note_answer(Peer::PayApi, answer.headers());
         let request_id = header(&answer, "x-amz-pay-request-id").unwrap_or_default();
         let retry_after = header(&answer, "retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let status = answer.status();

@@ -145,11 +145,11 @@ impl Fetcher {
     }
 
     async fn fetch_and_check(&self, url: &SigningCertUrl) -> Result<SigningCert, Error> {
-        let client = match url.source() {
-            CertSource::Region(_) => &self.authorities.signing_certs,
-            CertSource::Development => &self.authorities.development,
+        let (client, peer) = match url.source() {
+            CertSource::Region(_) => (&self.authorities.signing_certs, Some(Peer::CertificateHost)),
+            CertSource::Development => (&self.authorities.development, None),
         };
-        let pem = self.get(client, url.as_str()).await.map_err(|what| unavailable(url, what))?;
+        let pem = self.get(client, url.as_str(), peer).await.map_err(|what| unavailable(url, what))?;
         let file = CertFile::from_pem(&pem)?;
         let CertSource::Region(region) = url.source() else { return Ok(file.check_key_alone()?) };
         if file.hash() != url.hash() {
@@ -193,7 +193,7 @@ impl Fetcher {
 
     async fn issuer(&self, url: &IssuerUrl) -> Result<Intermediate, String> {
         metrics::counter!("issuer_certificate_fetches_total").increment(1);
-        let der = self.get(&self.authorities.issuers, url.as_str()).await?;
+        let der = self.get(&self.authorities.issuers, url.as_str(), None).await?;
         Intermediate::from_der(&der).map_err(|error| error.to_string())
     }
 
@@ -205,17 +205,13 @@ impl Fetcher {
         }
     }
 
-    async fn get(&self, client: &reqwest::Client, url: &str) -> Result<Vec<u8>, String> {
-        let answer = match client.get(url).send().await {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.clock_watch.note_failure(Peer::CertificateHost, &error);
-                return Err(told(error));
-            }
-        };
-        if url.starts_with("https://sns.") {
-            self.clock_watch.note_answer(Peer::CertificateHost, answer.headers());
+    /// `peer` is whose clock the answer tells, if it is one that counts.
+    async fn get(&self, client: &reqwest::Client, url: &str, peer: Option<Peer>) -> Result<Vec<u8>, String> {
+        let answer = client.get(url).send().await;
+        if let Some(peer) = peer {
+            self.clock_watch.note(peer, &answer);
         }
+        let answer = answer.map_err(told)?;
         if answer.status() != reqwest::StatusCode::OK {
             return Err(format!("the host answered {}", answer.status()));
         }

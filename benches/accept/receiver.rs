@@ -20,6 +20,7 @@ use ipn_receiver::domain::sns::{Envelope, string_to_sign};
 use ipn_receiver::inbox::Inbox;
 use ipn_receiver::ingress::{self, Bodies, Ingress};
 use ipn_receiver::outside;
+use ipn_receiver::pace::Pace;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
@@ -208,6 +209,7 @@ fn entry(config: &Config, world: &World) -> Result<Ingress, Error> {
         clock: outside.clock,
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
+        told: Pace::new(ingress::TELL_EVERY),
     })
 }
 

@@ -23,6 +23,7 @@ use crate::domain::merchants::Merchants;
 use crate::domain::notification::Notification;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
 use crate::inbox::Inbox;
+use crate::pace::Pace;
 use crate::signing_certs::SigningCerts;
 use crate::subscriptions::Subscriptions;
 
@@ -44,6 +45,8 @@ pub struct Ingress {
     pub bodies: Bodies,
     /// Limits.
     pub settings: config::Ingress,
+    /// Which refusals were told lately, by problem and subject.
+    pub told: Pace<(&'static str, String)>,
 }
 
 /// What became of a request that got a 200.
@@ -157,11 +160,19 @@ impl Ingress {
     fn refuse(&self, refusal: &Refusal) -> HttpResponse {
         let (status, slug, title) = refusal.answer();
         metrics::counter!("ipn_requests_total", "outcome" => slug).increment(1);
+        let Some(n_before) = self.told.may_tell((slug, refusal.subject().to_owned())) else {
+            tracing::debug!(%refusal, outcome = slug, "again");
+            return self.answer(status, slug, title);
+        };
         match refusal.told() {
-            Told::Info => tracing::info!(%refusal, outcome = slug, "refused"),
-            Told::Warn => tracing::warn!(%refusal, outcome = slug, "{NOT_TAKEN}"),
-            Told::Error => tracing::error!(%refusal, outcome = slug, "{NOT_TAKEN}"),
+            Told::Info => tracing::info!(%refusal, outcome = slug, n_before, "refused"),
+            Told::Warn => tracing::warn!(%refusal, outcome = slug, n_before, "{NOT_TAKEN}"),
+            Told::Error => tracing::error!(%refusal, outcome = slug, n_before, "{NOT_TAKEN}"),
         }
+        self.answer(status, slug, title)
+    }
+
+    fn answer(&self, status: StatusCode, slug: &'static str, title: &'static str) -> HttpResponse {
         let mut answer = problem(status, slug, title);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             answer.headers_mut().insert(RETRY_AFTER, self.settings.retry_after_s.into());
@@ -170,6 +181,8 @@ impl Ingress {
     }
 }
 
+/// Refusals of one kind are told once in this time, with the number of those before.
+pub const TELL_EVERY: Duration = Duration::from_secs(10);
 const NOT_TAKEN: &str = "a message that may be genuine was not taken; SNS will repeat it for a while";
 
 impl Accepted {

@@ -96,6 +96,14 @@ impl Refusal {
         }
     }
 
+    /// What it is about, where one cause must not hide another: two topics that are not allowed are two lines.
+    pub(super) fn subject(&self) -> &str {
+        match self {
+            Self::Verification(sns::Error::TopicNotAllowed(arn) | sns::Error::SignatureVersionTooLow(arn)) => arn,
+            _ => "",
+        }
+    }
+
     /// How loudly.
     pub(super) fn told(&self) -> Told {
         match self {

@@ -1,23 +1,28 @@
 //! Says once in a while that Amazon Pay cannot be read and who must act; the work itself waits.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::domain::pay::Account;
+use crate::pace::Pace;
 use crate::pay_api::Blame;
 
-/// When each account's trouble was last told.
-#[derive(Debug, Default)]
+/// What was told a moment ago: each account's trouble, and that the worker started over.
+#[derive(Debug)]
 pub(super) struct Alarms {
-    told: HashMap<(Account, Blame), Instant>,
-    reset_told: Option<Instant>,
+    accounts: Pace<(Account, Blame)>,
+    resets: Pace<()>,
+}
+
+impl Default for Alarms {
+    fn default() -> Self {
+        Self { accounts: Pace::new(EVERY), resets: Pace::new(EVERY) }
+    }
 }
 
 impl Alarms {
     /// Tells that the worker starts over, unless it did so a moment ago for whatever reason.
-    pub(super) fn tell_reset(&mut self, trouble: &str) {
-        if self.reset_told.is_none_or(|at| at.elapsed() >= EVERY) {
-            self.reset_told = Some(Instant::now());
+    pub(super) fn tell_reset(&self, trouble: &str) {
+        if self.resets.may_tell(()).is_some() {
             tracing::warn!(
                 trouble,
                 "the worker starts over from what Kafka holds; nothing is lost, nothing is told twice"
@@ -28,12 +33,10 @@ impl Alarms {
     }
 
     /// Tells of trouble, unless the same was told a moment ago.
-    pub(super) fn raise(&mut self, account: &Account, blame: Blame, what: &str) {
-        let last = self.told.get(&(account.clone(), blame));
-        if last.is_some_and(|at| at.elapsed() < EVERY) {
+    pub(super) fn raise(&self, account: &Account, blame: Blame, what: &str) {
+        if self.accounts.may_tell((account.clone(), blame)).is_none() {
             return;
         }
-        self.told.insert((account.clone(), blame), Instant::now());
         match blame {
             Blame::Credentials => tracing::error!(
                 %account,

@@ -1,8 +1,6 @@
 //! The status table, over real sockets.
 
 use ipn_receiver::app::App;
-use ipn_receiver::clock::Clock;
-use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::outside::{Broker, Outside};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft, SignatureVersion};
@@ -10,7 +8,7 @@ use ipn_receiver::sandbox::world::{Hint, message};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::harness::{Stage, admin_page, committed_records, run};
+use crate::harness::{Stage, committed_records, run};
 
 const CHARGE: &str = "S02-5454037-1929856-C000001";
 
@@ -110,47 +108,6 @@ fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
         app.stop().await;
     });
-}
-
-#[test]
-fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
-    run(async {
-        let stage = Stage::new(1, "").await;
-        let body = stage.envelope(ObjectKind::Charge, CHARGE);
-        for (year, ms) in [(1996, 820_454_400_000), (2096, 3_976_214_400_000)] {
-            let clock = Clock::starting_at(Timestamp::from_unix_ms(ms));
-            let outside = Outside { clock, ..stage.world.outside(Broker::Real).unwrap() };
-            let app = App::start(stage.config(), outside).await.unwrap();
-            let answer = stage.world.post(&app, &body).await.unwrap();
-            assert!(
-                answer.status == 503 && answer.body.contains("certificate-unusable"),
-                "{year}: {} {}",
-                answer.status,
-                answer.body
-            );
-            let told = readyz(&app, "clock").await;
-            assert!(told["ok"] == false && told["detail"].as_str().unwrap().contains("our clock shows"), "{told}");
-            app.stop().await;
-        }
-        assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
-        let app = stage.receiver().await;
-        assert_eq!(readyz(&app, "clock").await["detail"], "agrees with Amazon's");
-        app.stop().await;
-    });
-}
-
-/// One check of `/readyz`, once it says more than that nothing was compared yet.
-async fn readyz(app: &App, name: &str) -> Value {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    loop {
-        let page: Value = serde_json::from_str(&admin_page(app, "/readyz").await).unwrap();
-        let check = page["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap().clone();
-        if !check["detail"].as_str().unwrap().contains("not compared") {
-            return check;
-        }
-        assert!(std::time::Instant::now() < deadline, "{check}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod layering;
 mod properties;
 mod vectors;
 
+mod clock;
 mod floods;
 mod hostile_hosts;
 mod ingress;

@@ -39,7 +39,7 @@ impl MockStage {
         Self::in_world(World::start(1).await.unwrap(), settings, change).await
     }
 
-    async fn in_world(world: World, settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {
+    pub(crate) async fn in_world(world: World, settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {
         let cluster = MockCluster::new(1).unwrap();
         let config = world.config_with(&cluster.bootstrap_servers(), settings).unwrap();
         let topics = config.kafka.topics();

@@ -27,10 +27,14 @@ pub const LOOPBACK_NAME: &str = "localhost";
 impl Authority {
     /// TLS for a server with these DNS names, valid now: TLS 1.2 and 1.3, ring as provider.
     pub fn server_config(&self, names: &[&str]) -> Result<ServerConfig, Error> {
+        let now_unix_s = time::OffsetDateTime::now_utc().unix_timestamp();
+        self.server_config_valid(names, Validity::in_days(now_unix_s, -1, 30))
+    }
+
+    fn server_config_valid(&self, names: &[&str], validity: Validity) -> Result<ServerConfig, Error> {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
         let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
-        let now_unix_s = time::OffsetDateTime::now_utc().unix_timestamp();
-        let leaf = self.leaf(names, &key, Validity::in_days(now_unix_s, -1, 30))?;
+        let leaf = self.leaf(names, &key, validity)?;
         let private = PrivatePkcs8KeyDer::from(key.private_key_to_pkcs8()?).into();
         Ok(ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
@@ -68,12 +72,25 @@ impl Authority {
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
+        self.serve_with(self.server_config(names)?, routes).await
+    }
+
+    /// A server of these names that answers 404 to everything, with a TLS certificate of another time: to one whose
+    /// clock is wrong every server looks like that.
+    pub async fn serve_out_of_time(&self, names: &[&str], validity: Validity) -> Result<LoopbackServer, Error> {
+        self.serve_with(self.server_config_valid(names, validity)?, |_| ()).await
+    }
+
+    async fn serve_with<F>(&self, tls: ServerConfig, routes: F) -> Result<LoopbackServer, Error>
+    where
+        F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?.into_std()?;
         let address = listener.local_addr()?;
         let server = HttpServer::new(move || App::new().configure(routes.clone()))
             .workers(1)
             .disable_signals()
-            .listen_rustls_0_23(listener, self.server_config(names)?)?
+            .listen_rustls_0_23(listener, tls)?
             .run();
         let handle = server.handle();
         tokio::spawn(server);

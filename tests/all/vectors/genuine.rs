@@ -1,5 +1,6 @@
 //! Messages that AWS really signed, judged at their own time.
 
+use ipn_receiver::domain::ipn::Message;
 use ipn_receiver::domain::sns::{
     self, BadSigningCert, CertFile, CertSource, Envelope, Intermediate, SigningCert, SigningCertUrl, TopicPolicy,
     TrustAnchors, verify,
@@ -45,6 +46,18 @@ impl Captured {
     fn own_certificate(&self) -> Result<(), sns::Error> {
         self.verify(&self.file.check_key_alone()?)
     }
+}
+
+#[test]
+fn real_notifications_of_the_retired_integration_are_recognised() {
+    let Some(messages) = real_messages() else { return };
+    let of_amazon_pay: Vec<_> = messages.iter().filter(|(_, vector)| vector["amazon_pay"] == true).collect();
+    for (name, vector) in &of_amazon_pay {
+        let message = Message::parse(vector["message"]["Message"].as_str().unwrap());
+        println!("{name}: {message:?}");
+        assert!(matches!(message, Message::LegacyV1 { .. }), "{name}: {message:?}");
+    }
+    assert!(of_amazon_pay.len() >= 5);
 }
 
 fn told(verdict: &Result<(), sns::Error>) -> String {

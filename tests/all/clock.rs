@@ -1,0 +1,85 @@
+//! A clock of ours that is wrong: told at once, nobody else's fault, and nothing lost by it.
+
+use std::time::{Duration, Instant};
+
+use ipn_receiver::app::App;
+use ipn_receiver::clock::Clock;
+use ipn_receiver::domain::timestamp::Timestamp;
+use ipn_receiver::outside::{Broker, Outside};
+use ipn_receiver::sandbox::authority::Validity;
+use ipn_receiver::sandbox::pay_api::ObjectKind;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::harness::{Stage, admin_page, committed_records, run};
+use crate::mock_stage::MockStage;
+
+const CHARGE: &str = "S02-5454037-1929856-C000001";
+
+#[test]
+fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let body = stage.envelope(ObjectKind::Charge, CHARGE);
+        for (year, ms) in [(1996, 820_454_400_000), (2096, 3_976_214_400_000)] {
+            let clock = Clock::starting_at(Timestamp::from_unix_ms(ms));
+            let outside = Outside { clock, ..stage.world.outside(Broker::Real).unwrap() };
+            let app = App::start(stage.config(), outside).await.unwrap();
+            let answer = stage.world.post(&app, &body).await.unwrap();
+            assert!(
+                answer.status == 503 && answer.body.contains("certificate-unusable"),
+                "{year}: {} {}",
+                answer.status,
+                answer.body
+            );
+            let told = readyz(&app, "clock").await;
+            assert!(told["ok"] == false && told["detail"].as_str().unwrap().contains("our clock shows"), "{told}");
+            app.stop().await;
+        }
+        assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
+        let app = stage.receiver().await;
+        assert_eq!(readyz(&app, "clock").await["detail"], "agrees with Amazon's");
+        app.stop().await;
+    });
+}
+
+/// One check of `/readyz`, once it says more than that nothing was compared yet.
+async fn readyz(app: &App, name: &str) -> Value {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let page: Value = serde_json::from_str(&admin_page(app, "/readyz").await).unwrap();
+        let check = page["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap().clone();
+        if !check["detail"].as_str().unwrap().contains("not compared") {
+            return check;
+        }
+        assert!(std::time::Instant::now() < deadline, "{check}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[test]
+fn a_clock_by_which_amazons_tls_certificates_are_not_valid_is_told_as_that() {
+    run(async {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        for validity in [Validity::in_days(now, -400, -370), Validity::in_days(now, 370, 400)] {
+            let world = ipn_receiver::sandbox::world::World::start(1).await.unwrap();
+            let host = world.pay_api.host().to_owned();
+            let server = world.authority.serve_out_of_time(&[&host], validity).await.unwrap();
+            let client = world.authority.client(&[(&host, server.address())]).unwrap();
+            let stage = MockStage::in_world(world, "", |_, outside| outside.pay_api = client).await;
+            let deadline = Instant::now() + Duration::from_secs(20);
+            loop {
+                let told = readyz(&stage.app, "clock").await;
+                if told["ok"] == false {
+                    let detail = told["detail"].as_str().unwrap();
+                    assert!(detail.contains("TLS certificate is expired or not valid yet"), "{detail}");
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{told}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(stage.app.is_ready() && stage.post_anew().await.status == 200);
+            stage.stop().await;
+        }
+    });
+}
