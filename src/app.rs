@@ -262,7 +262,7 @@ fn clock_peers(
 ) -> Vec<(Peer, reqwest::Client, String)> {
     let sns = policy.topics.regions().map(|region| format!("https://sns.{region}.amazonaws.com/"));
     let pay_api = accounts.iter().map(|account| format!("https://{}/", account.region.api_host()));
-    let (sns, pay_api) = (BTreeSet::from_iter(sns), BTreeSet::from_iter(pay_api));
+    let (sns, pay_api): (BTreeSet<String>, BTreeSet<String>) = (sns.collect(), pay_api.collect());
     let sns = sns.into_iter().map(|url| (Peer::CertificateHost, outside.cert_authorities.signing_certs.clone(), url));
     sns.chain(pay_api.into_iter().map(|url| (Peer::PayApi, outside.pay_api.clone(), url))).collect()
 }

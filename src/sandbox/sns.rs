@@ -127,9 +127,11 @@ impl Sns {
 
     /// The `SigningCertURL` of its messages: no port, as with the real SNS, unless it is to be reached by its address.
     pub fn signing_cert_url(&self) -> String {
-        match self.is_reached_by_address {
-            true => format!("{}{}", self.endpoint(), self.certificate_path),
-            false => format!("https://{}{}", self.shared.host, self.certificate_path),
+        let path = &self.certificate_path;
+        if self.is_reached_by_address {
+            format!("{}{path}", self.endpoint())
+        } else {
+            format!("https://{}{path}", self.shared.host)
         }
     }
 

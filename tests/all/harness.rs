@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use actix_web::{HttpServer, web};
 use ipn_receiver::app::App;
 use ipn_receiver::config::{Config, Kafka};
 use ipn_receiver::outside::Broker;
@@ -90,6 +92,15 @@ impl Stage {
         let hint = Hint { merchant: &self.world.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
         self.world.envelope(&hint, SignatureVersion::V2)
     }
+}
+
+/// A plain HTTP server on loopback; it runs as long as the test's runtime.
+pub(crate) fn http_server(routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = HttpServer::new(move || actix_web::App::new().configure(routes.clone())).workers(1).disable_signals();
+    tokio::spawn(server.listen(listener).unwrap().run());
+    address
 }
 
 /// Sets settings of a topic; those not named go back to the broker's defaults.

@@ -44,7 +44,9 @@ impl SigningCertUrl {
     pub fn parse(text: &str, policy: &Policy) -> Result<Self, RefusedCertUrl> {
         let source = match region_of(text) {
             Ok(region) if policy.topics.names_region(region) => CertSource::Region(region.to_owned()),
-            _ if policy.development_origins.iter().any(|origin| origin.serves(text)) => CertSource::Development,
+            _ if policy.development_origins.iter().any(|origin| origin.file_of(text).is_some_and(is_cert_file)) => {
+                CertSource::Development
+            }
             Ok(region) => return Err(RefusedCertUrl::Region(region.to_owned())),
             Err(refused) => return Err(refused),
         };
@@ -64,27 +66,6 @@ impl SigningCertUrl {
     /// The 32 hex digits of its file's name: for every known certificate the MD5 of its DER form.
     pub fn hash(&self) -> &str {
         &self.url[self.url.len() - CERT_FILE_SUFFIX.len() - HASH_DIGITS..self.url.len() - CERT_FILE_SUFFIX.len()]
-    }
-}
-
-/// An origin that development settings allow besides, with the path up to the file's name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DevelopmentOrigin(String);
-
-impl DevelopmentOrigin {
-    /// Reads `http://localhost:4566/_aws/sns/`: a scheme, a host and a folder, without userinfo, query or fragment.
-    pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/');
-        let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
-        let is_host = !host.is_empty() && !host.starts_with([':', '.']);
-        (is_host && rest.bytes().all(is_plain) && !rest.contains(".."))
-            .then(|| Self(text.trim_end_matches('/').to_owned()))
-    }
-
-    fn serves(&self, url: &str) -> bool {
-        let file = url.strip_prefix(&self.0).and_then(|rest| rest.strip_prefix('/'));
-        file.is_some_and(is_cert_file)
     }
 }
 
@@ -137,7 +118,7 @@ const HASH_DIGITS: usize = 32;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::sns::{TopicArn, TopicPolicy, TopicRule};
+    use crate::domain::sns::{DevelopmentOrigin, TopicArn, TopicPolicy, TopicRule};
 
     const FILE: &str = "SimpleNotificationService-7506a1e35b36ef5a444dd1a8e7cc3ed8.pem";
 
@@ -173,18 +154,6 @@ mod tests {
             (FILE.to_owned(), RefusedCertUrl::Scheme),
         ] {
             assert_eq!(source(&refused), Err(why), "{refused}");
-        }
-    }
-
-    #[test]
-    fn a_development_origin_is_a_scheme_a_host_and_a_folder() {
-        for text in ["http://localhost:4566", "https://sns.test/a/b/"] {
-            assert!(DevelopmentOrigin::parse(text).is_some(), "{text}");
-        }
-        for text in
-            ["", "localhost:4566", "http://", "http:///x", "http://u@h/", "http://h/?q", "http://h/a/../b", "ftp://h/"]
-        {
-            assert_eq!(DevelopmentOrigin::parse(text), None, "{text}");
         }
     }
 

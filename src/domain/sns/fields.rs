@@ -6,8 +6,6 @@ use std::fmt;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::envelope::MalformedEnvelope;
-
 /// The envelope's keys that matter; others are ignored, but may not be repeated either.
 pub(super) const KEYS: [&str; 11] = [
     "Type",
@@ -22,6 +20,29 @@ pub(super) const KEYS: [&str; 11] = [
     "Token",
     "SubscribeURL",
 ];
+
+/// Why a body is no SNS envelope. The poster is at fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedEnvelope {
+    /// No JSON object.
+    #[error("not a JSON object: {0}")]
+    Json(String),
+    /// A key stands twice, so that two readers may see two messages.
+    #[error("key {0} stands twice")]
+    Twice(&'static str),
+    /// A known key's value is another JSON type.
+    #[error("value of {0} is not a string")]
+    NotAString(&'static str),
+    /// More unknown keys than SNS could ever add.
+    #[error("too many unknown keys")]
+    TooManyKeys,
+    /// A required key is absent.
+    #[error("key {0} is missing")]
+    Missing(&'static str),
+    /// A value breaks its grammar.
+    #[error("value of {0} is not of its form")]
+    Grammar(&'static str),
+}
 
 /// The values of [`KEYS`].
 #[derive(Default)]

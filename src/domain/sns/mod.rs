@@ -9,15 +9,18 @@ mod cert_url;
 mod chain;
 mod signing_cert;
 
+mod development_origin;
 mod policy;
 mod signature_version;
 mod string_to_sign;
 mod topic_policy;
 mod verify;
 
-pub use cert_url::{CertSource, DevelopmentOrigin, IssuerUrl, RefusedCertUrl, SigningCertUrl};
+pub use cert_url::{CertSource, IssuerUrl, RefusedCertUrl, SigningCertUrl};
 pub use chain::{Intermediate, NotACertificate, TrustAnchors};
-pub use envelope::{Confirmation, Envelope, MalformedEnvelope, MessageType};
+pub use development_origin::DevelopmentOrigin;
+pub use envelope::{Confirmation, Envelope, MessageType};
+pub use fields::MalformedEnvelope;
 pub use policy::Policy;
 pub use signature_version::SignatureVersion;
 pub use signing_cert::{BadSigningCert, CertFile, SigningCert};

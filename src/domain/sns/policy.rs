@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cert_url::DevelopmentOrigin;
+use super::development_origin::DevelopmentOrigin;
 use super::topic_policy::TopicPolicy;
 
 /// The terms under which a genuine message is taken.

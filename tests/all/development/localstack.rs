@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::asn1::Asn1Time;
@@ -16,6 +16,8 @@ use openssl::sign::Signer;
 use openssl::x509::extension::BasicConstraints;
 use openssl::x509::{X509, X509NameBuilder};
 use serde_json::{Value, json};
+
+use crate::harness::http_server;
 
 /// Topics of LocalStack belong to this account.
 pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:ipn";
@@ -29,38 +31,24 @@ pub(crate) struct LocalStack {
 }
 
 impl LocalStack {
-    pub(crate) async fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         let pem = certificate(&key);
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (served, n_confirmed) = (pem.clone(), Arc::new(AtomicUsize::new(0)));
-        let counter = n_confirmed.clone();
-        let server = HttpServer::new(move || {
+        let n_confirmed = Arc::new(AtomicUsize::new(0));
+        let (served, counter) = (pem.clone(), n_confirmed.clone());
+        let address = http_server(move |app| {
             let (served, counter) = (served.clone(), counter.clone());
-            App::new()
-                .route(
-                    &format!("/_aws/sns/{CERTIFICATE}"),
-                    web::get().to(move || {
-                        let served = served.clone();
-                        async move { HttpResponse::Ok().body(served) }
-                    }),
-                )
-                .route(
-                    "/",
-                    web::post().to(move |form: String| {
-                        assert!(form.contains("Action=ConfirmSubscription"), "{form}");
-                        counter.fetch_add(1, Ordering::SeqCst);
-                        async { HttpResponse::Ok().content_type("text/xml").body(CONFIRMED) }
-                    }),
-                )
-        })
-        .workers(1)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run();
-        tokio::spawn(server);
+            let certificate = web::get().to(move || {
+                let served = served.clone();
+                async move { HttpResponse::Ok().body(served) }
+            });
+            let confirm = web::post().to(move |form: String| {
+                assert!(form.contains("Action=ConfirmSubscription"), "{form}");
+                counter.fetch_add(1, Ordering::SeqCst);
+                async { HttpResponse::Ok().content_type("text/xml").body(CONFIRMED) }
+            });
+            app.route(&format!("/_aws/sns/{CERTIFICATE}"), certificate).route("/", confirm);
+        });
         Self { address, key, pem, n_confirmed }
     }
 

@@ -38,7 +38,7 @@ async fn post(app: &App, body: String) -> (u16, String) {
 #[test]
 fn localstack_is_believed_where_the_table_names_it_and_nowhere_else() {
     run(async {
-        let localstack = LocalStack::start().await;
+        let localstack = LocalStack::start();
         let cluster = MockCluster::new(1).unwrap();
         for topic in ["ipn.inbox.v1", "events.v1", "state.v1", "ipn.dlq.v1"] {
             cluster.create_topic(&format!("amazonpay.{topic}"), 3, 1).unwrap();
@@ -80,7 +80,7 @@ fn the_pinned_host_is_believed_no_more_than_without_the_table() {
             "sns.certificate_failure_ms = 1\ndevelopment.certificate_origins = [\"http://localhost:4566/_aws/sns/\"]",
         )
         .await;
-        let localstack = LocalStack::start().await;
+        let localstack = LocalStack::start();
         let own = stage.world.sns.signing_cert_url();
         let body = envelope(&stage.world);
         stage.world.sns.set_certificate_answer(CertificateAnswer::Body(localstack.certificate_pem().into_bytes()));

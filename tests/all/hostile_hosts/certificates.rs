@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{HttpResponse, web};
 use ipn_receiver::sandbox::authority::{Authority, Validity};
 use ipn_receiver::sandbox::sns::CertificateAnswer;
 use openssl::asn1::Asn1Time;
@@ -17,6 +17,8 @@ use openssl::pkey::{PKey, PKeyRef, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, SubjectAlternativeName};
 use openssl::x509::{X509, X509Name, X509NameBuilder};
+
+use crate::harness::http_server;
 
 /// A certificate that vouches for itself.
 pub(crate) fn self_signed(name: &str, validity: Validity) -> String {
@@ -134,20 +136,12 @@ pub(crate) struct IssuerHost {
 }
 
 impl IssuerHost {
-    pub(crate) async fn start() -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+    pub(crate) fn start() -> Self {
         let (answer, n_visits) = (Arc::new(Mutex::new(CertificateAnswer::Good)), Arc::new(AtomicUsize::new(0)));
-        let shared = (answer.clone(), n_visits.clone());
-        let server = HttpServer::new(move || {
-            App::new().app_data(web::Data::new(shared.clone())).default_service(web::to(serve))
-        })
-        .workers(1)
-        .disable_signals()
-        .listen(listener)
-        .unwrap()
-        .run();
-        tokio::spawn(server);
+        let shared = web::Data::new((answer.clone(), n_visits.clone()));
+        let address = http_server(move |app| {
+            app.app_data(shared.clone()).default_service(web::to(serve));
+        });
         Self { address, answer, n_visits }
     }
 

@@ -28,7 +28,7 @@ const DAY: i64 = 86_400;
 
 fn certs(authorities: CertAuthorities, config: &Config) -> SigningCerts {
     let clock = Clock::system();
-    SigningCerts::new(authorities, &config.sns, clock, ClockWatch::new(clock, Duration::from_secs(60)))
+    SigningCerts::new(authorities, &config.sns, clock, ClockWatch::new(clock, Duration::from_mins(1)))
 }
 
 fn own_url(world: &World, config: &Config) -> SigningCertUrl {
@@ -124,18 +124,17 @@ fn a_certificate_of_the_right_authority_must_still_say_the_right_things() {
         let pem = format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----");
         CertFile::from_pem(pem.as_bytes())?.check("eu-west-1", &anchors, &[], now)
     };
-    const SERVER: &[&str] = &["serverAuth"];
-    let sns = Some("sns.amazonaws.com");
+    let (sns, server) = (Some("sns.amazonaws.com"), &["serverAuth"][..]);
     for (is_ca, dns_name, usage, expected) in [
-        (false, sns, SERVER, "Ok"),
+        (false, sns, server, "Ok"),
         (false, sns, &["serverAuth", "clientAuth"], "Ok"),
         (false, sns, &[], "Err(Usage"),
         (false, sns, &["clientAuth"], "Err(Usage"),
         // The common name counts only where there is no other.
-        (false, Some("sqs.amazonaws.com"), SERVER, "Err(Name"),
-        (false, Some("*.amazonaws.com"), SERVER, "Err(Name"),
-        (false, None, SERVER, "Ok"),
-        (true, sns, SERVER, "Err(Issuer"),
+        (false, Some("sqs.amazonaws.com"), server, "Err(Name"),
+        (false, Some("*.amazonaws.com"), server, "Err(Name"),
+        (false, None, server, "Ok"),
+        (true, sns, server, "Err(Issuer"),
     ] {
         let extensions = Extensions { is_ca, dns_name, usage };
         let verdict = format!("{:?}", check(&odd_extensions(&authority, validity, &extensions)));
@@ -296,7 +295,7 @@ fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has
             let validity = Validity::in_days(now, -10, 187);
             issuer.signing_leaf_with_issuer_url("sns.amazonaws.com", validity, aia).unwrap().certificate_pem()
         };
-        let host = certificates::IssuerHost::start().await;
+        let host = certificates::IssuerHost::start();
         let authorities = || CertAuthorities { issuers: host.client(), ..world.cert_authorities().unwrap() };
         let serve = |pem: String| world.sns.set_certificate_answer(CertificateAnswer::Body(pem.into_bytes()));
 

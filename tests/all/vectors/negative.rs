@@ -221,10 +221,9 @@ fn variants(case: &Value, base: &Value, own: &OwnSns) -> Vec<(String, String, St
         }
         ("MessageAttributes" | "UnsubscribeURL", _) => one(with(value), "accepted"),
         (_, None) => one(with(value), &format!("Envelope(NotAString({key:?}))")),
-        ("Message", _) => one(with(value), "Sns(Signature)"),
         ("Signature", _) => one(with(value), "Sns(SignatureEncoding)"),
-        // A downgrade: the signature is one of version 2, and is not tried as that.
-        ("SignatureVersion", Some("1")) => one(with(value), "Sns(Signature)"),
+        // The latter is a downgrade: the signature is one of version 2, and is not tried as that.
+        ("Message", _) | ("SignatureVersion", Some("1")) => one(with(value), "Sns(Signature)"),
         ("SignatureVersion", _) => one(with(value), "Sns(SignatureVersion("),
         ("Type", _) => one(with(value), "Envelope(Missing(\"Token\"))"),
         ("Timestamp" | "Subject", _) => one(with(value), &format!("Envelope(Grammar({key:?}))")),
