@@ -2,6 +2,7 @@
 //!
 //! Asked only for a message that was proven genuine and came from an allowed topic. Confirming twice changes nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sns::Client;
@@ -12,6 +13,7 @@ use aws_sdk_sns::error::ProvideErrorMetadata as _;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use tokio::sync::Semaphore;
 
 use crate::config::Development;
 use crate::domain::sns::TopicArn;
@@ -30,6 +32,8 @@ pub struct SnsApi {
 pub struct Subscriptions {
     api: SnsApi,
     timeout: Duration,
+    /// A genuine confirmation can be posted again and again: SNS is not asked more often for it than this at once.
+    slots: Arc<Semaphore>,
 }
 
 /// SNS did not confirm. The token stays out of the text.
@@ -64,17 +68,23 @@ impl SnsApi {
     }
 }
 
+/// Each merchant has a topic or two, confirmed once in its life.
+const AT_ONCE: usize = 8;
 const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
 impl Subscriptions {
     /// With this much time for one confirmation.
     pub fn new(api: SnsApi, timeout: Duration) -> Self {
-        Self { api, timeout }
+        Self { api, timeout, slots: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Confirms the subscription that `token` belongs to. No credentials are needed: the token is the proof, unless
     /// the topic's owner demands more, which Amazon Pay cannot of a merchant.
     pub async fn confirm(&self, topic: &TopicArn, token: &str) -> Result<(), Unconfirmed> {
+        let unconfirmed = |what: String| Unconfirmed { topic: topic.as_str().to_owned(), what };
+        let Ok(_slot) = self.slots.try_acquire() else {
+            return Err(unconfirmed(format!("{AT_ONCE} confirmations are under way")));
+        };
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(topic.region().to_owned()))
@@ -85,9 +95,8 @@ impl Subscriptions {
             .allow_no_auth();
         config.set_endpoint_url(self.api.endpoint_url.clone());
         let request = Client::from_conf(config.build()).confirm_subscription().topic_arn(topic.as_str()).token(token);
-        request.send().await.map(|_| ()).map_err(|error| Unconfirmed {
-            topic: topic.as_str().to_owned(),
-            what: error.code().map_or_else(|| error.to_string(), |code| format!("SNS answered {code}")),
+        request.send().await.map(|_| ()).map_err(|error| {
+            unconfirmed(error.code().map_or_else(|| error.to_string(), |code| format!("SNS answered {code}")))
         })
     }
 }

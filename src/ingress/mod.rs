@@ -45,7 +45,7 @@ pub struct Ingress {
     pub bodies: Bodies,
     /// Limits.
     pub settings: config::Ingress,
-    /// Which refusals were told lately, by problem and subject.
+    /// What was told lately, by outcome and subject.
     pub told: Pace<(&'static str, String)>,
 }
 
@@ -125,10 +125,13 @@ impl Ingress {
         let verified = verify(envelope, &cert, &self.policy, self.clock.now())?;
         match verified.get().message_type {
             MessageType::UnsubscribeConfirmation => {
-                tracing::warn!(
-                    topic = verified.get().topic_arn.as_str(),
-                    "Amazon SNS says that our subscription was removed; check the IPN settings in Seller Central"
-                );
+                let topic = verified.get().topic_arn.as_str();
+                if self.may_tell("ignored-unsubscribe-confirmation", topic).is_some() {
+                    tracing::warn!(
+                        topic,
+                        "Amazon SNS says that our subscription was removed; check the IPN settings in Seller Central"
+                    );
+                }
                 return Ok(Accepted::IgnoredUnsubscribe);
             }
             MessageType::SubscriptionConfirmation => return self.confirm(verified.get()).await,
@@ -136,11 +139,15 @@ impl Ingress {
         }
         let notification = Notification::new(verified, &self.merchants, &self.policy);
         if let Message::LegacyV1 { notification_type } = notification.message() {
-            tracing::warn!(
-                notification_type,
-                topic = notification.envelope().topic_arn.as_str(),
-                "a V1 (MWS, XML) notification; this service reads V2 only: move the integration to Amazon Pay's API v2, or take this URL out of the V1 settings"
-            );
+            let topic = notification.envelope().topic_arn.as_str();
+            if let Some(n_before) = self.may_tell("ignored-legacy-v1", topic) {
+                tracing::warn!(
+                    notification_type,
+                    topic,
+                    n_before,
+                    "a V1 (MWS, XML) notification; this service reads V2 only: move the integration to Amazon Pay's API v2, or take this URL out of the V1 settings"
+                );
+            }
             return Ok(Accepted::IgnoredLegacyV1);
         }
         let started = Instant::now();
@@ -160,7 +167,7 @@ impl Ingress {
     fn refuse(&self, refusal: &Refusal) -> HttpResponse {
         let (status, slug, title) = refusal.answer();
         metrics::counter!("ipn_requests_total", "outcome" => slug).increment(1);
-        let Some(n_before) = self.told.may_tell((slug, refusal.subject().to_owned())) else {
+        let Some(n_before) = self.may_tell(slug, refusal.subject()) else {
             tracing::debug!(%refusal, outcome = slug, "again");
             return self.answer(status, slug, title);
         };
@@ -172,6 +179,11 @@ impl Ingress {
         self.answer(status, slug, title)
     }
 
+    /// Whether to log it now, and how often it came since it last was.
+    fn may_tell(&self, what: &'static str, subject: &str) -> Option<u64> {
+        self.told.may_tell((what, subject.to_owned()))
+    }
+
     fn answer(&self, status: StatusCode, slug: &'static str, title: &'static str) -> HttpResponse {
         let mut answer = problem(status, slug, title);
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -181,7 +193,7 @@ impl Ingress {
     }
 }
 
-/// Refusals of one kind are told once in this time, with the number of those before.
+/// What comes again and again is told once in this time, with the number of those before.
 pub const TELL_EVERY: Duration = Duration::from_secs(10);
 const NOT_TAKEN: &str = "a message that may be genuine was not taken; SNS will repeat it for a while";
 

@@ -202,6 +202,30 @@ fn no_url_in_a_confirmation_is_visited_whoever_signed_it() {
     });
 }
 
+#[test]
+fn confirmations_that_sns_does_not_answer_end_in_time_and_are_few_at_once() {
+    run(async {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let stage = MockStage::with_outside("sns.confirmation_timeout_ms = 1500", |world, outside| {
+            outside.sns_api = world.sns_api(port).unwrap();
+        })
+        .await;
+        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let draft = Draft::new(&topic, "please confirm", OffsetDateTime::now_utc());
+        let body = stage.world.sns.subscription_confirmation(&draft, "00ff00ff");
+        assert_eq!(stage.post_anew().await.status, 200, "the certificate is known from here on");
+        let asked = std::time::Instant::now();
+        let answers = futures_util::future::join_all((0..30).map(|_| stage.post_body(&body))).await;
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+        assert!(answers.iter().all(|answer| answer.status == 503 && answer.body.contains("confirmation-failed")));
+        silent.set_nonblocking(true).unwrap();
+        let n_connections = std::iter::from_fn(|| silent.accept().ok()).count();
+        assert!((1..=8).contains(&n_connections), "{n_connections} at once");
+        stage.stop().await;
+    });
+}
+
 /// A proxy that answers nothing and remembers who was asked for.
 struct Trap {
     address: std::net::SocketAddr,
