@@ -58,6 +58,7 @@ impl Readiness {
         let is_leaving = self.is_leaving.load(Ordering::Relaxed);
         let is_working = self.worker.is_working.load(Ordering::Relaxed);
         let clock = self.clock_watch.verdict();
+        let held_back = self.worker.held_back();
         let development = Check {
             decides: false,
             name: "development",
@@ -88,6 +89,16 @@ impl Readiness {
                     "waits for its partitions or rebuilds state; does not affect readiness"
                 })
                 .to_owned(),
+            },
+            Check {
+                decides: false,
+                name: "pay_api",
+                ok: held_back.is_empty(),
+                detail: if held_back.is_empty() {
+                    "no merchant's reads are held back".to_owned()
+                } else {
+                    format!("reads are held back, their work waits, nothing is lost: {}", held_back.join(", "))
+                },
             },
             Check {
                 decides: false,

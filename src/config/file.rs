@@ -121,6 +121,7 @@ impl File {
             (self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
             (self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
             (self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
+            (self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
             (self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
             (!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
         ];
@@ -299,6 +300,8 @@ impl Default for Worker {
             settle_slack_ms: 5_000,
             confirm_after_ms: 30_000,
             systemic_retry_ms: 5_000,
+            breaker_failures: 5,
+            breaker_probe_ms: 10_000,
             unknown_object_retries_ms: vec![60_000, 300_000, 900_000, 2_100_000],
             pending_age_max_h: 168,
             inbox_clock_margin_ms: 10_000,

@@ -162,6 +162,10 @@ pub struct Worker {
     pub confirm_after_ms: u64,
     /// After trouble of the network, of Amazon or of credentials.
     pub systemic_retry_ms: u64,
+    /// So many such troubles in a row hold a merchant's reads back; then single ones probe.
+    pub breaker_failures: u32,
+    /// Between those probes.
+    pub breaker_probe_ms: u64,
     /// Waits between reads of an object that neither Amazon nor we know; then it is a dead letter.
     pub unknown_object_retries_ms: Vec<u64>,
     /// Longest time in an object's own trouble before it is a dead letter.

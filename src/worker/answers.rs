@@ -4,13 +4,30 @@ use std::time::Duration;
 
 use super::ledger::Ledger;
 use super::undelivered::Undelivered;
+use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::events::{Derivation, Event, Reading, derive, needs_confirming_read};
-use crate::domain::pay::{Fetched, ObjectId, ObjectKind, ObjectRef};
+use crate::domain::pay::{Account, Fetched, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{Cause, Origin, PutBack};
+use crate::domain::work::{BreakerChange, Cause, Origin, PutBack};
 use crate::pay_api::Disposition;
+
+fn tell(account: &Account, change: BreakerChange, settings: &Settings) {
+    let is_open = change == BreakerChange::Opened;
+    metrics::gauge!("pay_api_breaker_open", "merchant" => account.merchant_id.as_str().to_owned(), "environment" => account.environment.to_string())
+        .set(f64::from(u8::from(is_open)));
+    if is_open {
+        tracing::warn!(
+            %account,
+            "reads are held back after {} failures in a row; one probes every {} ms, the work waits and nothing is lost",
+            settings.breaker_failures,
+            settings.breaker_probe_ms,
+        );
+    } else {
+        tracing::info!(%account, "Amazon Pay answers again; reads go on");
+    }
+}
 
 /// Which permission an object belongs to.
 enum Permission {
@@ -29,6 +46,13 @@ impl Ledger {
         read_started_at: Timestamp,
         now: Timestamp,
     ) {
+        let change = match disposition {
+            Disposition::Systemic(..) => self.queue.failed(&object.account, now),
+            _ => self.queue.answered(&object.account),
+        };
+        if let Some(change) = change {
+            tell(&object.account, change, &self.settings);
+        }
         match disposition {
             Disposition::Fetched(fetched) => self.fetched(object, &fetched, read_started_at, now),
             Disposition::NotFound => self.not_found(object, now),

@@ -14,7 +14,7 @@ use crate::domain::merchants::{Merchants, Unroutable};
 use crate::domain::pay::{MerchantId, ObjectRef};
 use crate::domain::sns::Envelope;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Quota, WorkQueue};
+use crate::domain::work::{BreakerRule, Cause, InboxPosition, Offsets, Origin, Quota, WorkQueue};
 use crate::inbox::InboxRecord;
 use crate::outbox::Batch;
 use crate::state_store::{Restored, StateStore};
@@ -53,7 +53,11 @@ impl Ledger {
         positions: &Positions,
         now: Timestamp,
     ) -> Self {
-        let mut queue = WorkQueue::new(live, sandbox);
+        let rule = BreakerRule {
+            failures: settings.breaker_failures,
+            probe_every: Duration::from_millis(settings.breaker_probe_ms),
+        };
+        let mut queue = WorkQueue::new(live, sandbox, rule);
         let mut homes = HashMap::new();
         for (partition, state) in store.iter() {
             homes.insert(state.object.account.merchant_id.clone(), partition);

@@ -8,11 +8,12 @@ mod alarms;
 mod answers;
 mod group;
 mod ledger;
+mod status;
 mod undelivered;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use rdkafka::error::KafkaError;
 use self::alarms::Alarms;
 use self::group::{Change, GroupContext};
 use self::ledger::Ledger;
+pub use self::status::Status;
 use crate::clock::Clock;
 use crate::config::{self, Config, Kafka};
 use crate::domain::events::Naming;
@@ -42,14 +44,6 @@ pub struct Plan {
     merchants: Arc<Merchants>,
     pay_api: PayApi,
     clock: Clock,
-}
-
-/// What others may know of a running worker.
-#[derive(Debug, Default)]
-pub struct Status {
-    /// Whether it owns its partitions and has rebuilt their state.
-    pub is_working: AtomicBool,
-    stop: AtomicBool,
 }
 
 /// A worker on its thread.
@@ -298,6 +292,8 @@ impl Worker {
                 ledger.answer(&answer.object, answer.disposition, answer.read_started_at, now);
             }
         }
+        let held_back = self.ledger().map(|ledger| ledger.queue.held_back().map(ToString::to_string).collect());
+        self.status.note_held_back(held_back.unwrap_or_default());
     }
 
     /// Publishes what the round brought, in one transaction. Offsets alone wait until the last one is this long ago.

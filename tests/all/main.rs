@@ -15,6 +15,7 @@ mod ingress;
 mod terms;
 mod trouble;
 
+mod breaker;
 mod dead_letters;
 mod exactly_once;
 mod pending;

@@ -185,6 +185,29 @@ mod tests {
     }
 
     #[test]
+    fn so_have_the_fields_that_only_confirmations_sign() {
+        let mut confirmation = genuine();
+        confirmation["Type"] = json!("SubscriptionConfirmation");
+        confirmation["Token"] = json!("00ff");
+        confirmation["SubscribeURL"] = json!("https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription");
+        check(&confirmation.to_string(), Ok(()));
+        for (key, value) in [
+            ("Token", ""),
+            ("Token", "00FF"),
+            ("Token", "00ff\nTopicArn\nx"),
+            ("Token", "00ff "),
+            ("SubscribeURL", ""),
+            ("SubscribeURL", "https://x\nTimestamp\n2026-01-02T03:04:05.678Z"),
+            ("SubscribeURL", "https://x y"),
+            ("SubscribeURL", "https://x\u{85}"),
+        ] {
+            let mut body = confirmation.clone();
+            body[key] = json!(value);
+            check(&body.to_string(), Err(MalformedEnvelope::Grammar(known(key))));
+        }
+    }
+
+    #[test]
     fn what_is_no_object_of_strings_is_refused() {
         let json_error = || Err(MalformedEnvelope::Json(String::new()));
         check("[]", json_error());

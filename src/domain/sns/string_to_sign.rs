@@ -28,3 +28,36 @@ pub fn string_to_sign(envelope: &Envelope) -> String {
     line("Type", envelope.message_type.as_str());
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_values_stand_in_order_and_the_time_as_it_was_sent() {
+        let body = r#"{"Type": "Notification", "MessageId": "72fd219f-d2d6-5fea-afff-70487e01d695", "Subject": "s",
+            "TopicArn": "arn:aws:sns:eu-west-1:291180941288:X", "Message": "two\nlines",
+            "Timestamp": "2026-01-02T03:04:38.000Z", "SignatureVersion": "2", "Signature": "x", "SigningCertURL": "x"}"#;
+        let text = string_to_sign(&Envelope::parse(body.as_bytes().to_vec()).unwrap());
+        let lines: Vec<&str> = text.split('\n').collect();
+        assert_eq!(
+            lines,
+            [
+                "Message",
+                "two",
+                "lines",
+                "MessageId",
+                "72fd219f-d2d6-5fea-afff-70487e01d695",
+                "Subject",
+                "s",
+                "Timestamp",
+                "2026-01-02T03:04:38.000Z",
+                "TopicArn",
+                "arn:aws:sns:eu-west-1:291180941288:X",
+                "Type",
+                "Notification",
+                ""
+            ]
+        );
+    }
+}

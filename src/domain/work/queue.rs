@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::breaker::{Breaker, BreakerChange, BreakerRule};
 use super::cause::{Cause, InboxPosition, Pending};
 use super::quota::{Quota, TokenBucket};
 use crate::domain::pay::{Account, Environment, ObjectKind, ObjectRef};
@@ -16,6 +17,8 @@ use crate::domain::timestamp::Timestamp;
 pub struct WorkQueue {
     live: Quota,
     sandbox: Quota,
+    rule: BreakerRule,
+    breakers: BTreeMap<Account, Breaker>,
     lanes: BTreeMap<(Account, ObjectKind), Lane>,
     entries: HashMap<ObjectRef, Entry>,
     in_flight: usize,
@@ -75,8 +78,9 @@ const CAUSES_KEPT: usize = 16;
 
 impl WorkQueue {
     /// An empty queue with our part of Amazon's quotas.
-    pub fn new(live: Quota, sandbox: Quota) -> Self {
-        Self { live, sandbox, lanes: BTreeMap::new(), entries: HashMap::new(), in_flight: 0 }
+    pub fn new(live: Quota, sandbox: Quota, rule: BreakerRule) -> Self {
+        let (breakers, lanes, entries) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
+        Self { live, sandbox, rule, breakers, lanes, entries, in_flight: 0 }
     }
 
     /// Adds a cause; the object is due at once, or right after the read that is under way.
@@ -111,11 +115,13 @@ impl WorkQueue {
         loop {
             let before = taken.len();
             // One of each lane in turn, so that no lane takes every place.
-            for lane in self.lanes.values_mut() {
+            for ((account, _), lane) in &mut self.lanes {
                 let is_due = lane.due.first().is_some_and(|(due, _)| *due <= now);
-                if !is_due || self.in_flight >= most || !lane.bucket.take(now) {
+                let breaker = self.breakers.entry(account.clone()).or_insert_with(|| Breaker::new(self.rule));
+                if !is_due || self.in_flight >= most || !breaker.would_let(now) || !lane.bucket.take(now) {
                     continue;
                 }
+                breaker.let_out(now);
                 let (_, object) = lane.due.pop_first().expect("a first one was just seen");
                 let entry = self.entries.get_mut(&object).expect("every due object has an entry");
                 entry.in_flight = true;
@@ -174,6 +180,21 @@ impl WorkQueue {
         entry.causes.absorb(during);
         let due = if came_meanwhile && why != PutBack::Systemic { now } else { due };
         self.schedule(object, due, now);
+    }
+
+    /// A read of this account failed for a reason that is not its object's.
+    pub fn failed(&mut self, account: &Account, now: Timestamp) -> Option<BreakerChange> {
+        self.breakers.get_mut(account)?.failed(now)
+    }
+
+    /// A read of this account was answered, whatever the answer.
+    pub fn answered(&mut self, account: &Account) -> Option<BreakerChange> {
+        self.breakers.get_mut(account)?.answered()
+    }
+
+    /// Accounts whose reads are kept back.
+    pub fn held_back(&self) -> impl Iterator<Item = &Account> {
+        self.breakers.iter().filter(|(_, breaker)| breaker.is_open()).map(|(account, _)| account)
     }
 
     /// Amazon throttled this operation of this account.

@@ -10,8 +10,10 @@ fn at(ms: i64) -> Timestamp {
 
 fn queue() -> WorkQueue {
     let quota = Quota { burst: 1000.0, per_second: 1_000_000.0 };
-    WorkQueue::new(quota, quota)
+    WorkQueue::new(quota, quota, RULE)
 }
+
+const RULE: BreakerRule = BreakerRule { failures: 3, probe_every: Duration::from_secs(10) };
 
 fn charge(id: &str) -> ObjectRef {
     let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
@@ -83,7 +85,8 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
     assert!(queue.release(at(20_000), Duration::from_secs(10)).is_empty(), "once is enough");
     let pending = queue.pending_of(&charge("C1")).expect("released work is pending");
 
-    let mut next_owner = WorkQueue::new(Quota { burst: 9.0, per_second: 1e6 }, Quota { burst: 9.0, per_second: 1e6 });
+    let mut next_owner =
+        WorkQueue::new(Quota { burst: 9.0, per_second: 1e6 }, Quota { burst: 9.0, per_second: 1e6 }, RULE);
     next_owner.restore(&charge("C1"), pending.clone(), at(30_000));
     assert_eq!(next_owner.pending_of(&charge("C1")), Some(pending));
     assert_eq!(next_owner.take_due(at(30_001), 16).len(), 1);
@@ -123,10 +126,36 @@ fn reads_in_flight_are_bounded_and_lanes_take_turns() {
 
 #[test]
 fn the_quota_paces_each_lane() {
-    let mut queue = WorkQueue::new(Quota { burst: 20.0, per_second: 4.0 }, Quota { burst: 5.0, per_second: 1.0 });
+    let mut queue = WorkQueue::new(Quota { burst: 20.0, per_second: 4.0 }, Quota { burst: 5.0, per_second: 1.0 }, RULE);
     for n in 0..100 {
         queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(0));
     }
     let taken: usize = (0..=5000).step_by(50).map(|ms| queue.take_due(at(ms), 1000).len()).sum();
     assert_eq!(taken, 20);
+}
+
+#[test]
+fn one_merchants_trouble_holds_back_its_own_reads_alone_and_ends_with_one_answer() {
+    let mut queue = queue();
+    let other = |id: &str| {
+        let account = Account { merchant_id: MerchantId::parse("M2").unwrap(), environment: Environment::Live };
+        ObjectRef { account, ..charge(id) }
+    };
+    for n in 0..5 {
+        queue.push(&charge(&format!("C{n}")), ipn(n, n), at(0));
+    }
+    let account = charge("C0").account;
+    for object in queue.take_due(at(1000), 3) {
+        queue.put_back(&object, PutBack::Systemic, at(1000), at(1000));
+        queue.failed(&account, at(1000));
+    }
+    assert_eq!(queue.held_back().collect::<Vec<_>>(), [&account]);
+    queue.push(&other("C9"), ipn(9, 9), at(1000));
+    assert_eq!(queue.take_due(at(2000), 16), [other("C9")], "the other merchant's reads go on");
+    queue.answered(&other("C9").account);
+    let probes = queue.take_due(at(11_000), 16);
+    assert_eq!(probes.len(), 1, "one probe, however much is due");
+    assert!(queue.take_due(at(11_001), 16).is_empty());
+    assert_eq!(queue.answered(&account), Some(BreakerChange::Closed));
+    assert_eq!(queue.take_due(at(11_002), 16).len(), 4, "the rest follows at once");
 }

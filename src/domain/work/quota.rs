@@ -23,18 +23,22 @@ impl Quota {
 }
 
 /// A bucket that starts empty: whoever owned the merchant before may still be spending.
+///
+/// It learns from 429: the rate is halved, and comes back slowly, since the shop may be taking more than its part.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
     quota: Quota,
     tokens: f64,
     filled_at: Timestamp,
     closed_until: Timestamp,
+    /// Which part of the quota is used just now.
+    factor: f64,
 }
 
 impl TokenBucket {
     /// An empty bucket.
     pub fn empty(quota: Quota, now: Timestamp) -> Self {
-        Self { quota, tokens: 0.0, filled_at: now, closed_until: now }
+        Self { quota, tokens: 0.0, filled_at: now, closed_until: now, factor: 1.0 }
     }
 
     /// Takes a token if there is one.
@@ -47,19 +51,38 @@ impl TokenBucket {
         may
     }
 
-    /// Amazon said that it was too much: nothing more for `pause`, and no burst after it.
+    /// Amazon said that it was too much: nothing more for `pause`, no burst after it, and half the rate. Answers to
+    /// requests that were under way together count once.
     pub fn throttled(&mut self, now: Timestamp, pause: Duration) {
+        self.fill(now);
+        if now >= self.closed_until {
+            self.factor = (self.factor / 2.0).max(FACTOR_MIN);
+        }
         self.closed_until = self.closed_until.max(now.plus(pause));
         self.tokens = 0.0;
         self.filled_at = self.closed_until;
     }
 
+    /// Which part of the quota is used just now: 1 unless Amazon throttled lately.
+    pub fn factor(&self) -> f64 {
+        self.factor
+    }
+
     fn fill(&mut self, now: Timestamp) {
-        let gained = now.since(self.filled_at).as_secs_f64() * self.quota.per_second;
-        self.tokens = (self.tokens + gained).min(self.quota.burst);
+        let elapsed_s = now.since(self.filled_at).as_secs_f64();
+        let before = self.factor;
+        self.factor = (before + elapsed_s * RECOVERED_PER_S).min(1.0);
+        let gained = elapsed_s * self.quota.per_second * f64::midpoint(before, self.factor);
+        let most = (self.quota.burst * self.factor).max(1.0);
+        self.tokens = (self.tokens + gained).min(most);
         self.filled_at = self.filled_at.max(now);
     }
 }
+
+/// From half of the rate back to all of it in two and a half minutes.
+const RECOVERED_PER_S: f64 = 1.0 / 300.0;
+/// However often Amazon throttles, this part is tried.
+const FACTOR_MIN: f64 = 1.0 / 16.0;
 
 #[cfg(test)]
 mod tests {
@@ -88,11 +111,54 @@ mod tests {
     }
 
     #[test]
-    fn after_a_429_it_is_closed_and_then_gives_the_rate_without_a_burst() {
+    fn after_a_429_it_is_closed_and_then_gives_half_the_rate_without_a_burst() {
         let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
         assert!(bucket.take(at(60_000)));
         bucket.throttled(at(60_000), Duration::from_secs(5));
         assert_eq!(takes(&mut bucket, 60_000, 65_000), 0);
-        assert_eq!(takes(&mut bucket, 65_000, 70_010), 20);
+        assert_eq!(takes(&mut bucket, 65_000, 75_000), 20);
+        assert!((bucket.factor() - 0.533).abs() < 0.001, "{}", bucket.factor());
+    }
+
+    #[test]
+    fn answers_that_come_together_halve_it_once_and_it_comes_back_slowly() {
+        let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
+        for _ in 0..10 {
+            bucket.throttled(at(1000), Duration::from_secs(1));
+        }
+        assert_eq!(takes(&mut bucket, 1000, 2000), 0);
+        assert!((bucket.factor() - 0.5).abs() < 1e-9);
+        takes(&mut bucket, 2000, 152_010);
+        assert!((bucket.factor() - 1.0).abs() < 1e-9);
+        for s in 0..100 {
+            bucket.throttled(at(200_000 + s * 1000), Duration::from_millis(500));
+        }
+        assert!(bucket.factor() >= FACTOR_MIN);
+        assert!(takes(&mut bucket, 300_000, 400_000) > 20, "it never stops for good");
+    }
+
+    /// Amazon's own bucket, of which the shop takes half without telling us.
+    #[test]
+    fn a_shop_that_takes_half_costs_few_429s_and_leaves_us_most_of_the_rest() {
+        let amazon_quota = Quota { burst: 20.0, per_second: 4.0 };
+        let mut amazon = TokenBucket::empty(amazon_quota, at(-60_000));
+        let mut ours = TokenBucket::empty(amazon_quota.share(0.8), at(0));
+        let (mut n_read, mut n_throttled) = (0_u32, 0_u32);
+        for ms in (0..3_600_000).step_by(10) {
+            if ms % 500 == 0 {
+                amazon.take(at(ms));
+            }
+            if ours.take(at(ms)) {
+                if amazon.take(at(ms)) {
+                    n_read += 1;
+                } else {
+                    n_throttled += 1;
+                    ours.throttled(at(ms), Duration::from_secs(5));
+                }
+            }
+        }
+        println!("an hour: {n_read} reads, {n_throttled} times 429; 7200 were left to us");
+        assert!(f64::from(n_throttled) <= 0.01 * f64::from(n_read + n_throttled), "{n_throttled} of {n_read}");
+        assert!(n_read > 5000, "{n_read}");
     }
 }

@@ -1,0 +1,133 @@
+//! Keeps one merchant's reads back while none of them can succeed: after a few failures in a row that are not about an
+//! object, single probes go out until one is answered.
+
+use std::time::Duration;
+
+use crate::domain::timestamp::Timestamp;
+
+/// When it opens, and how often it probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerRule {
+    /// Systemic failures in a row that open it.
+    pub failures: u32,
+    /// Between probes while it is open.
+    pub probe_every: Duration,
+}
+
+/// One merchant's breaker in one environment, and so in one region.
+#[derive(Clone, Copy, Debug)]
+pub struct Breaker {
+    rule: BreakerRule,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Reads go out; so many of the last ones failed.
+    Closed { failures: u32 },
+    /// None goes out before `probe_at`; then one, and no other until it is answered or that long again has passed.
+    Open { probe_at: Timestamp },
+}
+
+/// What an outcome did to a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerChange {
+    /// It has just opened.
+    Opened,
+    /// It has just closed.
+    Closed,
+}
+
+impl Breaker {
+    /// A closed one.
+    pub fn new(rule: BreakerRule) -> Self {
+        Self { rule, state: State::Closed { failures: 0 } }
+    }
+
+    /// Whether a read would be let out now.
+    pub fn would_let(&self, now: Timestamp) -> bool {
+        match self.state {
+            State::Closed { .. } => true,
+            State::Open { probe_at } => now >= probe_at,
+        }
+    }
+
+    /// A read goes out: while it is open, that was the probe.
+    pub fn let_out(&mut self, now: Timestamp) {
+        if let State::Open { probe_at } = &mut self.state {
+            *probe_at = now.plus(self.rule.probe_every);
+        }
+    }
+
+    /// A read failed for a reason that is not its object's.
+    pub fn failed(&mut self, now: Timestamp) -> Option<BreakerChange> {
+        let State::Closed { failures } = &mut self.state else { return None };
+        *failures += 1;
+        if *failures < self.rule.failures {
+            return None;
+        }
+        self.state = State::Open { probe_at: now.plus(self.rule.probe_every) };
+        Some(BreakerChange::Opened)
+    }
+
+    /// A read was answered, whatever the answer.
+    pub fn answered(&mut self) -> Option<BreakerChange> {
+        let was_open = self.is_open();
+        self.state = State::Closed { failures: 0 };
+        was_open.then_some(BreakerChange::Closed)
+    }
+
+    /// Whether reads are kept back.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: BreakerRule = BreakerRule { failures: 3, probe_every: Duration::from_secs(10) };
+
+    fn at(s: i64) -> Timestamp {
+        Timestamp::from_unix_ms(s * 1000)
+    }
+
+    fn opened() -> Breaker {
+        let mut breaker = Breaker::new(RULE);
+        assert_eq!([0, 0, 0].map(|s| breaker.failed(at(s))), [None, None, Some(BreakerChange::Opened)]);
+        breaker
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it_and_an_answer_between_them_does_not() {
+        let mut breaker = Breaker::new(RULE);
+        for _ in 0..10 {
+            assert_eq!((breaker.failed(at(0)), breaker.failed(at(0)), breaker.answered()), (None, None, None));
+        }
+        assert!(!breaker.is_open() && opened().is_open());
+    }
+
+    #[test]
+    fn an_outage_of_two_hours_costs_one_probe_in_ten_seconds_and_ends_with_the_first_answer() {
+        let mut breaker = opened();
+        let mut n_probes = 0;
+        for s in 0..7200 {
+            while breaker.would_let(at(s)) {
+                breaker.let_out(at(s));
+                n_probes += 1;
+                assert_eq!(breaker.failed(at(s)), None, "it is open already");
+            }
+        }
+        assert_eq!(n_probes, 719);
+        assert_eq!(breaker.answered(), Some(BreakerChange::Closed));
+        assert!(breaker.would_let(at(7200)) && breaker.would_let(at(7200)));
+    }
+
+    #[test]
+    fn a_probe_that_is_never_answered_is_followed_by_another() {
+        let mut breaker = opened();
+        breaker.let_out(at(10));
+        assert!(!breaker.would_let(at(19)) && breaker.would_let(at(20)));
+    }
+}

@@ -1,0 +1,53 @@
+//! While Amazon Pay answers nothing for a merchant, its reads are held back; notifications are taken all the same.
+
+use std::time::{Duration, Instant};
+
+use ipn_receiver::sandbox::pay_api::{Fault, ObjectKind, charge};
+use serde_json::Value;
+
+use crate::harness::{Stage, admin_page, events, run, until};
+
+async fn pay_api_check(app: &ipn_receiver::app::App) -> (bool, Value) {
+    let page: Value = serde_json::from_str(&admin_page(app, "/readyz").await).unwrap();
+    let check = page["checks"].as_array().unwrap().iter().find(|check| check["name"] == "pay_api").unwrap().clone();
+    (page["ready"] == true, check)
+}
+
+#[test]
+fn an_api_that_is_down_is_probed_now_and_then_and_the_work_is_done_when_it_is_back() {
+    run(async {
+        let settings = "worker.breaker_failures = 3\nworker.breaker_probe_ms = 1000\nworker.systemic_retry_ms = 100";
+        let stage = Stage::new(1, settings).await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        let ids: Vec<String> = (0..8).map(|n| format!("S02-5454037-1929856-C00000{n}")).collect();
+        for id in &ids {
+            stage.world.put(ObjectKind::Charge, charge(id, "S02-5454037-1929856", "9.99", "EUR"), "Captured", &[]);
+        }
+        stage.world.pay_api.set_fault(Some(Fault::Status(503)));
+        for id in &ids {
+            assert_eq!(stage.tell(&app, ObjectKind::Charge, id).await.status, 200);
+        }
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let (is_ready, check) = pay_api_check(&app).await;
+            assert!(is_ready, "notifications are to be taken all the same");
+            if check["ok"] == false {
+                assert!(check["detail"].as_str().unwrap().contains(&stage.world.merchants[0]), "{check}");
+                break;
+            }
+            assert!(Instant::now() < deadline, "{check}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // What was under way when it opened comes back; from then on there is one probe a second.
+        until("each was tried", || stage.world.pay_api.reads().len() >= ids.len()).await;
+        let (began, before) = (Instant::now(), stage.world.pay_api.reads().len());
+        until("it has probed", || stage.world.pay_api.reads().len() >= before + 3).await;
+        assert!(began.elapsed() > Duration::from_millis(1900), "three probes in {:?}", began.elapsed());
+
+        stage.world.pay_api.set_fault(None);
+        events(&mut reader, ids.len()).await;
+        assert_eq!(pay_api_check(&app).await.1["ok"], true);
+        app.stop().await;
+    });
+}
