@@ -19,7 +19,7 @@ use crate::inbox::Inbox;
 use crate::ingress::{self, Bodies, Ingress};
 use crate::outside::{Broker, Outside};
 use crate::pace::Pace;
-use crate::pay_api::PayApi;
+use crate::pay_api::{ApiKeys, PayApi};
 use crate::signing_certs::SigningCerts;
 use crate::subscriptions::Subscriptions;
 use crate::telemetry;
@@ -90,10 +90,11 @@ impl App {
         if config.development.is_some() {
             warn_of_development();
         }
+        let keys = ApiKeys::new(accounts);
         let pay_api = PayApi::new(
             outside.pay_api,
             config.development.as_ref().and_then(|development| development.pay_api_endpoint.clone()),
-            accounts,
+            keys.clone(),
             &config.pay_api,
             (outside.clock, clock_watch.clone()),
         );
@@ -127,6 +128,7 @@ impl App {
                 Duration::from_millis(config.admin.probe_interval_ms),
             )),
             tokio::spawn(clock_watch.run(peers)),
+            tokio::spawn(keys.keep_fresh(Duration::from_millis(config.pay_api.key_reload_ms))),
         ];
         tracing::info!(ingress = %ingress_address, admin = %admin_address, version = env!("CARGO_PKG_VERSION"), "ipn-receiver started");
         Ok(Self {

@@ -139,6 +139,25 @@ fn every_mistake_is_told_at_once() {
 }
 
 #[test]
+fn a_public_key_id_stands_in_the_settings_or_in_a_file() {
+    const FILE: &str = "public_key_id_file = \"key-id\"";
+    let in_file = GOOD.replace("public_key_id = \"LIVE-AEXAMPLE\"", FILE);
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("key.pem"), KEY).expect("written");
+    std::fs::write(folder.path().join("key-id"), "LIVE-AFILE\n").expect("written");
+    let config = Config::from_toml(&in_file, [], folder.path()).expect("good");
+    assert_eq!(format!("{:?}", config.merchants[0].api_key), "ApiKey(LIVE-AFILE)");
+    let before = config.merchants[0].key_files.fingerprint().expect("readable");
+    std::fs::write(folder.path().join("key-id"), "SANDBOX-AFILE").expect("written");
+    assert_ne!(config.merchants[0].key_files.fingerprint().expect("readable"), before);
+    let (setting, what) = config.merchants[0].key_files.load().expect_err("of another environment");
+    assert_eq!((setting, what.as_str()), ("public_key_id_file", "is a key for SANDBOX, but environment is live"));
+    check(&in_file, "merchants[0].public_key_id_file: FOLDER/key-id cannot be read");
+    check(&format!("{GOOD}\n{FILE}"), "merchants[0].public_key_id_file: stands beside public_key_id; keep one");
+    check(&in_file.replace(FILE, ""), "merchants[0].public_key_id: is missing");
+}
+
+#[test]
 fn a_least_signature_version_belongs_to_a_merchants_topics() {
     let topic = TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:XA1O8CIV1A24A6X").expect("a topic");
     for (text, least) in [

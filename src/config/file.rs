@@ -120,6 +120,7 @@ impl File {
             ((0.01..=1.0).contains(&self.quota.share), "quota.share", "must be between 0.01 and 1"),
             (self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
             (self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
+            (self.pay_api.key_reload_ms > 0, "pay_api.key_reload_ms", "must be at least 1"),
             (self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
             (self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
             (self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
@@ -286,7 +287,7 @@ impl Default for Sns {
 
 impl Default for PayApi {
     fn default() -> Self {
-        Self { connect_timeout_ms: 3_000, timeout_ms: 10_000, answer_bytes_max: 1_048_576 }
+        Self { connect_timeout_ms: 3_000, key_reload_ms: 10_000, timeout_ms: 10_000, answer_bytes_max: 1_048_576 }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::key_files::KeyFiles;
 use super::{Mistake, mistake};
 use crate::domain::merchants::{Merchant, Merchants};
 use crate::domain::pay::{Account, ApiKey, Environment, MerchantId, Region};
@@ -18,6 +19,8 @@ pub struct MerchantAccount {
     pub region: Region,
     /// What signs its requests.
     pub api_key: ApiKey,
+    /// Where that came from.
+    pub key_files: KeyFiles,
 }
 
 /// The table as it is written.
@@ -27,7 +30,8 @@ pub(super) struct MerchantSetting {
     id: MerchantId,
     region: Region,
     environment: Environment,
-    public_key_id: String,
+    public_key_id: Option<String>,
+    public_key_id_file: Option<PathBuf>,
     private_key_file: PathBuf,
     /// Who entered our URL in Seller Central: the merchant itself unless said otherwise.
     topic_owners: Option<Vec<MerchantId>>,
@@ -87,43 +91,27 @@ pub(super) fn load(
                 ),
             );
         }
-        check_key_id(setting, &mut wrong);
-        let api_key = load_key(setting, folder, &mut wrong);
+        let key = KeyFiles::new(
+            setting.environment,
+            setting.public_key_id.as_deref(),
+            setting.public_key_id_file.as_deref(),
+            &setting.private_key_file,
+            folder,
+        )
+        .and_then(|key_files| Ok((key_files.load()?, key_files)))
+        .map_err(|(field, what)| wrong(field, what));
         let mut topics = topic_rules(setting, topic_accounts, &mut wrong);
         topics.extend(extra_topics.iter().cloned().map(TopicRule::Arn));
         if topics.is_empty() {
             wrong("topic_owners", "is empty and there are no topic_arns, so nothing could ever be received; leave it out to mean the merchant itself".to_owned());
         }
         let topics = TopicPolicy::demanding(setting.signature_version_min.0, topics);
-        if let Some(api_key) = api_key {
-            loaded.push(MerchantAccount { merchant: Merchant { account, topics }, region: setting.region, api_key });
+        if let Ok((api_key, key_files)) = key {
+            let merchant = Merchant { account, topics };
+            loaded.push(MerchantAccount { merchant, region: setting.region, api_key, key_files });
         }
     }
     loaded
-}
-
-fn check_key_id(setting: &MerchantSetting, wrong: &mut impl FnMut(&str, String)) {
-    let id = setting.public_key_id.to_ascii_uppercase();
-    if id.is_empty() {
-        wrong("public_key_id", "is empty; Seller Central > Integration Central shows it beside the key".to_owned());
-    }
-    let other = match setting.environment {
-        Environment::Live => "SANDBOX",
-        Environment::Sandbox => "LIVE",
-    };
-    if id.starts_with(other) {
-        wrong("public_key_id", format!("is a key for {other}, but environment is {}", setting.environment));
-    }
-}
-
-fn load_key(setting: &MerchantSetting, folder: &Path, wrong: &mut impl FnMut(&str, String)) -> Option<ApiKey> {
-    let file = folder.join(&setting.private_key_file);
-    let pem = std::fs::read_to_string(&file)
-        .map_err(|io| wrong("private_key_file", format!("{} cannot be read: {io}", file.display())))
-        .ok()?;
-    ApiKey::from_pem(&setting.public_key_id, &pem)
-        .map_err(|bad| wrong("private_key_file", format!("{}: {bad}", file.display())))
-        .ok()
 }
 
 fn topic_rules(setting: &MerchantSetting, accounts: &[String], wrong: &mut impl FnMut(&str, String)) -> Vec<TopicRule> {

@@ -4,6 +4,7 @@
 
 mod development;
 mod file;
+mod key_files;
 mod merchants;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use rdkafka::ClientConfig;
 use serde::Deserialize;
 
 pub use self::development::Development;
+pub use self::key_files::KeyFiles;
 pub use self::merchants::MerchantAccount;
 use crate::domain::merchants::Merchants;
 use crate::domain::sns::Policy;
@@ -138,6 +140,8 @@ pub struct Sns {
 pub struct PayApi {
     /// Time to connect.
     pub connect_timeout_ms: u64,
+    /// How often the key files are looked at.
+    pub key_reload_ms: u64,
     /// Time for a whole read.
     pub timeout_ms: u64,
     /// Largest answer.

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::{Method, StatusCode};
@@ -116,7 +116,7 @@ impl PayApi {
     pub async fn start(authority: &Authority, region: &str, keys: &[RegisteredKey]) -> Result<Self, Error> {
         let known = REGIONS.iter().find(|(name, _)| *name == region);
         let &(region, host) = known.ok_or_else(|| Error::Region(region.to_owned()))?;
-        let gate = Gate { region, host, keys: keys.iter().map(parse_key).collect::<Result<_, _>>()? };
+        let gate = Gate { region, host, keys: keys.iter().map(parse_key).collect::<Result<Vec<_>, _>>()?.into() };
         let shared = Arc::new(Shared { gate, world: Mutex::default() });
         let state = web::Data::from(Arc::clone(&shared));
         let server = authority
@@ -140,6 +140,13 @@ impl PayApi {
     /// The host name it answers for.
     pub fn host(&self) -> &str {
         self.shared.gate.host
+    }
+
+    /// Takes these keys for registered from now on, and no other.
+    pub fn register_only(&self, keys: &[RegisteredKey]) -> Result<(), Error> {
+        let keys = keys.iter().map(parse_key).collect::<Result<_, _>>()?;
+        *self.shared.gate.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
     }
 
     /// Puts an object there, or another version of it; its id is taken from it.

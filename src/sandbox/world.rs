@@ -94,6 +94,15 @@ impl World {
             .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ").into())
     }
 
+    /// Registers a new key for every merchant and no longer takes the old one; the file is written by the second call.
+    pub fn rotate_key(&self) -> Result<impl FnOnce() -> std::io::Result<()>, Error> {
+        let key = merchant_key()?;
+        let registered: Vec<RegisteredKey> = self.merchants.iter().map(|merchant| registered(merchant, &key)).collect();
+        self.pay_api.register_only(&registered)?;
+        let (file, pem) = (self.keys.path().join(KEY_FILE), key.private_pem_pkcs8());
+        Ok(move || std::fs::write(file, pem))
+    }
+
     /// Lets other processes reach both servers: what is signed from now on names them by their address.
     #[must_use]
     pub fn reachable_by_address(mut self) -> Self {

@@ -51,3 +51,27 @@ fn an_api_that_is_down_is_probed_now_and_then_and_the_work_is_done_when_it_is_ba
         app.stop().await;
     });
 }
+
+#[test]
+fn a_key_is_rotated_without_a_restart_and_what_came_between_is_done() {
+    run(async {
+        let settings = "pay_api.key_reload_ms = 50\nworker.breaker_probe_ms = 300\nworker.systemic_retry_ms = 100";
+        let stage = Stage::new(1, settings).await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        let ids = [1, 2].map(|n| format!("S02-5454037-1929856-C00000{n}"));
+        for id in &ids {
+            stage.world.put(ObjectKind::Charge, charge(id, "S02-5454037-1929856", "9.99", "EUR"), "Captured", &[]);
+        }
+        stage.tell(&app, ObjectKind::Charge, &ids[0]).await;
+        events(&mut reader, 1).await;
+
+        let write_new_key = stage.world.rotate_key().unwrap();
+        stage.tell(&app, ObjectKind::Charge, &ids[1]).await;
+        let is_refused = || stage.world.pay_api.reads().iter().any(|read| read.status == Some(401));
+        until("the old key is refused", is_refused).await;
+        write_new_key().unwrap();
+        events(&mut reader, 1).await;
+        app.stop().await;
+    });
+}

@@ -2,6 +2,8 @@
 //!
 //! Promises: code that shares nothing with the receiver's own signing. Never looks at an object.
 
+use std::sync::{PoisonError, RwLock};
+
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, Uri};
 use base64::Engine as _;
@@ -21,7 +23,7 @@ use super::{Environment, Error, RegisteredKey};
 pub(super) struct Gate {
     pub(super) region: &'static str,
     pub(super) host: &'static str,
-    pub(super) keys: Vec<(String, Environment, PKey<Public>)>,
+    pub(super) keys: RwLock<Vec<(String, Environment, PKey<Public>)>>,
 }
 
 /// The parts of a request that its signature covers.
@@ -45,8 +47,8 @@ impl Gate {
             authorization(request.headers).ok_or(unsigned("authorization is not of AMZN-PAY-RSASSA-PSS-V2"))?;
         let environment =
             environment(request.uri.path(), key_id).ok_or(unsigned("the path does not fit the kind of key"))?;
-        let mut keys = self.keys.iter();
-        let Some((.., key)) = keys.find(|(id, of, _)| id == key_id && *of == environment) else {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let Some((.., key)) = keys.iter().find(|(id, of, _)| id == key_id && *of == environment) else {
             return Err(UNKNOWN_KEY);
         };
         let is_signed = |name: &&str| signed.split(';').any(|given| given == *name);
@@ -202,7 +204,7 @@ mod tests {
             let key = parse_key(&RegisteredKey { public_key_id, public_pem: public, environment }).unwrap();
             let (region, host) = REGIONS.into_iter().find(|(region, _)| *region == field("region")).unwrap();
             let date = PrimitiveDateTime::parse(field("x_amz_pay_date"), TIMESTAMP).unwrap().assume_utc();
-            assert_eq!(Gate { region, host, keys: vec![key] }.admit(&incoming, date), Ok(environment));
+            assert_eq!(Gate { region, host, keys: vec![key].into() }.admit(&incoming, date), Ok(environment));
         }
     }
 }

@@ -1,16 +1,17 @@
 //! Step 6. Reading objects from the Amazon Pay API: one signed GET, and what its outcome means.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod keys;
+
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use ring::rand::SystemRandom;
 
+pub use self::keys::ApiKeys;
 use crate::clock::Clock;
 use crate::clock_watch::{ClockWatch, Peer};
-use crate::config::{MerchantAccount, PayApi as Settings};
-use crate::domain::pay::{Account, ApiKey, DecodeError, Fetched, ObjectRef, Region};
+use crate::config::PayApi as Settings;
+use crate::domain::pay::{DecodeError, Fetched, ObjectRef};
 use crate::outbound::{limited_body, told};
 
 /// The API with every merchant's key.
@@ -20,7 +21,7 @@ pub struct PayApi {
     /// Instead of Amazon's, in development.
     endpoint: Option<String>,
     clock_watch: ClockWatch,
-    keys: Arc<HashMap<Account, (Region, ApiKey)>>,
+    keys: ApiKeys,
     clock: Clock,
     timeout: Duration,
     answer_bytes_max: usize,
@@ -82,20 +83,19 @@ impl Disposition {
 }
 
 impl PayApi {
-    /// The API as these merchants may read it.
+    /// The API as these keys may read it.
     pub fn new(
         client: reqwest::Client,
         endpoint: Option<String>,
-        merchants: Vec<MerchantAccount>,
+        keys: ApiKeys,
         settings: &Settings,
         (clock, clock_watch): (Clock, ClockWatch),
     ) -> Self {
-        let keys = merchants.into_iter().map(|m| (m.merchant.account, (m.region, m.api_key))).collect();
         Self {
             client,
             endpoint,
             clock_watch,
-            keys: Arc::new(keys),
+            keys,
             clock,
             timeout: Duration::from_millis(settings.timeout_ms),
             answer_bytes_max: settings.answer_bytes_max,
@@ -123,7 +123,7 @@ impl PayApi {
             );
         };
         let signed = key.sign_get(
-            *region,
+            region,
             object.account.environment,
             (object.kind, &object.id),
             self.clock.now(),
@@ -193,7 +193,7 @@ fn operation(object: &ObjectRef) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::pay::{Environment, MerchantId, ObjectId, ObjectKind};
+    use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind};
 
     #[test]
     fn every_answer_has_its_meaning() {

@@ -1,0 +1,87 @@
+//! Where a merchant's API key is: a private key in a file, and its public id in the settings or in a file beside it.
+
+use std::path::{Path, PathBuf};
+
+use ring::digest::{Context, SHA256};
+
+use crate::domain::pay::{ApiKey, Environment};
+
+/// A key's files; what is in them may change while we run.
+#[derive(Clone, Debug)]
+pub struct KeyFiles {
+    environment: Environment,
+    public_key_id: PublicKeyId,
+    private_key_file: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+enum PublicKeyId {
+    Setting(String),
+    File(PathBuf),
+}
+
+/// Which setting is wrong, and what would be right.
+type Wrong = (&'static str, String);
+
+impl KeyFiles {
+    /// From the settings; relative files are looked for in `folder`.
+    pub(super) fn new(
+        environment: Environment,
+        public_key_id: Option<&str>,
+        public_key_id_file: Option<&Path>,
+        private_key_file: &Path,
+        folder: &Path,
+    ) -> Result<Self, Wrong> {
+        let public_key_id = match (public_key_id, public_key_id_file) {
+            (Some(id), None) => PublicKeyId::Setting(id.to_owned()),
+            (None, Some(file)) => PublicKeyId::File(folder.join(file)),
+            (None, None) => return Err(("public_key_id", MISSING.to_owned())),
+            (Some(_), Some(_)) => {
+                return Err(("public_key_id_file", "stands beside public_key_id; keep one".to_owned()));
+            }
+        };
+        Ok(Self { environment, public_key_id, private_key_file: folder.join(private_key_file) })
+    }
+
+    /// Reads and checks the key.
+    pub fn load(&self) -> Result<ApiKey, Wrong> {
+        let (setting, id) = self.id()?;
+        let other = match self.environment {
+            Environment::Live => "SANDBOX",
+            Environment::Sandbox => "LIVE",
+        };
+        if id.is_empty() {
+            return Err((setting, MISSING.to_owned()));
+        }
+        if id.to_ascii_uppercase().starts_with(other) {
+            return Err((setting, format!("is a key for {other}, but environment is {}", self.environment)));
+        }
+        let file = &self.private_key_file;
+        let pem = std::fs::read_to_string(file)
+            .map_err(|io| ("private_key_file", format!("{} cannot be read: {io}", file.display())))?;
+        ApiKey::from_pem(&id, &pem).map_err(|bad| ("private_key_file", format!("{}: {bad}", file.display())))
+    }
+
+    /// A digest of everything in the files, to see that something changed.
+    pub fn fingerprint(&self) -> std::io::Result<Vec<u8>> {
+        let mut digest = Context::new(&SHA256);
+        if let PublicKeyId::File(file) = &self.public_key_id {
+            digest.update(&std::fs::read(file)?);
+        }
+        digest.update(&std::fs::read(&self.private_key_file)?);
+        Ok(digest.finish().as_ref().to_vec())
+    }
+
+    fn id(&self) -> Result<(&'static str, String), Wrong> {
+        match &self.public_key_id {
+            PublicKeyId::Setting(id) => Ok(("public_key_id", id.clone())),
+            PublicKeyId::File(file) => {
+                let text = std::fs::read_to_string(file)
+                    .map_err(|io| ("public_key_id_file", format!("{} cannot be read: {io}", file.display())))?;
+                Ok(("public_key_id_file", text.trim().to_owned()))
+            }
+        }
+    }
+}
+
+const MISSING: &str = "is missing; Seller Central > Integration Central shows it beside the key";
