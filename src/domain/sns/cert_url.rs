@@ -144,6 +144,8 @@ mod tests {
             (format!("http://sns.eu-west-1.amazonaws.com/{FILE}"), RefusedCertUrl::Scheme),
             (format!("{host}:443/{FILE}"), RefusedCertUrl::Host),
             (format!("https://sns..amazonaws.com/{FILE}"), RefusedCertUrl::Host),
+            (format!("https://sns.EU-WEST-1.amazonaws.com/{FILE}"), RefusedCertUrl::Host),
+            (format!("https://sns.eu-west-1@x.amazonaws.com/{FILE}"), RefusedCertUrl::Host),
             (format!("{host}//{FILE}"), RefusedCertUrl::Path),
             (format!("{host}/{FILE}#x"), RefusedCertUrl::Path),
             (host.to_owned(), RefusedCertUrl::Host),

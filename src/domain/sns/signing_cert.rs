@@ -257,3 +257,31 @@ const OWN_SIGNING_NAME: [&str; 17] = [
     "ca-west-1",
     "mx-central-1",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_one_pem_block_and_white_space() {
+        let pem = include_str!("amazon/rsa-2048-m01.pem");
+        let crlf = pem.replace('\n', "\r\n");
+        for good in [pem, &crlf, &format!("\n  {pem}\n\n"), pem.trim_end()] {
+            assert!(CertFile::from_pem(good.as_bytes()).is_ok(), "{good}");
+        }
+        let begin = "-----BEGIN CERTIFICATE-----";
+        for bad in [
+            format!("text\n{pem}"),
+            format!("{pem}text"),
+            format!("{pem}{pem}"),
+            format!("<x>{pem}</x>"),
+            pem.replace(begin, "-----BEGIN TRUSTED CERTIFICATE-----"),
+            pem.replace(begin, &format!("{begin}\nProc-Type: 4,ENCRYPTED")),
+            format!("{begin}\n-----END CERTIFICATE-----"),
+            String::new(),
+        ] {
+            assert_eq!(CertFile::from_pem(bad.as_bytes()), Err(BadSigningCert::NotOnePem), "{bad}");
+        }
+        assert_eq!(CertFile::from_pem(&[0xff]), Err(BadSigningCert::NotOnePem));
+    }
+}
