@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use ipn_receiver::domain::ipn::{Ipn, Message};
 use ipn_receiver::domain::merchants::{Merchant, Merchants, Unroutable};
-use ipn_receiver::domain::pay::{Account, Environment, MerchantId, ObjectKind};
+use ipn_receiver::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind};
 use ipn_receiver::domain::sns::{TopicArn, TopicPolicy, TopicRule};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::json;
@@ -53,7 +53,7 @@ fn reads_the_same_again(ipn: &Ipn) {
     let text = json!({
         "NotificationVersion": "V2", "NotificationType": ipn.notification_type.as_str(),
         "MerchantID": ipn.merchant_id.as_str(), "ObjectType": object_type, "ObjectId": ipn.object_id.as_str(),
-        "ChargePermissionId": ipn.charge_permission_id.as_ref().map(|id| id.as_str()),
+        "ChargePermissionId": ipn.charge_permission_id.as_ref().map(ObjectId::as_str),
     });
     let Message::Ipn(again) = Message::parse(&text.to_string()) else { panic!("{text} was an IPN") };
     // A word that became a known one by losing its strange characters is a known one now.
