@@ -157,7 +157,6 @@ mod tests {
                 }
             }
         }
-        println!("an hour: {n_read} reads, {n_throttled} times 429; 7200 were left to us");
         assert!(f64::from(n_throttled) <= 0.01 * f64::from(n_read + n_throttled), "{n_throttled} of {n_read}");
         assert!(n_read > 5000, "{n_read}");
     }
