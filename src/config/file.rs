@@ -1,7 +1,5 @@
 //! The file as it is written: defaults, environment variables over it, ranges.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -224,110 +222,5 @@ fn scalar(text: &str) -> Value {
     match format!("x = {text}").parse::<Table>() {
         Ok(mut table) if table.len() == 1 => table.remove("x").unwrap_or_else(|| Value::String(text.to_owned())),
         _ => Value::String(text.to_owned()),
-    }
-}
-
-impl Default for Ingress {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
-            deadline_ms: 10_000,
-            body_bytes_max: 524_288,
-            body_timeout_ms: 5_000,
-            body_bytes_in_flight_max: 67_108_864,
-            connections_max: 10_000,
-            threads: 0,
-            retry_after_s: 20,
-        }
-    }
-}
-
-impl Default for Admin {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9090)),
-            probe_interval_ms: 2_000,
-            clock_offset_max_s: 60,
-        }
-    }
-}
-
-impl Default for Kafka {
-    fn default() -> Self {
-        Self {
-            bootstrap_servers: String::new(),
-            topic_prefix: "amazonpay".to_owned(),
-            partitions: 12,
-            replication_factor: 3,
-            group_id: String::new(),
-            session_timeout_ms: 30_000,
-            transaction_timeout_ms: 15_000,
-            append_timeout_ms: 8_000,
-            append_linger_ms: 0,
-            properties: std::collections::BTreeMap::new(),
-        }
-    }
-}
-
-impl Default for Sns {
-    fn default() -> Self {
-        Self {
-            topic_accounts: vec!["291180941288".to_owned()],
-            ipn_age_max_h: 360,
-            ipn_ahead_max_s: 900,
-            certificate_timeout_ms: 5_000,
-            confirmation_timeout_ms: 5_000,
-            certificate_bytes_max: 65_536,
-            certificates_max: 64,
-            certificate_fetches_max: 32,
-            certificate_failure_ms: 10_000,
-        }
-    }
-}
-
-impl Default for PayApi {
-    fn default() -> Self {
-        Self { connect_timeout_ms: 3_000, key_reload_ms: 10_000, timeout_ms: 10_000, answer_bytes_max: 1_048_576 }
-    }
-}
-
-impl Default for Worker {
-    fn default() -> Self {
-        Self {
-            reads_in_flight_max: 16,
-            records_per_round_max: 500,
-            records_open_max: 10_000,
-            pending_after_ms: 10_000,
-            settle_slack_ms: 5_000,
-            confirm_after_ms: 30_000,
-            systemic_retry_ms: 5_000,
-            breaker_failures: 5,
-            breaker_probe_ms: 10_000,
-            unknown_object_retries_ms: vec![60_000, 300_000, 900_000, 2_100_000],
-            pending_age_max_h: 168,
-            inbox_clock_margin_ms: 10_000,
-        }
-    }
-}
-
-impl Default for Quotas {
-    fn default() -> Self {
-        Self {
-            share: 0.8,
-            live: QuotaSetting { burst: 20.0, per_second: 4.0 },
-            sandbox: QuotaSetting { burst: 5.0, per_second: 1.0 },
-        }
-    }
-}
-
-impl Default for Events {
-    fn default() -> Self {
-        Self { type_prefix: "amazonpay".to_owned() }
-    }
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Self { notice_ms: 5_000, grace_ms: 20_000 }
     }
 }

@@ -6,19 +6,18 @@ mod development;
 mod file;
 mod key_files;
 mod merchants;
+mod tables;
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use serde::Deserialize;
 
 pub use self::development::Development;
 pub use self::key_files::KeyFiles;
 pub use self::merchants::MerchantAccount;
+pub use self::tables::{Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Shutdown, Sns, Worker};
 use crate::domain::merchants::Merchants;
 use crate::domain::sns::Policy;
 use crate::domain::work::Quota;
@@ -48,174 +47,6 @@ pub struct Config {
     pub development: Option<Development>,
     /// Whose IPNs, in order of the file.
     pub merchants: Vec<MerchantAccount>,
-}
-
-/// `[ingress]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Ingress {
-    /// Address of `POST /ipn`.
-    pub listen: SocketAddr,
-    /// An answer is given within this; SNS gives up after 15 s.
-    pub deadline_ms: u64,
-    /// Largest body.
-    pub body_bytes_max: usize,
-    /// A body has arrived within this.
-    pub body_timeout_ms: u64,
-    /// Bytes of all bodies under way, beyond the first 16 KiB of each.
-    pub body_bytes_in_flight_max: usize,
-    /// Connections open at once; more wait in the system's queue.
-    pub connections_max: usize,
-    /// Threads; 0 = one a core.
-    pub threads: usize,
-    /// `Retry-After` of a 503.
-    pub retry_after_s: u64,
-}
-
-/// `[admin]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Admin {
-    /// Address of `/healthz`, `/readyz` and `/metrics`; never public.
-    pub listen: SocketAddr,
-    /// How often Kafka is asked whether it can take a record.
-    pub probe_interval_ms: u64,
-    /// A clock further from Amazon's than this is told in the log and in `/readyz`.
-    pub clock_offset_max_s: u64,
-}
-
-/// `[kafka]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Kafka {
-    /// `host:port,…`
-    pub bootstrap_servers: String,
-    /// What topic names begin with.
-    pub topic_prefix: String,
-    /// Partitions of the inbox and the state topic; fixed for life.
-    pub partitions: i32,
-    /// Copies of each partition, when `topics` creates them.
-    pub replication_factor: i32,
-    /// Consumer group; default `<topic_prefix>.worker`.
-    pub group_id: String,
-    /// How long the group waits for a member that fell silent.
-    pub session_timeout_ms: u64,
-    /// An open transaction of a dead process is ended by the broker after this.
-    pub transaction_timeout_ms: u64,
-    /// A record that is not acknowledged within this failed.
-    pub append_timeout_ms: u64,
-    /// How long the inbox producer waits for more records to send at once.
-    pub append_linger_ms: u64,
-    /// Any other librdkafka property, such as `security.protocol`.
-    pub properties: BTreeMap<String, String>,
-}
-
-/// `[sns]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sns {
-    /// AWS accounts of Amazon Pay's topics.
-    pub topic_accounts: Vec<String>,
-    /// An older message is not taken; 0 = any age.
-    pub ipn_age_max_h: u64,
-    /// A message from further in the future is not taken.
-    pub ipn_ahead_max_s: u64,
-    /// Time for one fetch of a certificate.
-    pub certificate_timeout_ms: u64,
-    /// Time to confirm a subscription.
-    pub confirmation_timeout_ms: u64,
-    /// Largest certificate file.
-    pub certificate_bytes_max: usize,
-    /// Certificates kept.
-    pub certificates_max: u64,
-    /// Certificates fetched at once; who comes then is told to come again.
-    pub certificate_fetches_max: usize,
-    /// A certificate that could not be had is asked for again after this.
-    pub certificate_failure_ms: u64,
-}
-
-/// `[pay_api]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PayApi {
-    /// Time to connect.
-    pub connect_timeout_ms: u64,
-    /// How often the key files are looked at.
-    pub key_reload_ms: u64,
-    /// Time for a whole read.
-    pub timeout_ms: u64,
-    /// Largest answer.
-    pub answer_bytes_max: usize,
-}
-
-/// `[worker]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Worker {
-    /// Reads under way at once.
-    pub reads_in_flight_max: usize,
-    /// Records taken from the inbox in one round.
-    pub records_per_round_max: usize,
-    /// Inbox records that wait for their answer at once; above it their work is written as pending at once.
-    pub records_open_max: usize,
-    /// Work not answered within this is written into the state record and its inbox record passed.
-    pub pending_after_ms: u64,
-    /// A read settles notifications that are at most this much younger than the object's last update.
-    pub settle_slack_ms: u64,
-    /// A read that settles nothing is repeated after this and up to as much again.
-    pub confirm_after_ms: u64,
-    /// After trouble of the network, of Amazon or of credentials.
-    pub systemic_retry_ms: u64,
-    /// So many such troubles in a row hold a merchant's reads back; then single ones probe.
-    pub breaker_failures: u32,
-    /// Between those probes.
-    pub breaker_probe_ms: u64,
-    /// Waits between reads of an object that neither Amazon nor we know; then it is a dead letter.
-    pub unknown_object_retries_ms: Vec<u64>,
-    /// Longest time in an object's own trouble before it is a dead letter.
-    pub pending_age_max_h: u64,
-    /// An inbox record this much older than the last read of its object needs no other read.
-    pub inbox_clock_margin_ms: u64,
-}
-
-/// `[quota]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Quotas {
-    /// The part of Amazon's quota that is ours; the shop's own calls share the rest.
-    pub share: f64,
-    /// In live, for each merchant and operation.
-    pub live: QuotaSetting,
-    /// In sandbox.
-    pub sandbox: QuotaSetting,
-}
-
-/// A burst and a rate.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuotaSetting {
-    /// Requests at once.
-    pub burst: f64,
-    /// Requests a second.
-    pub per_second: f64,
-}
-
-/// `[events]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Events {
-    /// `type` of an event is `<this>.<EventName>.v1`.
-    pub type_prefix: String,
-}
-
-/// `[shutdown]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Shutdown {
-    /// Time between "not ready" and the last accepted request, for load balancers to notice.
-    pub notice_ms: u64,
-    /// Time to finish what was begun.
-    pub grace_ms: u64,
 }
 
 /// The names of the four topics.

@@ -57,7 +57,7 @@ impl Ledger {
             failures: settings.breaker_failures,
             probe_every: Duration::from_millis(settings.breaker_probe_ms),
         };
-        let mut queue = WorkQueue::new(live, sandbox, rule);
+        let mut queue = WorkQueue::new(live, sandbox, rule, Duration::from_millis(settings.aged_after_ms));
         let mut homes = HashMap::new();
         for (partition, state) in store.iter() {
             homes.insert(state.object.account.merchant_id.clone(), partition);

@@ -162,7 +162,7 @@ fn the_readme_names_every_event_and_every_setting() {
     }
     let declined = CATALOG.iter().find(|row| row.name == "ChargeDeclined").unwrap();
     assert!(readme.contains(&sample_block(declined)), "README.md's sample is not: {}", sample_block(declined));
-    let settings = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/mod.rs")).unwrap();
+    let settings = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tables.rs")).unwrap();
     let tables = settings
         .split("pub struct ")
         .filter(|part| part.contains("deny_unknown_fields") || part.contains("Deserialize"));

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod cause;
+mod lane;
 mod offsets;
 mod queue;
 mod quota;

@@ -3,11 +3,12 @@
 //!
 //! Amazon's quota is per merchant, environment and operation, and so is a lane of this queue.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::breaker::{Breaker, BreakerChange, BreakerRule};
 use super::cause::{Cause, InboxPosition, Pending};
+use super::lane::{Class, Lane};
 use super::quota::{Quota, TokenBucket};
 use crate::domain::pay::{Account, Environment, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
@@ -18,6 +19,7 @@ pub struct WorkQueue {
     live: Quota,
     sandbox: Quota,
     rule: BreakerRule,
+    aged_after: Duration,
     breakers: BTreeMap<Account, Breaker>,
     lanes: BTreeMap<(Account, ObjectKind), Lane>,
     entries: HashMap<ObjectRef, Entry>,
@@ -44,12 +46,6 @@ pub struct Settled {
     pub answered: Vec<InboxPosition>,
 }
 
-#[derive(Debug)]
-struct Lane {
-    bucket: TokenBucket,
-    due: BTreeSet<(Timestamp, ObjectRef)>,
-}
-
 #[derive(Debug, Default)]
 struct Causes {
     newest: Vec<Cause>,
@@ -68,6 +64,7 @@ struct Entry {
     during: Causes,
     in_flight: bool,
     due: Timestamp,
+    class: Class,
     attempts: u32,
     failing_since: Option<Timestamp>,
     confirming: bool,
@@ -78,9 +75,10 @@ const CAUSES_KEPT: usize = 16;
 
 impl WorkQueue {
     /// An empty queue with our part of Amazon's quotas.
-    pub fn new(live: Quota, sandbox: Quota, rule: BreakerRule) -> Self {
+    /// What has been due for `aged_after` takes turns with what is new.
+    pub fn new(live: Quota, sandbox: Quota, rule: BreakerRule, aged_after: Duration) -> Self {
         let (breakers, lanes, entries) = (BTreeMap::new(), BTreeMap::new(), HashMap::new());
-        Self { live, sandbox, rule, breakers, lanes, entries, in_flight: 0 }
+        Self { live, sandbox, rule, aged_after, breakers, lanes, entries, in_flight: 0 }
     }
 
     /// Adds a cause; the object is due at once, or right after the read that is under way.
@@ -95,7 +93,7 @@ impl WorkQueue {
         entry.confirming = false; // the next read is the first one that can answer this hint
         // A fresh hint overtakes a back-off, but what is due already keeps its place.
         if is_new || entry.due > now {
-            self.schedule(object, now, now);
+            self.schedule(object, now, Class::Fresh, now);
         }
     }
 
@@ -105,8 +103,13 @@ impl WorkQueue {
         let causes =
             Causes { newest: causes, seen: causes_seen, open: Vec::new(), released: true, oldest_open_at: None };
         let entry = Entry { causes, attempts, failing_since, confirming, ..Entry::due_at(due) };
+        let class = match (confirming, attempts) {
+            (true, _) => Class::Confirming,
+            (false, 0) => Class::Fresh,
+            (false, _) => Class::Retry,
+        };
         self.entries.insert(object.clone(), entry);
-        self.schedule(object, due, now);
+        self.schedule(object, due, class, now);
     }
 
     /// Objects to read now, at most `most` of them in flight at any time.
@@ -116,13 +119,12 @@ impl WorkQueue {
             let before = taken.len();
             // One of each lane in turn, so that no lane takes every place.
             for ((account, _), lane) in &mut self.lanes {
-                let is_due = lane.due.first().is_some_and(|(due, _)| *due <= now);
                 let breaker = self.breakers.entry(account.clone()).or_insert_with(|| Breaker::new(self.rule));
-                if !is_due || self.in_flight >= most || !breaker.would_let(now) || !lane.bucket.take(now) {
+                if !lane.has_due(now) || self.in_flight >= most || !breaker.would_let(now) || !lane.bucket.take(now) {
                     continue;
                 }
                 breaker.let_out(now);
-                let (_, object) = lane.due.pop_first().expect("a first one was just seen");
+                let object = lane.pop(now, self.aged_after).expect("something is due");
                 let entry = self.entries.get_mut(&object).expect("every due object has an entry");
                 entry.in_flight = true;
                 self.in_flight += 1;
@@ -154,7 +156,7 @@ impl WorkQueue {
             self.entries.remove(object);
         } else {
             *entry = Entry { causes: during, ..Entry::due_at(now) };
-            self.schedule(object, now, now);
+            self.schedule(object, now, Class::Fresh, now);
         }
         Settled { causes: causes.newest, answered: causes.open }
     }
@@ -178,8 +180,13 @@ impl WorkQueue {
             entry.confirming = false; // a newer hint: its first read is not a confirming one
         }
         entry.causes.absorb(during);
+        let class = match why {
+            _ if came_meanwhile => Class::Fresh,
+            PutBack::Confirm => Class::Confirming,
+            PutBack::ObjectFailed | PutBack::Systemic => Class::Retry,
+        };
         let due = if came_meanwhile && why != PutBack::Systemic { now } else { due };
-        self.schedule(object, due, now);
+        self.schedule(object, due, class, now);
     }
 
     /// A read of this account failed for a reason that is not its object's.
@@ -252,7 +259,7 @@ impl WorkQueue {
         self.in_flight
     }
 
-    fn schedule(&mut self, object: &ObjectRef, due: Timestamp, now: Timestamp) {
+    fn schedule(&mut self, object: &ObjectRef, due: Timestamp, class: Class, now: Timestamp) {
         let quota = match object.account.environment {
             Environment::Live => self.live,
             Environment::Sandbox => self.sandbox,
@@ -260,11 +267,11 @@ impl WorkQueue {
         let lane = self
             .lanes
             .entry((object.account.clone(), object.kind))
-            .or_insert_with(|| Lane { bucket: TokenBucket::empty(quota, now), due: BTreeSet::new() });
+            .or_insert_with(|| Lane::new(TokenBucket::empty(quota, now)));
         let entry = self.entries.get_mut(object).expect("only objects with an entry are scheduled");
-        lane.due.remove(&(entry.due, object.clone()));
-        entry.due = due;
-        lane.due.insert((due, object.clone()));
+        lane.remove(entry.due, entry.class, object);
+        (entry.due, entry.class) = (due, class);
+        lane.add(due, class, object.clone());
     }
 }
 
@@ -275,6 +282,7 @@ impl Entry {
             during: Causes::default(),
             in_flight: false,
             due,
+            class: Class::Fresh,
             attempts: 0,
             failing_since: None,
             confirming: false,

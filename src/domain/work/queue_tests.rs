@@ -10,9 +10,10 @@ fn at(ms: i64) -> Timestamp {
 
 fn queue() -> WorkQueue {
     let quota = Quota { burst: 1000.0, per_second: 1_000_000.0 };
-    WorkQueue::new(quota, quota, RULE)
+    WorkQueue::new(quota, quota, RULE, AGED)
 }
 
+const AGED: Duration = Duration::from_mins(5);
 const RULE: BreakerRule = BreakerRule { failures: 3, probe_every: Duration::from_secs(10) };
 
 fn charge(id: &str) -> ObjectRef {
@@ -86,7 +87,7 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
     let pending = queue.pending_of(&charge("C1")).expect("released work is pending");
 
     let mut next_owner =
-        WorkQueue::new(Quota { burst: 9.0, per_second: 1e6 }, Quota { burst: 9.0, per_second: 1e6 }, RULE);
+        WorkQueue::new(Quota { burst: 9.0, per_second: 1e6 }, Quota { burst: 9.0, per_second: 1e6 }, RULE, AGED);
     next_owner.restore(&charge("C1"), pending.clone(), at(30_000));
     assert_eq!(next_owner.pending_of(&charge("C1")), Some(pending));
     assert_eq!(next_owner.take_due(at(30_001), 16).len(), 1);
@@ -126,7 +127,8 @@ fn reads_in_flight_are_bounded_and_lanes_take_turns() {
 
 #[test]
 fn the_quota_paces_each_lane() {
-    let mut queue = WorkQueue::new(Quota { burst: 20.0, per_second: 4.0 }, Quota { burst: 5.0, per_second: 1.0 }, RULE);
+    let mut queue =
+        WorkQueue::new(Quota { burst: 20.0, per_second: 4.0 }, Quota { burst: 5.0, per_second: 1.0 }, RULE, AGED);
     for n in 0..100 {
         queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(0));
     }
