@@ -111,7 +111,7 @@ pub struct Worker {
     pub reads_in_flight_max: usize,
     /// Records taken from the inbox in one round.
     pub records_per_round_max: usize,
-    /// Inbox records that wait for their answer at once; above it their work is written as pending at once.
+    /// Inbox records of a merchant and environment that wait for their answer; above it their work is written as pending.
     pub records_open_max: usize,
     /// Work not answered within this is written into the state record and its inbox record passed.
     pub pending_after_ms: u64,

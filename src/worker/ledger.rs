@@ -112,13 +112,14 @@ impl Ledger {
             return;
         }
         self.look_again_at = now.plus(LOOK_EVERY);
+        // The sum is at hand, and as long as it is small no single account can have too many.
         let open: usize = self.offsets.values().map(Offsets::open).sum();
-        let is_too_much = open > self.settings.records_open_max;
-        let age_max = if is_too_much { Duration::ZERO } else { Duration::from_millis(self.settings.pending_after_ms) };
-        if is_too_much {
-            metrics::counter!("worker_records_open_max_hits_total").increment(1);
-        }
-        for (object, positions) in self.queue.release(now, age_max) {
+        let most = self.settings.records_open_max;
+        let too_many = if open > most { self.queue.with_open_above(most) } else { Vec::new() };
+        metrics::counter!("worker_records_open_max_hits_total").increment(too_many.len() as u64);
+        for (object, positions) in
+            self.queue.release(now, Duration::from_millis(self.settings.pending_after_ms), &too_many)
+        {
             self.note_pending(&object);
             self.done(&positions);
         }

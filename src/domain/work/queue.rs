@@ -211,15 +211,34 @@ impl WorkQueue {
         }
     }
 
-    /// Lets go of inbox records that wait for longer than `age_max`: their objects' work is to be written as
-    /// pending ([`WorkQueue::pending_of`]) in the transaction that passes them.
-    pub fn release(&mut self, now: Timestamp, age_max: Duration) -> Vec<(ObjectRef, Vec<InboxPosition>)> {
+    /// Lets go of inbox records that wait for longer than `age_max`, and of all those of the accounts in `too_many`:
+    /// their objects' work is to be written as pending ([`WorkQueue::pending_of`]) in the transaction that passes them.
+    pub fn release(
+        &mut self,
+        now: Timestamp,
+        age_max: Duration,
+        too_many: &[Account],
+    ) -> Vec<(ObjectRef, Vec<InboxPosition>)> {
         let is_overdue = |causes: &Causes| causes.oldest_open_at.is_some_and(|at| now.since(at) >= age_max);
+        let is_open = |causes: &Causes| causes.oldest_open_at.is_some();
         self.entries
             .iter_mut()
-            .filter(|(_, entry)| is_overdue(&entry.causes) || is_overdue(&entry.during))
+            .filter(|(object, Entry { causes, during, .. })| {
+                is_overdue(causes)
+                    || is_overdue(during)
+                    || (too_many.contains(&object.account) && (is_open(causes) || is_open(during)))
+            })
             .map(|(object, entry)| (object.clone(), entry.release()))
             .collect()
+    }
+
+    /// Accounts with more than `most` inbox records that wait for their answer.
+    pub fn with_open_above(&self, most: usize) -> Vec<Account> {
+        let mut open: BTreeMap<&Account, usize> = BTreeMap::new();
+        for (object, entry) in &self.entries {
+            *open.entry(&object.account).or_default() += entry.causes.open.len() + entry.during.open.len();
+        }
+        open.into_iter().filter(|(_, n)| *n > most).map(|(account, _)| account.clone()).collect()
     }
 
     /// Lets go of one object's inbox records, because its next read is some time away.

@@ -80,10 +80,10 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
     assert_eq!(queue.pending_of(&charge("C1")), None);
-    assert!(queue.release(at(10_999), Duration::from_secs(10)).is_empty());
-    let released = queue.release(at(11_000), Duration::from_secs(10));
+    assert!(queue.release(at(10_999), Duration::from_secs(10), &[]).is_empty());
+    let released = queue.release(at(11_000), Duration::from_secs(10), &[]);
     assert_eq!((released.len(), offsets(&released[0].1)), (1, vec![1]));
-    assert!(queue.release(at(20_000), Duration::from_secs(10)).is_empty(), "once is enough");
+    assert!(queue.release(at(20_000), Duration::from_secs(10), &[]).is_empty(), "once is enough");
     let pending = queue.pending_of(&charge("C1")).expect("released work is pending");
 
     let mut next_owner =
@@ -160,4 +160,23 @@ fn one_merchants_trouble_holds_back_its_own_reads_alone_and_ends_with_one_answer
     assert!(queue.take_due(at(11_001), 16).is_empty());
     assert_eq!(queue.answered(&account), Some(BreakerChange::Closed));
     assert_eq!(queue.take_due(at(11_002), 16).len(), 4, "the rest follows at once");
+}
+
+#[test]
+fn a_merchant_with_too_many_open_records_lets_go_of_its_own_alone() {
+    let mut queue = queue();
+    let quiet = Account { merchant_id: MerchantId::parse("M2").unwrap(), environment: Environment::Live };
+    for n in 0..11 {
+        queue.push(&charge(&format!("C{}", n % 3)), ipn(n, n), at(1000));
+    }
+    queue.push(&ObjectRef { account: quiet, ..charge("C9") }, ipn(99, 1), at(1000));
+    let released = |queue: &mut WorkQueue, most| {
+        let too_many = queue.with_open_above(most);
+        let released = queue.release(at(1001), Duration::from_secs(10), &too_many);
+        released.iter().map(|(_, positions)| positions.len()).sum::<usize>()
+    };
+    assert_eq!(released(&mut queue, 11), 0);
+    assert_eq!(released(&mut queue, 10), 11);
+    assert_eq!(released(&mut queue, 0), 1, "the other one's were still open");
+    assert_eq!(released(&mut queue, 0), 0);
 }
