@@ -19,12 +19,8 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// These topics, with the ages that are usual: 15 days, as SNS itself gives up long before and a dead-letter
-    /// queue of its owner keeps 14 days at most; 15 minutes ahead.
+    /// These topics, whenever their messages were sent.
     pub fn of(topics: TopicPolicy) -> Self {
-        Self { topics, age_max: Some(AGE_MAX), ahead_max: AHEAD_MAX, development_origins: Vec::new() }
+        Self { topics, age_max: None, ahead_max: Duration::MAX, development_origins: Vec::new() }
     }
 }
-
-const AGE_MAX: Duration = Duration::from_hours(15 * 24);
-const AHEAD_MAX: Duration = Duration::from_mins(15);

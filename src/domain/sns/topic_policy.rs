@@ -174,6 +174,7 @@ mod tests {
             ("arn:aws:sns:us-east-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6X", None),
             ("arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6Y", None),
             ("arn:aws:sns:eu-west-1:291180941288:A1O8CIV1A24A6X", None),
+            ("arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6XANOTHER", None),
             ("arn:aws:sns:ap-northeast-1:123456789012:my-topic", Some("my-topic")),
             ("arn:aws:sns:ap-northeast-1:123456789012:my-topic2", None),
         ] {

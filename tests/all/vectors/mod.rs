@@ -41,6 +41,5 @@ pub(crate) fn real_messages() -> Option<Vec<(String, Value)>> {
 
 /// Lets one topic in, at any age.
 fn policy_for(topic: &str) -> Policy {
-    let rule = TopicRule::Arn(TopicArn::parse(topic).expect("a real topic"));
-    Policy { age_max: None, ..Policy::of(TopicPolicy::new(vec![rule])) }
+    Policy::of(TopicPolicy::new(vec![TopicRule::Arn(TopicArn::parse(topic).expect("a real topic"))]))
 }
