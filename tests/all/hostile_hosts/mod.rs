@@ -343,11 +343,15 @@ fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has
             assert!(matches!(verdict, Error::IssuerUnavailable { .. }), "{verdict:?}");
             assert!(verdict.to_string().contains(told) && verdict.to_string().contains("M09"), "{verdict}");
         }
-        // Someone on the way puts another's certificate in its place: no path leads over it, and it is not kept.
-        let impostor = ipn_receiver::sandbox::authority::Authority::new().unwrap();
-        host.set(CertificateAnswer::Body(impostor.certificate_der()));
+        // Someone on the way puts others' certificates in its place: no path leads over them, and however many there
+        // are, none takes the place of the right one.
         let kept = certs(authorities(), &config);
-        assert!(matches!(kept.get(&url).await, Err(Error::Unusable(BadSigningCert::Issuer { .. }))));
+        for _ in 0..16 {
+            let impostor = world.authority.signing_leaf("impostor", Validity::in_days(now, -1, 1)).unwrap();
+            host.set(CertificateAnswer::Body(impostor.certificate_der()));
+            tokio::time::sleep(Duration::from_millis(20)).await; // the failure is forgotten after 1 ms
+            assert!(matches!(kept.get(&url).await, Err(Error::Unusable(BadSigningCert::Issuer { .. }))));
+        }
         host.set(CertificateAnswer::Body(issuer.certificate_der()));
         tokio::time::sleep(Duration::from_millis(20)).await; // the failure is forgotten after 1 ms
         let cert = kept.get(&url).await.unwrap();
