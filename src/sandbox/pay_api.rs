@@ -2,10 +2,12 @@
 //! demands.
 //!
 //! Promises: every signature is really verified, by code that shares nothing with the receiver's; buyer fields hold
-//! `BUYER-DATA-MARKER-…`, so that a leak can be searched for. Never changes an object by itself and knows no quota.
+//! `BUYER-DATA-MARKER-…`, so that a leak can be searched for. Never changes an object by itself, and throttles only when
+//! told how.
 
 mod gate;
 mod objects;
+mod quota;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +26,8 @@ use uuid::Uuid;
 use super::authority::{self, Authority, LOOPBACK_NAME, LoopbackServer};
 use gate::{Gate, Incoming, REGIONS, Refusal, authorization, parse_key};
 pub use objects::{charge, charge_permission, dispute, refund, with_state};
+use quota::Meters;
+pub use quota::Throttling;
 
 /// The Amazon Pay API of one region, on the loopback interface; dropping it stops it.
 pub struct PayApi {
@@ -183,6 +187,11 @@ impl PayApi {
         self.shared.world().fault = fault;
     }
 
+    /// Throttles rightly signed reads as Amazon does; `None` ends it.
+    pub fn set_throttling(&self, throttling: Option<Throttling>) {
+        self.shared.world().throttling = throttling;
+    }
+
     /// What goes wrong with reads of one object, before any fault of `set_fault`; `None` ends it.
     pub fn set_object_fault(&self, id: &str, fault: Option<Fault>) {
         let faults = &mut self.shared.world().object_faults;
@@ -227,6 +236,8 @@ struct World {
     requests: Vec<Request>,
     fault: Option<Fault>,
     object_faults: HashMap<String, Fault>,
+    throttling: Option<Throttling>,
+    meters: Meters,
 }
 
 impl Shared {
@@ -246,9 +257,14 @@ impl Shared {
         let (Some(kind), Some("v2")) = (kind, segments.next()) else {
             return Err(NOT_FOUND);
         };
-        let world = self.world();
-        let object = world.objects.get(&(environment, kind, id));
-        object.cloned().ok_or(NOT_FOUND)
+        let mut world = self.world();
+        let key_id = authorization(request.headers()).map_or("", |(key_id, ..)| key_id);
+        if let Some(throttling) = world.throttling
+            && !world.meters.admit(&throttling, key_id, kind, Instant::now())
+        {
+            return Err(THROTTLED);
+        }
+        world.objects.get(&(environment, kind, id)).cloned().ok_or(NOT_FOUND)
     }
 
     /// Notes a request and tells its place in the record and what is to go wrong with it.
@@ -315,4 +331,5 @@ fn reason_code(status: u16) -> &'static str {
 }
 
 const NOT_FOUND: Refusal = Refusal(404, "ResourceNotFound", "no such object in this environment");
+const THROTTLED: Refusal = Refusal(429, "TooManyRequests", "the quota of this operation is used up");
 const READS_ALONE: Refusal = Refusal(405, "UnsupportedOperation", "only reads are answered");

@@ -19,6 +19,7 @@ mod breaker;
 mod dead_letters;
 mod exactly_once;
 mod pending;
+mod quota;
 
 mod development;
 mod events_doc;

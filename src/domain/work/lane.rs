@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind};
 
-    const AGED: Duration = Duration::from_secs(300);
+    const AGED: Duration = Duration::from_mins(5);
 
     fn at(s: i64) -> Timestamp {
         Timestamp::from_unix_ms(s * 1000)

@@ -1,0 +1,59 @@
+//! A backlog at an Amazon Pay API that really throttles: no 429 as long as the quota is as it is told, few when the shop
+//! takes half of it without telling, and every object is told in either case.
+
+use std::time::Instant;
+
+use ipn_receiver::sandbox::pay_api::{ObjectKind, Throttling, charge};
+
+use crate::harness::{Stage, events, run};
+
+const OBJECTS: usize = 120;
+const IPNS_EACH: usize = 5;
+
+/// Drains a backlog; gives how many reads there were, and how many of them were throttled.
+async fn drain(taken_by_the_shop: u32) -> (usize, usize) {
+    let stage = Stage::new(1, "worker.systemic_retry_ms = 1000").await;
+    stage.world.pay_api.set_throttling(Some(Throttling { burst: 20, per_second: 50, taken_by_the_shop }));
+    let ids: Vec<String> = (0..OBJECTS).map(|n| format!("S02-5454037-{n:07}-C000001")).collect();
+    for id in &ids {
+        stage.world.put(ObjectKind::Charge, charge(id, &id[..19], "9.99", "EUR"), "Captured", &[]);
+    }
+    let mut reader = stage.reader();
+    let app = stage.receiver().await;
+    let began = Instant::now();
+    for _ in 0..IPNS_EACH {
+        for id in &ids {
+            assert_eq!(stage.tell(&app, ObjectKind::Charge, id).await.status, 200);
+        }
+    }
+    events(&mut reader, OBJECTS).await;
+    let reads = stage.world.pay_api.reads();
+    let n_throttled = reads.iter().filter(|read| read.status == Some(429)).count();
+    println!(
+        "{} IPNs on {OBJECTS} charges, the shop takes {taken_by_the_shop} of 50 a second: {} reads, {n_throttled} of them 429, {:?}",
+        OBJECTS * IPNS_EACH,
+        reads.len(),
+        began.elapsed(),
+    );
+    app.stop().await;
+    (reads.len(), n_throttled)
+}
+
+#[test]
+fn a_truthful_quota_is_never_exceeded_and_many_hints_are_few_reads() {
+    run(async {
+        let (n_reads, n_throttled) = drain(0).await;
+        assert_eq!(n_throttled, 0);
+        // IPNs that come after their object was read ask for it again; those that wait together share one read.
+        assert!(n_reads < OBJECTS * IPNS_EACH / 2, "{n_reads}");
+    });
+}
+
+#[test]
+fn a_shop_that_takes_most_of_the_quota_costs_some_429s_and_no_event() {
+    run(async {
+        let (n_reads, n_throttled) = drain(40).await;
+        assert!(n_throttled > 0, "the quota was really exceeded");
+        assert!(n_throttled * 4 < n_reads, "{n_throttled} of {n_reads}");
+    });
+}
