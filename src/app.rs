@@ -78,7 +78,7 @@ impl App {
         let (ingress_address, admin_address) = (local(&ingress_listener), local(&admin_listener));
 
         let min_in_sync_replicas = match outside.broker {
-            Broker::Real => check_topics(&config.kafka).await?,
+            Broker::Real => check_topics(&config).await?,
             Broker::Mock => 1,
         };
         let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
@@ -277,9 +277,9 @@ fn warn_of_development() {
     );
 }
 
-async fn check_topics(kafka: &config::Kafka) -> Result<usize, topics::Error> {
-    tracing::info!(bootstrap_servers = kafka.bootstrap_servers, "asking Kafka about the topics");
-    let found = topics::check(kafka).await?;
+async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
+    tracing::info!(bootstrap_servers = config.kafka.bootstrap_servers, "asking Kafka about the topics");
+    let found = topics::check(&config.kafka, config.worker.inbox_keeps()).await?;
     for warning in &found.warnings {
         tracing::warn!("{warning}");
     }

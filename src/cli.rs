@@ -150,7 +150,7 @@ async fn make_topics(config: &Config) -> Outcome {
     for topic in &made {
         println!("created {topic}");
     }
-    let found = topics::check(&config.kafka).await?;
+    let found = topics::check(&config.kafka, config.worker.inbox_keeps()).await?;
     for warning in &found.warnings {
         println!("warning: {warning}");
     }

@@ -89,8 +89,9 @@ pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
 }
 
 /// Refuses what breaks a guarantee: a missing topic, a partition count that differs from the settings in the
-/// inbox or the state topic, a state topic that is not compacted or another that is.
-pub async fn check(kafka: &Kafka) -> Result<Found, Error> {
+/// inbox or the state topic, a state topic that is not compacted or another that is, an inbox that does not keep its
+/// records for more than `inbox_keeps`.
+pub async fn check(kafka: &Kafka, inbox_keeps: Duration) -> Result<Found, Error> {
     let admin = admin(kafka)?;
     let shapes = shapes(kafka).await?;
     let plans = plans(kafka);
@@ -122,6 +123,20 @@ pub async fn check(kafka: &Kafka) -> Result<Found, Error> {
         let min_in_sync: usize = value("min.insync.replicas").parse().unwrap_or(1);
         if plan.is_inbox {
             found.min_in_sync_replicas = min_in_sync;
+            if !keeps_longer(&value("retention.ms"), inbox_keeps) {
+                return Err(unfit(format!(
+                    "has retention.ms={}, and must keep its records for more than {} h, since dead letters are made from them: raise it, or lower worker.pending_age_max_h (two days are added to that)",
+                    value("retention.ms"),
+                    inbox_keeps.as_secs() / 3600,
+                )));
+            }
+            if !["", "-1"].contains(&value("retention.bytes").as_str()) {
+                found.warnings.push(format!(
+                    "{} has retention.bytes={}: a flood can push out records before their time, and dead letters lose their originals",
+                    plan.name,
+                    value("retention.bytes"),
+                ));
+            }
         }
         if shape.replicas < 3 || min_in_sync < 2 {
             frail.push(format!("{} ({} and {min_in_sync})", plan.name, shape.replicas));
@@ -135,6 +150,14 @@ pub async fn check(kafka: &Kafka) -> Result<Found, Error> {
         ));
     }
     Ok(found)
+}
+
+/// Whether a topic with this `retention.ms` keeps records for longer; -1 is for ever.
+fn keeps_longer(retention_ms: &str, than: Duration) -> bool {
+    match retention_ms.parse::<i64>() {
+        Ok(ms) => u64::try_from(ms).map_or(true, |ms| Duration::from_millis(ms) > than),
+        Err(_) => true, // a cluster that does not tell it cannot be refused for it
+    }
 }
 
 async fn shapes(kafka: &Kafka) -> Result<Vec<Option<Shape>>, Error> {
@@ -224,4 +247,16 @@ fn options() -> AdminOptions {
 
 fn unreachable(kafka: &Kafka, what: &dyn std::fmt::Display) -> Error {
     Error::Unreachable { bootstrap_servers: kafka.bootstrap_servers.clone(), what: what.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_ever_is_longer_than_any_time_and_the_same_time_is_not() {
+        for (retention_ms, longer) in [("-1", true), ("3600001", true), ("3600000", false), ("0", false), ("", true)] {
+            assert_eq!(keeps_longer(retention_ms, Duration::from_hours(1)), longer, "{retention_ms}");
+        }
+    }
 }

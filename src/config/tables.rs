@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -173,6 +174,13 @@ pub struct Shutdown {
     pub notice_ms: u64,
     /// Time to finish what was begun.
     pub grace_ms: u64,
+}
+
+impl Worker {
+    /// For how long an inbox record may still be read back: as long as an object may fail, and two days to mend things.
+    pub fn inbox_keeps(&self) -> Duration {
+        Duration::from_hours(self.pending_age_max_h.saturating_add(48))
+    }
 }
 
 impl Default for Ingress {

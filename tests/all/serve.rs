@@ -98,6 +98,30 @@ fn topics_are_made_once_and_a_partition_count_that_differs_is_refused() {
 }
 
 #[test]
+fn an_inbox_that_forgets_too_soon_is_refused_with_what_to_do() {
+    run(async {
+        let stage = crate::harness::Stage::new(1, "worker.pending_age_max_h = 24").await;
+        let (kafka, start) = (stage.kafka(), || {
+            ipn_receiver::app::App::start(
+                stage.config(),
+                stage.world.outside(ipn_receiver::outside::Broker::Real).unwrap(),
+            )
+        });
+        let inbox = kafka.topics().inbox;
+        let three_days = "259200000";
+        crate::harness::alter_topic(&kafka, &inbox, &[("retention.ms", three_days)]).await;
+        let Err(error) = start().await else { panic!("it must not start") };
+        let said = error.to_string();
+        assert!(
+            said.contains("must keep its records for more than 72 h") && said.contains("pending_age_max_h"),
+            "{said}"
+        );
+        crate::harness::alter_topic(&kafka, &inbox, &[("retention.ms", "259200001")]).await;
+        start().await.unwrap().stop().await;
+    });
+}
+
+#[test]
 fn it_becomes_ready_refuses_strangers_and_leaves_on_sigterm() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
@@ -139,7 +163,7 @@ fn help_names_every_command() {
     let mut child = command().arg("--help").stdout(Stdio::piped()).spawn().unwrap();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());
-    for word in ["serve", "topics", "sandbox", "--log-format"] {
+    for word in ["serve", "topics", "verify", "sandbox", "--log-format"] {
         assert!(said.contains(word), "{said}");
     }
 }
