@@ -142,7 +142,7 @@ impl PayApi {
             Ok(answer) => answer,
             Err(error) => return Disposition::Systemic(Blame::Network, told(error)),
         };
-        let request_id = header(&answer, "x-amz-pay-request-id").unwrap_or_default();
+        let request_id = header(&answer, "x-amz-pay-request-id").filter(|id| is_word(id)).unwrap_or_default();
         let retry_after = header(&answer, "retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let status = answer.status();
         let body = match limited_body(answer, self.answer_bytes_max).await {
@@ -150,7 +150,13 @@ impl PayApi {
             Err(what) => return Disposition::Systemic(Blame::Network, what),
         };
         tracing::debug!(object.id = %object.id, status = status.as_u16(), request_id, "read");
-        classify(object, status, retry_after, &body)
+        match classify(object, status, retry_after, &body) {
+            // Amazon's support asks for it first.
+            Disposition::Systemic(blame, what) if !request_id.is_empty() => {
+                Disposition::Systemic(blame, format!("{what}, x-amz-pay-request-id {request_id}"))
+            }
+            disposition => disposition,
+        }
     }
 }
 
@@ -178,8 +184,13 @@ fn reason(body: &[u8]) -> String {
     let code = serde_json::from_slice::<serde_json::Value>(body)
         .ok()
         .and_then(|body| body.get("reasonCode")?.as_str().map(str::to_owned))
-        .filter(|code| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()));
+        .filter(|code| is_word(code));
     code.map(|code| format!(" ({code})")).unwrap_or_default()
+}
+
+/// Whether a stranger's word is fit for a log line.
+fn is_word(word: &str) -> bool {
+    word.len() <= 64 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn header(answer: &reqwest::Response, name: &str) -> Option<String> {
