@@ -20,6 +20,9 @@ enum PublicKeyId {
     File(PathBuf),
 }
 
+/// A digest of what is in a key's files.
+pub type Fingerprint = Vec<u8>;
+
 /// Which setting is wrong, and what would be right.
 type Wrong = (&'static str, String);
 
@@ -43,8 +46,9 @@ impl KeyFiles {
         Ok(Self { environment, public_key_id, private_key_file: folder.join(private_key_file) })
     }
 
-    /// Reads and checks the key.
-    pub fn load(&self) -> Result<ApiKey, Wrong> {
+    /// Reads and checks the key. The fingerprint is taken before it, so a change in between is seen at the next look.
+    pub fn load(&self) -> Result<(ApiKey, Fingerprint), Wrong> {
+        let fingerprint = self.fingerprint().unwrap_or_default();
         let (setting, id) = self.id()?;
         let other = match self.environment {
             Environment::Live => "SANDBOX",
@@ -59,11 +63,13 @@ impl KeyFiles {
         let file = &self.private_key_file;
         let pem = std::fs::read_to_string(file)
             .map_err(|io| ("private_key_file", format!("{} cannot be read: {io}", file.display())))?;
-        ApiKey::from_pem(&id, &pem).map_err(|bad| ("private_key_file", format!("{}: {bad}", file.display())))
+        let key = ApiKey::from_pem(&id, &pem);
+        let key = key.map_err(|bad| ("private_key_file", format!("{}: {bad}", file.display())))?;
+        Ok((key, fingerprint))
     }
 
     /// A digest of everything in the files, to see that something changed.
-    pub fn fingerprint(&self) -> std::io::Result<Vec<u8>> {
+    pub fn fingerprint(&self) -> std::io::Result<Fingerprint> {
         let mut digest = Context::new(&SHA256);
         if let PublicKeyId::File(file) = &self.public_key_id {
             digest.update(&std::fs::read(file)?);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::key_files::KeyFiles;
+use super::key_files::{Fingerprint, KeyFiles};
 use super::{Mistake, mistake};
 use crate::domain::merchants::{Merchant, Merchants};
 use crate::domain::pay::{Account, ApiKey, Environment, MerchantId, Region};
@@ -21,6 +21,8 @@ pub struct MerchantAccount {
     pub api_key: ApiKey,
     /// Where that came from.
     pub key_files: KeyFiles,
+    /// What the files held then.
+    pub key_fingerprint: Fingerprint,
 }
 
 /// The table as it is written.
@@ -106,9 +108,9 @@ pub(super) fn load(
             wrong("topic_owners", "is empty and there are no topic_arns, so nothing could ever be received; leave it out to mean the merchant itself".to_owned());
         }
         let topics = TopicPolicy::demanding(setting.signature_version_min.0, topics);
-        if let Ok((api_key, key_files)) = key {
+        if let Ok(((api_key, key_fingerprint), key_files)) = key {
             let merchant = Merchant { account, topics };
-            loaded.push(MerchantAccount { merchant, region: setting.region, api_key, key_files });
+            loaded.push(MerchantAccount { merchant, region: setting.region, api_key, key_files, key_fingerprint });
         }
     }
     loaded

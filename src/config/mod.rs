@@ -15,7 +15,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 
 pub use self::development::Development;
-pub use self::key_files::KeyFiles;
+pub use self::key_files::{Fingerprint, KeyFiles};
 pub use self::merchants::MerchantAccount;
 pub use self::tables::{Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Shutdown, Sns, Worker};
 use crate::domain::merchants::Merchants;

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::pay::{MerchantId, ObjectId, ObjectKind};
+use super::printable;
 
 /// A hint that an object changed (IPN schema V2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,9 @@ impl Message {
         let field = |name: &str| text_field(&fields, name);
         if field("NotificationVersion").is_none() && (field("NotificationData").is_some() || field("Version").is_some())
         {
-            return Self::LegacyV1 { notification_type: printable(field("NotificationType").unwrap_or("unknown")) };
+            return Self::LegacyV1 {
+                notification_type: printable(field("NotificationType").unwrap_or("unknown"), WORD_CHARS_MAX),
+            };
         }
         let Some(merchant_id) = field("MerchantID").and_then(MerchantId::parse) else {
             return Self::NotUnderstood("Message has no usable MerchantID");
@@ -91,7 +94,7 @@ impl NotificationType {
         match word {
             "STATE_CHANGE" => Self::StateChange,
             "ATTRIBUTE_CHANGE" => Self::AttributeChange,
-            other => Self::Other(printable(other).into()),
+            other => Self::Other(printable(other, WORD_CHARS_MAX).into()),
         }
     }
 }
@@ -112,10 +115,8 @@ fn text_field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str>
     fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
 }
 
-/// A stranger's word made fit for a log line.
-fn printable(word: &str) -> String {
-    word.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(64).collect()
-}
+/// The longest word of Amazon's that is kept.
+const WORD_CHARS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -23,3 +23,8 @@ pub mod state;
 pub mod events;
 
 pub mod dead_letter;
+
+/// A stranger's word made fit for a log line.
+fn printable(word: &str, chars_max: usize) -> String {
+    word.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(chars_max).collect()
+}

@@ -15,7 +15,6 @@ use crate::config;
 pub struct Bodies {
     bytes_max: usize,
     timeout: Duration,
-    timeout_ms: u64,
     /// What bodies may hold beyond their first [`FREE_BYTES`]. A genuine IPN has some 3 KiB and needs none of it, so
     /// nobody can take its room by sending large bodies slowly.
     room: Arc<Semaphore>,
@@ -27,7 +26,6 @@ impl Bodies {
         Self {
             bytes_max: settings.body_bytes_max,
             timeout: Duration::from_millis(settings.body_timeout_ms),
-            timeout_ms: settings.body_timeout_ms,
             room: Arc::new(Semaphore::new(settings.body_bytes_in_flight_max.min(Semaphore::MAX_PERMITS))),
         }
     }
@@ -41,7 +39,7 @@ impl Bodies {
         }
         match tokio::time::timeout(self.timeout, self.read(payload, announced.unwrap_or(FREE_BYTES))).await {
             Ok(taken) => taken,
-            Err(_) => Err(Refusal::SlowBody(self.timeout_ms)),
+            Err(_) => Err(Refusal::SlowBody(self.timeout)),
         }
     }
 

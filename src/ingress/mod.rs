@@ -167,29 +167,22 @@ impl Ingress {
     fn refuse(&self, refusal: &Refusal) -> HttpResponse {
         let (status, slug, title) = refusal.answer();
         metrics::counter!("ipn_requests_total", "outcome" => slug).increment(1);
-        let Some(n_before) = self.may_tell(slug, refusal.subject()) else {
-            tracing::debug!(%refusal, outcome = slug, "again");
-            return self.answer(status, slug, title);
-        };
-        match refusal.told() {
-            Told::Info => tracing::info!(%refusal, outcome = slug, n_before, "refused"),
-            Told::Warn => tracing::warn!(%refusal, outcome = slug, n_before, "{NOT_TAKEN}"),
-            Told::Error => tracing::error!(%refusal, outcome = slug, n_before, "{NOT_TAKEN}"),
+        match (self.may_tell(slug, refusal.subject()), refusal.told()) {
+            (None, _) => tracing::debug!(%refusal, outcome = slug, "again"),
+            (Some(n_before), Told::Info) => tracing::info!(%refusal, outcome = slug, n_before, "refused"),
+            (Some(n_before), Told::Warn) => tracing::warn!(%refusal, outcome = slug, n_before, "{NOT_TAKEN}"),
+            (Some(n_before), Told::Error) => tracing::error!(%refusal, outcome = slug, n_before, "{NOT_TAKEN}"),
         }
-        self.answer(status, slug, title)
-    }
-
-    /// Whether to log it now, and how often it came since it last was.
-    fn may_tell(&self, what: &'static str, subject: &str) -> Option<u64> {
-        self.told.may_tell((what, subject.to_owned()))
-    }
-
-    fn answer(&self, status: StatusCode, slug: &'static str, title: &'static str) -> HttpResponse {
         let mut answer = problem(status, slug, title);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             answer.headers_mut().insert(RETRY_AFTER, self.settings.retry_after_s.into());
         }
         answer
+    }
+
+    /// Whether to log it now, and how often it came since it last was.
+    fn may_tell(&self, what: &'static str, subject: &str) -> Option<u64> {
+        self.told.may_tell((what, subject.to_owned()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The status table: which answer says whose fault it is, and who is woken.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 
 use crate::domain::sns::{self, MalformedEnvelope};
@@ -24,8 +26,8 @@ pub(super) enum Refusal {
     Verification(#[from] sns::Error),
     #[error("body is larger than {0} bytes")]
     TooLarge(usize),
-    #[error("body did not arrive within {0} ms (ingress.body_timeout_ms)")]
-    SlowBody(u64),
+    #[error("body did not arrive within {} ms (ingress.body_timeout_ms)", .0.as_millis())]
+    SlowBody(Duration),
     #[error("body broke off")]
     BrokenBody,
     #[error("bodies under way hold all the memory they may (ingress.body_bytes_in_flight_max)")]

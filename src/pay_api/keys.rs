@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::config::{KeyFiles, MerchantAccount};
+use crate::config::{Fingerprint, KeyFiles, MerchantAccount};
 use crate::domain::pay::{Account, ApiKey, Region};
 use crate::pace::Pace;
 
@@ -15,18 +15,16 @@ pub struct ApiKeys(Arc<HashMap<Account, Kept>>);
 struct Kept {
     region: Region,
     files: KeyFiles,
-    key: RwLock<Arc<ApiKey>>,
-    /// What the files held when they were last looked at: a key that is no good is told once, not every time.
-    seen: RwLock<Option<Vec<u8>>>,
+    /// The key in use, and what the files held when it was read.
+    current: RwLock<(Arc<ApiKey>, Fingerprint)>,
 }
 
 impl ApiKeys {
     /// The keys as the configuration loaded them.
     pub fn new(accounts: Vec<MerchantAccount>) -> Self {
         let kept = accounts.into_iter().map(|account| {
-            let seen = RwLock::new(account.key_files.fingerprint().ok());
-            let key = RwLock::new(Arc::new(account.api_key));
-            (account.merchant.account, Kept { region: account.region, files: account.key_files, key, seen })
+            let current = RwLock::new((Arc::new(account.api_key), account.key_fingerprint));
+            (account.merchant.account, Kept { region: account.region, files: account.key_files, current })
         });
         Self(Arc::new(kept.collect()))
     }
@@ -34,7 +32,7 @@ impl ApiKeys {
     /// An account's region and present key.
     pub(super) fn get(&self, account: &Account) -> Option<(Region, Arc<ApiKey>)> {
         let kept = self.0.get(account)?;
-        Some((kept.region, kept.key.read().unwrap_or_else(PoisonError::into_inner).clone()))
+        Some((kept.region, kept.current.read().unwrap_or_else(PoisonError::into_inner).0.clone()))
     }
 
     /// Looks at the files now and then, for ever.
@@ -64,16 +62,14 @@ impl ApiKeys {
                     continue;
                 }
             };
-            let mut seen = kept.seen.write().unwrap_or_else(PoisonError::into_inner);
-            if seen.as_ref() == Some(&fingerprint) {
+            if kept.current.read().unwrap_or_else(PoisonError::into_inner).1 == fingerprint {
                 continue;
             }
             match kept.files.load() {
-                Ok(key) => {
+                Ok((key, fingerprint)) => {
                     tracing::info!(%account, key = ?key, "API key changed");
                     metrics::counter!("api_keys_reloaded_total").increment(1);
-                    *kept.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
-                    *seen = Some(fingerprint);
+                    *kept.current.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(key), fingerprint);
                 }
                 Err((_, what)) => troubles.push((account.clone(), what)),
             }

@@ -219,7 +219,7 @@ impl Worker {
 
     fn apply(&mut self, change: Change) {
         self.epoch += 1;
-        self.status.is_working.store(false, Ordering::Relaxed);
+        self.status.note_reset();
         match change {
             Change::Revoked => self.assignment = None,
             Change::Assigned { partitions, group } => {
@@ -283,7 +283,9 @@ impl Worker {
     }
 
     fn collect_answers(&mut self) {
+        let mut came = false;
         while let Ok(answer) = self.answers.1.try_recv() {
+            came = true;
             if let Disposition::Systemic(blame, what) = &answer.disposition {
                 self.alarms.raise(&answer.object.account, *blame, what);
             }
@@ -292,8 +294,11 @@ impl Worker {
                 ledger.answer(&answer.object, answer.disposition, answer.read_started_at, now);
             }
         }
-        let held_back = self.ledger().map(|ledger| ledger.queue.held_back().map(ToString::to_string).collect());
-        self.status.note_held_back(held_back.unwrap_or_default());
+        // Only an answer changes whose reads are held back.
+        if let Some(ledger) = self.ledger().filter(|_| came) {
+            let held_back = ledger.queue.held_back().map(ToString::to_string).collect();
+            self.status.note_held_back(held_back);
+        }
     }
 
     /// Publishes what the round brought, in one transaction. Offsets alone wait until the last one is this long ago.
@@ -330,7 +335,7 @@ impl Worker {
         }
         self.epoch += 1;
         self.outbox = None;
-        self.status.is_working.store(false, Ordering::Relaxed);
+        self.status.note_reset();
         if let Some(assignment) = &mut self.assignment {
             assignment.ledger = None;
             group::close(&self.consumer, &self.plan.kafka.topics().inbox, &assignment.partitions);

@@ -1,6 +1,7 @@
 //! Where certificates may come from: the pin on the signing certificate's URL, and the one on its issuer's.
 
 use super::policy::Policy;
+use super::topic_policy::is_label;
 
 /// A URL that a signing certificate may be fetched from:
 /// `https://sns.<region>.amazonaws.com/SimpleNotificationService-<32 hex>.pem`, and nothing else.
@@ -79,9 +80,6 @@ impl IssuerUrl {
     pub fn parse(text: &str) -> Option<Self> {
         let (host, file) = text.strip_prefix("http://")?.split_once('/')?;
         let name = host.strip_suffix(".amazontrust.com")?;
-        let is_label = |label: &str| {
-            !label.is_empty() && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
         let is_file = !file.is_empty()
             && !file.starts_with('.')
             && file.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
@@ -99,9 +97,7 @@ fn region_of(url: &str) -> Result<&str, RefusedCertUrl> {
     let rest = url.strip_prefix("https://").ok_or(RefusedCertUrl::Scheme)?;
     let (host, file) = rest.split_once('/').ok_or(RefusedCertUrl::Host)?;
     let region = host.strip_prefix("sns.").and_then(|rest| rest.strip_suffix(".amazonaws.com"));
-    let is_label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let region = region.filter(|region| !region.is_empty() && region.bytes().all(is_label));
-    let region = region.ok_or(RefusedCertUrl::Host)?;
+    let region = region.filter(|region| is_label(region)).ok_or(RefusedCertUrl::Host)?;
     if is_cert_file(file) { Ok(region) } else { Err(RefusedCertUrl::Path) }
 }
 

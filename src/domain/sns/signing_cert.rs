@@ -13,6 +13,7 @@ use x509_parser::public_key::PublicKey;
 
 use super::cert_url::IssuerUrl;
 use super::chain::{Intermediate, TrustAnchors, path_validity, validity_of};
+use crate::domain::printable;
 use crate::domain::timestamp::Timestamp;
 
 /// The file served at a certificate's URL: one certificate, and nothing of it is believed yet.
@@ -121,9 +122,11 @@ impl CertFile {
         check_usage(&certificate)?;
         let (not_before, not_after) = validity_of(&certificate);
         let at = now.max(not_before).min(not_after);
-        let (not_before, not_after) = path_validity(&self.der, anchors, intermediates, at).map_err(|error| {
-            BadSigningCert::Issuer { issuer: printable(&certificate.issuer().to_string()), what: error.to_string() }
-        })?;
+        let (not_before, not_after) =
+            path_validity(&self.der, anchors, intermediates, at).map_err(|error| BadSigningCert::Issuer {
+                issuer: printable(&certificate.issuer().to_string(), ISSUER_CHARS_MAX),
+                what: error.to_string(),
+            })?;
         Ok(SigningCert { not_before, not_after, ..key_of(&certificate) })
     }
 
@@ -224,11 +227,6 @@ fn check_key(certificate: &X509Certificate<'_>) -> Result<(), BadSigningCert> {
     }
 }
 
-/// A stranger's word made fit for a log line.
-fn printable(word: &str) -> String {
-    word.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(200).collect()
-}
-
 /// The name SNS signs with: opt-in regions have one of their own (as AWS's Java SDK v2 tells).
 fn signing_name(region: &str) -> String {
     if OWN_SIGNING_NAME.contains(&region) {
@@ -237,6 +235,9 @@ fn signing_name(region: &str) -> String {
         "sns.amazonaws.com".to_owned()
     }
 }
+
+/// The longest issuer's name that is told.
+const ISSUER_CHARS_MAX: usize = 200;
 
 const OWN_SIGNING_NAME: [&str; 17] = [
     "ap-east-1",

@@ -20,8 +20,7 @@ impl TopicArn {
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(':').collect();
         let ["arn", "aws" | "aws-cn" | "aws-us-gov", "sns", region, account, name] = parts[..] else { return None };
-        let is_region =
-            !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let is_region = is_label(region);
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         let is_name = (1..=256).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
@@ -42,6 +41,11 @@ impl TopicArn {
     pub fn region(&self) -> &str {
         &self.region
     }
+}
+
+/// One part of a host's name, as AWS writes it; a region is one.
+pub(super) fn is_label(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// One reason for which a topic is allowed.
@@ -137,11 +141,6 @@ impl TopicPolicy {
     /// Whether an allowed topic can live in this AWS region.
     pub fn names_region(&self, region: &str) -> bool {
         self.regions().any(|known| known == region)
-    }
-
-    /// Whether no topic is allowed.
-    pub fn is_empty(&self) -> bool {
-        self.rules.is_empty()
     }
 
     fn rules_for(&self, topic: &TopicArn) -> impl Iterator<Item = &(TopicRule, SignatureVersion)> {

@@ -119,8 +119,11 @@ impl WorkQueue {
             let before = taken.len();
             // One of each lane in turn, so that no lane takes every place.
             for ((account, _), lane) in &mut self.lanes {
+                if !lane.has_due(now) || self.in_flight >= most {
+                    continue;
+                }
                 let breaker = self.breakers.entry(account.clone()).or_insert_with(|| Breaker::new(self.rule));
-                if !lane.has_due(now) || self.in_flight >= most || !breaker.would_let(now) || !lane.bucket.take(now) {
+                if !breaker.would_let(now) || !lane.bucket.take(now) {
                     continue;
                 }
                 breaker.let_out(now);
@@ -219,14 +222,13 @@ impl WorkQueue {
         age_max: Duration,
         too_many: &[Account],
     ) -> Vec<(ObjectRef, Vec<InboxPosition>)> {
-        let is_overdue = |causes: &Causes| causes.oldest_open_at.is_some_and(|at| now.since(at) >= age_max);
-        let is_open = |causes: &Causes| causes.oldest_open_at.is_some();
         self.entries
             .iter_mut()
-            .filter(|(object, Entry { causes, during, .. })| {
-                is_overdue(causes)
-                    || is_overdue(during)
-                    || (too_many.contains(&object.account) && (is_open(causes) || is_open(during)))
+            .filter(|(object, entry)| {
+                let age_max = if too_many.contains(&object.account) { Duration::ZERO } else { age_max };
+                [&entry.causes, &entry.during]
+                    .iter()
+                    .any(|causes| causes.oldest_open_at.is_some_and(|at| now.since(at) >= age_max))
             })
             .map(|(object, entry)| (object.clone(), entry.release()))
             .collect()
