@@ -21,18 +21,30 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::config::{Kafka, Topics};
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::events::{CONTENT_TYPE, Event, Naming, encode};
+use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
-use crate::state_store::{BARRIER_KEY, StateStore};
+use crate::state_store::BARRIER_KEY;
 
 /// What one transaction writes besides the offsets.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Events with their sequence numbers, in order.
     pub events: Vec<(Event, u64)>,
-    /// Keys of state records that changed, each with its partition.
-    pub changed: BTreeMap<String, i32>,
+    /// State records that changed.
+    pub records: Vec<StateRecord>,
     /// What could not be told.
     pub dead_letters: Vec<DeadLetter>,
+}
+
+/// One record for the state topic.
+#[derive(Debug)]
+pub struct StateRecord {
+    /// Its key.
+    pub key: String,
+    /// Where its merchant lives.
+    pub partition: i32,
+    /// Nothing where nothing is worth keeping: a tombstone.
+    pub value: Option<KnownState>,
 }
 
 /// A transaction that may or may not have happened, or did not. The text says why.
@@ -46,13 +58,6 @@ pub struct Outbox {
     topics: Topics,
     naming: Naming,
     instance: String,
-}
-
-impl Batch {
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.changed.is_empty() && self.dead_letters.is_empty()
-    }
 }
 
 impl Outbox {
@@ -92,7 +97,6 @@ impl Outbox {
     pub fn commit(
         &self,
         batch: &Batch,
-        store: &StateStore,
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
         now: Timestamp,
@@ -101,13 +105,12 @@ impl Outbox {
             for (event, sequence) in &batch.events {
                 self.send_event(event, *sequence)?;
             }
-            for (key, partition) in &batch.changed {
-                let value =
-                    store.record(key).map(|state| serde_json::to_vec(state).expect("known state is plain data"));
+            for StateRecord { key, partition, value } in &batch.records {
+                let value = value.as_ref().map(|state| serde_json::to_vec(state).expect("known state is plain data"));
                 let record = BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(*partition);
                 self.send(match &value {
                     Some(value) => record.payload(value.as_slice()),
-                    None => record, // a tombstone
+                    None => record,
                 })?;
             }
             batch.dead_letters.iter().try_for_each(|letter| self.send_dead_letter(letter, now))

@@ -17,6 +17,7 @@ use crate::config::Kafka;
 use crate::domain::pay::ObjectRef;
 use crate::domain::state::{KnownState, VERSION};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::work::Pending;
 
 /// Known state by object, and the partition each lives in.
 #[derive(Debug, Default)]
@@ -69,18 +70,14 @@ impl StateStore {
         &mut self.records.entry(object.state_key()).or_insert_with(blank).1
     }
 
-    /// What is to be written under a key: nothing where nothing is worth keeping.
-    pub fn record(&self, key: &str) -> Option<&KnownState> {
-        self.records.get(key).map(|(_, state)| state).filter(|state| !state.is_blank())
-    }
-
-    /// Drops what is not worth keeping among these keys, once that is written.
-    pub fn drop_blank<'a>(&mut self, keys: impl Iterator<Item = &'a String>) {
-        for key in keys {
-            if self.records.get(key).is_some_and(|(_, state)| state.is_blank()) {
-                self.records.remove(key);
-            }
-        }
+    /// Hands out the work that is owed; what says nothing else is dropped.
+    pub fn take_pending(&mut self) -> Vec<(ObjectRef, Pending)> {
+        let mut owed = Vec::new();
+        self.records.retain(|_, (_, state)| {
+            owed.extend(state.pending.take().map(|pending| (state.object.clone(), pending)));
+            !state.is_blank()
+        });
+        owed
     }
 
     /// Every record with its partition.

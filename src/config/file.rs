@@ -116,6 +116,11 @@ impl File {
                 "must be at most 87600 (ten years); 0 takes any age",
             ),
             ((0.01..=1.0).contains(&self.quota.share), "quota.share", "must be between 0.01 and 1"),
+            (
+                (0.01..=1.0).contains(&self.quota.reconciliation_share),
+                "quota.reconciliation_share",
+                "must be between 0.01 and 1",
+            ),
             (self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
             (self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
             (self.pay_api.key_reload_ms > 0, "pay_api.key_reload_ms", "must be at least 1"),

@@ -20,7 +20,7 @@ pub use self::merchants::MerchantAccount;
 pub use self::tables::{Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Shutdown, Sns, Worker};
 use crate::domain::merchants::Merchants;
 use crate::domain::sns::Policy;
-use crate::domain::work::Quota;
+use crate::domain::work::{BreakerRule, Quota, Rules};
 
 /// Everything that can be set.
 #[derive(Debug)]
@@ -184,11 +184,22 @@ impl Kafka {
 }
 
 impl Quotas {
-    /// Our part in live and in sandbox.
-    pub fn ours(&self) -> (Quota, Quota) {
+    /// How the Amazon Pay API is read.
+    pub fn rules(&self, worker: &Worker) -> Rules {
         let ours =
             |setting: QuotaSetting| Quota { burst: setting.burst, per_second: setting.per_second }.share(self.share);
-        (ours(self.live), ours(self.sandbox))
+        Rules {
+            live: ours(self.live),
+            sandbox: ours(self.sandbox),
+            reconciliation_share: self.reconciliation_share,
+            breaker: BreakerRule {
+                failures: worker.breaker_failures,
+                probe_every: Duration::from_millis(worker.breaker_probe_ms),
+            },
+            aged_after: Duration::from_millis(worker.aged_after_ms),
+            reads_in_flight_max: worker.reads_in_flight_max,
+            records_open_max: worker.records_open_max,
+        }
     }
 }
 

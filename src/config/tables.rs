@@ -108,12 +108,14 @@ pub struct PayApi {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
-    /// Reads under way at once.
+    /// Reads of a merchant and environment under way at once.
     pub reads_in_flight_max: usize,
     /// Records taken from the inbox in one round.
     pub records_per_round_max: usize,
     /// Inbox records of a merchant and environment that wait for their answer; above it their work is written as pending.
     pub records_open_max: usize,
+    /// Answers kept until another object was read that they wait for; those beyond are read again.
+    pub answers_kept_max: usize,
     /// Work not answered within this is written into the state record and its inbox record passed.
     pub pending_after_ms: u64,
     /// A read settles notifications that are at most this much younger than the object's last update.
@@ -142,6 +144,8 @@ pub struct Worker {
 pub struct Quotas {
     /// The part of Amazon's quota that is ours; the shop's own calls share the rest.
     pub share: f64,
+    /// The part of ours that may be used for looking at what nobody told us of.
+    pub reconciliation_share: f64,
     /// In live, for each merchant and operation.
     pub live: QuotaSetting,
     /// In sandbox.
@@ -253,6 +257,7 @@ impl Default for Worker {
             reads_in_flight_max: 16,
             records_per_round_max: 500,
             records_open_max: 10_000,
+            answers_kept_max: 1_000,
             pending_after_ms: 10_000,
             settle_slack_ms: 5_000,
             confirm_after_ms: 30_000,
@@ -271,6 +276,7 @@ impl Default for Quotas {
     fn default() -> Self {
         Self {
             share: 0.8,
+            reconciliation_share: 0.1,
             live: QuotaSetting { burst: 20.0, per_second: 4.0 },
             sandbox: QuotaSetting { burst: 5.0, per_second: 1.0 },
         }

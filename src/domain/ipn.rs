@@ -2,6 +2,7 @@
 //!
 //! It says only that something changed, and names it. No state, no amount, no time, no environment.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::pay::{MerchantId, ObjectId, ObjectKind};
@@ -96,6 +97,18 @@ impl NotificationType {
             "ATTRIBUTE_CHANGE" => Self::AttributeChange,
             other => Self::Other(printable(other, WORD_CHARS_MAX).into()),
         }
+    }
+}
+
+impl Serialize for NotificationType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for NotificationType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::parse(&String::deserialize(deserializer)?))
     }
 }
 

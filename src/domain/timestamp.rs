@@ -16,6 +16,9 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// Later than any other.
+    pub const NEVER: Self = Self(i64::MAX);
+
     /// From milliseconds since the epoch.
     pub fn from_unix_ms(ms: i64) -> Self {
         Self(ms)
@@ -48,6 +51,12 @@ impl Timestamp {
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This moment, and `duration` less.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.

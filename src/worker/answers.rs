@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::ledger::Ledger;
 use super::undelivered::Undelivered;
+use super::waiting::Kept;
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::events::{Derivation, Event, Reading, derive, needs_confirming_read};
 use crate::domain::pay::{Account, Fetched, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{BreakerChange, Cause, Origin, PutBack};
+use crate::domain::work::{BreakerChange, Cause, Origin, PutBack, Settled};
 use crate::pay_api::Disposition;
 
 fn tell(account: &Account, change: BreakerChange, settings: &Settings) {
@@ -72,7 +73,10 @@ impl Ledger {
     fn fetched(&mut self, object: &ObjectRef, fetched: &Fetched, read_started_at: Timestamp, now: Timestamp) {
         let permission_id = match self.permission_of(object, fetched) {
             Permission::Known(id) => id,
-            Permission::AskCharge(charge) => return self.ask_charge_first(object, charge, now),
+            Permission::AskCharge(charge) => {
+                let kept = Kept { object: object.clone(), fetched: fetched.clone(), read_started_at };
+                return self.wait_for_charge(kept, charge, now);
+            }
             Permission::Untold => return self.object_failed(object, "answer has no usable chargePermissionId", now),
         };
         let permission = object.sibling(ObjectKind::ChargePermission, permission_id);
@@ -108,6 +112,7 @@ impl Ledger {
                 } else {
                     self.settle(object, now);
                 }
+                self.tell_waiting(object, now);
             }
         }
     }
@@ -124,11 +129,11 @@ impl Ledger {
         for event in events {
             // The permission's record keeps the count, even if the permission itself was never read.
             let sequence = self.store.entry(permission, home).next_sequence(now);
-            self.batch.changed.insert(permission.state_key(), home);
-            self.batch.events.push((event, sequence));
+            self.note_changed(permission);
+            self.events.push((event, sequence));
         }
         self.store.entry(object, home).observed = Some(observed);
-        self.batch.changed.insert(object.state_key(), home);
+        self.note_changed(object);
     }
 
     /// A refund or a dispute names its charge, and only the charge names the permission.
@@ -145,18 +150,36 @@ impl Ledger {
         }
     }
 
-    fn ask_charge_first(&mut self, object: &ObjectRef, charge: ObjectId, now: Timestamp) {
-        let newest = self.queue.causes_of(object).0.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
-        let cause = Cause { origin: Origin::Helper { read_for: object.id.clone() }, timestamp: newest, position: None };
+    /// Its answer is kept until the charge was read, so that neither is read twice.
+    fn wait_for_charge(&mut self, kept: Kept, charge: ObjectId, now: Timestamp) {
+        let object = kept.object.clone();
+        let newest = self.queue.causes_of(&object).0.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
         let charge = object.sibling(ObjectKind::Charge, charge);
-        if self.queue.causes_of(&charge).0.is_empty() {
-            self.queue.push(&charge, cause, now);
+        let cause = Cause { origin: Origin::Helper { read_for: object.id.clone() }, timestamp: newest };
+        self.queue.read_first(&charge, cause, now);
+        let charge_fails = self.queue.failures_of(&charge).0 > 0;
+        let is_kept = self.waiting.keep(charge, kept);
+        if !is_kept {
+            metrics::counter!("worker_bound_hits_total", "bound" => "answers_kept_max").increment(1);
         }
-        let attempts = self.queue.failures_of(object).0;
-        if self.has_failed_for_too_long(object, now) {
-            return self.give_up(object, DeadLetterReason::Undecodable, "its charge cannot be read".to_owned(), now);
+        if !charge_fails {
+            let wait = if is_kept { CHARGE_PATIENCE } else { CHARGE_AGAIN };
+            return self.put_back(&object, PutBack::Waiting, wait, now);
         }
-        self.put_back(object, PutBack::ObjectFailed, backoff(CHARGE_FIRST, attempts, Duration::from_mins(1)), now);
+        if self.has_failed_for_too_long(&object, now) {
+            return self.give_up(&object, DeadLetterReason::Undecodable, "its charge cannot be read".to_owned(), now);
+        }
+        let attempts = self.queue.failures_of(&object).0;
+        self.put_back(&object, PutBack::ObjectFailed, backoff(CHARGE_AGAIN, attempts, Duration::from_hours(1)), now);
+    }
+
+    /// Tells what waited for this charge, unless something newer was heard of it: then it is read again.
+    fn tell_waiting(&mut self, charge: &ObjectRef, now: Timestamp) {
+        for Kept { object, fetched, read_started_at } in self.waiting.take(charge) {
+            if self.queue.is_waiting(&object) {
+                self.fetched(&object, &fetched, read_started_at, now);
+            }
+        }
     }
 
     /// 404: a test IPN or an object that is not readable yet; for an object we know, a riddle.
@@ -173,7 +196,7 @@ impl Ledger {
                     now,
                 );
             }
-            return self.put_back(object, PutBack::ObjectFailed, VANISHED_AGAIN, now);
+            return self.put_back(object, PutBack::Vanished, VANISHED_AGAIN, now);
         }
         match self.settings.unknown_object_retries_ms.get(attempts as usize) {
             Some(wait_ms) => self.put_back(object, PutBack::ObjectFailed, Duration::from_millis(*wait_ms), now),
@@ -208,16 +231,21 @@ impl Ledger {
     /// Its own trouble keeps it from being told: the originals become dead letters.
     fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
         let settled = self.queue.settle(object, now);
-        let positions = settled.causes.iter().filter_map(|cause| cause.position).collect();
+        let positions = settled.causes.iter().filter_map(Cause::position).collect();
         self.mark_undelivered(Undelivered { reason, detail, positions, record: None });
-        self.done(&settled.answered);
-        self.note_pending(object);
+        self.book(object, &settled);
     }
 
     fn settle(&mut self, object: &ObjectRef, now: Timestamp) {
         let settled = self.queue.settle(object, now);
+        self.book(object, &settled);
+    }
+
+    fn book(&mut self, object: &ObjectRef, settled: &Settled) {
         self.done(&settled.answered);
-        self.note_pending(object);
+        if settled.was_pending {
+            self.note_changed(object);
+        }
     }
 
     /// The next read is some time away, so its work is written down and the inbox moves on.
@@ -225,7 +253,7 @@ impl Ledger {
         self.queue.put_back(object, why, now.plus(wait), now);
         let released = self.queue.release_one(object);
         self.done(&released);
-        self.note_pending(object);
+        self.note_changed(object);
     }
 
     /// Spread by the object's id, so that a burst is not confirmed in a burst.
@@ -244,4 +272,7 @@ fn backoff(first: Duration, attempts: u32, most: Duration) -> Duration {
 const OLDER_ANSWERS_MAX: u32 = 5;
 const OLDER_AGAIN: Duration = Duration::from_mins(4);
 const VANISHED_AGAIN: Duration = Duration::from_hours(1);
-const CHARGE_FIRST: Duration = Duration::from_secs(1);
+/// A charge that another object waits for is read within seconds, in a backlog within minutes; if not, that object is
+/// read again.
+const CHARGE_PATIENCE: Duration = Duration::from_mins(15);
+const CHARGE_AGAIN: Duration = Duration::from_mins(1);

@@ -2,21 +2,24 @@
 //!
 //! No waiting, no Kafka and no clock here, so its rules are tested without them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::undelivered::Undelivered;
+use super::waiting::Waiting;
 use super::{Plan, Positions};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
+use crate::domain::events::Event;
 use crate::domain::ipn::{Ipn, Message};
 use crate::domain::merchants::{Merchants, Unroutable};
 use crate::domain::pay::{MerchantId, ObjectRef};
 use crate::domain::sns::Envelope;
+use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{BreakerRule, Cause, InboxPosition, Offsets, Origin, Quota, WorkQueue};
+use crate::domain::work::{BoundHits, Cause, InboxPosition, Offsets, Origin, Rules, WorkQueue};
 use crate::inbox::InboxRecord;
-use crate::outbox::Batch;
+use crate::outbox::{Batch, StateRecord};
 use crate::state_store::{Restored, StateStore};
 
 /// The books of one assignment.
@@ -28,8 +31,11 @@ pub(super) struct Ledger {
     offsets: HashMap<i32, Offsets>,
     /// The partition that a merchant's objects live in.
     homes: HashMap<MerchantId, i32>,
-    pub(super) batch: Batch,
+    pub(super) events: Vec<(Event, u64)>,
+    /// Objects whose state records are to be written.
+    changed: BTreeSet<ObjectRef>,
     undelivered: Vec<Undelivered>,
+    pub(super) waiting: Waiting,
     /// When overdue work is looked for next; looking at every entry in every round would cost too much.
     look_again_at: Timestamp,
     /// Whether the broker's times and ours agree well enough to compare them.
@@ -41,29 +47,24 @@ impl Ledger {
     pub(super) fn new(plan: &Plan, restored: Restored, positions: &Positions, now: Timestamp) -> Self {
         let clocks_agree = clocks_agree(restored.barrier_at, now, &plan.settings);
         let ledger =
-            Self::open(plan.settings.clone(), plan.merchants.clone(), plan.quotas, restored.store, positions, now);
+            Self::open(plan.settings.clone(), plan.rules, plan.merchants.clone(), restored.store, positions, now);
         Self { clocks_agree, ..ledger }
     }
 
     fn open(
         settings: Settings,
+        rules: Rules,
         merchants: std::sync::Arc<Merchants>,
-        (live, sandbox): (Quota, Quota),
-        store: StateStore,
+        mut store: StateStore,
         positions: &Positions,
         now: Timestamp,
     ) -> Self {
-        let rule = BreakerRule {
-            failures: settings.breaker_failures,
-            probe_every: Duration::from_millis(settings.breaker_probe_ms),
-        };
-        let mut queue = WorkQueue::new(live, sandbox, rule, Duration::from_millis(settings.aged_after_ms));
-        let mut homes = HashMap::new();
-        for (partition, state) in store.iter() {
-            homes.insert(state.object.account.merchant_id.clone(), partition);
-            if let Some(pending) = &state.pending {
-                queue.restore(&state.object, pending.clone(), now);
-            }
+        let mut queue = WorkQueue::new(rules, now);
+        let waiting = Waiting::new(settings.answers_kept_max);
+        let homes = store.iter().map(|(at, state)| (state.object.account.merchant_id.clone(), at)).collect();
+        // From here on the queue alone keeps it, until a record is written anew.
+        for (object, pending) in store.take_pending() {
+            queue.restore(&object, pending);
         }
         let offsets =
             positions.iter().map(|(partition, position)| (*partition, Offsets::starting_at(*position))).collect();
@@ -74,8 +75,10 @@ impl Ledger {
             queue,
             offsets,
             homes,
-            batch: Batch::default(),
+            events: Vec::new(),
+            changed: BTreeSet::new(),
             undelivered: Vec::new(),
+            waiting,
             look_again_at: now,
             clocks_agree: true,
         }
@@ -112,22 +115,18 @@ impl Ledger {
             return;
         }
         self.look_again_at = now.plus(LOOK_EVERY);
-        // The sum is at hand, and as long as it is small no single account can have too many.
-        let open: usize = self.offsets.values().map(Offsets::open).sum();
-        let most = self.settings.records_open_max;
-        let too_many = if open > most { self.queue.with_open_above(most) } else { Vec::new() };
-        metrics::counter!("worker_records_open_max_hits_total").increment(too_many.len() as u64);
-        for (object, positions) in
-            self.queue.release(now, Duration::from_millis(self.settings.pending_after_ms), &too_many)
-        {
-            self.note_pending(&object);
+        let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
+        metrics::counter!("worker_bound_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
+        metrics::counter!("worker_bound_hits_total", "bound" => "records_open_max").increment(records_open);
+        for (object, positions) in self.queue.release(now, Duration::from_millis(self.settings.pending_after_ms)) {
+            self.note_changed(&object);
             self.done(&positions);
         }
     }
 
     /// Whether there is something to write besides offsets.
     pub(super) fn has_news(&self) -> bool {
-        !self.batch.is_empty() || !self.undelivered.is_empty()
+        !self.events.is_empty() || !self.changed.is_empty() || !self.undelivered.is_empty()
     }
 
     /// Whether the inbox got further.
@@ -146,7 +145,9 @@ impl Ledger {
 
     /// Hands out what is to be written.
     pub(super) fn take_batch(&mut self, dead_letters: Vec<DeadLetter>) -> Batch {
-        Batch { dead_letters, ..std::mem::take(&mut self.batch) }
+        let changed = std::mem::take(&mut self.changed);
+        let records = changed.into_iter().map(|object| self.record(&object)).collect();
+        Batch { events: std::mem::take(&mut self.events), records, dead_letters }
     }
 
     /// A position for every partition, moved or not.
@@ -155,8 +156,7 @@ impl Ledger {
     }
 
     /// These positions and this batch are Kafka's now.
-    pub(super) fn committed(&mut self, positions: &Positions, batch: &Batch) {
-        self.store.drop_blank(batch.changed.keys());
+    pub(super) fn committed(&mut self, positions: &Positions) {
         for (partition, position) in positions {
             if let Some(offsets) = self.offsets.get_mut(partition) {
                 offsets.committed(*position);
@@ -206,15 +206,22 @@ impl Ledger {
             .expect("work comes from a record or from restored state, and both set it")
     }
 
-    /// Brings the object's state record in line with the queue and marks it to be written.
-    pub(super) fn note_pending(&mut self, object: &ObjectRef) {
-        let pending = self.queue.pending_of(object);
-        let written = self.store.get(object).and_then(|state| state.pending.as_ref());
-        if written != pending.as_ref() {
-            let partition = self.home(object);
-            self.store.entry(object, partition).pending = pending;
-            self.batch.changed.insert(object.state_key(), partition);
+    /// The object's state record is to be written with the next batch.
+    pub(super) fn note_changed(&mut self, object: &ObjectRef) {
+        if !self.changed.contains(object) {
+            self.changed.insert(object.clone());
         }
+    }
+
+    /// What the state topic is to hold of an object: what is known of it, and the work that is owed.
+    fn record(&self, object: &ObjectRef) -> StateRecord {
+        let known = self.store.get(object).cloned();
+        let state = KnownState {
+            pending: self.queue.pending_of(object),
+            ..known.unwrap_or_else(|| KnownState::blank(object.clone()))
+        };
+        let value = (!state.is_blank()).then_some(state);
+        StateRecord { key: object.state_key(), partition: self.home(object), value }
     }
 
     pub(super) fn mark_undelivered(&mut self, undelivered: Undelivered) {
@@ -237,10 +244,11 @@ impl Ledger {
         };
         let object = self.route(&envelope, &ipn, record)?;
         let origin = Origin::Ipn {
-            message_id: envelope.message_id.clone(),
-            notification_type: ipn.notification_type.as_str().to_owned(),
+            message_id: envelope.message_id.parse().expect("an envelope's MessageId is a UUID"),
+            notification_type: ipn.notification_type,
+            position: record.position,
         };
-        Ok((object, Cause { origin, timestamp: envelope.timestamp, position: Some(record.position) }))
+        Ok((object, Cause { origin, timestamp: envelope.timestamp }))
     }
 
     fn route(
@@ -279,7 +287,10 @@ impl Ledger {
             return false;
         }
         let Some(state) = self.store.get(object) else { return false };
-        let Some(observed) = state.observed.as_ref().filter(|_| state.pending.is_none()) else { return false };
+        let Some(observed) = &state.observed else { return false };
+        if self.queue.pending_of(object).is_some() {
+            return false;
+        }
         let margin = Duration::from_millis(self.settings.inbox_clock_margin_ms);
         record.appended_at.plus(margin) < observed.read_started_at
     }
@@ -305,3 +316,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 #[cfg(test)]
 #[path = "ledger_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "drain_tests.rs"]
+mod drain_tests;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::config::Worker as Settings;
+use crate::config::{Quotas, Worker as Settings};
 use crate::domain::merchants::Merchant;
 use crate::domain::pay::{Account, DecodeError, Environment, Fetched, ObjectId, ObjectKind};
 use crate::domain::sns::{TopicPolicy, TopicRule};
+use crate::domain::work::Quota;
 use crate::pay_api::{Blame, Disposition, ObjectTrouble};
 
 const ID: &str = "P01-1111111-2222222-C000001";
@@ -18,7 +19,7 @@ fn at(s: i64) -> Timestamp {
     Timestamp::from_unix_ms(1_767_000_000_000 + s * 1000)
 }
 
-fn account() -> Account {
+pub(in crate::worker) fn account() -> Account {
     Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live }
 }
 
@@ -27,25 +28,45 @@ fn object() -> ObjectRef {
 }
 
 fn ledger(settings: Settings) -> Ledger {
+    let quota = Quota { burst: 1e6, per_second: 1e9 };
+    let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
+    ledger_with(settings, rules, at(0))
+}
+
+pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Timestamp) -> Ledger {
     let rule = TopicRule::Owner {
         owner: "M1".into(),
         accounts: vec!["291180941288".into()],
         regions: vec!["eu-west-1".into()],
     };
     let merchants = Merchants::new(vec![Merchant { account: account(), topics: TopicPolicy::new(vec![rule]) }]);
-    let quota = Quota { burst: 1e6, per_second: 1e9 };
     let positions = BTreeMap::from([(0, 0)]);
-    Ledger::open(settings, Arc::new(merchants), (quota, quota), StateStore::default(), &positions, at(0))
+    Ledger::open(settings, rules, Arc::new(merchants), StateStore::default(), &positions, now)
 }
 
 /// An inbox record about the charge, sent and appended at `sent_s`.
 fn record(offset: i64, sent_s: i64) -> InboxRecord {
-    let message = json!({"MerchantID": "M1", "ObjectType": "CHARGE", "ObjectId": ID, "NotificationType": "STATE_CHANGE", "NotificationVersion": "V2"});
+    record_of(&object(), "STATE_CHANGE", offset, at(sent_s))
+}
+
+pub(in crate::worker) fn record_of(
+    object: &ObjectRef,
+    notification_type: &str,
+    offset: i64,
+    sent_at: Timestamp,
+) -> InboxRecord {
+    let object_type = match object.kind {
+        ObjectKind::ChargePermission => "CHARGE_PERMISSION",
+        ObjectKind::Charge => "CHARGE",
+        ObjectKind::Refund => "REFUND",
+        ObjectKind::Dispute => "CHARGEBACK",
+    };
+    let message = json!({"MerchantID": "M1", "ObjectType": object_type, "ObjectId": object.id, "NotificationType": notification_type, "NotificationVersion": "V2"});
     let body = json!({"Type": "Notification", "MessageId": "72fd219f-d2d6-5fea-afff-70487e01d695", "Message": message.to_string(),
-        "TopicArn": "arn:aws:sns:eu-west-1:291180941288:PREFIXM1", "Timestamp": at(sent_s), "SignatureVersion": "2", "Signature": "x", "SigningCertURL": "x"});
+        "TopicArn": "arn:aws:sns:eu-west-1:291180941288:PREFIXM1", "Timestamp": sent_at, "SignatureVersion": "2", "Signature": "x", "SigningCertURL": "x"});
     InboxRecord {
         position: InboxPosition { partition: 0, offset },
-        appended_at: at(sent_s),
+        appended_at: sent_at,
         key: b"M1".to_vec(),
         value: body.to_string().into_bytes(),
         headers: vec![],
@@ -63,7 +84,7 @@ fn fetched(state: &str, updated_s: i64) -> Disposition {
 /// Reads the charge at `s` if it is due then. A second after it was taken in there is quota for it.
 #[allow(clippy::needless_pass_by_value, reason = "the callers read better")]
 fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> bool {
-    let due = ledger.queue.take_due(at(s), 16);
+    let due = ledger.queue.take_due(at(s));
     for object in &due {
         ledger.answer(object, disposition.clone(), at(s), at(s));
     }
@@ -99,11 +120,13 @@ fn systemic_trouble_waits_without_counting_and_the_work_is_written_down_after_a_
     assert!(read(&mut ledger, 111, Disposition::Throttled { retry_after: None }));
     ledger.release_overdue(at(111));
     assert_eq!((position(&ledger), ledger.has_news()), (1, true));
-    let pending = ledger.store.get(&object()).unwrap().pending.clone().expect("the work is owed");
+    let pending = ledger.queue.pending_of(&object()).expect("the work is owed");
     assert_eq!((pending.attempts, pending.causes.len()), (0, 1));
     assert!(read(&mut ledger, 200, fetched("Captured", 99)));
-    assert_eq!(told(&mut ledger), ["ChargeCaptured"]);
-    assert_eq!(ledger.store.get(&object()).unwrap().pending, None);
+    let batch = ledger.take_batch(vec![]);
+    assert_eq!(batch.events[0].0.event_type.name, "ChargeCaptured");
+    let written = batch.records.iter().find(|record| record.key == object().state_key()).unwrap();
+    assert_eq!(written.value.as_ref().unwrap().pending, None, "nothing is owed any more");
 }
 
 #[test]
@@ -122,12 +145,8 @@ fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up()
     assert_eq!(undelivered[0].positions, [InboxPosition { partition: 0, offset: 0 }]);
     assert!(ledger.queue.is_empty() && position(&ledger) == 1);
     let batch = ledger.take_batch(vec![]);
-    assert!(
-        batch.changed.contains_key(&object().state_key()) && ledger.store.record(&object().state_key()).is_none(),
-        "a tombstone"
-    );
-    let positions = ledger.positions();
-    ledger.committed(&positions, &batch);
+    let written: Vec<_> = batch.records.iter().map(|record| (record.key.as_str(), record.value.is_some())).collect();
+    assert_eq!(written, [(object().state_key().as_str(), false)], "a tombstone");
     assert!(ledger.store.is_empty(), "what nobody knows takes no memory either");
 }
 
@@ -190,7 +209,7 @@ fn too_many_open_records_are_written_down_at_once() {
     }
     ledger.release_overdue(at(100));
     assert_eq!(position(&ledger), 3);
-    assert_eq!(ledger.store.get(&object()).unwrap().pending.as_ref().unwrap().causes_seen, 3);
+    assert_eq!(ledger.queue.pending_of(&object()).unwrap().causes_seen, 3);
 }
 
 #[test]

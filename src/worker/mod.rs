@@ -10,6 +10,7 @@ mod group;
 mod ledger;
 mod status;
 mod undelivered;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::domain::events::Naming;
 use crate::domain::merchants::Merchants;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::work::Rules;
 use crate::inbox::InboxRecord;
 use crate::outbox::{Doubt, Outbox};
 use crate::pay_api::{Disposition, PayApi};
@@ -39,7 +41,7 @@ use crate::state_store::{self, Restored, restore};
 pub struct Plan {
     kafka: Kafka,
     settings: config::Worker,
-    quotas: (crate::domain::work::Quota, crate::domain::work::Quota),
+    rules: Rules,
     naming: Naming,
     merchants: Arc<Merchants>,
     pay_api: PayApi,
@@ -59,7 +61,7 @@ impl Plan {
         Self {
             kafka: config.kafka.clone(),
             settings: config.worker.clone(),
-            quotas: config.quota.ours(),
+            rules: config.quota.rules(&config.worker),
             naming: Naming { type_prefix: config.events.type_prefix.clone() },
             merchants,
             pay_api,
@@ -269,8 +271,7 @@ impl Worker {
     /// Starts reads of objects that are due, as far as Amazon's quota and our bound allow.
     fn start_reads(&mut self) {
         let now = self.plan.clock.now();
-        let most = self.plan.settings.reads_in_flight_max;
-        let due = self.ledger().map(|ledger| ledger.queue.take_due(now, most)).unwrap_or_default();
+        let due = self.ledger().map(|ledger| ledger.queue.take_due(now)).unwrap_or_default();
         for object in due {
             let (pay_api, answers, epoch) = (self.plan.pay_api.clone(), self.answers.0.clone(), self.epoch);
             let read_started_at = self.plan.clock.now();
@@ -316,11 +317,11 @@ impl Worker {
         let letters = undelivered::dead_letters(&self.plan.kafka, undelivered)?;
         let batch = ledger.take_batch(letters);
         let positions = ledger.positions();
-        let outcome = outbox.commit(&batch, &ledger.store, &positions, &assignment.group, now);
+        let outcome = outbox.commit(&batch, &positions, &assignment.group, now);
         metrics::counter!("transactions_total", "outcome" => if outcome.is_ok() { "committed" } else { "doubt" })
             .increment(1);
         outcome?;
-        ledger.committed(&positions, &batch);
+        ledger.committed(&positions);
         ledger.report(&batch, now);
         self.offsets_committed_at = Instant::now();
         Ok(())

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ipn_receiver::domain::events::{CATALOG, Derivation, Event, EventType, Naming, Reading, Told, derive, encode};
+use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{Account, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use ipn_receiver::domain::state::Observed;
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::domain::work::{Cause, Origin};
+use ipn_receiver::domain::work::{Cause, InboxPosition, Origin};
 use serde_json::{Value, json};
 
 const PERMISSION: &str = "B02-1234567-7654321";
@@ -47,10 +48,11 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
     for fetched in reads {
         let object = ObjectRef { account: account.clone(), kind: fetched.kind, id: fetched.id.clone() };
         let origin = Origin::Ipn {
-            message_id: "72fd219f-d2d6-5fea-afff-70487e01d695".into(),
-            notification_type: "STATE_CHANGE".into(),
+            message_id: uuid::uuid!("72fd219f-d2d6-5fea-afff-70487e01d695"),
+            notification_type: NotificationType::StateChange,
+            position: InboxPosition { partition: 3, offset: 4711 },
         };
-        let causes = [Cause { origin, timestamp: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1204), position: None }];
+        let causes = [Cause { origin, timestamp: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1204) }];
         let reading = Reading {
             object: &object,
             fetched,

@@ -1,10 +1,12 @@
 //! Tests of the derivation: what is known, what is read, what is told.
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
+use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{Account, Environment, MerchantId, ObjectKind};
-use crate::domain::work::Origin;
+use crate::domain::work::{InboxPosition, Origin};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -21,8 +23,9 @@ fn fetched(kind: ObjectKind, state: &str, codes: &[&str], updated_s: i64, balanc
 }
 
 fn cause(kind: &str, sent_s: i64) -> Cause {
-    let origin = Origin::Ipn { message_id: "m".into(), notification_type: kind.into() };
-    Cause { origin, timestamp: Timestamp::from_unix_ms(sent_s * 1000), position: None }
+    let position = InboxPosition { partition: 0, offset: 0 };
+    let origin = Origin::Ipn { message_id: Uuid::nil(), notification_type: NotificationType::parse(kind), position };
+    Cause { origin, timestamp: Timestamp::from_unix_ms(sent_s * 1000) }
 }
 
 /// Feeds the reads in turn and gives the names of the events of each.

@@ -1,11 +1,13 @@
 //! Why an object is to be read.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
+use crate::domain::ipn::NotificationType;
 use crate::domain::pay::ObjectId;
 use crate::domain::timestamp::Timestamp;
 
-/// One reason to read an object.
+/// One reason to read an object. A million of them may wait, so it is small.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
@@ -14,9 +16,6 @@ pub struct Cause {
     pub origin: Origin,
     /// When its sender made it: SNS's `Timestamp` for an IPN.
     pub timestamp: Timestamp,
-    /// Its record in the inbox, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub position: Option<InboxPosition>,
 }
 
 /// Where a cause came from.
@@ -27,9 +26,11 @@ pub enum Origin {
     #[serde(rename = "IPN")]
     Ipn {
         /// The SNS MessageId.
-        message_id: String,
+        message_id: Uuid,
         /// STATE_CHANGE, ATTRIBUTE_CHANGE or a word yet to come.
-        notification_type: String,
+        notification_type: NotificationType,
+        /// Its record.
+        position: InboxPosition,
     },
     /// Another object cannot be told without this one.
     #[serde(rename = "HELPER_READ")]
@@ -55,7 +56,7 @@ pub struct Pending {
     /// The newest causes, oldest first.
     pub causes: Vec<Cause>,
     /// How many there were in all.
-    pub causes_seen: u64,
+    pub causes_seen: u32,
     /// When the next read is due.
     pub due: Timestamp,
     /// Failed reads that were this object's own fault.
@@ -69,9 +70,17 @@ pub struct Pending {
 }
 
 impl Cause {
+    /// Its record in the inbox, if it has one.
+    pub fn position(&self) -> Option<InboxPosition> {
+        match self.origin {
+            Origin::Ipn { position, .. } => Some(position),
+            Origin::Helper { .. } => None,
+        }
+    }
+
     /// Whether it is an IPN about something else than the state, which no time on the object can confirm.
     pub fn is_attribute_change(&self) -> bool {
-        matches!(&self.origin, Origin::Ipn { notification_type, .. } if notification_type == "ATTRIBUTE_CHANGE")
+        matches!(&self.origin, Origin::Ipn { notification_type: NotificationType::AttributeChange, .. })
     }
 
     /// Whether Amazon told us, rather than ourselves.

@@ -1,49 +1,107 @@
 //! One operation of one account: what waits for its time, and what is due, ranked by what matters first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::cause::{Cause, InboxPosition, Pending};
+use super::entries::{Entries, Place};
+use super::entry::{Class, Entry, PutBack, Settled};
 use super::quota::TokenBucket;
-use crate::domain::pay::ObjectRef;
+use crate::domain::pay::ObjectId;
 use crate::domain::timestamp::Timestamp;
-
-/// How much a read matters, most first. Within a class the longest due goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
-    /// Something new that Amazon told us.
-    Fresh,
-    /// The second look that settles it.
-    Confirming,
-    /// What failed before.
-    Retry,
-}
 
 /// The reads of one lane, and the tokens for them.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) bucket: TokenBucket,
-    waiting: BTreeSet<(Timestamp, Class, ObjectRef)>,
-    due: [BTreeSet<(Timestamp, ObjectRef)>; 3],
-    /// Whether the next place belongs to what has been due for too long.
-    is_turn_of_aged: bool,
+    entries: Entries,
+    bucket: TokenBucket,
+    /// The slice of the bucket that reconciliation may use.
+    reconciliation: TokenBucket,
+    waiting: BTreeSet<(Timestamp, Class, Place)>,
+    due: [BTreeSet<(Timestamp, Place)>; CLASSES.len()],
+    /// When inbox records began to wait, oldest first. May name what no longer waits.
+    open: VecDeque<(Timestamp, Place)>,
+    /// How many inbox records wait.
+    records_open: usize,
+    in_flight: usize,
+    /// Which of [`TURNS`] is next.
+    turn: usize,
 }
 
 impl Lane {
     /// An empty one.
-    pub(super) fn new(bucket: TokenBucket) -> Self {
-        Self { bucket, waiting: BTreeSet::new(), due: Default::default(), is_turn_of_aged: true }
-    }
-
-    /// To be read from `due` on.
-    pub(super) fn add(&mut self, due: Timestamp, class: Class, object: ObjectRef) {
-        self.waiting.insert((due, class, object));
-    }
-
-    /// Not to be read after all, or at another time.
-    pub(super) fn remove(&mut self, due: Timestamp, class: Class, object: &ObjectRef) {
-        if !self.waiting.remove(&(due, class, object.clone())) {
-            self.due[class as usize].remove(&(due, object.clone()));
+    pub(super) fn new(bucket: TokenBucket, reconciliation: TokenBucket) -> Self {
+        Self {
+            entries: Entries::default(),
+            bucket,
+            reconciliation,
+            waiting: BTreeSet::new(),
+            due: Default::default(),
+            open: VecDeque::new(),
+            records_open: 0,
+            in_flight: 0,
+            turn: 0,
         }
+    }
+
+    /// Adds a cause; the object is due at once, or right after the read that is under way.
+    pub(super) fn push(&mut self, id: &ObjectId, cause: Cause, now: Timestamp) {
+        let place = self.place_for(id, now, Class::Fresh);
+        self.records_open += usize::from(cause.position().is_some());
+        let entry = self.entries.at_mut(place);
+        let waits_anew = if entry.in_flight {
+            entry.during.get_or_insert_default().add(cause, now)
+        } else {
+            entry.confirming = false; // the next read is the first one that can answer this hint
+            entry.waiting = false;
+            let waits_anew = entry.causes.add(cause, now);
+            // A fresh hint overtakes a back-off and whatever is no news; what is due already keeps its time.
+            if entry.class != Class::Fresh || entry.due > now {
+                let due = entry.due.min(now);
+                self.schedule(place, due, Class::Fresh);
+            }
+            waits_anew
+        };
+        if waits_anew {
+            self.open.push_back((now, place));
+        }
+    }
+
+    /// To be read soon, since another object cannot be told without it. A read that is under way or that failed is
+    /// not hurried.
+    pub(super) fn read_first(&mut self, id: &ObjectId, cause: Cause, now: Timestamp) {
+        let Some(place) = self.entries.place_of(id) else {
+            let place = self.place_for(id, now, Class::Helper);
+            self.entries.at_mut(place).causes.add(cause, now);
+            return;
+        };
+        let entry = self.entries.at(place);
+        if !entry.in_flight && entry.failures().0 == 0 {
+            let due = entry.due.min(now);
+            self.schedule(place, due, Class::Helper);
+        }
+    }
+
+    /// To be read although nobody told us anything, unless it is to be read anyway.
+    pub(super) fn reconcile(&mut self, id: &ObjectId, due: Timestamp) {
+        self.place_for(id, due, Class::Reconcile);
+    }
+
+    /// Continues work that an earlier owner of the partition left in the state record.
+    pub(super) fn restore(&mut self, id: &ObjectId, pending: Pending) {
+        let class = match (pending.confirming, pending.attempts) {
+            (true, _) => Class::Confirming,
+            (false, 0) if pending.causes.iter().any(Cause::is_ipn) => Class::Fresh,
+            (false, 0) => Class::Helper,
+            (false, _) => Class::Retry,
+        };
+        let due = pending.due;
+        let place = self.entries.insert(Entry::restored(id.clone(), pending, class));
+        self.schedule(place, due, class);
+    }
+
+    pub(super) fn get(&self, id: &ObjectId) -> Option<&Entry> {
+        self.entries.get(id)
     }
 
     /// Whether anything is due.
@@ -51,93 +109,184 @@ impl Lane {
         self.due.iter().any(|class| !class.is_empty()) || self.waiting.first().is_some_and(|(due, ..)| *due <= now)
     }
 
-    /// What is to be read next. What has been due for `aged_after`, of whatever class, has every second place, so that
-    /// neither a flood of news nor a heap of old work keeps the other from being read.
-    pub(super) fn pop(&mut self, now: Timestamp, aged_after: Duration) -> Option<ObjectRef> {
+    /// The read that is to go out now, if any is due and there is a token for it.
+    pub(super) fn take_due(&mut self, now: Timestamp, aged_after: Duration) -> Option<ObjectId> {
         while self.waiting.first().is_some_and(|(due, ..)| *due <= now) {
-            let (due, class, object) = self.waiting.pop_first().expect("a first one was just seen");
-            self.due[class as usize].insert((due, object));
+            let (due, class, place) = self.waiting.pop_first().expect("a first one was just seen");
+            self.due[class as usize].insert((due, place));
         }
-        let aged = self
-            .due
-            .iter_mut()
-            .filter(|class| class.first().is_some_and(|(due, _)| due.plus(aged_after) <= now))
-            .min_by_key(|class| class.first().map(|(due, _)| *due));
-        let class = match aged {
-            Some(aged) if self.is_turn_of_aged => {
-                self.is_turn_of_aged = false;
-                Some(aged)
+        let class = self.next_class(now, aged_after)?;
+        if !self.bucket.take(now) {
+            return None;
+        }
+        if class == Class::Reconcile {
+            self.reconciliation.take(now);
+        }
+        self.turn = (self.turn + 1) % TURNS.len();
+        let (_, place) = self.due[class as usize].pop_first().expect("only a class with something due is chosen");
+        self.in_flight += 1;
+        let entry = self.entries.at_mut(place);
+        entry.in_flight = true;
+        entry.waiting = false;
+        Some(entry.id.clone())
+    }
+
+    /// The class that the next read is of, if anything is due.
+    fn next_class(&mut self, now: Timestamp, aged_after: Duration) -> Option<Class> {
+        let may_reconcile = self.reconciliation.has(now);
+        let due_since = |class: Class| self.due[class as usize].first().map(|(due, _)| *due);
+        let mut due = CLASSES
+            .into_iter()
+            .filter(|class| *class != Class::Reconcile || may_reconcile)
+            .filter_map(|class| Some((due_since(class)?, class)));
+        let preferred = match TURNS[self.turn] {
+            Turn::Aged => due.clone().filter(|(since, _)| since.plus(aged_after) <= now).min(),
+            Turn::Helper => due.clone().find(|(_, class)| *class == Class::Helper),
+            Turn::Ranked => None,
+        };
+        preferred.or_else(|| due.next()).map(|(_, class)| class)
+    }
+
+    /// The read answered its causes. Causes that came meanwhile make the object due again.
+    pub(super) fn settle(&mut self, id: &ObjectId, now: Timestamp) -> Option<Settled> {
+        let place = self.entries.place_of(id)?;
+        let entry = self.entries.at_mut(place);
+        self.in_flight -= usize::from(entry.in_flight);
+        let was_pending = entry.is_released();
+        let causes = std::mem::take(&mut entry.causes);
+        let during = entry.during.take();
+        self.unschedule(place);
+        match during {
+            None => self.entries.remove(place),
+            Some(during) => {
+                let mut next = Entry::new(id.clone(), now, Class::Fresh);
+                next.causes = *during;
+                *self.entries.at_mut(place) = next;
+                self.schedule(place, now, Class::Fresh);
             }
-            _ => {
-                self.is_turn_of_aged = true;
-                self.due.iter_mut().find(|class| !class.is_empty())
+        }
+        self.records_open -= causes.open.len();
+        Some(Settled { causes: causes.newest.into_vec(), answered: causes.open.into_vec(), was_pending })
+    }
+
+    /// The read answered nothing yet; another is due at `due`, or at once if a cause came meanwhile.
+    pub(super) fn put_back(&mut self, id: &ObjectId, why: PutBack, due: Timestamp, now: Timestamp) {
+        let Some(place) = self.entries.place_of(id) else { return };
+        let entry = self.entries.at_mut(place);
+        self.in_flight -= usize::from(std::mem::take(&mut entry.in_flight));
+        match why {
+            PutBack::Confirm => entry.confirming = true,
+            PutBack::ObjectFailed | PutBack::Vanished => entry.has_failed(now),
+            PutBack::Waiting | PutBack::Systemic => {}
+        }
+        let class = match why {
+            _ if entry.causes.seen == 0 => Class::Reconcile,
+            PutBack::Confirm => Class::Confirming,
+            PutBack::ObjectFailed | PutBack::Waiting | PutBack::Systemic => Class::Retry,
+            PutBack::Vanished => Class::Recheck,
+        };
+        let (due, class) = match entry.during.take() {
+            None => (due, class),
+            Some(during) => {
+                entry.causes.absorb(*during);
+                entry.confirming = false; // a newer hint: its first read is not a confirming one
+                (if why == PutBack::Systemic { due } else { now }, Class::Fresh)
             }
         };
-        class.and_then(BTreeSet::pop_first).map(|(_, object)| object)
+        entry.waiting = why == PutBack::Waiting && class == Class::Retry;
+        self.schedule(place, due, class);
+    }
+
+    /// Amazon throttled this operation.
+    pub(super) fn throttled(&mut self, now: Timestamp, pause: Duration) {
+        self.bucket.throttled(now, pause);
+    }
+
+    /// Which part of its quota the lane uses just now.
+    pub(super) fn quota_factor(&self) -> f64 {
+        self.bucket.factor()
+    }
+
+    /// Lets go of the records of objects that wait since `then` or longer.
+    pub(super) fn release_since(&mut self, then: Timestamp) -> Vec<(ObjectId, Vec<InboxPosition>)> {
+        let mut released = Vec::new();
+        while self.open.front().is_some_and(|(at, _)| *at <= then) {
+            let (_, place) = self.open.pop_front().expect("a first one was just seen");
+            if let Some(entry) = self.entries.look_at_mut(place).filter(|entry| entry.is_open_since(then)) {
+                let positions = entry.release();
+                self.records_open -= positions.len();
+                released.push((entry.id.clone(), positions));
+            }
+        }
+        if self.open.is_empty() {
+            self.open.shrink_to(OPEN_CAPACITY_KEPT);
+        }
+        released
+    }
+
+    /// Lets go of one object's records.
+    pub(super) fn release(&mut self, id: &ObjectId) -> Vec<InboxPosition> {
+        let place = self.entries.place_of(id);
+        let positions = place.map(|place| self.entries.at_mut(place).release()).unwrap_or_default();
+        self.records_open -= positions.len();
+        positions
+    }
+
+    /// How many inbox records wait for their answer.
+    pub(super) fn records_open(&self) -> usize {
+        self.records_open
+    }
+
+    /// How many reads are under way.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn place_for(&mut self, id: &ObjectId, due: Timestamp, class: Class) -> Place {
+        self.entries.place_of(id).unwrap_or_else(|| {
+            let place = self.entries.insert(Entry::new(id.clone(), due, class));
+            self.schedule(place, due, class);
+            place
+        })
+    }
+
+    fn schedule(&mut self, place: Place, due: Timestamp, class: Class) {
+        self.unschedule(place);
+        let entry = self.entries.at_mut(place);
+        (entry.due, entry.class) = (due, class);
+        self.waiting.insert((due, class, place));
+    }
+
+    fn unschedule(&mut self, place: Place) {
+        let Entry { due, class, .. } = *self.entries.at(place);
+        if !self.waiting.remove(&(due, class, place)) {
+            self.due[class as usize].remove(&(due, place));
+        }
     }
 }
+
+/// Whose turn it is, if it has anything due.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// What has been due for too long, of whatever class.
+    Aged,
+    /// What another object waits for.
+    Helper,
+    /// What matters most.
+    Ranked,
+}
+
+/// Neither a flood of news nor a heap of old work keeps the other from being read, and what another object waits for is
+/// read within four reads.
+const TURNS: [Turn; 4] = [Turn::Aged, Turn::Helper, Turn::Aged, Turn::Ranked];
+const CLASSES: [Class; 6] =
+    [Class::Fresh, Class::Helper, Class::Confirming, Class::Retry, Class::Recheck, Class::Reconcile];
+const OPEN_CAPACITY_KEPT: usize = 1024;
 
 #[cfg(test)]
-mod tests {
-    use super::super::quota::Quota;
-    use super::*;
-    use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind};
-
-    const AGED: Duration = Duration::from_mins(5);
-
-    fn at(s: i64) -> Timestamp {
-        Timestamp::from_unix_ms(s * 1000)
-    }
-
-    fn lane() -> Lane {
-        Lane::new(TokenBucket::empty(Quota { burst: 1.0, per_second: 1.0 }, at(0)))
-    }
-
-    fn object(id: &str) -> ObjectRef {
-        let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
-        ObjectRef { account, kind: ObjectKind::Charge, id: ObjectId::parse(id).unwrap() }
-    }
-
-    fn order(lane: &mut Lane, now: Timestamp) -> Vec<String> {
-        std::iter::from_fn(|| lane.pop(now, AGED)).map(|object| object.id.to_string()).collect()
-    }
-
-    #[test]
-    fn news_goes_before_second_looks_and_those_before_what_failed() {
-        let mut lane = lane();
-        for (s, class, id) in
-            [(1, Class::Retry, "R1"), (2, Class::Confirming, "C1"), (3, Class::Fresh, "F2"), (2, Class::Fresh, "F1")]
-        {
-            lane.add(at(s), class, object(id));
-        }
-        lane.add(at(100), Class::Fresh, object("LATER"));
-        assert!(lane.has_due(at(50)));
-        assert_eq!(order(&mut lane, at(50)), ["F1", "F2", "C1", "R1"]);
-        assert!(!lane.has_due(at(50)));
-        assert_eq!(order(&mut lane, at(100)), ["LATER"]);
-    }
-
-    #[test]
-    fn what_is_due_for_long_and_what_is_new_take_turns() {
-        let mut lane = lane();
-        for n in 0..3 {
-            lane.add(at(n), Class::Retry, object(&format!("OLD{n}")));
-            lane.add(at(1000 + n), Class::Fresh, object(&format!("NEW{n}")));
-        }
-        assert_eq!(order(&mut lane, at(1010)), ["OLD0", "NEW0", "OLD1", "NEW1", "OLD2", "NEW2"]);
-    }
-
-    #[test]
-    fn what_is_removed_is_gone_due_or_not() {
-        let mut lane = lane();
-        lane.add(at(1), Class::Retry, object("A"));
-        lane.add(at(2), Class::Retry, object("B"));
-        lane.remove(at(1), Class::Retry, &object("A"));
-        assert_eq!(lane.pop(at(5), AGED), Some(object("B")));
-        lane.add(at(6), Class::Fresh, object("C"));
-        lane.add(at(6), Class::Fresh, object("D"));
-        assert_eq!(lane.pop(at(7), AGED), Some(object("C")));
-        lane.remove(at(6), Class::Fresh, &object("D"));
-        assert!(!lane.has_due(at(100)));
-    }
-}
+#[path = "lane_tests.rs"]
+mod tests;

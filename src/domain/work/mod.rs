@@ -1,14 +1,23 @@
 //! Which object to read next, and what is still owed. Time is an argument.
 
-mod breaker;
-mod cause;
-mod lane;
-mod offsets;
 mod queue;
+
+mod account_work;
+mod lane;
+
+mod breaker;
 mod quota;
 
+mod entries;
+mod entry;
+
+mod cause;
+mod offsets;
+
+pub use account_work::Rules;
 pub use breaker::{Breaker, BreakerChange, BreakerRule};
 pub use cause::{Cause, InboxPosition, Origin, Pending};
+pub use entry::{PutBack, Settled};
 pub use offsets::Offsets;
-pub use queue::{PutBack, Settled, WorkQueue};
+pub use queue::{BoundHits, Released, WorkQueue};
 pub use quota::{Quota, TokenBucket};

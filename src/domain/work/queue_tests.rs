@@ -1,20 +1,34 @@
 //! Tests of the work queue: names are the claims.
 
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::super::entry::CAUSES_KEPT;
 use super::*;
-use crate::domain::pay::{MerchantId, ObjectId};
-use crate::domain::work::Origin;
+use crate::domain::ipn::NotificationType;
+use crate::domain::pay::{Environment, MerchantId, ObjectId};
+use crate::domain::work::{BreakerRule, Origin, Quota};
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_unix_ms(ms)
 }
 
 fn queue() -> WorkQueue {
-    let quota = Quota { burst: 1000.0, per_second: 1_000_000.0 };
-    WorkQueue::new(quota, quota, RULE, AGED)
+    WorkQueue::new(RULES, at(0))
 }
 
-const AGED: Duration = Duration::from_mins(5);
-const RULE: BreakerRule = BreakerRule { failures: 3, probe_every: Duration::from_secs(10) };
+const WIDE: Quota = Quota { burst: 1000.0, per_second: 1_000_000.0 };
+const RULES: Rules = Rules {
+    live: WIDE,
+    sandbox: WIDE,
+    reconciliation_share: 0.1,
+    breaker: BreakerRule { failures: 3, probe_every: Duration::from_secs(10) },
+    aged_after: Duration::from_mins(5),
+    reads_in_flight_max: 16,
+    records_open_max: 1000,
+};
 
 fn charge(id: &str) -> ObjectRef {
     let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
@@ -22,11 +36,14 @@ fn charge(id: &str) -> ObjectRef {
 }
 
 fn ipn(offset: i64, sent_ms: i64) -> Cause {
-    Cause {
-        origin: Origin::Ipn { message_id: offset.to_string(), notification_type: "STATE_CHANGE".into() },
-        timestamp: at(sent_ms),
-        position: Some(InboxPosition { partition: 0, offset }),
-    }
+    let (message_id, position) = (Uuid::from_u128(offset as u128), InboxPosition { partition: 0, offset });
+    let origin = Origin::Ipn { message_id, notification_type: NotificationType::StateChange, position };
+    Cause { origin, timestamp: at(sent_ms) }
+}
+
+fn of_another_merchant(id: &str) -> ObjectRef {
+    let account = Account { merchant_id: MerchantId::parse("M2").unwrap(), environment: Environment::Live };
+    ObjectRef { account, ..charge(id) }
 }
 
 fn offsets(positions: &[InboxPosition]) -> Vec<i64> {
@@ -39,8 +56,8 @@ fn many_hints_about_one_object_are_one_read_that_answers_all() {
     for offset in 0..20 {
         queue.push(&charge("C1"), ipn(offset, 100 - offset), at(1000));
     }
-    assert_eq!(queue.take_due(at(1001), 16), [charge("C1")]);
-    assert!(queue.take_due(at(1002), 16).is_empty());
+    assert_eq!(queue.take_due(at(1001)), [charge("C1")]);
+    assert!(queue.take_due(at(1002)).is_empty());
     let settled = queue.settle(&charge("C1"), at(1003));
     assert_eq!(offsets(&settled.answered), (0..20).collect::<Vec<_>>());
     assert_eq!((settled.causes.len(), settled.causes[15].timestamp), (CAUSES_KEPT, at(100)));
@@ -51,12 +68,12 @@ fn many_hints_about_one_object_are_one_read_that_answers_all() {
 fn a_hint_during_a_read_leads_to_exactly_one_more() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
-    assert_eq!(queue.take_due(at(1001), 16).len(), 1);
+    assert_eq!(queue.take_due(at(1001)).len(), 1);
     queue.push(&charge("C1"), ipn(2, 2), at(1002));
     queue.push(&charge("C1"), ipn(3, 3), at(1002));
-    assert!(queue.take_due(at(1003), 16).is_empty());
+    assert!(queue.take_due(at(1003)).is_empty());
     assert_eq!(offsets(&queue.settle(&charge("C1"), at(1004)).answered), [1]);
-    assert_eq!(queue.take_due(at(1005), 16).len(), 1);
+    assert_eq!(queue.take_due(at(1005)).len(), 1);
     assert_eq!(offsets(&queue.settle(&charge("C1"), at(1006)).answered), [2, 3]);
     assert!(queue.is_empty());
 }
@@ -65,12 +82,12 @@ fn a_hint_during_a_read_leads_to_exactly_one_more() {
 fn a_put_back_waits_and_a_fresh_hint_overtakes_the_wait() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
-    queue.take_due(at(1001), 16);
+    queue.take_due(at(1001));
     queue.put_back(&charge("C1"), PutBack::ObjectFailed, at(9000), at(1002));
-    assert!(queue.take_due(at(8999), 16).is_empty());
+    assert!(queue.take_due(at(8999)).is_empty());
     assert_eq!(queue.failures_of(&charge("C1")), (1, Some(at(1002))));
     queue.push(&charge("C1"), ipn(2, 2), at(2000));
-    assert_eq!(queue.take_due(at(2001), 16).len(), 1);
+    assert_eq!(queue.take_due(at(2001)).len(), 1);
     queue.put_back(&charge("C1"), PutBack::Systemic, at(9000), at(2002));
     assert_eq!(queue.failures_of(&charge("C1")).0, 1, "systemic trouble counts nothing");
 }
@@ -80,19 +97,18 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
     assert_eq!(queue.pending_of(&charge("C1")), None);
-    assert!(queue.release(at(10_999), Duration::from_secs(10), &[]).is_empty());
-    let released = queue.release(at(11_000), Duration::from_secs(10), &[]);
+    assert!(queue.release(at(10_999), Duration::from_secs(10)).is_empty());
+    let released = queue.release(at(11_000), Duration::from_secs(10));
     assert_eq!((released.len(), offsets(&released[0].1)), (1, vec![1]));
-    assert!(queue.release(at(20_000), Duration::from_secs(10), &[]).is_empty(), "once is enough");
+    assert!(queue.release(at(20_000), Duration::from_secs(10)).is_empty(), "once is enough");
     let pending = queue.pending_of(&charge("C1")).expect("released work is pending");
 
-    let mut next_owner =
-        WorkQueue::new(Quota { burst: 9.0, per_second: 1e6 }, Quota { burst: 9.0, per_second: 1e6 }, RULE, AGED);
-    next_owner.restore(&charge("C1"), pending.clone(), at(30_000));
+    let mut next_owner = WorkQueue::new(RULES, at(30_000));
+    next_owner.restore(&charge("C1"), pending.clone());
     assert_eq!(next_owner.pending_of(&charge("C1")), Some(pending));
-    assert_eq!(next_owner.take_due(at(30_001), 16).len(), 1);
+    assert_eq!(next_owner.take_due(at(30_001)).len(), 1);
     let settled = next_owner.settle(&charge("C1"), at(30_002));
-    assert_eq!((settled.causes.len(), settled.answered.len()), (1, 0));
+    assert_eq!((settled.causes.len(), settled.answered.len(), settled.was_pending), (1, 0, true));
     assert_eq!(next_owner.pending_of(&charge("C1")), None);
 }
 
@@ -100,83 +116,261 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
 fn a_hint_during_the_read_of_pending_work_stays_open_when_that_work_is_settled() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
-    queue.take_due(at(1001), 16);
+    queue.take_due(at(1001));
     assert_eq!(offsets(&queue.release_one(&charge("C1"))), [1]);
     queue.push(&charge("C1"), ipn(2, 2), at(1002));
     assert!(queue.settle(&charge("C1"), at(1003)).answered.is_empty());
     assert_eq!(queue.pending_of(&charge("C1")), None, "offset 2 still holds the inbox");
-    queue.take_due(at(1004), 16);
+    queue.take_due(at(1004));
     assert_eq!(offsets(&queue.settle(&charge("C1"), at(1005)).answered), [2]);
 }
 
 #[test]
-fn reads_in_flight_are_bounded_and_lanes_take_turns() {
+fn an_accounts_reads_in_flight_are_bounded_and_operations_take_turns() {
     let mut queue = queue();
     let refund = ObjectRef { kind: ObjectKind::Refund, ..charge("R1") };
     for n in 0..40 {
         queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(1000));
+        queue.push(&of_another_merchant(&format!("C{n}")), ipn(n, 1), at(1000));
     }
     queue.push(&refund, ipn(50, 1), at(1000));
-    let taken = queue.take_due(at(1001), 16);
-    assert_eq!(taken.len(), 16);
-    assert!(taken.contains(&refund), "another operation is not delayed by a backlog of charges");
-    assert!(queue.take_due(at(1002), 16).is_empty());
-    queue.settle(&taken[0], at(1003));
-    assert_eq!(queue.take_due(at(1004), 16).len(), 1);
+    let (theirs, ours): (Vec<_>, Vec<_>) =
+        queue.take_due(at(1001)).into_iter().partition(|object| object.account == of_another_merchant("C1").account);
+    assert_eq!((ours.len(), theirs.len()), (16, 16), "each merchant has places of its own");
+    assert!(ours.contains(&refund), "another operation is not delayed by a backlog of charges");
+    assert!(queue.take_due(at(1002)).is_empty());
+    assert_eq!(queue.take_hits(), BoundHits { reads_in_flight: 4, records_open: 0 });
+    queue.settle(&ours[0], at(1003));
+    assert_eq!(queue.take_due(at(1004)).len(), 1);
+    assert_eq!(queue.in_flight(), 32);
 }
 
 #[test]
-fn the_quota_paces_each_lane() {
-    let mut queue =
-        WorkQueue::new(Quota { burst: 20.0, per_second: 4.0 }, Quota { burst: 5.0, per_second: 1.0 }, RULE, AGED);
-    for n in 0..100 {
-        queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(0));
+fn the_quota_paces_each_lane_and_what_was_saved_since_the_assignment_may_be_spent() {
+    let quotas = Rules { live: Quota { burst: 20.0, per_second: 4.0 }, reads_in_flight_max: 1000, ..RULES };
+    for (first_at, at_once) in [(0, 0), (2000, 8), (60_000, 20)] {
+        let mut queue = WorkQueue::new(quotas, at(0));
+        for n in 0..100 {
+            queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(first_at));
+        }
+        let mut taken = (first_at..=first_at + 5000).step_by(50).map(|ms| queue.take_due(at(ms)).len());
+        assert_eq!((taken.next(), taken.sum::<usize>()), (Some(at_once), 20), "{first_at}");
     }
-    let taken: usize = (0..=5000).step_by(50).map(|ms| queue.take_due(at(ms), 1000).len()).sum();
-    assert_eq!(taken, 20);
 }
 
 #[test]
 fn one_merchants_trouble_holds_back_its_own_reads_alone_and_ends_with_one_answer() {
     let mut queue = queue();
-    let other = |id: &str| {
-        let account = Account { merchant_id: MerchantId::parse("M2").unwrap(), environment: Environment::Live };
-        ObjectRef { account, ..charge(id) }
-    };
-    for n in 0..5 {
+    let account = charge("C0").account;
+    for n in 0..3 {
         queue.push(&charge(&format!("C{n}")), ipn(n, n), at(0));
     }
-    let account = charge("C0").account;
-    for object in queue.take_due(at(1000), 3) {
+    for object in queue.take_due(at(1000)) {
         queue.put_back(&object, PutBack::Systemic, at(1000), at(1000));
         queue.failed(&account, at(1000));
+        queue.push(&ObjectRef { kind: ObjectKind::Refund, ..object }, ipn(9, 9), at(1000));
     }
     assert_eq!(queue.held_back().collect::<Vec<_>>(), [&account]);
-    queue.push(&other("C9"), ipn(9, 9), at(1000));
-    assert_eq!(queue.take_due(at(2000), 16), [other("C9")], "the other merchant's reads go on");
-    queue.answered(&other("C9").account);
-    let probes = queue.take_due(at(11_000), 16);
+    queue.push(&of_another_merchant("C9"), ipn(9, 9), at(1000));
+    assert_eq!(queue.take_due(at(2000)), [of_another_merchant("C9")], "the other merchant's reads go on");
+    queue.answered(&of_another_merchant("C9").account);
+    let probes = queue.take_due(at(11_000));
     assert_eq!(probes.len(), 1, "one probe, however much is due");
-    assert!(queue.take_due(at(11_001), 16).is_empty());
+    assert!(queue.take_due(at(11_001)).is_empty());
     assert_eq!(queue.answered(&account), Some(BreakerChange::Closed));
-    assert_eq!(queue.take_due(at(11_002), 16).len(), 4, "the rest follows at once");
+    assert_eq!(queue.take_due(at(11_002)).len(), 5, "the rest follows at once");
 }
 
 #[test]
 fn a_merchant_with_too_many_open_records_lets_go_of_its_own_alone() {
-    let mut queue = queue();
-    let quiet = Account { merchant_id: MerchantId::parse("M2").unwrap(), environment: Environment::Live };
-    for n in 0..11 {
-        queue.push(&charge(&format!("C{}", n % 3)), ipn(n, n), at(1000));
-    }
-    queue.push(&ObjectRef { account: quiet, ..charge("C9") }, ipn(99, 1), at(1000));
-    let released = |queue: &mut WorkQueue, most| {
-        let too_many = queue.with_open_above(most);
-        let released = queue.release(at(1001), Duration::from_secs(10), &too_many);
+    let mut queue = WorkQueue::new(Rules { records_open_max: 10, ..RULES }, at(0));
+    queue.push(&of_another_merchant("C9"), ipn(99, 1), at(1000));
+    let released = |queue: &mut WorkQueue, ms| {
+        let released = queue.release(at(ms), Duration::from_secs(10));
         released.iter().map(|(_, positions)| positions.len()).sum::<usize>()
     };
-    assert_eq!(released(&mut queue, 11), 0);
-    assert_eq!(released(&mut queue, 10), 11);
-    assert_eq!(released(&mut queue, 0), 1, "the other one's were still open");
-    assert_eq!(released(&mut queue, 0), 0);
+    for n in 0..11 {
+        assert_eq!(released(&mut queue, 1001), 0);
+        queue.push(&charge(&format!("C{}", n % 3)), ipn(n, n), at(1000));
+    }
+    assert_eq!(released(&mut queue, 1001), 11);
+    assert_eq!(queue.take_hits().records_open, 1);
+    assert_eq!(released(&mut queue, 1002), 0);
+    assert_eq!(released(&mut queue, 11_000), 1, "the other one's were still open");
+}
+
+#[test]
+fn what_waits_during_a_read_is_let_go_in_its_own_time() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(0));
+    queue.take_due(at(1));
+    queue.push(&charge("C1"), ipn(2, 2), at(5000));
+    assert_eq!(offsets(&queue.settle(&charge("C1"), at(6000)).answered), [1]);
+    assert!(queue.release(at(10_000), Duration::from_secs(10)).is_empty());
+    assert_eq!(offsets(&queue.release(at(15_000), Duration::from_secs(10))[0].1), [2]);
+}
+
+/// What can happen to a queue, in any order.
+#[derive(Clone, Debug)]
+enum Step {
+    Push(u8),
+    Hurry(u8),
+    Reconcile(u8),
+    Pass(u16),
+    Settle(u8),
+    PutBack(u8, PutBack, u16),
+    Release,
+    ReleaseOne(u8),
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let object = 0..6_u8;
+    let why = prop::sample::select(vec![
+        PutBack::Confirm,
+        PutBack::ObjectFailed,
+        PutBack::Vanished,
+        PutBack::Waiting,
+        PutBack::Systemic,
+    ]);
+    prop::collection::vec(
+        prop_oneof![
+            6 => object.clone().prop_map(Step::Push),
+            1 => object.clone().prop_map(Step::Hurry),
+            1 => object.clone().prop_map(Step::Reconcile),
+            6 => (0..20_000_u16).prop_map(Step::Pass),
+            4 => any::<u8>().prop_map(Step::Settle),
+            4 => (any::<u8>(), why, any::<u16>()).prop_map(|(n, why, wait)| Step::PutBack(n, why, wait)),
+            1 => Just(Step::Release),
+            1 => object.prop_map(Step::ReleaseOne),
+            1 => Just(Step::Restart),
+        ],
+        1..120,
+    )
+}
+
+/// A queue and what must hold of it.
+struct Checked {
+    queue: WorkQueue,
+    now_ms: i64,
+    next_offset: i64,
+    /// Inbox records that wait, by their objects.
+    open: HashMap<i64, ObjectRef>,
+    in_flight: Vec<ObjectRef>,
+    /// What the state topic holds.
+    pending: HashMap<ObjectRef, Pending>,
+}
+
+impl Checked {
+    /// These records left the inbox: each waited until now, and for this object.
+    fn leave(&mut self, object: &ObjectRef, positions: &[InboxPosition]) {
+        for offset in offsets(positions) {
+            assert_eq!(self.open.remove(&offset).as_ref(), Some(object), "record {offset} left twice, or by another");
+        }
+    }
+
+    fn write(&mut self, object: &ObjectRef) {
+        match self.queue.pending_of(object) {
+            Some(pending) => self.pending.insert(object.clone(), pending),
+            None => self.pending.remove(object),
+        };
+    }
+
+    fn settle(&mut self, object: &ObjectRef) {
+        let settled = self.queue.settle(object, at(self.now_ms));
+        self.leave(object, &settled.answered);
+        assert_eq!(settled.was_pending, self.pending.contains_key(object), "{object:?}");
+        self.write(object);
+    }
+
+    fn take(&mut self) {
+        for object in self.queue.take_due(at(self.now_ms)) {
+            assert!(!self.in_flight.contains(&object), "one read of an object at a time");
+            self.in_flight.push(object);
+        }
+    }
+
+    fn put_back(&mut self, object: &ObjectRef, why: PutBack, wait_ms: i64) {
+        self.queue.put_back(object, why, at(self.now_ms + wait_ms), at(self.now_ms));
+        let released = self.queue.release_one(object);
+        self.leave(object, &released);
+        self.write(object);
+    }
+
+    fn step(&mut self, step: &Step) {
+        let object = |n: u8| {
+            let kind = if n % 2 == 0 { ObjectKind::Charge } else { ObjectKind::Refund };
+            ObjectRef { kind, ..charge(&format!("C{n}")) }
+        };
+        let helper = Cause { origin: Origin::Helper { read_for: charge("R9").id }, timestamp: at(self.now_ms) };
+        match *step {
+            Step::Push(n) => {
+                self.queue.push(&object(n), ipn(self.next_offset, self.now_ms), at(self.now_ms));
+                self.open.insert(self.next_offset, object(n));
+                self.next_offset += 1;
+            }
+            Step::Hurry(n) => self.queue.read_first(&object(n), helper, at(self.now_ms)),
+            Step::Reconcile(n) => self.queue.reconcile(&object(n), at(self.now_ms)),
+            Step::Pass(ms) => {
+                self.now_ms += i64::from(ms);
+                self.take();
+            }
+            Step::Settle(n) if !self.in_flight.is_empty() => {
+                let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
+                self.settle(&object);
+            }
+            Step::PutBack(n, why, wait_ms) if !self.in_flight.is_empty() => {
+                let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
+                self.put_back(&object, why, i64::from(wait_ms));
+            }
+            Step::Settle(_) | Step::PutBack(..) => {}
+            Step::Release => {
+                for (object, positions) in self.queue.release(at(self.now_ms), Duration::from_secs(10)) {
+                    self.leave(&object, &positions);
+                    self.write(&object);
+                }
+            }
+            Step::ReleaseOne(n) => {
+                let released = self.queue.release_one(&object(n));
+                self.leave(&object(n), &released);
+                self.write(&object(n));
+            }
+            Step::Restart => self.restart(),
+        }
+        assert_eq!(self.queue.in_flight(), self.in_flight.len());
+    }
+
+    /// The next owner has what the state topic and the inbox hold, and nothing else.
+    fn restart(&mut self) {
+        self.queue = WorkQueue::new(RULES, at(self.now_ms));
+        self.in_flight.clear();
+        for (object, pending) in &self.pending {
+            self.queue.restore(object, pending.clone());
+        }
+        let mut open: Vec<_> = self.open.iter().collect();
+        open.sort_by_key(|(offset, _)| **offset);
+        for (offset, object) in open {
+            self.queue.push(object, ipn(*offset, self.now_ms), at(self.now_ms));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_every_record_leaves_once_and_every_owed_read_comes(steps in steps()) {
+        let queue = WorkQueue::new(RULES, at(0));
+        let (open, pending) = (HashMap::new(), HashMap::new());
+        let mut checked = Checked { queue, now_ms: 1000, next_offset: 0, open, in_flight: vec![], pending };
+        for step in &steps {
+            checked.step(step);
+        }
+        for _ in 0..100 {
+            checked.now_ms += 100_000;
+            checked.take();
+            for object in std::mem::take(&mut checked.in_flight) {
+                checked.settle(&object);
+            }
+        }
+        prop_assert!(checked.queue.is_empty() && checked.open.is_empty() && checked.pending.is_empty());
+    }
 }

@@ -41,10 +41,15 @@ impl TokenBucket {
         Self { quota, tokens: 0.0, filled_at: now, closed_until: now, factor: 1.0 }
     }
 
+    /// Whether there is a token.
+    pub fn has(&mut self, now: Timestamp) -> bool {
+        self.fill(now);
+        self.tokens >= 1.0 && now >= self.closed_until
+    }
+
     /// Takes a token if there is one.
     pub fn take(&mut self, now: Timestamp) -> bool {
-        self.fill(now);
-        let may = self.tokens >= 1.0 && now >= self.closed_until;
+        let may = self.has(now);
         if may {
             self.tokens -= 1.0;
         }

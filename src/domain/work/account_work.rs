@@ -1,0 +1,113 @@
+//! The work of one merchant in one environment: a lane for each operation, and the bounds that keep its trouble its own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::breaker::{Breaker, BreakerRule};
+use super::lane::Lane;
+use super::quota::{Quota, TokenBucket};
+use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind};
+use crate::domain::timestamp::Timestamp;
+
+/// What holds for every account.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// Our part of Amazon's quota in live, for each operation.
+    pub live: Quota,
+    /// The same in sandbox.
+    pub sandbox: Quota,
+    /// Which part of ours may be used for what nobody told us of.
+    pub reconciliation_share: f64,
+    /// When reads are held back.
+    pub breaker: BreakerRule,
+    /// What has been due for this long takes turns with what is new.
+    pub aged_after: Duration,
+    /// Reads of an account under way at once.
+    pub reads_in_flight_max: usize,
+    /// Inbox records of an account that wait for their answer.
+    pub records_open_max: usize,
+}
+
+/// One account's lanes.
+#[derive(Debug)]
+pub(super) struct AccountWork {
+    pub(super) breaker: Breaker,
+    lanes: BTreeMap<ObjectKind, Lane>,
+    quota: Quota,
+    reconciliation_share: f64,
+    since: Timestamp,
+}
+
+impl AccountWork {
+    /// No work yet; `since` is when its quota began to be ours.
+    pub(super) fn new(account: &Account, rules: &Rules, since: Timestamp) -> Self {
+        let quota = match account.environment {
+            Environment::Live => rules.live,
+            Environment::Sandbox => rules.sandbox,
+        };
+        let breaker = Breaker::new(rules.breaker);
+        Self { breaker, lanes: BTreeMap::new(), quota, reconciliation_share: rules.reconciliation_share, since }
+    }
+
+    pub(super) fn lane(&self, kind: ObjectKind) -> Option<&Lane> {
+        self.lanes.get(&kind)
+    }
+
+    pub(super) fn lane_mut(&mut self, kind: ObjectKind) -> Option<&mut Lane> {
+        self.lanes.get_mut(&kind)
+    }
+
+    /// The lane of an operation, made if need be.
+    pub(super) fn lane_for(&mut self, kind: ObjectKind) -> &mut Lane {
+        self.lanes.entry(kind).or_insert_with(|| {
+            let reconciliation = self.quota.share(self.reconciliation_share);
+            Lane::new(TokenBucket::empty(self.quota, self.since), TokenBucket::empty(reconciliation, self.since))
+        })
+    }
+
+    /// Objects to read now. Also tells whether the bound on reads under way kept any back.
+    pub(super) fn take_due(&mut self, now: Timestamp, rules: &Rules) -> (Vec<(ObjectKind, ObjectId)>, bool) {
+        let mut taken = Vec::new();
+        let mut in_flight = self.in_flight();
+        loop {
+            let before = taken.len();
+            // One of each lane in turn, so that no lane takes every place.
+            for (kind, lane) in &mut self.lanes {
+                if !lane.has_due(now) || !self.breaker.would_let(now) {
+                    continue;
+                }
+                if in_flight >= rules.reads_in_flight_max {
+                    return (taken, true);
+                }
+                let Some(id) = lane.take_due(now, rules.aged_after) else { continue };
+                self.breaker.let_out(now);
+                in_flight += 1;
+                taken.push((*kind, id));
+            }
+            if taken.len() == before {
+                return (taken, false);
+            }
+        }
+    }
+
+    pub(super) fn lanes_mut(&mut self) -> impl Iterator<Item = (ObjectKind, &mut Lane)> {
+        self.lanes.iter_mut().map(|(kind, lane)| (*kind, lane))
+    }
+
+    pub(super) fn lanes(&self) -> impl Iterator<Item = (ObjectKind, &Lane)> {
+        self.lanes.iter().map(|(kind, lane)| (*kind, lane))
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.lanes.values().map(Lane::in_flight).sum()
+    }
+
+    /// How many inbox records wait for their answer.
+    pub(super) fn records_open(&self) -> usize {
+        self.lanes.values().map(Lane::records_open).sum()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lanes.values().map(Lane::len).sum()
+    }
+}

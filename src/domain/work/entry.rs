@@ -1,0 +1,213 @@
+//! What is owed to one object: why it is to be read, and which inbox records wait for that.
+//!
+//! A million of these are to fit into 300 MB, so rare things are boxed and the usual single cause is inline.
+
+use smallvec::SmallVec;
+
+use super::cause::{Cause, InboxPosition, Pending};
+use crate::domain::pay::ObjectId;
+use crate::domain::timestamp::Timestamp;
+
+/// One object that is to be read, or is being read.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: ObjectId,
+    pub(super) causes: Causes,
+    /// Causes that came while the object was being read.
+    pub(super) during: Option<Box<Causes>>,
+    pub(super) due: Timestamp,
+    /// Its own trouble, if its reads fail.
+    failing: Option<Box<Failing>>,
+    pub(super) class: Class,
+    pub(super) in_flight: bool,
+    pub(super) confirming: bool,
+    /// For another object to be read first; nothing newer was heard since.
+    pub(super) waiting: bool,
+}
+
+/// Reads that failed for a reason that is the object's own.
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    attempts: u32,
+    since: Timestamp,
+}
+
+/// How much a read matters, most first. Within a class the longest due goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// Something new that Amazon told us.
+    Fresh,
+    /// What another object waits for.
+    Helper,
+    /// The second look that settles it.
+    Confirming,
+    /// What failed before.
+    Retry,
+    /// What Amazon no longer shows; only patience helps.
+    Recheck,
+    /// What nobody told us of, read to see whether something was missed: from a slice of the quota of its own.
+    Reconcile,
+}
+
+/// Why a read did not settle its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutBack {
+    /// A second read is to confirm the first.
+    Confirm,
+    /// This object's own trouble: it counts as an attempt.
+    ObjectFailed,
+    /// The same, of an object that was there before: nothing is likely to change soon.
+    Vanished,
+    /// It waits for another object: nothing is counted.
+    Waiting,
+    /// Trouble of the merchant's credentials, of the network or of Amazon: nothing is counted.
+    Systemic,
+}
+
+/// What a read has settled.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The newest causes, oldest first.
+    pub causes: Vec<Cause>,
+    /// Inbox records that have their answer now.
+    pub answered: Vec<InboxPosition>,
+    /// Whether the state record held the work as pending.
+    pub was_pending: bool,
+}
+
+/// Reasons for one read.
+#[derive(Debug)]
+pub(super) struct Causes {
+    /// The newest, oldest first.
+    pub(super) newest: SmallVec<[Cause; 1]>,
+    /// Inbox records not yet answered, not even by pending work.
+    pub(super) open: SmallVec<[InboxPosition; 1]>,
+    /// When the oldest of these was taken in; never, if there is none.
+    open_since: Timestamp,
+    pub(super) seen: u32,
+    /// Whether the state record holds (or is about to hold) these as pending.
+    pub(super) released: bool,
+}
+
+/// How many causes are remembered of one object.
+pub(super) const CAUSES_KEPT: usize = 16;
+
+impl Entry {
+    pub(super) fn new(id: ObjectId, due: Timestamp, class: Class) -> Self {
+        Self {
+            id,
+            causes: Causes::default(),
+            during: None,
+            due,
+            failing: None,
+            class,
+            in_flight: false,
+            confirming: false,
+            waiting: false,
+        }
+    }
+
+    pub(super) fn restored(id: ObjectId, pending: Pending, class: Class) -> Self {
+        let Pending { causes, causes_seen, due, attempts, failing_since, confirming } = pending;
+        let causes = Causes { newest: causes.into(), seen: causes_seen, released: true, ..Causes::default() };
+        let failing = failing_since.map(|since| Box::new(Failing { attempts, since }));
+        Self { causes, failing, confirming, ..Self::new(id, due, class) }
+    }
+
+    /// How often it failed, and since when.
+    pub(super) fn failures(&self) -> (u32, Option<Timestamp>) {
+        self.failing.as_ref().map_or((0, None), |failing| (failing.attempts, Some(failing.since)))
+    }
+
+    pub(super) fn has_failed(&mut self, now: Timestamp) {
+        let failing = self.failing.get_or_insert_with(|| Box::new(Failing { attempts: 0, since: now }));
+        failing.attempts += 1;
+    }
+
+    /// What the state record must hold of it: nothing unless its inbox records were let go.
+    pub(super) fn pending(&self) -> Option<Pending> {
+        if !self.is_released() {
+            return None;
+        }
+        // What it waits for is known to this process alone, so the next one is to read it at once.
+        let newest = self.causes.newest.last().filter(|_| self.waiting);
+        let due = newest.map_or(self.due, |newest| newest.timestamp);
+        let (attempts, failing_since) = self.failures();
+        let during = self.during.iter().flat_map(|during| &during.newest);
+        let mut causes: Vec<Cause> = self.causes.newest.iter().chain(during).cloned().collect();
+        causes.drain(..causes.len().saturating_sub(CAUSES_KEPT));
+        Some(Pending {
+            causes,
+            causes_seen: self.causes.seen.saturating_add(self.during.as_ref().map_or(0, |during| during.seen)),
+            due,
+            attempts,
+            failing_since,
+            confirming: self.confirming,
+        })
+    }
+
+    /// Lets go of its inbox records; its work is to be written as pending.
+    pub(super) fn release(&mut self) -> Vec<InboxPosition> {
+        let mut positions = self.causes.release().into_vec();
+        positions.extend(self.during.iter_mut().flat_map(|during| during.release()));
+        positions
+    }
+
+    /// Whether an inbox record has been waiting since `then` or longer.
+    pub(super) fn is_open_since(&self, then: Timestamp) -> bool {
+        let is_open = |causes: &Causes| causes.open_since <= then;
+        is_open(&self.causes) || self.during.as_deref().is_some_and(is_open)
+    }
+
+    /// Whether the state record holds its work as pending.
+    pub(super) fn is_released(&self) -> bool {
+        self.causes.released || self.during.as_ref().is_some_and(|during| during.released)
+    }
+}
+
+impl Default for Causes {
+    fn default() -> Self {
+        Self { newest: SmallVec::new(), open: SmallVec::new(), open_since: Timestamp::NEVER, seen: 0, released: false }
+    }
+}
+
+impl Causes {
+    /// Whether this is the first inbox record that waits.
+    pub(super) fn add(&mut self, cause: Cause, now: Timestamp) -> bool {
+        self.seen = self.seen.saturating_add(1);
+        let is_first_open = self.open.is_empty() && cause.position().is_some();
+        if let Some(position) = cause.position() {
+            self.open.push(position);
+            self.open_since = self.open_since.min(now);
+        }
+        // By the sender's time, since the newest is what a read must answer; arrival order says nothing.
+        let at = self.newest.partition_point(|known| known.timestamp <= cause.timestamp);
+        self.newest.insert(at, cause);
+        self.drop_oldest();
+        is_first_open
+    }
+
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.seen = self.seen.saturating_add(other.seen);
+        self.open.extend(other.open);
+        self.released |= other.released;
+        self.open_since = self.open_since.min(other.open_since);
+        self.newest.extend(other.newest);
+        self.newest.sort_by_key(|cause| cause.timestamp);
+        self.drop_oldest();
+    }
+
+    fn drop_oldest(&mut self) {
+        let too_many = self.newest.len().saturating_sub(CAUSES_KEPT);
+        self.newest.drain(..too_many);
+    }
+
+    fn release(&mut self) -> SmallVec<[InboxPosition; 1]> {
+        if self.seen > 0 {
+            self.released = true;
+        }
+        self.newest.shrink_to_fit();
+        self.open_since = Timestamp::NEVER;
+        std::mem::take(&mut self.open)
+    }
+}
