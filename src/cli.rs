@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::config::{Config, MerchantAccount};
 use crate::outside::Outside;
-use crate::sandbox::{self, simulators};
+use crate::sandbox::{self, Scenario, simulators};
 use crate::saved_messages::{self, At};
 use crate::signing_certs::CertAuthorities;
 use crate::telemetry::{self, LogFormat};
@@ -62,14 +62,21 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Watch the receiver at work: a subscription's life against loopback Amazon servers. Needs nothing installed.
+    /// Watch the receiver at work against loopback Amazon servers: a subscription's life, or the drain of a backlog. Needs
+    /// nothing installed.
     Sandbox {
-        /// Leave after the story; the exit code tells whether every expected event came.
+        /// What to watch.
+        #[arg(long, value_enum, default_value = "story")]
+        scenario: ScenarioName,
+        /// With --scenario backlog: how many objects change while Amazon's API is down; four IPNs tell of each.
+        #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(4..=100_000))]
+        objects: usize,
+        /// Leave after the scenario; the exit code tells whether every expected event came.
         #[arg(long)]
         once: bool,
         /// Run only the simulators of SNS and of the Amazon Pay API, and print a configuration that fits them, for a
         /// receiver started by `serve`. Objects are changed over HTTP; standard error tells how.
-        #[arg(long, conflicts_with_all = ["once", "json"])]
+        #[arg(long, conflicts_with_all = ["once", "json", "scenario", "objects"])]
         simulators_only: bool,
         /// With --simulators-only: where IPNs are posted.
         #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/ipn", requires = "simulators_only")]
@@ -87,10 +94,18 @@ enum Command {
     },
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScenarioName {
+    /// The life of a subscription.
+    Story,
+    /// An outage of Amazon's API, and the drain after it within Amazon's quota.
+    Backlog,
+}
+
 /// Runs what was asked for.
 pub fn run(arguments: Arguments) -> ExitCode {
     let level = match arguments.command {
-        Command::Sandbox { .. } => "error,librdkafka=off",
+        Command::Sandbox { .. } => "error,librdkafka=off,rdkafka=off",
         // What librdkafka and the HTTP server say of themselves is told in this program's own words.
         Command::Verify { .. } => "error",
         Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
@@ -116,9 +131,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
                 let bootstrap_servers = kafka.unwrap_or_else(|| "localhost:9092".to_owned());
                 simulators::run(&simulators::Options { bootstrap_servers, post_to, control }).await
             }
-            Command::Sandbox { once, kafka, json, .. } => {
+            Command::Sandbox { scenario, objects, once, kafka, json, .. } => {
                 let format = if json { sandbox::Format::Json } else { sandbox::Format::Text };
-                sandbox::run(&sandbox::Options { kafka, once, format }).await
+                let scenario = match scenario {
+                    ScenarioName::Story => Scenario::Story,
+                    ScenarioName::Backlog => Scenario::Backlog { n_objects: objects },
+                };
+                sandbox::run(&sandbox::Options { scenario, kafka, once, format }).await
             }
         }
     });

@@ -120,7 +120,7 @@ fn bench() -> Result<(), Error> {
     let metrics = telemetry::metrics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
 
-    let world = runtime.block_on(World::start(N_MERCHANTS))?;
+    let world = runtime.block_on(World::start_fast(N_MERCHANTS))?;
     let kafka_at = |servers: &str| Ok(world.config_with(servers, &receiver::settings(0))?.kafka);
     let (broker, kafka) = Broker::start(kafka_at)?;
     runtime.block_on(broker.create_topics(&kafka))?;

@@ -11,7 +11,7 @@ pub use self::keys::ApiKeys;
 use crate::clock::Clock;
 use crate::clock_watch::{ClockWatch, Peer};
 use crate::config::PayApi as Settings;
-use crate::domain::pay::{DecodeError, Fetched, ObjectRef};
+use crate::domain::pay::{Fetched, ObjectRef};
 use crate::outbound::{limited_body, told};
 
 /// The API with every merchant's key.
@@ -34,8 +34,8 @@ pub enum Disposition {
     Fetched(Box<Fetched>),
     /// Amazon does not know the object, or not yet.
     NotFound,
-    /// Something about this object alone.
-    ObjectTrouble(ObjectTrouble),
+    /// What is wrong with this object alone.
+    ObjectTrouble(String),
     /// Too many requests of this operation.
     Throttled {
         /// Amazon's wish, if it gave one.
@@ -43,17 +43,6 @@ pub enum Disposition {
     },
     /// Nothing about the object: it waits, and someone may have to act.
     Systemic(Blame, String),
-}
-
-/// What is wrong with one object's answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ObjectTrouble {
-    /// It is no such object.
-    #[error("{0}")]
-    Undecodable(DecodeError),
-    /// Amazon refuses the request for it.
-    #[error("Amazon Pay answered {0}")]
-    Refused(u16),
 }
 
 /// Who has to act on systemic trouble.
@@ -78,6 +67,20 @@ impl Disposition {
             Self::Systemic(Blame::Network, _) => "network",
             Self::Systemic(Blame::Amazon, _) => "amazon",
             Self::Systemic(Blame::Credentials, _) => "credentials",
+        }
+    }
+}
+
+impl Disposition {
+    /// Amazon's support asks for it first.
+    fn with_request_id(self, request_id: String) -> Self {
+        match self {
+            Self::Fetched(fetched) => {
+                Self::Fetched(Box::new(Fetched { request_id: Some(request_id.into()), ..*fetched }))
+            }
+            Self::Systemic(blame, what) => Self::Systemic(blame, format!("{what}, x-amz-pay-request-id {request_id}")),
+            Self::ObjectTrouble(what) => Self::ObjectTrouble(format!("{what}, x-amz-pay-request-id {request_id}")),
+            told_of_nothing @ (Self::NotFound | Self::Throttled { .. }) => told_of_nothing,
         }
     }
 }
@@ -142,7 +145,7 @@ impl PayApi {
             Ok(answer) => answer,
             Err(error) => return Disposition::Systemic(Blame::Network, told(error)),
         };
-        let request_id = header(&answer, "x-amz-pay-request-id").filter(|id| is_word(id)).unwrap_or_default();
+        let request_id = header(&answer, "x-amz-pay-request-id").filter(|id| !id.is_empty() && is_word(id));
         let retry_after = header(&answer, "retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let status = answer.status();
         let body = match limited_body(answer, self.answer_bytes_max).await {
@@ -150,12 +153,10 @@ impl PayApi {
             Err(what) => return Disposition::Systemic(Blame::Network, what),
         };
         tracing::debug!(object.id = %object.id, status = status.as_u16(), request_id, "read");
-        match classify(object, status, retry_after, &body) {
-            // Amazon's support asks for it first.
-            Disposition::Systemic(blame, what) if !request_id.is_empty() => {
-                Disposition::Systemic(blame, format!("{what}, x-amz-pay-request-id {request_id}"))
-            }
-            disposition => disposition,
+        let disposition = classify(object, status, retry_after, &body);
+        match request_id {
+            Some(request_id) => disposition.with_request_id(request_id),
+            None => disposition,
         }
     }
 }
@@ -165,7 +166,7 @@ fn classify(object: &ObjectRef, status: StatusCode, retry_after: Option<Duration
     match status.as_u16() {
         200 => match Fetched::decode(object.kind, &object.id, object.account.environment, body) {
             Ok(fetched) => Disposition::Fetched(Box::new(fetched)),
-            Err(error) => Disposition::ObjectTrouble(ObjectTrouble::Undecodable(error)),
+            Err(error) => Disposition::ObjectTrouble(error.to_string()),
         },
         404 => Disposition::NotFound,
         429 => Disposition::Throttled { retry_after },
@@ -175,7 +176,7 @@ fn classify(object: &ObjectRef, status: StatusCode, retry_after: Option<Duration
         }
         // A redirect or another success: not the API we know, so nothing about this object.
         100..=399 => Disposition::Systemic(Blame::Amazon, format!("Amazon Pay answered {status}")),
-        other => Disposition::ObjectTrouble(ObjectTrouble::Refused(other)),
+        _ => Disposition::ObjectTrouble(format!("Amazon Pay answered {status}{}", reason(body))),
     }
 }
 

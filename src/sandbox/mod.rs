@@ -15,8 +15,11 @@ pub mod events;
 
 pub mod simulators;
 
-mod screen;
+mod backlog;
 mod story;
+
+mod progress;
+mod screen;
 
 use std::process::ExitCode;
 
@@ -27,9 +30,23 @@ use self::screen::Screen;
 use self::world::World;
 use crate::app::App;
 
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// The life of a subscription.
+    Story,
+    /// An outage of Amazon's API, and the drain after it.
+    Backlog {
+        /// Objects that change meanwhile.
+        n_objects: usize,
+    },
+}
+
 /// What the sandbox is asked to do.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What is shown.
+    pub scenario: Scenario,
     /// A real broker instead of the embedded one.
     pub kafka: Option<String>,
     /// Leave after the story, with a code that tells whether it came out right.
@@ -45,7 +62,10 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     let screen = Screen::new(options.format);
     let broker = Broker::start(options.kafka.as_deref())?;
-    let world = World::start(1).await?;
+    let mut world = World::start(1).await?;
+    if let Scenario::Backlog { .. } = options.scenario {
+        backlog::prepare(&mut world);
+    }
     let config = world.config(&broker)?;
     broker.create_topics(&config.kafka).await?;
     let reader = EventReader::start(&config.kafka)?;
@@ -54,7 +74,10 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     screen.opening(&world, &broker, &app, &topics);
     wait_until_working(&app, &screen).await?;
 
-    let came_out_right = story::tell(&world, &app, reader, &screen, story::PATIENCE).await?;
+    let came_out_right = match options.scenario {
+        Scenario::Story => story::tell(&world, &app, reader, &screen, story::PATIENCE).await?,
+        Scenario::Backlog { n_objects } => backlog::tell(&world, &app, reader, &screen, n_objects).await?,
+    };
     if !options.once {
         screen.staying(&app);
         tokio::signal::ctrl_c().await?;

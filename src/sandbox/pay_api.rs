@@ -2,9 +2,10 @@
 //! demands.
 //!
 //! Promises: every signature is really verified, by code that shares nothing with the receiver's; buyer fields hold
-//! `BUYER-DATA-MARKER-…`, so that a leak can be searched for. Never changes an object by itself, and throttles only when
-//! told how.
+//! `BUYER-DATA-MARKER-…`, so that a leak can be searched for. Never changes an object by itself. It throttles by the
+//! figures that Amazon publishes, unless it is told others.
 
+mod faults;
 mod gate;
 mod objects;
 mod quota;
@@ -24,10 +25,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::authority::{self, Authority, LOOPBACK_NAME, LoopbackServer};
+pub use faults::Fault;
+use faults::{History, Trouble};
 use gate::{Gate, Incoming, REGIONS, Refusal, authorization, parse_key};
 pub use objects::{charge, charge_permission, dispute, refund, with_state};
-use quota::Meters;
 pub use quota::Throttling;
+use quota::{Meters, Quotas};
 
 /// The Amazon Pay API of one region, on the loopback interface; dropping it stops it.
 pub struct PayApi {
@@ -66,19 +69,6 @@ pub enum ObjectKind {
     Refund,
     /// `disputes`
     Dispute,
-}
-
-/// What goes wrong on purpose.
-#[derive(Clone, Debug)]
-pub enum Fault {
-    /// This status, with the error body that Amazon Pay gives it.
-    Status(u16),
-    /// The right answer, so much later.
-    Delay(Duration),
-    /// 200 with this body.
-    Body(String),
-    /// The connection ends without an answer.
-    Drop,
 }
 
 /// One request that came.
@@ -121,7 +111,8 @@ impl PayApi {
         let known = REGIONS.iter().find(|(name, _)| *name == region);
         let &(region, host) = known.ok_or_else(|| Error::Region(region.to_owned()))?;
         let gate = Gate { region, host, keys: keys.iter().map(parse_key).collect::<Result<Vec<_>, _>>()?.into() };
-        let shared = Arc::new(Shared { gate, world: Mutex::default() });
+        let world = World { throttling: Some(Quotas::Published), ..World::default() };
+        let shared = Arc::new(Shared { gate, world: Mutex::new(world) });
         let state = web::Data::from(Arc::clone(&shared));
         let server = authority
             .serve(&[host, LOOPBACK_NAME], move |app| {
@@ -159,17 +150,17 @@ impl PayApi {
     /// If the object has no id of its kind.
     pub fn put(&self, environment: Environment, kind: ObjectKind, object: Value) {
         let id = object[kind.id_field()].as_str().expect("an object has the id of its kind").to_owned();
-        self.shared.world().objects.insert((environment, kind, id), object);
+        self.shared.world().objects.entry((environment, kind, id)).or_default().add(Instant::now(), object);
     }
 
     /// The object as the next read will find it.
     pub fn get(&self, environment: Environment, kind: ObjectKind, id: &str) -> Option<Value> {
-        self.shared.world().objects.get(&(environment, kind, id.to_owned())).cloned()
+        self.shared.world().objects.get(&(environment, kind, id.to_owned()))?.newest().cloned()
     }
 
     /// Takes an object away and returns it; reads of it are answered 404 again.
     pub fn remove(&self, environment: Environment, kind: ObjectKind, id: &str) -> Option<Value> {
-        self.shared.world().objects.remove(&(environment, kind, id.to_owned()))
+        self.shared.world().objects.remove(&(environment, kind, id.to_owned()))?.newest().cloned()
     }
 
     /// Every request so far, in order.
@@ -184,20 +175,26 @@ impl PayApi {
 
     /// What goes wrong with every request from now on; `None` ends it.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        self.shared.world().fault = fault;
+        self.shared.world().trouble = fault.map(Trouble::always);
     }
 
-    /// Throttles rightly signed reads as Amazon does; `None` ends it.
+    /// What goes wrong with one request in `one_in`, for so long.
+    pub fn set_trouble(&self, fault: Fault, one_in: u32, lasting: Duration) {
+        let until = Instant::now() + lasting;
+        self.shared.world().trouble = Some(Trouble::now_and_then(fault, one_in, Some(until)));
+    }
+
+    /// Throttles rightly signed reads by other figures than Amazon's; `None`: not at all.
     pub fn set_throttling(&self, throttling: Option<Throttling>) {
-        self.shared.world().throttling = throttling;
+        self.shared.world().throttling = throttling.map(Quotas::Same);
     }
 
     /// What goes wrong with reads of one object, before any fault of `set_fault`; `None` ends it.
     pub fn set_object_fault(&self, id: &str, fault: Option<Fault>) {
-        let faults = &mut self.shared.world().object_faults;
+        let troubles = &mut self.shared.world().object_troubles;
         match fault {
-            Some(fault) => faults.insert(id.to_owned(), fault),
-            None => faults.remove(id),
+            Some(fault) => troubles.insert(id.to_owned(), Trouble::always(fault)),
+            None => troubles.remove(id),
         };
     }
 }
@@ -232,11 +229,11 @@ struct Shared {
 
 #[derive(Default)]
 struct World {
-    objects: HashMap<(Environment, ObjectKind, String), Value>,
+    objects: HashMap<(Environment, ObjectKind, String), History>,
     requests: Vec<Request>,
-    fault: Option<Fault>,
-    object_faults: HashMap<String, Fault>,
-    throttling: Option<Throttling>,
+    trouble: Option<Trouble>,
+    object_troubles: HashMap<String, Trouble>,
+    throttling: Option<Quotas>,
     meters: Meters,
 }
 
@@ -245,7 +242,8 @@ impl Shared {
         self.world.lock().expect("nothing panics while it holds the world")
     }
 
-    fn read(&self, request: &HttpRequest, body: &[u8]) -> Result<Value, Refusal> {
+    /// The object as it was so long ago.
+    fn read(&self, request: &HttpRequest, body: &[u8], lag: Duration) -> Result<Value, Refusal> {
         let signed = Incoming { method: request.method(), uri: request.uri(), headers: request.headers(), body };
         let environment = self.gate.admit(&signed, OffsetDateTime::now_utc())?;
         if request.method() != Method::GET {
@@ -259,12 +257,14 @@ impl Shared {
         };
         let mut world = self.world();
         let key_id = authorization(request.headers()).map_or("", |(key_id, ..)| key_id);
-        if let Some(throttling) = world.throttling
-            && !world.meters.admit(&throttling, key_id, kind, Instant::now())
+        let now = Instant::now();
+        if let Some(quotas) = world.throttling
+            && !world.meters.admit(&quotas.of(environment), key_id, kind, now)
         {
             return Err(THROTTLED);
         }
-        world.objects.get(&(environment, kind, id)).cloned().ok_or(NOT_FOUND)
+        let history = world.objects.get(&(environment, kind, id)).ok_or(NOT_FOUND)?;
+        now.checked_sub(lag).and_then(|then| history.at(then)).cloned().ok_or(NOT_FOUND)
     }
 
     /// Notes a request and tells its place in the record and what is to go wrong with it.
@@ -280,8 +280,10 @@ impl Shared {
             status: None,
             at: Instant::now(),
         });
-        let fault = world.object_faults.get(id).or(world.fault.as_ref());
-        (world.requests.len() - 1, fault.cloned())
+        let now = Instant::now();
+        let fault = world.object_troubles.get_mut(id).and_then(|trouble| trouble.strikes(now));
+        let fault = fault.or_else(|| world.trouble.as_mut()?.strikes(now));
+        (world.requests.len() - 1, fault)
     }
 }
 
@@ -290,20 +292,49 @@ async fn handle(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
     if let Some(Fault::Delay(delay)) = fault {
         tokio::time::sleep(delay).await;
     }
+    let right_answer = |lag| match shared.read(&request, &body, lag) {
+        Ok(object) => (200, object.to_string()),
+        Err(Refusal(status, code, message)) => (status, error_body(code, message)),
+    };
+    let mut retry_after = None;
     let (status, body) = match fault {
         Some(Fault::Drop) => return cut_off(),
         Some(Fault::Status(status)) => (status, error_body(reason_code(status), "set by the test")),
+        Some(Fault::Throttled { retry_after_s }) => {
+            retry_after = retry_after_s;
+            (429, error_body(THROTTLED.1, THROTTLED.2))
+        }
+        Some(Fault::ClockSkew) => (401, error_body("InvalidRequestSignature", "x-amz-pay-date is not near now")),
         Some(Fault::Body(body)) => (200, body),
-        Some(Fault::Delay(_)) | None => match shared.read(&request, &body) {
-            Ok(object) => (200, object.to_string()),
-            Err(Refusal(status, code, message)) => (status, error_body(code, message)),
-        },
+        Some(Fault::Lag(lag)) => right_answer(lag),
+        Some(Fault::WrongObject) => another_objects(right_answer(Duration::ZERO)),
+        Some(Fault::Truncated) => {
+            let (status, body) = right_answer(Duration::ZERO);
+            (status, body.chars().take(body.chars().count() / 2).collect())
+        }
+        Some(Fault::Delay(_)) | None => right_answer(Duration::ZERO),
     };
     shared.world().requests[index].status = Some(status);
-    HttpResponse::build(StatusCode::from_u16(status).expect("a test asks for an HTTP status"))
+    let mut response = HttpResponse::build(StatusCode::from_u16(status).expect("a test asks for an HTTP status"));
+    if let Some(retry_after_s) = retry_after {
+        response.insert_header(("retry-after", retry_after_s.to_string()));
+    }
+    response
         .insert_header(("x-amz-pay-request-id", Uuid::new_v4().to_string()))
         .content_type("application/json")
         .body(body)
+}
+
+/// The same answer, with an id of the same form that was not asked for.
+fn another_objects((status, body): (u16, String)) -> (u16, String) {
+    let mut object: Value = serde_json::from_str(&body).unwrap_or_default();
+    for kind in [ObjectKind::Refund, ObjectKind::Dispute, ObjectKind::Charge, ObjectKind::ChargePermission] {
+        if let Some(id) = object.get(kind.id_field()).and_then(Value::as_str) {
+            object[kind.id_field()] = json!(format!("{id}9"));
+            break;
+        }
+    }
+    (status, object.to_string())
 }
 
 /// A body that fails before its first byte makes actix close an HTTP/1.1 connection with the head still unsent.

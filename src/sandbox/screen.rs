@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use serde_json::{Value, json};
 
 use super::broker::Broker;
+use super::progress::Progress;
 use super::world::World;
 use crate::app::App;
 use crate::config::Topics;
@@ -131,7 +132,28 @@ impl Screen {
             );
             return;
         }
-        println!("\n{}", self.painted(RED, "The story did not come out right:"));
+        self.problems("The story did not come out right:", problems);
+    }
+
+    pub(super) fn progress(&self, what: &'static str, of: usize) -> Progress {
+        Progress::new(self.format, what, of)
+    }
+
+    pub(super) fn drained(&self, n_ipns: usize, n_told: usize, problems: &[String]) {
+        if self.format == Format::Json {
+            return Self::line(
+                &json!({"happened": "result", "ipns": n_ipns, "objectsTold": n_told, "problems": problems}),
+            );
+        }
+        if problems.is_empty() {
+            let text = format!("{n_ipns} IPNs, {n_told} objects, each told once; nothing was lost.");
+            return println!("\n{}", self.painted(GREEN, &text));
+        }
+        self.problems("The backlog was not drained as it should be:", problems);
+    }
+
+    fn problems(&self, title: &str, problems: &[String]) {
+        println!("\n{}", self.painted(RED, title));
         for problem in problems {
             println!("  {problem}");
         }

@@ -5,15 +5,17 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
-use super::pay_api::{Environment, ObjectKind, charge, charge_permission, dispute, refund};
+use super::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
 use super::sns::{Draft, SignatureVersion};
-use super::world::{Hint, World};
+use super::world::{Hint, World, permission_by_form};
 
 /// What the simulators are told.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
         App::new()
             .app_data(state.clone())
             .route("/subscription", web::post().to(subscribe))
+            .route("/fault/{fault}", web::post().to(fail))
+            .route("/fault", web::delete().to(heal))
             .route("/{kind}/{id}/{state}", web::post().to(change))
             .default_service(web::to(async || HttpResponse::NotFound().json(json!({"error": USAGE}))))
     })
@@ -69,11 +73,43 @@ fn tell(control: SocketAddr, post_to: &str) {
     eprintln!("  curl -X POST 'http://{control}/charges/S02-1234567-1234567-C000001/Declined?reason=HardDeclined'");
     eprintln!("  curl -X POST 'http://{control}/chargePermissions/S02-1234567-1234567/Closed?reason=BuyerCanceled'");
     eprintln!("  curl -X POST 'http://{control}/subscription'      asks the receiver to confirm its subscription");
+    eprintln!("The Amazon Pay API fails as it is told to, by default every read for 60 s:");
+    eprintln!("  curl -X POST 'http://{control}/fault/status-503?seconds=60&one_in=1'");
+    eprintln!("  curl -X DELETE 'http://{control}/fault'           ends it");
+    eprintln!("  faults: {}", Fault::USAGE);
     eprintln!("Leave with Ctrl-C.");
 }
 
-const USAGE: &str =
-    "POST /{chargePermissions|charges|refunds|disputes}/{id}/{state}?reason=CODE, or POST /subscription";
+const USAGE: &str = "POST /{chargePermissions|charges|refunds|disputes}/{id}/{state}?reason=CODE, POST /subscription, \
+                     POST /fault/{fault}?seconds=60&one_in=1 or DELETE /fault";
+
+/// How long reads fail, and how many of them.
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Failing {
+    seconds: u64,
+    one_in: u32,
+}
+
+impl Default for Failing {
+    fn default() -> Self {
+        Self { seconds: 60, one_in: 1 }
+    }
+}
+
+async fn fail(simulators: web::Data<Simulators>, fault: web::Path<String>, how: web::Query<Failing>) -> HttpResponse {
+    let Some(found) = Fault::parse(&fault) else {
+        return HttpResponse::BadRequest()
+            .json(json!({"error": format!("no fault {fault}; there are: {}", Fault::USAGE)}));
+    };
+    simulators.world.pay_api.set_trouble(found, how.one_in, Duration::from_secs(how.seconds));
+    HttpResponse::Ok().json(json!({"fault": *fault, "seconds": how.seconds, "oneIn": how.one_in}))
+}
+
+async fn heal(simulators: web::Data<Simulators>) -> HttpResponse {
+    simulators.world.pay_api.set_fault(None);
+    HttpResponse::Ok().json(json!({"fault": null}))
+}
 
 /// Puts the object into the state and posts the IPN that tells of it.
 async fn change(
@@ -112,7 +148,7 @@ async fn post(simulators: &Simulators, body: &str) -> HttpResponse {
 
 /// An object of that id, with those it belongs to if they are not there yet.
 fn new_object(world: &World, kind: ObjectKind, id: &str) -> Option<Value> {
-    let permission_id = id.splitn(4, '-').take(3).collect::<Vec<_>>().join("-");
+    let permission_id = permission_by_form(id);
     let charge_id = format!("{permission_id}-C000001");
     let is_child = id.len() > permission_id.len();
     let parent = |kind, parent_id: &str, object: Value, state| {

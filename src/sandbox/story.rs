@@ -262,7 +262,7 @@ mod tests {
     async fn a_story_without_its_events_did_not_come_out_right() {
         crate::app::use_ring_for_tls();
         let broker = Broker::start(None).unwrap();
-        let world = World::start(1).await.unwrap();
+        let world = World::start_fast(1).await.unwrap();
         let config = world.config(&broker).unwrap();
         broker.create_topics(&config.kafka).await.unwrap();
         let reader = EventReader::start(&config.kafka).unwrap();

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::Error;
 use super::authority::{Authority, LOOPBACK_NAME, MerchantKey, merchant_key};
 use super::broker::Broker;
-use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, with_state};
+use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, Throttling, with_state};
 use super::sns::{Answer, Draft, SignatureVersion, Sns, post};
 use crate::app;
 use crate::clock::Clock;
@@ -34,6 +34,8 @@ pub struct World {
     pub merchants: Vec<String>,
     /// More settings of each merchant, as TOML.
     pub merchant_settings: String,
+    /// Which quota the receiver is told of, as TOML; its defaults if nothing.
+    pub quota_settings: &'static str,
     keys: tempfile::TempDir,
     poster: reqwest::Client,
     topic_prefix: String,
@@ -69,11 +71,19 @@ impl World {
             authority,
             merchants,
             merchant_settings: String::new(),
+            quota_settings: "",
             keys,
             poster: reqwest::Client::builder().build()?,
             topic_prefix: format!("sandbox-{}", uuid::Uuid::new_v4().simple()),
             last_changes: Mutex::default(),
         })
+    }
+
+    /// The same with an Amazon that answers a hundred reads a second, for those who have no time.
+    pub async fn start_fast(n_merchants: usize) -> Result<Self, Error> {
+        let world = Self::start(n_merchants).await?;
+        world.pay_api.set_throttling(Some(Throttling { burst: 100, per_second: 100, taken_by_the_shop: 0 }));
+        Ok(Self { quota_settings: "quota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n", ..world })
     }
 
     /// A configuration as a merchant would write it, checked by the same code. Topics have a prefix of this world's own.
@@ -86,8 +96,8 @@ impl World {
         let prefix = &self.topic_prefix;
         let text = format!(
             "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nadmin.probe_interval_ms = 500\nshutdown.notice_ms = 0\n\
-             quota.share = 1.0\nquota.sandbox = {{ burst = 50, per_second = 50 }}\n\
-             kafka.bootstrap_servers = \"{bootstrap_servers}\"\nkafka.topic_prefix = \"{prefix}\"\nkafka.partitions = 3\nkafka.replication_factor = 1\n{more}\n{}",
+             {}kafka.bootstrap_servers = \"{bootstrap_servers}\"\nkafka.topic_prefix = \"{prefix}\"\nkafka.partitions = 3\nkafka.replication_factor = 1\n{more}\n{}",
+            self.quota_settings,
             self.merchant_tables(KEY_FILE)?,
         );
         Config::from_toml(&text, [], self.keys.path())
@@ -197,9 +207,20 @@ impl World {
 
     /// The signed envelope that tells of it.
     pub fn envelope(&self, hint: &Hint<'_>, version: SignatureVersion) -> String {
-        let mut draft = Draft::new(&self.topic_arn(hint.merchant), &message(hint), OffsetDateTime::now_utc());
+        let message = message_of(hint, &self.permission_of(hint.kind, hint.id));
+        let mut draft = Draft::new(&self.topic_arn(hint.merchant), &message, OffsetDateTime::now_utc());
         draft.version = version;
         self.sns.notification(&draft)
+    }
+
+    /// The permission that an object belongs to; for one that is not there, what its id looks like.
+    fn permission_of(&self, kind: ObjectKind, id: &str) -> String {
+        let object = self.pay_api.get(Environment::Sandbox, kind, id).unwrap_or_default();
+        match (object["chargePermissionId"].as_str(), object["chargeId"].as_str()) {
+            (Some(permission), _) => permission.to_owned(),
+            (None, Some(charge)) if kind != ObjectKind::Charge => self.permission_of(ObjectKind::Charge, charge),
+            (None, _) => permission_by_form(id),
+        }
     }
 
     /// Posts a body as SNS does.
@@ -223,8 +244,17 @@ impl World {
     }
 }
 
-/// The `Message` of an IPN: ids, and nothing else.
+/// The `Message` of an IPN: ids, and nothing else. Its permission is what the object's id looks like.
 pub fn message(hint: &Hint<'_>) -> String {
+    message_of(hint, &permission_by_form(hint.id))
+}
+
+/// The permission of a one-time charge, refund or dispute stands in its id.
+pub(super) fn permission_by_form(id: &str) -> String {
+    id.splitn(4, '-').take(3).collect::<Vec<_>>().join("-")
+}
+
+fn message_of(hint: &Hint<'_>, permission_id: &str) -> String {
     let object_type = match hint.kind {
         ObjectKind::ChargePermission => "CHARGE_PERMISSION",
         ObjectKind::Charge => "CHARGE",
@@ -232,7 +262,7 @@ pub fn message(hint: &Hint<'_>) -> String {
         ObjectKind::Dispute => "CHARGEBACK",
     };
     json!({
-        "MerchantID": hint.merchant, "ObjectType": object_type, "ObjectId": hint.id, "ChargePermissionId": hint.id,
+        "MerchantID": hint.merchant, "ObjectType": object_type, "ObjectId": hint.id, "ChargePermissionId": permission_id,
         "NotificationType": hint.notification_type, "NotificationId": uuid::Uuid::new_v4(), "NotificationVersion": "V2",
     })
     .to_string()

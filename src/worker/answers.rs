@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ledger::Ledger;
+use super::report::show_breaker;
 use super::undelivered::Undelivered;
 use super::waiting::Kept;
 use crate::config::Worker as Settings;
@@ -16,8 +17,7 @@ use crate::pay_api::Disposition;
 
 fn tell(account: &Account, change: BreakerChange, settings: &Settings) {
     let is_open = change == BreakerChange::Opened;
-    metrics::gauge!("pay_api_breaker_open", "merchant" => account.merchant_id.as_str().to_owned(), "environment" => account.environment.to_string())
-        .set(f64::from(u8::from(is_open)));
+    show_breaker(account, is_open);
     if is_open {
         tracing::warn!(
             %account,
@@ -57,7 +57,7 @@ impl Ledger {
         match disposition {
             Disposition::Fetched(fetched) => self.fetched(object, &fetched, read_started_at, now),
             Disposition::NotFound => self.not_found(object, now),
-            Disposition::ObjectTrouble(trouble) => self.object_failed(object, &trouble.to_string(), now),
+            Disposition::ObjectTrouble(what) => self.object_failed(object, &what, now),
             Disposition::Throttled { retry_after } => {
                 let pause = retry_after.unwrap_or(Duration::from_millis(self.settings.systemic_retry_ms));
                 self.queue.throttled(object, now, pause);

@@ -231,7 +231,7 @@ fn a_backlog_of_ten_thousand_is_drained_at_the_full_rate_with_one_read_an_object
     backlog(&mut drive);
     let time = drive.drain();
     drive.check_nothing_is_lost();
-    let mut report = format!("10,000 IPNs on 2,000 objects in {} s of virtual time:", time.as_secs());
+    let mut lines = vec![format!("10,000 IPNs on 2,000 objects in {} s of virtual time:", time.as_secs())];
     let mut first_reads = 0;
     for kind in ObjectKind::ALL {
         let [first, confirming, helper] =
@@ -245,14 +245,14 @@ fn a_backlog_of_ten_thousand_is_drained_at_the_full_rate_with_one_read_an_object
             .iter()
             .filter(|(at, object, _)| object.kind == kind && (*at - START_MS) as f64 / 1000.0 <= window_s);
         let used = until_then.count() as f64 / (window_s * PER_SECOND * 0.8);
-        report += &format!(
-            "\n  {kind}: {first} first, {confirming} confirming, {helper} helper reads; {:.1} % of our slice in {window_s:.0} s",
+        lines.push(format!(
+            "{kind}: {first} first, {confirming} confirming, {helper} helper reads; {:.1} % of our slice in {window_s:.0} s",
             used * 100.0
-        );
-        assert!(used >= 0.95, "{report}");
+        ));
+        assert!(used >= 0.95, "{lines:?}");
     }
     let ratio = first_reads as f64 / 2000.0;
-    println!("{report}\n  reads ÷ objects: {ratio:.3}; answered 429: {}", drive.amazon.throttled);
+    println!("{}\n  reads ÷ objects: {ratio:.3}; answered 429: {}", lines.join("\n  "), drive.amazon.throttled);
     assert!(ratio <= 1.05 && drive.amazon.throttled == 0);
 }
 

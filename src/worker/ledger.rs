@@ -17,7 +17,7 @@ use crate::domain::pay::{MerchantId, ObjectRef};
 use crate::domain::sns::Envelope;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{BoundHits, Cause, InboxPosition, Offsets, Origin, Rules, WorkQueue};
+use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Rules, WorkQueue};
 use crate::inbox::InboxRecord;
 use crate::outbox::{Batch, StateRecord};
 use crate::state_store::{Restored, StateStore};
@@ -36,8 +36,9 @@ pub(super) struct Ledger {
     changed: BTreeSet<ObjectRef>,
     undelivered: Vec<Undelivered>,
     pub(super) waiting: Waiting,
-    /// When overdue work is looked for next; looking at every entry in every round would cost too much.
+    /// When overdue work is looked for next.
     look_again_at: Timestamp,
+    pub(super) report_lanes_at: Timestamp,
     /// Whether the broker's times and ours agree well enough to compare them.
     clocks_agree: bool,
 }
@@ -80,6 +81,7 @@ impl Ledger {
             undelivered: Vec::new(),
             waiting,
             look_again_at: now,
+            report_lanes_at: now,
             clocks_agree: true,
         }
     }
@@ -115,9 +117,6 @@ impl Ledger {
             return;
         }
         self.look_again_at = now.plus(LOOK_EVERY);
-        let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
-        metrics::counter!("worker_bound_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
-        metrics::counter!("worker_bound_hits_total", "bound" => "records_open_max").increment(records_open);
         for (object, positions) in self.queue.release(now, Duration::from_millis(self.settings.pending_after_ms)) {
             self.note_changed(&object);
             self.done(&positions);
@@ -161,31 +160,6 @@ impl Ledger {
             if let Some(offsets) = self.offsets.get_mut(partition) {
                 offsets.committed(*position);
             }
-        }
-    }
-
-    /// Metrics and log lines of a committed batch.
-    pub(super) fn report(&self, batch: &Batch, now: Timestamp) {
-        metrics::gauge!("worker_objects_queued").set(self.queue.len() as f64);
-        metrics::gauge!("worker_reads_in_flight").set(self.queue.in_flight() as f64);
-        metrics::gauge!("known_objects").set(self.store.len() as f64);
-        for (event, sequence) in &batch.events {
-            metrics::counter!("events_published_total", "type" => event.event_type.name).increment(1);
-            metrics::histogram!("event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
-            tracing::info!(
-                event.id = %event.id, event.r#type = event.event_type.name, object.id = %event.object.id, sequence,
-                merchant = %event.object.account, "published {}", event.event_type.name,
-            );
-        }
-        for letter in &batch.dead_letters {
-            metrics::counter!("dead_letters_total", "reason" => letter.reason.as_str()).increment(1);
-            tracing::warn!(
-                reason = letter.reason.as_str(),
-                detail = letter.detail,
-                partition = letter.position.partition,
-                offset = letter.position.offset,
-                "dead letter written",
-            );
         }
     }
 
@@ -243,6 +217,7 @@ impl Ledger {
             Message::NotUnderstood(why) => return Err((DeadLetterReason::NotUnderstood, why.to_owned())),
         };
         let object = self.route(&envelope, &ipn, record)?;
+        self.compare_permission(&object, &ipn);
         let origin = Origin::Ipn {
             message_id: envelope.message_id.parse().expect("an envelope's MessageId is a UUID"),
             notification_type: ipn.notification_type,
@@ -279,6 +254,19 @@ impl Ledger {
             ));
         }
         Ok(object)
+    }
+
+    /// An IPN's permission is only compared: what Amazon's API said counts.
+    fn compare_permission(&self, object: &ObjectRef, ipn: &Ipn) {
+        let Some(claimed) = &ipn.charge_permission_id else { return };
+        let Some(observed) = self.store.get(object).and_then(|state| state.observed.as_ref()) else { return };
+        if observed.charge_permission_id != *claimed {
+            metrics::counter!("ipn_other_permission_total").increment(1);
+            tracing::warn!(
+                object.id = %object.id, %claimed, known = %observed.charge_permission_id,
+                "an IPN names another charge permission than Amazon Pay did; what Amazon Pay said counts"
+            );
+        }
     }
 
     /// Whether the last read of the object began well after this record was appended.

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::*;
 use crate::config::{Quotas, Worker as Settings};
 use crate::domain::merchants::Merchant;
-use crate::domain::pay::{Account, DecodeError, Environment, Fetched, ObjectId, ObjectKind};
+use crate::domain::pay::{Account, Environment, Fetched, ObjectId, ObjectKind};
 use crate::domain::sns::{TopicPolicy, TopicRule};
 use crate::domain::work::Quota;
-use crate::pay_api::{Blame, Disposition, ObjectTrouble};
+use crate::pay_api::{Blame, Disposition};
 
 const ID: &str = "P01-1111111-2222222-C000001";
 
@@ -177,7 +177,7 @@ fn an_older_answer_is_asked_again_and_believed_and_flagged_after_five() {
 fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
-    let trouble = Disposition::ObjectTrouble(ObjectTrouble::Undecodable(DecodeError::NotJson));
+    let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
     let mut given_up_at = None;
     for s in (0..200_000).step_by(5) {
         if read(&mut ledger, s, trouble.clone()) && !ledger.undelivered.is_empty() {

@@ -8,6 +8,7 @@ mod alarms;
 mod answers;
 mod group;
 mod ledger;
+mod report;
 mod status;
 mod undelivered;
 mod waiting;
@@ -220,8 +221,7 @@ impl Worker {
     }
 
     fn apply(&mut self, change: Change) {
-        self.epoch += 1;
-        self.status.note_reset();
+        self.reset();
         match change {
             Change::Revoked => self.assignment = None,
             Change::Assigned { partitions, group } => {
@@ -309,6 +309,7 @@ impl Worker {
         let Some(assignment) = &mut self.assignment else { return Ok(()) };
         let (Some(ledger), Some(outbox)) = (&mut assignment.ledger, &self.outbox) else { return Ok(()) };
         ledger.release_overdue(now);
+        ledger.report_lanes(now);
         let is_worth_it = ledger.has_news() || (offsets_are_due && ledger.offsets_moved());
         if !is_worth_it {
             return Ok(());
@@ -334,12 +335,19 @@ impl Worker {
             metrics::counter!("worker_resets_total").increment(1);
             self.alarms.tell_reset(&trouble.to_string());
         }
-        self.epoch += 1;
         self.outbox = None;
-        self.status.note_reset();
-        if let Some(assignment) = &mut self.assignment {
-            assignment.ledger = None;
+        self.reset();
+        if let Some(assignment) = &self.assignment {
             group::close(&self.consumer, &self.plan.kafka.topics().inbox, &assignment.partitions);
+        }
+    }
+
+    /// Nothing in memory counts any more, nor do answers to reads that it began.
+    fn reset(&mut self) {
+        self.epoch += 1;
+        self.status.note_reset();
+        if let Some(ledger) = self.assignment.as_mut().and_then(|assignment| assignment.ledger.take()) {
+            ledger.report_gone();
         }
     }
 

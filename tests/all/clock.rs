@@ -62,7 +62,7 @@ fn a_clock_by_which_amazons_tls_certificates_are_not_valid_is_told_as_that() {
     run(async {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         for validity in [Validity::in_days(now, -400, -370), Validity::in_days(now, 370, 400)] {
-            let world = ipn_receiver::sandbox::world::World::start(1).await.unwrap();
+            let world = ipn_receiver::sandbox::world::World::start_fast(1).await.unwrap();
             let host = world.pay_api.host().to_owned();
             let server = world.authority.serve_out_of_time(&[&host], validity).await.unwrap();
             let client = world.authority.client(&[(&host, server.address())]).unwrap();

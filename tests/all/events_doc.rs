@@ -36,7 +36,8 @@ fn fetched(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount:
         "limits": {"amountBalance": &money}, "chargeAmount": {"amount": "9.99", "currencyCode": "EUR"}, "refundedAmount": (state == "Captured").then_some(&money),
         "refundAmount": &money, "disputeAmount": &money, "chargeId": "P02-2345678-8765432-C012345", "merchantMetadata": {"merchantReferenceId": "order-4711"},
     });
-    Fetched::decode(kind, &id(kind), Environment::Live, body.to_string().as_bytes()).unwrap()
+    let read = Fetched::decode(kind, &id(kind), Environment::Live, body.to_string().as_bytes()).unwrap();
+    Fetched { request_id: Some("5ee0d5f4-7cf5-4d9a-9f5f-4bcd1ff7a2a6".into()), ..read }
 }
 
 /// Reads the objects in turn; the last event is the sample.

@@ -52,8 +52,11 @@ pub(crate) struct Stage {
 impl Stage {
     /// A stage for this many merchants, with more settings as TOML.
     pub(crate) async fn new(n_merchants: usize, settings: &str) -> Self {
-        let stage =
-            Self { world: World::start(n_merchants).await.unwrap(), servers: kafka(), settings: settings.to_owned() };
+        let stage = Self {
+            world: World::start_fast(n_merchants).await.unwrap(),
+            servers: kafka(),
+            settings: settings.to_owned(),
+        };
         topics::create(&stage.config().kafka).await.unwrap();
         stage
     }

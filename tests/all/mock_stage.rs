@@ -29,14 +29,14 @@ impl MockStage {
 
     /// The same with more in the merchant's own table.
     pub(crate) async fn with_merchant_settings(settings: &str) -> Self {
-        let mut world = World::start(1).await.unwrap();
+        let mut world = World::start_fast(1).await.unwrap();
         settings.clone_into(&mut world.merchant_settings);
         Self::in_world(world, "", |_, _| ()).await
     }
 
     /// The same, with the world as the receiver meets it changed before it starts.
     pub(crate) async fn with_outside(settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {
-        Self::in_world(World::start(1).await.unwrap(), settings, change).await
+        Self::in_world(World::start_fast(1).await.unwrap(), settings, change).await
     }
 
     pub(crate) async fn in_world(world: World, settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {

@@ -91,7 +91,7 @@ fn saved_messages_are_told_apart_by_verdict_check_and_exit_code() {
 #[test]
 fn a_certificate_is_fetched_as_serve_fetches_it_and_a_host_in_trouble_decides_nothing() {
     run(async {
-        let world = World::start(1).await.unwrap();
+        let world = World::start_fast(1).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = PathBuf::from(write(folder.path(), "message.json", &envelope(&world)));
         let config = world.config_with("127.0.0.1:1", "").unwrap();

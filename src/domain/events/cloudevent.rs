@@ -57,6 +57,9 @@ fn data(event: &Event) -> Map<String, Value> {
     put("snapshot", json!(event.snapshot));
     put("causes", event.causes.iter().map(cause).collect());
     put("observedAt", json!(event.observed_at));
+    if let Some(request_id) = &event.request_id {
+        put("amazonPayRequestId", json!(request_id));
+    }
     if event.unexpected_transition {
         put("unexpectedTransition", json!(true));
     }

@@ -151,6 +151,7 @@ fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading
         causes: reading.causes.to_vec(),
         last_updated: fetched.last_updated,
         observed_at: reading.observed_at,
+        request_id: fetched.request_id.clone(),
         unexpected_transition: false,
     }
 }

@@ -38,6 +38,8 @@ pub struct Event {
     pub last_updated: Timestamp,
     /// When it was read.
     pub observed_at: Timestamp,
+    /// Amazon's id of the request that showed it.
+    pub request_id: Option<Box<str>>,
     /// The object left a state that is meant to be final, or went back in time.
     pub unexpected_transition: bool,
 }

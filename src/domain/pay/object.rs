@@ -32,6 +32,8 @@ pub struct Fetched {
     pub last_updated: Timestamp,
     /// Every other fact that is safe to publish, under Amazon's names.
     pub snapshot: Map<String, Value>,
+    /// The `x-amz-pay-request-id` of the answer; it is not in the body, whoever read it adds it.
+    pub request_id: Option<Box<str>>,
 }
 
 /// A state of any of the four kinds.
@@ -109,6 +111,7 @@ impl Fetched {
                 .find_map(Timestamp::from_amazon)
                 .ok_or(DecodeError::Missing("statusDetails.lastUpdatedTimestamp"))?,
             snapshot: snapshot(kind, &object, details),
+            request_id: None,
         })
     }
 }

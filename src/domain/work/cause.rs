@@ -57,6 +57,8 @@ pub struct Pending {
     pub causes: Vec<Cause>,
     /// How many there were in all.
     pub causes_seen: u32,
+    /// When the first of them was taken in.
+    pub first_seen: Timestamp,
     /// When the next read is due.
     pub due: Timestamp,
     /// Failed reads that were this object's own fault.

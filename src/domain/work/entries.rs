@@ -67,6 +67,10 @@ impl Entries {
         self.places.capacity().max(self.by_id.capacity())
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.places.iter().map(|(_, entry)| entry)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }

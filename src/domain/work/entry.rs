@@ -82,8 +82,8 @@ pub(super) struct Causes {
     pub(super) newest: SmallVec<[Cause; 1]>,
     /// Inbox records not yet answered, not even by pending work.
     pub(super) open: SmallVec<[InboxPosition; 1]>,
-    /// When the oldest of these was taken in; never, if there is none.
-    open_since: Timestamp,
+    /// When the first cause was taken in; never, if there is none.
+    first_seen: Timestamp,
     pub(super) seen: u32,
     /// Whether the state record holds (or is about to hold) these as pending.
     pub(super) released: bool,
@@ -108,8 +108,9 @@ impl Entry {
     }
 
     pub(super) fn restored(id: ObjectId, pending: Pending, class: Class) -> Self {
-        let Pending { causes, causes_seen, due, attempts, failing_since, confirming } = pending;
-        let causes = Causes { newest: causes.into(), seen: causes_seen, released: true, ..Causes::default() };
+        let Pending { causes, causes_seen, first_seen, due, attempts, failing_since, confirming } = pending;
+        let causes =
+            Causes { newest: causes.into(), seen: causes_seen, first_seen, released: true, ..Causes::default() };
         let failing = failing_since.map(|since| Box::new(Failing { attempts, since }));
         Self { causes, failing, confirming, ..Self::new(id, due, class) }
     }
@@ -139,6 +140,7 @@ impl Entry {
         Some(Pending {
             causes,
             causes_seen: self.causes.seen.saturating_add(self.during.as_ref().map_or(0, |during| during.seen)),
+            first_seen: self.first_seen(),
             due,
             attempts,
             failing_since,
@@ -153,9 +155,15 @@ impl Entry {
         positions
     }
 
+    /// When the oldest cause was taken in that has no answer yet; never, if there is none.
+    pub(super) fn first_seen(&self) -> Timestamp {
+        let during = self.during.as_ref().map_or(Timestamp::NEVER, |during| during.first_seen);
+        self.causes.first_seen.min(during)
+    }
+
     /// Whether an inbox record has been waiting since `then` or longer.
     pub(super) fn is_open_since(&self, then: Timestamp) -> bool {
-        let is_open = |causes: &Causes| causes.open_since <= then;
+        let is_open = |causes: &Causes| !causes.open.is_empty() && causes.first_seen <= then;
         is_open(&self.causes) || self.during.as_deref().is_some_and(is_open)
     }
 
@@ -167,7 +175,7 @@ impl Entry {
 
 impl Default for Causes {
     fn default() -> Self {
-        Self { newest: SmallVec::new(), open: SmallVec::new(), open_since: Timestamp::NEVER, seen: 0, released: false }
+        Self { newest: SmallVec::new(), open: SmallVec::new(), first_seen: Timestamp::NEVER, seen: 0, released: false }
     }
 }
 
@@ -178,8 +186,8 @@ impl Causes {
         let is_first_open = self.open.is_empty() && cause.position().is_some();
         if let Some(position) = cause.position() {
             self.open.push(position);
-            self.open_since = self.open_since.min(now);
         }
+        self.first_seen = self.first_seen.min(now);
         // By the sender's time, since the newest is what a read must answer; arrival order says nothing.
         let at = self.newest.partition_point(|known| known.timestamp <= cause.timestamp);
         self.newest.insert(at, cause);
@@ -191,7 +199,7 @@ impl Causes {
         self.seen = self.seen.saturating_add(other.seen);
         self.open.extend(other.open);
         self.released |= other.released;
-        self.open_since = self.open_since.min(other.open_since);
+        self.first_seen = self.first_seen.min(other.first_seen);
         self.newest.extend(other.newest);
         self.newest.sort_by_key(|cause| cause.timestamp);
         self.drop_oldest();
@@ -207,7 +215,6 @@ impl Causes {
             self.released = true;
         }
         self.newest.shrink_to_fit();
-        self.open_since = Timestamp::NEVER;
         std::mem::take(&mut self.open)
     }
 }

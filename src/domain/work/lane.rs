@@ -242,6 +242,11 @@ impl Lane {
         self.in_flight
     }
 
+    /// When the oldest cause was taken in that has no answer yet. Looks at every entry.
+    pub(super) fn first_seen(&self) -> Timestamp {
+        self.entries.iter().map(Entry::first_seen).min().unwrap_or(Timestamp::NEVER)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -19,5 +19,5 @@ pub use breaker::{Breaker, BreakerChange, BreakerRule};
 pub use cause::{Cause, InboxPosition, Origin, Pending};
 pub use entry::{PutBack, Settled};
 pub use offsets::Offsets;
-pub use queue::{BoundHits, Released, WorkQueue};
+pub use queue::{BoundHits, LaneReport, Released, WorkQueue};
 pub use quota::{Quota, TokenBucket};

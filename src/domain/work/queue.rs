@@ -33,6 +33,17 @@ pub struct BoundHits {
     pub records_open: u64,
 }
 
+/// One operation of one account.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LaneReport {
+    /// Objects to be read or being read.
+    pub objects: usize,
+    /// When the oldest cause was taken in that has no answer yet; [`Timestamp::NEVER`] without any.
+    pub first_seen: Timestamp,
+    /// Which part of our quota is used: 1 unless Amazon throttled lately.
+    pub quota_factor: f64,
+}
+
 /// Inbox records that were let go, by the objects they are about.
 pub type Released = Vec<(ObjectRef, Vec<InboxPosition>)>;
 
@@ -152,11 +163,15 @@ impl WorkQueue {
         std::mem::take(&mut self.hits)
     }
 
-    /// Each lane's length, and which part of its quota it uses just now.
-    pub fn lanes(&self) -> impl Iterator<Item = (&Account, ObjectKind, usize, f64)> {
-        self.accounts.iter().flat_map(|(account, work)| {
-            work.lanes().map(move |(kind, lane)| (account, kind, lane.len(), lane.quota_factor()))
-        })
+    /// How each operation of each account is. Looks at every entry.
+    pub fn lanes(&self) -> Vec<(&Account, ObjectKind, LaneReport)> {
+        let lanes = self.accounts.iter().flat_map(|(account, work)| work.lanes().map(move |lane| (account, lane)));
+        lanes
+            .map(|(account, (kind, lane))| {
+                let (objects, first_seen) = (lane.len(), lane.first_seen());
+                (account, kind, LaneReport { objects, first_seen, quota_factor: lane.quota_factor() })
+            })
+            .collect()
     }
 
     /// How many objects are to be read or being read.

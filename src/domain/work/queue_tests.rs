@@ -299,7 +299,7 @@ impl Checked {
 
     fn step(&mut self, step: &Step) {
         let object = |n: u8| {
-            let kind = if n % 2 == 0 { ObjectKind::Charge } else { ObjectKind::Refund };
+            let kind = if n.is_multiple_of(2) { ObjectKind::Charge } else { ObjectKind::Refund };
             ObjectRef { kind, ..charge(&format!("C{n}")) }
         };
         let helper = Cause { origin: Origin::Helper { read_for: charge("R9").id }, timestamp: at(self.now_ms) };

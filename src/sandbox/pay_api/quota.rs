@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::ObjectKind;
+use super::{Environment, ObjectKind};
 
 /// What is let in, for each key and operation.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,31 @@ pub struct Throttling {
     pub per_second: u32,
     /// Of these requests a second the shop itself takes so many, without telling anyone.
     pub taken_by_the_shop: u32,
+}
+
+/// Which figures hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Quotas {
+    /// Those that Amazon publishes for each environment.
+    Published,
+    /// These, in both.
+    Same(Throttling),
+}
+
+impl Throttling {
+    /// "Amazon Pay API: throttling limits", for live; for sandbox 5 and 1.
+    pub const LIVE: Self = Self { burst: 20, per_second: 4, taken_by_the_shop: 0 };
+    const SANDBOX: Self = Self { burst: 5, per_second: 1, taken_by_the_shop: 0 };
+}
+
+impl Quotas {
+    pub(super) fn of(self, environment: Environment) -> Throttling {
+        match (self, environment) {
+            (Self::Same(throttling), _) => throttling,
+            (Self::Published, Environment::Live) => Throttling::LIVE,
+            (Self::Published, Environment::Sandbox) => Throttling::SANDBOX,
+        }
+    }
 }
 
 /// How much is used up: each request adds a second's part of the rate, and time takes it away.

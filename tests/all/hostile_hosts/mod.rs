@@ -259,7 +259,7 @@ impl Trap {
 #[test]
 fn a_failure_is_remembered_for_a_moment_and_a_certificate_for_its_life() {
     run(async {
-        let world = World::start(1).await.unwrap();
+        let world = World::start_fast(1).await.unwrap();
         let config = world.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 400").unwrap();
         let (certs, url) = (certs(world.cert_authorities().unwrap(), &config), own_url(&world, &config));
         world.sns.set_certificate_answer(CertificateAnswer::Status(500));
@@ -282,7 +282,7 @@ fn a_failure_is_remembered_for_a_moment_and_a_certificate_for_its_life() {
 #[test]
 fn a_certificate_that_ends_while_it_is_kept_is_not_used_any_more() {
     run(async {
-        let world = World::start(1).await.unwrap();
+        let world = World::start_fast(1).await.unwrap();
         let config = world.config_with("127.0.0.1:1", "").unwrap();
         let (certs, url) = (certs(world.cert_authorities().unwrap(), &config), own_url(&world, &config));
         let cert = certs.get(&url).await.unwrap();
@@ -302,7 +302,7 @@ fn a_certificate_that_ends_while_it_is_kept_is_not_used_any_more() {
 #[test]
 fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has_proved_good() {
     run(async {
-        let world = World::start(1).await.unwrap();
+        let world = World::start_fast(1).await.unwrap();
         let config = world.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 1").unwrap();
         let url = own_url(&world, &config);
         let now = OffsetDateTime::now_utc().unix_timestamp();

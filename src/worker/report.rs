@@ -1,0 +1,78 @@
+//! What the books show to metrics and logs.
+
+use std::time::Duration;
+
+use super::ledger::Ledger;
+use crate::domain::pay::{Account, ObjectKind};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::{BoundHits, LaneReport};
+use crate::outbox::Batch;
+
+impl Ledger {
+    /// Metrics and log lines of a committed batch.
+    pub(super) fn report(&self, batch: &Batch, now: Timestamp) {
+        metrics::gauge!("worker_objects_queued").set(self.queue.len() as f64);
+        metrics::gauge!("worker_reads_in_flight").set(self.queue.in_flight() as f64);
+        metrics::gauge!("known_objects").set(self.store.len() as f64);
+        for (event, sequence) in &batch.events {
+            metrics::counter!("events_published_total", "type" => event.event_type.name).increment(1);
+            metrics::histogram!("event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
+            tracing::info!(
+                event.id = %event.id, event.r#type = event.event_type.name, object.id = %event.object.id, sequence,
+                merchant = %event.object.account, "published {}", event.event_type.name,
+            );
+        }
+        for letter in &batch.dead_letters {
+            metrics::counter!("dead_letters_total", "reason" => letter.reason.as_str()).increment(1);
+            tracing::warn!(
+                reason = letter.reason.as_str(),
+                detail = letter.detail,
+                partition = letter.position.partition,
+                offset = letter.position.offset,
+                "dead letter written",
+            );
+        }
+    }
+
+    /// Now and then: how much work each operation of each merchant has, how old it is, and which bounds were hit.
+    pub(super) fn report_lanes(&mut self, now: Timestamp) {
+        if now < self.report_lanes_at {
+            return;
+        }
+        self.report_lanes_at = now.plus(LANES_EVERY);
+        for (account, kind, lane) in self.queue.lanes() {
+            show(account, kind, lane, now);
+        }
+        let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
+        metrics::counter!("worker_bound_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
+        metrics::counter!("worker_bound_hits_total", "bound" => "records_open_max").increment(records_open);
+    }
+
+    /// What is no longer ours has no work here, and no trouble.
+    pub(super) fn report_gone(&self) {
+        for (account, kind, _) in self.queue.lanes() {
+            let idle = LaneReport { objects: 0, first_seen: Timestamp::NEVER, quota_factor: 1.0 };
+            show(account, kind, idle, Timestamp::NEVER);
+            show_breaker(account, false);
+        }
+    }
+}
+
+fn show(account: &Account, kind: ObjectKind, lane: LaneReport, now: Timestamp) {
+    let labels = [
+        ("merchant", account.merchant_id.to_string()),
+        ("environment", account.environment.to_string()),
+        ("operation", kind.to_string()),
+    ];
+    metrics::gauge!("worker_lane_objects", &labels).set(lane.objects as f64);
+    metrics::gauge!("worker_oldest_work_seconds", &labels).set(now.since(lane.first_seen).as_secs_f64());
+    metrics::gauge!("pay_api_quota_factor", &labels).set(lane.quota_factor);
+}
+
+pub(super) fn show_breaker(account: &Account, is_open: bool) {
+    metrics::gauge!("pay_api_breaker_open", "merchant" => account.merchant_id.to_string(), "environment" => account.environment.to_string())
+        .set(f64::from(u8::from(is_open)));
+}
+
+/// It looks at every object that waits.
+const LANES_EVERY: Duration = Duration::from_secs(5);
