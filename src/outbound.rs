@@ -2,14 +2,23 @@
 
 use futures_util::StreamExt as _;
 
-/// The body of an answer, unless it is longer than `bytes_max` or breaks off.
-pub(crate) async fn limited_body(answer: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, String> {
+/// Why there is no body.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadBody {
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("{0}")]
+    BrokeOff(String),
+}
+
+/// The body of an answer.
+pub(crate) async fn limited_body(answer: reqwest::Response, bytes_max: usize) -> Result<Vec<u8>, BadBody> {
     let mut body = Vec::new();
     let mut chunks = answer.bytes_stream();
     while let Some(chunk) = chunks.next().await {
-        body.extend_from_slice(&chunk.map_err(told)?);
+        body.extend_from_slice(&chunk.map_err(|error| BadBody::BrokeOff(told(error)))?);
         if body.len() > bytes_max {
-            return Err(format!("the answer is longer than {bytes_max} bytes"));
+            return Err(BadBody::TooLong(bytes_max));
         }
     }
     Ok(body)

@@ -215,7 +215,7 @@ impl Fetcher {
         if answer.status() != reqwest::StatusCode::OK {
             return Err(format!("the host answered {}", answer.status()));
         }
-        limited_body(answer, self.bytes_max).await
+        limited_body(answer, self.bytes_max).await.map_err(|bad| bad.to_string())
     }
 }
 

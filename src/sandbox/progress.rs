@@ -59,6 +59,7 @@ impl Progress {
     pub(super) fn end(self) {
         if let Some(bar) = self.bar {
             bar.finish();
+            println!(); // a finished bar leaves the cursor in its line
         }
     }
 }

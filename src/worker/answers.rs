@@ -85,7 +85,7 @@ impl Ledger {
             .clone()
             .or_else(|| self.store.get(&permission)?.observed.as_ref()?.charge_permission_type.clone());
         let (causes, confirming) = self.queue.causes_of(object);
-        let (attempts, _) = self.queue.failures_of(object);
+        let attempts = self.queue.attempts_of(object);
         let reading = Reading {
             object,
             fetched,
@@ -157,7 +157,7 @@ impl Ledger {
         let charge = object.sibling(ObjectKind::Charge, charge);
         let cause = Cause { origin: Origin::Helper { read_for: object.id.clone() }, timestamp: newest };
         self.queue.read_first(&charge, cause, now);
-        let charge_fails = self.queue.failures_of(&charge).0 > 0;
+        let charge_fails = self.queue.attempts_of(&charge) > 0;
         let is_kept = self.waiting.keep(charge, kept);
         if !is_kept {
             metrics::counter!("worker_bound_hits_total", "bound" => "answers_kept_max").increment(1);
@@ -169,7 +169,7 @@ impl Ledger {
         if self.has_failed_for_too_long(&object, now) {
             return self.give_up(&object, DeadLetterReason::Undecodable, "its charge cannot be read".to_owned(), now);
         }
-        let attempts = self.queue.failures_of(&object).0;
+        let attempts = self.queue.attempts_of(&object);
         self.put_back(&object, PutBack::ObjectFailed, backoff(CHARGE_AGAIN, attempts, Duration::from_hours(1)), now);
     }
 
@@ -184,7 +184,7 @@ impl Ledger {
 
     /// 404: a test IPN or an object that is not readable yet; for an object we know, a riddle.
     fn not_found(&mut self, object: &ObjectRef, now: Timestamp) {
-        let (attempts, _) = self.queue.failures_of(object);
+        let attempts = self.queue.attempts_of(object);
         let is_known = self.store.get(object).is_some_and(|state| state.observed.is_some());
         if is_known {
             tracing::error!(object.id = %object.id, "Amazon Pay no longer knows an object that it showed before; asking again every hour");
@@ -210,7 +210,7 @@ impl Ledger {
     }
 
     fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
-        let (attempts, _) = self.queue.failures_of(object);
+        let attempts = self.queue.attempts_of(object);
         tracing::warn!(object.id = %object.id, attempts, what, "object cannot be read; asking again later");
         if self.has_failed_for_too_long(object, now) {
             return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
@@ -224,8 +224,7 @@ impl Ledger {
     }
 
     fn has_failed_for_too_long(&self, object: &ObjectRef, now: Timestamp) -> bool {
-        let age_max = Duration::from_hours(self.settings.pending_age_max_h);
-        self.queue.failures_of(object).1.is_some_and(|since| now.since(since) > age_max)
+        self.queue.failing_for(object, now) > Duration::from_hours(self.settings.pending_age_max_h)
     }
 
     /// Its own trouble keeps it from being told: the originals become dead letters.

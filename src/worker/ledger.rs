@@ -39,6 +39,7 @@ pub(super) struct Ledger {
     /// When overdue work is looked for next.
     look_again_at: Timestamp,
     pub(super) report_lanes_at: Timestamp,
+    pub(super) tell_backlog_at: Timestamp,
     /// Whether the broker's times and ours agree well enough to compare them.
     clocks_agree: bool,
 }
@@ -82,6 +83,7 @@ impl Ledger {
             waiting,
             look_again_at: now,
             report_lanes_at: now,
+            tell_backlog_at: now,
             clocks_agree: true,
         }
     }

@@ -189,6 +189,25 @@ fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days(
 }
 
 #[test]
+fn an_outage_in_between_is_not_the_objects_own_trouble() {
+    let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
+    ledger.take_in(record(0, 0), at(0));
+    let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    assert!(read(&mut ledger, 10, trouble.clone()));
+    let mut n_failed = 0;
+    for day in 1..=100 {
+        // Amazon is down for a week at a time, and between two such weeks the object still fails.
+        let s = day * 7 * 86_400;
+        assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
+        n_failed += usize::from(read(&mut ledger, s + 10_000, trouble.clone()));
+        if !ledger.undelivered.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(n_failed, 13, "two hours of each are counted, and a day is the limit");
+}
+
+#[test]
 fn a_record_appended_well_before_the_last_read_needs_no_other_unless_the_clocks_are_apart() {
     for clocks_agree in [true, false] {
         let mut ledger = Ledger { clocks_agree, ..ledger(Settings::default()) };

@@ -40,8 +40,17 @@ impl Ledger {
             return;
         }
         self.report_lanes_at = now.plus(LANES_EVERY);
+        let may_tell = now >= self.tell_backlog_at;
         for (account, kind, lane) in self.queue.lanes() {
             show(account, kind, lane, now);
+            if may_tell && lane.objects >= BACKLOG && !lane.is_held_back {
+                self.tell_backlog_at = now.plus(BACKLOG_TOLD_EVERY);
+                tracing::info!(
+                    %account, operation = %kind, n_objects = lane.objects,
+                    oldest_s = now.since(lane.first_seen).as_secs(), left_s = lane.time_left.as_secs(),
+                    "a backlog is drained within our part of Amazon's quota",
+                );
+            }
         }
         let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
         metrics::counter!("worker_bound_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
@@ -51,8 +60,7 @@ impl Ledger {
     /// What is no longer ours has no work here, and no trouble.
     pub(super) fn report_gone(&self) {
         for (account, kind, _) in self.queue.lanes() {
-            let idle = LaneReport { objects: 0, first_seen: Timestamp::NEVER, quota_factor: 1.0 };
-            show(account, kind, idle, Timestamp::NEVER);
+            show(account, kind, LaneReport::IDLE, Timestamp::NEVER);
             show_breaker(account, false);
         }
     }
@@ -76,3 +84,6 @@ pub(super) fn show_breaker(account: &Account, is_open: bool) {
 
 /// It looks at every object that waits.
 const LANES_EVERY: Duration = Duration::from_secs(5);
+/// From so many objects of one operation on its length is worth a line, now and then.
+const BACKLOG: usize = 100;
+const BACKLOG_TOLD_EVERY: Duration = Duration::from_secs(30);

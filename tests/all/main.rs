@@ -20,6 +20,7 @@ mod dead_letters;
 mod exactly_once;
 mod pending;
 mod quota;
+mod reads;
 
 mod development;
 mod events_doc;

@@ -63,9 +63,11 @@ pub struct Pending {
     pub due: Timestamp,
     /// Failed reads that were this object's own fault.
     pub attempts: u32,
-    /// Since when they fail.
+    /// How long it has been failing for that reason.
+    pub failing_ms: u64,
+    /// When it last did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failing_since: Option<Timestamp>,
+    pub failed_at: Option<Timestamp>,
     /// Whether the next read only confirms what a first one showed.
     #[serde(default)]
     pub confirming: bool,

@@ -2,6 +2,8 @@
 //!
 //! A million of these are to fit into 300 MB, so rare things are boxed and the usual single cause is inline.
 
+use std::time::Duration;
+
 use smallvec::SmallVec;
 
 use super::cause::{Cause, InboxPosition, Pending};
@@ -29,7 +31,10 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug)]
 struct Failing {
     attempts: u32,
-    since: Timestamp,
+    /// Time between failures, each counted for no more than the longest wait, so that an outage between two of them, of
+    /// Amazon or of ours, does not count.
+    lasting: Duration,
+    failed_at: Timestamp,
 }
 
 /// How much a read matters, most first. Within a class the longest due goes first.
@@ -91,6 +96,8 @@ pub(super) struct Causes {
 
 /// How many causes are remembered of one object.
 pub(super) const CAUSES_KEPT: usize = 16;
+/// An object's own trouble is looked at again within an hour; twice that allows for a queue.
+const FAILING_COUNTED_MAX: Duration = Duration::from_hours(2);
 
 impl Entry {
     pub(super) fn new(id: ObjectId, due: Timestamp, class: Class) -> Self {
@@ -108,21 +115,28 @@ impl Entry {
     }
 
     pub(super) fn restored(id: ObjectId, pending: Pending, class: Class) -> Self {
-        let Pending { causes, causes_seen, first_seen, due, attempts, failing_since, confirming } = pending;
+        let Pending { causes, causes_seen, first_seen, due, attempts, failing_ms, failed_at, confirming } = pending;
         let causes =
             Causes { newest: causes.into(), seen: causes_seen, first_seen, released: true, ..Causes::default() };
-        let failing = failing_since.map(|since| Box::new(Failing { attempts, since }));
+        let lasting = Duration::from_millis(failing_ms);
+        let failing = failed_at.map(|failed_at| Box::new(Failing { attempts, lasting, failed_at }));
         Self { causes, failing, confirming, ..Self::new(id, due, class) }
     }
 
-    /// How often it failed, and since when.
-    pub(super) fn failures(&self) -> (u32, Option<Timestamp>) {
-        self.failing.as_ref().map_or((0, None), |failing| (failing.attempts, Some(failing.since)))
+    /// How often it failed.
+    pub(super) fn attempts(&self) -> u32 {
+        self.failing.as_ref().map_or(0, |failing| failing.attempts)
+    }
+
+    /// For how long it has been failing.
+    pub(super) fn failing_for(&self, now: Timestamp) -> Duration {
+        self.failing.as_ref().map_or(Duration::ZERO, |failing| failing.until(now))
     }
 
     pub(super) fn has_failed(&mut self, now: Timestamp) {
-        let failing = self.failing.get_or_insert_with(|| Box::new(Failing { attempts: 0, since: now }));
-        failing.attempts += 1;
+        let first = Failing { attempts: 0, lasting: Duration::ZERO, failed_at: now };
+        let failing = self.failing.get_or_insert_with(|| Box::new(first));
+        **failing = Failing { attempts: failing.attempts + 1, lasting: failing.until(now), failed_at: now };
     }
 
     /// What the state record must hold of it: nothing unless its inbox records were let go.
@@ -133,7 +147,6 @@ impl Entry {
         // What it waits for is known to this process alone, so the next one is to read it at once.
         let newest = self.causes.newest.last().filter(|_| self.waiting);
         let due = newest.map_or(self.due, |newest| newest.timestamp);
-        let (attempts, failing_since) = self.failures();
         let during = self.during.iter().flat_map(|during| &during.newest);
         let mut causes: Vec<Cause> = self.causes.newest.iter().chain(during).cloned().collect();
         causes.drain(..causes.len().saturating_sub(CAUSES_KEPT));
@@ -142,8 +155,9 @@ impl Entry {
             causes_seen: self.causes.seen.saturating_add(self.during.as_ref().map_or(0, |during| during.seen)),
             first_seen: self.first_seen(),
             due,
-            attempts,
-            failing_since,
+            attempts: self.attempts(),
+            failing_ms: self.failing.as_ref().map_or(0, |failing| failing.lasting.as_millis() as u64),
+            failed_at: self.failing.as_ref().map(|failing| failing.failed_at),
             confirming: self.confirming,
         })
     }
@@ -170,6 +184,12 @@ impl Entry {
     /// Whether the state record holds its work as pending.
     pub(super) fn is_released(&self) -> bool {
         self.causes.released || self.during.as_ref().is_some_and(|during| during.released)
+    }
+}
+
+impl Failing {
+    fn until(&self, now: Timestamp) -> Duration {
+        self.lasting + now.since(self.failed_at).min(FAILING_COUNTED_MAX)
     }
 }
 

@@ -76,7 +76,7 @@ impl Lane {
             return;
         };
         let entry = self.entries.at(place);
-        if !entry.in_flight && entry.failures().0 == 0 {
+        if !entry.in_flight && entry.attempts() == 0 {
             let due = entry.due.min(now);
             self.schedule(place, due, Class::Helper);
         }
@@ -240,6 +240,11 @@ impl Lane {
     /// How many reads are under way.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// For how long its objects take at the present pace, each read once.
+    pub(super) fn time_left(&self) -> Duration {
+        Duration::try_from_secs_f64(self.len() as f64 / self.bucket.per_second()).unwrap_or(Duration::MAX)
     }
 
     /// When the oldest cause was taken in that has no answer yet. Looks at every entry.

@@ -42,6 +42,21 @@ pub struct LaneReport {
     pub first_seen: Timestamp,
     /// Which part of our quota is used: 1 unless Amazon throttled lately.
     pub quota_factor: f64,
+    /// For how long that many reads take at this pace.
+    pub time_left: Duration,
+    /// Whether the account's reads are held back.
+    pub is_held_back: bool,
+}
+
+impl LaneReport {
+    /// Nothing to do.
+    pub const IDLE: Self = Self {
+        objects: 0,
+        first_seen: Timestamp::NEVER,
+        quota_factor: 1.0,
+        time_left: Duration::ZERO,
+        is_held_back: false,
+    };
 }
 
 /// Inbox records that were let go, by the objects they are about.
@@ -89,9 +104,14 @@ impl WorkQueue {
         self.entry(object).map_or((&[], false), |entry| (&entry.causes.newest, entry.confirming))
     }
 
-    /// Failed reads of this object so far, and since when.
-    pub fn failures_of(&self, object: &ObjectRef) -> (u32, Option<Timestamp>) {
-        self.entry(object).map_or((0, None), Entry::failures)
+    /// Reads of this object that failed so far for a reason of its own.
+    pub fn attempts_of(&self, object: &ObjectRef) -> u32 {
+        self.entry(object).map_or(0, Entry::attempts)
+    }
+
+    /// For how long it has been failing so. Trouble of another kind in between does not count.
+    pub fn failing_for(&self, object: &ObjectRef, now: Timestamp) -> Duration {
+        self.entry(object).map_or(Duration::ZERO, |entry| entry.failing_for(now))
     }
 
     /// Whether it waits for another object, and nothing newer was heard of it since.
@@ -168,8 +188,14 @@ impl WorkQueue {
         let lanes = self.accounts.iter().flat_map(|(account, work)| work.lanes().map(move |lane| (account, lane)));
         lanes
             .map(|(account, (kind, lane))| {
-                let (objects, first_seen) = (lane.len(), lane.first_seen());
-                (account, kind, LaneReport { objects, first_seen, quota_factor: lane.quota_factor() })
+                let report = LaneReport {
+                    objects: lane.len(),
+                    first_seen: lane.first_seen(),
+                    quota_factor: lane.quota_factor(),
+                    time_left: lane.time_left(),
+                    is_held_back: self.accounts[account].breaker.is_open(),
+                };
+                (account, kind, report)
             })
             .collect()
     }

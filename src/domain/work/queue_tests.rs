@@ -85,11 +85,11 @@ fn a_put_back_waits_and_a_fresh_hint_overtakes_the_wait() {
     queue.take_due(at(1001));
     queue.put_back(&charge("C1"), PutBack::ObjectFailed, at(9000), at(1002));
     assert!(queue.take_due(at(8999)).is_empty());
-    assert_eq!(queue.failures_of(&charge("C1")), (1, Some(at(1002))));
+    assert_eq!(queue.attempts_of(&charge("C1")), 1);
     queue.push(&charge("C1"), ipn(2, 2), at(2000));
     assert_eq!(queue.take_due(at(2001)).len(), 1);
     queue.put_back(&charge("C1"), PutBack::Systemic, at(9000), at(2002));
-    assert_eq!(queue.failures_of(&charge("C1")).0, 1, "systemic trouble counts nothing");
+    assert_eq!(queue.attempts_of(&charge("C1")), 1, "systemic trouble counts nothing");
 }
 
 #[test]

@@ -73,6 +73,11 @@ impl TokenBucket {
         self.factor
     }
 
+    /// How many tokens it gives a second just now.
+    pub fn per_second(&self) -> f64 {
+        self.quota.per_second * self.factor
+    }
+
     fn fill(&mut self, now: Timestamp) {
         let elapsed_s = now.since(self.filled_at).as_secs_f64();
         let before = self.factor;

@@ -1,0 +1,167 @@
+//! Reads over real sockets: every way to fail has its meaning, and the worker gets over each of them without losing or
+//! doubling an event.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use ipn_receiver::clock::Clock;
+use ipn_receiver::clock_watch::ClockWatch;
+use ipn_receiver::config;
+use ipn_receiver::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
+use ipn_receiver::pay_api::{ApiKeys, Disposition, PayApi};
+use ipn_receiver::sandbox::authority::Authority;
+use ipn_receiver::sandbox::pay_api::{self, Fault, charge};
+use ipn_receiver::sandbox::world::World;
+
+use crate::harness::{Stage, events, http_server, run, silence, until};
+
+const CHARGE: &str = "S02-5454037-1929856-C000001";
+const PERMISSION: &str = "S02-5454037-1929856";
+
+fn the_charge(world: &World) -> ObjectRef {
+    let merchant_id = MerchantId::parse(&world.merchants[0]).unwrap();
+    let account = Account { merchant_id, environment: Environment::Sandbox };
+    ObjectRef { account, kind: ObjectKind::Charge, id: ObjectId::parse(CHARGE).unwrap() }
+}
+
+/// The receiver's own reader of the API, with the merchant's keys.
+fn reader(world: &World, client: reqwest::Client, endpoint: Option<String>) -> PayApi {
+    let config = world.config_with("127.0.0.1:1", "").unwrap();
+    let settings = config::PayApi { timeout_ms: 500, answer_bytes_max: 10_000, ..config.pay_api };
+    let clock = Clock::system();
+    let watch = ClockWatch::new(clock, Duration::from_mins(1));
+    PayApi::new(client, endpoint, ApiKeys::new(config.merchants), &settings, (clock, watch))
+}
+
+fn said(disposition: &Disposition) -> String {
+    format!("{}: {disposition:?}", disposition.as_str())
+}
+
+#[test]
+fn each_failure_on_the_way_has_its_meaning_and_its_words() {
+    run(async {
+        let world = World::start_fast(1).await.unwrap();
+        world.put(pay_api::ObjectKind::Charge, charge(CHARGE, PERMISSION, "9.99", "EUR"), "Captured", &[]);
+        let host = world.pay_api.host().to_owned();
+        let own = |address: SocketAddr| world.authority.client(&[(&host, address)]).unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(); // and gone again
+        let deaf = TcpListener::bind("127.0.0.1:0").unwrap(); // connects and says nothing
+        let stranger = Authority::new().unwrap();
+
+        let good = reader(&world, own(world.pay_api.address()), None);
+        for (client, says) in [
+            (own(closed), ["network:", "Connection refused"]),
+            (own(deaf.local_addr().unwrap()), ["network:", "no answer within 500 ms"]),
+            (stranger.client(&[(&host, world.pay_api.address())]).unwrap(), ["network:", "invalid peer certificate"]),
+            (reqwest::Client::builder().build().unwrap(), ["network:", "error"]), // no such name, or no way there
+        ] {
+            let told = said(&reader(&world, client, None).read(&the_charge(&world)).await);
+            assert!(says.iter().all(|part| told.contains(part)), "{told} does not say {says:?}");
+            println!("{told}");
+        }
+        for (fault, says) in [
+            (Fault::Drop, "network:"),
+            (Fault::Delay(Duration::from_secs(3)), "network: Systemic(Network, \"no answer within 500 ms"),
+            (
+                Fault::Status(500),
+                "amazon: Systemic(Amazon, \"Amazon Pay answered 500 Internal Server Error (InternalServerError), x-amz-pay-request-id ",
+            ),
+            (Fault::Status(404), "not_found"),
+            (
+                Fault::ClockSkew,
+                "credentials: Systemic(Credentials, \"Amazon Pay answered 401 Unauthorized (InvalidRequestSignature)",
+            ),
+            (Fault::Throttled { retry_after_s: Some(7) }, "throttled: Throttled { retry_after: Some(7s) }"),
+            (Fault::Throttled { retry_after_s: None }, "throttled: Throttled { retry_after: None }"),
+            (Fault::WrongObject, "object_trouble: ObjectTrouble(\"Amazon Pay answered 200 OK, x-amz-pay-request-id "),
+            (Fault::Truncated, "object_trouble:"),
+            (Fault::Body("<html>".into()), "object_trouble:"),
+            (
+                Fault::Body("x".repeat(10_001)),
+                "object_trouble: ObjectTrouble(\"the answer is longer than 10000 bytes\")",
+            ),
+            (Fault::Lag(Duration::from_hours(1)), "not_found"),
+        ] {
+            world.pay_api.set_fault(Some(fault.clone()));
+            let told = said(&good.read(&the_charge(&world)).await);
+            assert!(told.starts_with(says), "{fault:?}: {told}");
+            println!("{told}");
+        }
+        world.pay_api.set_fault(None);
+        let Disposition::Fetched(fetched) = good.read(&the_charge(&world)).await else { panic!("it is there") };
+        assert_eq!(fetched.request_id.map(|id| id.len()), Some(36), "a UUID, as the simulator gives");
+    });
+}
+
+#[test]
+fn reads_share_a_connection_and_ask_for_no_compression() {
+    run(async {
+        let world = World::start_fast(1).await.unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let noted = seen.clone();
+        let address = http_server(move |app| {
+            let noted = noted.clone();
+            app.default_service(web::to(move |request: HttpRequest| {
+                noted.lock().unwrap().push((request.peer_addr(), request.headers().contains_key("accept-encoding")));
+                async { HttpResponse::NotFound().finish() }
+            }));
+        });
+        let client = world.outside(ipn_receiver::outside::Broker::Mock).unwrap().pay_api;
+        let reader = reader(&world, client, Some(format!("http://{address}")));
+        for _ in 0..5 {
+            assert_eq!(reader.read(&the_charge(&world)).await, Disposition::NotFound);
+        }
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), 5);
+        assert!(seen.iter().all(|visit| *visit == (seen[0].0, false)), "{seen:?}");
+    });
+}
+
+#[test]
+fn the_worker_gets_over_every_fault_and_tells_each_change_once() {
+    run(async {
+        let settings = "worker.breaker_probe_ms = 100\nworker.systemic_retry_ms = 100\nworker.confirm_after_ms = 300\n\
+                        worker.unknown_object_retries_ms = [60000]\nworker.settle_slack_ms = 0\npay_api.timeout_ms = 1000";
+        let stage = Stage::new(1, settings).await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        let faults = [
+            Fault::Status(503),
+            Fault::Status(429),
+            Fault::Throttled { retry_after_s: Some(1) },
+            Fault::ClockSkew,
+            Fault::Delay(Duration::from_millis(1500)),
+            Fault::WrongObject,
+            Fault::Truncated,
+            Fault::Body("<html>".into()),
+            Fault::Drop,
+            Fault::Lag(Duration::from_millis(400)),
+        ];
+        for (n, fault) in faults.into_iter().enumerate() {
+            let id = format!("S02-5454037-1929856-C{n:06}");
+            let body = charge(&id, PERMISSION, "9.99", "EUR");
+            stage.world.put(pay_api::ObjectKind::Charge, body.clone(), "Authorized", &[]);
+            stage.tell(&app, pay_api::ObjectKind::Charge, &id).await;
+            assert_eq!(events(&mut reader, 1).await[0]["data"]["state"], "Authorized");
+
+            stage.world.pay_api.set_fault(Some(fault.clone()));
+            let before = stage.world.pay_api.reads().len();
+            stage.world.put(pay_api::ObjectKind::Charge, body, "Captured", &[]);
+            assert_eq!(stage.tell(&app, pay_api::ObjectKind::Charge, &id).await.status, 200, "{fault:?}");
+            until("it was read in vain", || stage.world.pay_api.reads().len() > before).await;
+            stage.world.pay_api.set_fault(None);
+            // What is wrong with one object alone waits for some seconds, unless there is news of it.
+            stage.tell(&app, pay_api::ObjectKind::Charge, &id).await;
+            let told = events(&mut reader, 1).await;
+            assert_eq!(
+                (told[0]["data"]["state"].as_str(), told[0]["subject"].as_str()),
+                (Some("Captured"), Some(&*id)),
+                "{fault:?}"
+            );
+        }
+        silence(&mut reader).await;
+        app.stop().await;
+    });
+}
