@@ -34,7 +34,8 @@ pub(crate) fn told(error: reqwest::Error) -> String {
         text = format!("{text}: {inner}");
         source = inner.source();
     }
-    text
+    // rustls adds a page of its own manual.
+    text.split(": https://").next().unwrap_or_default().to_owned()
 }
 
 /// Whether a request failed because the other's TLS certificate is expired or not valid yet by our clock.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::pay::Account;
+use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::pace::Pace;
 use crate::pay_api::Blame;
 
@@ -10,12 +10,13 @@ use crate::pay_api::Blame;
 #[derive(Debug)]
 pub(super) struct Alarms {
     accounts: Pace<(Account, Blame)>,
+    throttled: Pace<(Account, ObjectKind)>,
     resets: Pace<()>,
 }
 
 impl Default for Alarms {
     fn default() -> Self {
-        Self { accounts: Pace::new(EVERY), resets: Pace::new(EVERY) }
+        Self { accounts: Pace::new(EVERY), throttled: Pace::new(EVERY), resets: Pace::new(EVERY) }
     }
 }
 
@@ -30,6 +31,16 @@ impl Alarms {
         } else {
             tracing::debug!(trouble, "the worker starts over again");
         }
+    }
+
+    /// Tells that Amazon wants fewer reads, unless it was told a moment ago.
+    pub(super) fn tell_throttled(&self, object: &ObjectRef, retry_after: Option<Duration>) {
+        let Some(n_before) = self.throttled.may_tell((object.account.clone(), object.kind)) else { return };
+        tracing::warn!(
+            account = %object.account, operation = %object.kind, n_before, retry_after_s = retry_after.map(|wait| wait.as_secs()),
+            "Amazon Pay throttles us (429): half of the rate for now, and slowly back. If it goes on, another program \
+             takes more of the quota than quota.share leaves it, or quota.live or quota.sandbox is more than Amazon allows"
+        );
     }
 
     /// Tells of trouble, unless the same was told a moment ago.

@@ -211,7 +211,14 @@ impl Ledger {
 
     fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
-        tracing::warn!(object.id = %object.id, attempts, what, "object cannot be read; asking again later");
+        // If it is the answer to every read, one line in a while is enough.
+        if let Some(n_before) = self.object_troubles.may_tell(object.account.clone()) {
+            tracing::warn!(
+                account = %object.account, object.id = %object.id, attempts, what, n_before,
+                "an object cannot be read; it is asked for again, and becomes a dead letter if that lasts for {} h",
+                self.settings.pending_age_max_h,
+            );
+        }
         if self.has_failed_for_too_long(object, now) {
             return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
         }

@@ -13,13 +13,14 @@ use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::domain::events::Event;
 use crate::domain::ipn::{Ipn, Message};
 use crate::domain::merchants::{Merchants, Unroutable};
-use crate::domain::pay::{MerchantId, ObjectRef};
+use crate::domain::pay::{Account, MerchantId, ObjectRef};
 use crate::domain::sns::Envelope;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Rules, WorkQueue};
 use crate::inbox::InboxRecord;
 use crate::outbox::{Batch, StateRecord};
+use crate::pace::Pace;
 use crate::state_store::{Restored, StateStore};
 
 /// The books of one assignment.
@@ -38,6 +39,8 @@ pub(super) struct Ledger {
     pub(super) waiting: Waiting,
     /// When overdue work is looked for next.
     look_again_at: Timestamp,
+    /// Objects that cannot be read, told of once in a while for each account.
+    pub(super) object_troubles: Pace<Account>,
     pub(super) report_lanes_at: Timestamp,
     pub(super) tell_backlog_at: Timestamp,
     /// Whether the broker's times and ours agree well enough to compare them.
@@ -82,6 +85,7 @@ impl Ledger {
             undelivered: Vec::new(),
             waiting,
             look_again_at: now,
+            object_troubles: Pace::new(TROUBLES_TOLD_EVERY),
             report_lanes_at: now,
             tell_backlog_at: now,
             clocks_agree: true,
@@ -301,6 +305,7 @@ fn clocks_agree(broker: Option<Timestamp>, ours: Timestamp, settings: &Settings)
     agree
 }
 
+const TROUBLES_TOLD_EVERY: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

@@ -287,8 +287,10 @@ impl Worker {
         let mut came = false;
         while let Ok(answer) = self.answers.1.try_recv() {
             came = true;
-            if let Disposition::Systemic(blame, what) = &answer.disposition {
-                self.alarms.raise(&answer.object.account, *blame, what);
+            match &answer.disposition {
+                Disposition::Systemic(blame, what) => self.alarms.raise(&answer.object.account, *blame, what),
+                Disposition::Throttled { retry_after } => self.alarms.tell_throttled(&answer.object, *retry_after),
+                Disposition::Fetched(_) | Disposition::NotFound | Disposition::ObjectTrouble(_) => {}
             }
             let (now, epoch) = (self.plan.clock.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {

@@ -1,0 +1,122 @@
+//! Tests of reading what Amazon Pay answers: names are the claims.
+
+use super::*;
+use serde_json::json;
+
+fn decode(kind: ObjectKind, id: &str, body: &Value) -> Result<Fetched, DecodeError> {
+    Fetched::decode(kind, &ObjectId::parse(id).unwrap(), Environment::Sandbox, body.to_string().as_bytes())
+}
+
+fn permission(details: &Value) -> Value {
+    json!({"chargePermissionId": "C01-0000000-0000001", "chargePermissionType": "Recurring", "statusDetails": details,
+        "buyer": {"name": "BUYER-DATA"}, "billingAddress": {"city": "BUYER-DATA"}, "shippingAddress": {"city": "BUYER-DATA"},
+        "paymentPreferences": [{"paymentDescriptor": "BUYER-DATA"}], "releaseEnvironment": "Sandbox",
+        "merchantMetadata": {"merchantReferenceId": "order-1", "noteToBuyer": "BUYER-DATA", "customInformation": "BUYER-DATA"},
+        "limits": {"amountBalance": {"amount": "10.00", "currencyCode": "USD"}}})
+}
+
+#[test]
+fn reasons_in_every_spelling_are_a_list() {
+    let at = "20260102T030405Z";
+    for (details, codes) in [
+        (
+            json!({"state": "Closed", "reasons": [{"reasonCode": "BuyerClosed", "reasonDescription": "x"}], "lastUpdatedTimestamp": at}),
+            vec!["BuyerClosed"],
+        ),
+        (json!({"state": "Closed", "reasons": [{"reasonCode": null}], "lastUpdatedTimestamp": at}), vec![]),
+        (json!({"state": "Closed", "reasons": null, "lastUpdatedTimestamp": at}), vec![]),
+        (
+            json!({"state": "NonChargeable", "reasons": [{"reasonCode": "MFAFailed"}, {"reasonCode": "Novel"}], "lastUpdatedTimestamp": at}),
+            vec!["MFAFailed", "Novel"],
+        ),
+    ] {
+        let fetched = decode(ObjectKind::ChargePermission, "C01-0000000-0000001", &permission(&details)).unwrap();
+        assert_eq!(fetched.reasons.iter().map(|r| r.reason_code.as_str()).collect::<Vec<_>>(), codes);
+    }
+}
+
+#[test]
+fn nothing_about_the_buyer_survives_decoding() {
+    let details = json!({"state": "Chargeable", "reasons": null, "lastUpdatedTimestamp": "20260102T030405Z"});
+    let fetched = decode(ObjectKind::ChargePermission, "C01-0000000-0000001", &permission(&details)).unwrap();
+    assert!(!format!("{fetched:?}").contains("BUYER-DATA"));
+    assert_eq!(fetched.snapshot["merchantReferenceId"], "order-1");
+    assert_eq!(fetched.snapshot["limits"]["amountBalance"]["amount"], "10.00");
+}
+
+#[test]
+fn an_answer_about_something_else_is_an_error_not_data() {
+    let details = json!({"state": "Chargeable", "lastUpdatedTimestamp": "20260102T030405Z"});
+    let other = decode(ObjectKind::ChargePermission, "C01-0000000-0000002", &permission(&details));
+    assert_eq!(other, Err(DecodeError::Identity("object")));
+    let mut live = permission(&details);
+    live["releaseEnvironment"] = json!("Live");
+    assert_eq!(
+        decode(ObjectKind::ChargePermission, "C01-0000000-0000001", &live),
+        Err(DecodeError::Identity("environment"))
+    );
+}
+
+#[test]
+fn early_payloads_with_epoch_times_and_status_detail_are_read() {
+    let charge = json!({"chargeId": "S01-1-2-C1", "chargePermissionId": "C01-0000000-0000001",
+        "statusDetail": {"state": "Declined", "reasonCode": "SoftDeclined", "lastUpdatedTimestamp": 1_767_323_045_000_i64}});
+    let fetched = decode(ObjectKind::Charge, "S01-1-2-C1", &charge).unwrap();
+    assert_eq!(
+        (fetched.state, fetched.last_updated.to_string().as_str()),
+        (State::Declined, "2026-01-02T03:04:05.000Z")
+    );
+}
+
+#[test]
+fn truncated_or_foreign_json_is_an_error() {
+    for body in ["", "[]", "{\"chargeId\":", "<html>"] {
+        let answer =
+            Fetched::decode(ObjectKind::Charge, &ObjectId::parse("S01").unwrap(), Environment::Live, body.as_bytes());
+        assert_eq!(answer, Err(DecodeError::NotJson), "{body}");
+    }
+    assert_eq!(
+        decode(ObjectKind::Charge, "S01", &json!({"chargeId": "S01"})),
+        Err(DecodeError::Missing("statusDetails"))
+    );
+}
+
+#[test]
+fn the_digest_ignores_the_order_of_fields() {
+    let digest_of = |json: &str| digest(serde_json::from_str::<Value>(json).unwrap().as_object().unwrap());
+    assert_eq!(digest_of(r#"{"a":{"x":1,"y":"2"},"b":[1]}"#), digest_of(r#"{"b":[1],"a":{"y":"2","x":1}}"#));
+    assert_ne!(digest_of(r#"{"a":1}"#), digest_of(r#"{"a":2}"#));
+}
+
+#[test]
+fn nulls_wherever_amazon_was_seen_to_send_them_are_read_as_absent() {
+    let at = "20260102T030405Z";
+    let details = json!({"state": "Captured", "reasonCode": null, "reasonDescription": null, "resolution": null, "lastUpdatedTimestamp": at});
+    let charge = json!({"chargeId": "S01-1-2-C1", "chargePermissionId": "S01-1-2", "chargeAmount": {"amount": "500", "currencyCode": "JPY"},
+        "captureAmount": null, "refundedAmount": null, "convertedAmount": null, "conversionRate": null, "merchantMetadata": null,
+        "platformId": null, "providerMetadata": null, "statusDetails": details, "expirationTimestamp": null, "releaseEnvironment": null});
+    let fetched = decode(ObjectKind::Charge, "S01-1-2-C1", &charge).unwrap();
+    assert_eq!((fetched.reasons.len(), fetched.snapshot.len()), (0, 1), "{:?}", fetched.snapshot);
+    let permission = json!({"chargePermissionId": "S01-1-2", "chargePermissionType": null, "recurringMetadata": null, "buyer": null,
+        "paymentPreferences": null, "limits": null, "statusDetails": {"state": "NonChargeable", "reasons": [{"reasonCode": null}, null], "lastUpdatedTimestamp": at}});
+    let fetched = decode(ObjectKind::ChargePermission, "S01-1-2", &permission).unwrap();
+    assert_eq!((fetched.reasons.len(), fetched.charge_permission_type, fetched.snapshot.len()), (0, None, 0));
+    for (kind, field) in [(ObjectKind::Refund, "refundId"), (ObjectKind::Dispute, "disputeId")] {
+        let body = json!({field: "S01-1-2-X1", "chargeId": "S01-1-2-C1", "statusDetails": details, "disbursementDetails": null, "merchantEvidences": null});
+        assert_eq!(decode(kind, "S01-1-2-X1", &body).unwrap().charge_id, ObjectId::parse("S01-1-2-C1"));
+    }
+}
+
+#[test]
+fn words_and_fields_that_amazon_adds_are_kept_or_left_alone() {
+    let charge = json!({"chargeId": "S01-1-2-C1", "chargePermissionId": "S01-1-2", "novelField": {"deep": [1, 2]},
+        "convertedAmount": "14.00", "conversionRate": 1.25,
+        "statusDetails": {"state": "Teleported", "reasonCode": "NovelReason", "reasonDescription": "x", "lastUpdatedTimestamp": 1_767_323_045, "novel": true}});
+    let fetched = decode(ObjectKind::Charge, "S01-1-2-C1", &charge).unwrap();
+    assert_eq!(
+        (fetched.state, fetched.reasons[0].reason_code.as_str()),
+        (State::Other("Teleported".into()), "NovelReason")
+    );
+    assert_eq!(fetched.last_updated.to_string(), "2026-01-02T03:04:05.000Z");
+    assert_eq!(fetched.snapshot.keys().collect::<Vec<_>>(), ["convertedAmount", "conversionRate"]);
+}
