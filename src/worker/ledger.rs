@@ -123,7 +123,8 @@ impl Ledger {
             return;
         }
         self.look_again_at = now.plus(LOOK_EVERY);
-        for (object, positions) in self.queue.release(now, Duration::from_millis(self.settings.pending_after_ms)) {
+        let age_max = Duration::from_millis(self.settings.pending_after_ms);
+        for (object, positions) in self.queue.release(now, age_max, RELEASED_AT_ONCE_MAX) {
             self.note_changed(&object);
             self.done(&positions);
         }
@@ -306,6 +307,8 @@ fn clocks_agree(broker: Option<Timestamp>, ours: Timestamp, settings: &Settings)
 }
 
 const TROUBLES_TOLD_EVERY: Duration = Duration::from_secs(30);
+/// Ten thousand a second, in transactions of some tens of milliseconds.
+const RELEASED_AT_ONCE_MAX: usize = 1000;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

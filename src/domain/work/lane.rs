@@ -207,10 +207,10 @@ impl Lane {
         self.bucket.factor()
     }
 
-    /// Lets go of the records of objects that wait since `then` or longer.
-    pub(super) fn release_since(&mut self, then: Timestamp) -> Vec<(ObjectId, Vec<InboxPosition>)> {
+    /// Lets go of the records of objects that wait since `then` or longer, of at most so many.
+    pub(super) fn release_since(&mut self, then: Timestamp, most: usize) -> Vec<(ObjectId, Vec<InboxPosition>)> {
         let mut released = Vec::new();
-        while self.open.front().is_some_and(|(at, _)| *at <= then) {
+        while released.len() < most && self.open.front().is_some_and(|(at, _)| *at <= then) {
             let (_, place) = self.open.pop_front().expect("a first one was just seen");
             if let Some(entry) = self.entries.look_at_mut(place).filter(|entry| entry.is_open_since(then)) {
                 let positions = entry.release();

@@ -135,6 +135,6 @@ fn what_is_settled_is_gone_and_a_backlog_that_is_done_gives_its_memory_back() {
         lane.settle(&id, at(1)).unwrap();
     }
     assert_eq!((lane.len(), lane.in_flight(), lane.records_open(), lane.has_due(at(100))), (0, 0, 0, false));
-    assert_eq!(lane.release_since(at(2)), []);
+    assert_eq!(lane.release_since(at(2), 10), []);
     assert!(lane.entries.capacity() < 5000 && lane.open.capacity() < 5000);
 }

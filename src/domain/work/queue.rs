@@ -151,15 +151,16 @@ impl WorkQueue {
     }
 
     /// Lets go of inbox records that wait for longer than `age_max`, and of all those of accounts with too many: their
-    /// objects' work is to be written as pending ([`WorkQueue::pending_of`]) in the transaction that passes them.
-    pub fn release(&mut self, now: Timestamp, age_max: Duration) -> Released {
+    /// objects' work is to be written as pending ([`WorkQueue::pending_of`]) in the transaction that passes them. At most
+    /// `objects_max` at a time, so that this transaction is short; the rest comes with the next call.
+    pub fn release(&mut self, now: Timestamp, age_max: Duration, objects_max: usize) -> Released {
         let mut released = Vec::new();
         for (account, work) in &mut self.accounts {
             let has_too_many = work.records_open() > self.rules.records_open_max;
             self.hits.records_open += u64::from(has_too_many);
             let then = if has_too_many { now } else { now.minus(age_max) };
             for (kind, lane) in work.lanes_mut() {
-                let of_lane = lane.release_since(then).into_iter();
+                let of_lane = lane.release_since(then, objects_max - released.len()).into_iter();
                 released.extend(
                     of_lane.map(|(id, positions)| (ObjectRef { account: account.clone(), kind, id }, positions)),
                 );

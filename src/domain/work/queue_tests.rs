@@ -97,10 +97,10 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
     assert_eq!(queue.pending_of(&charge("C1")), None);
-    assert!(queue.release(at(10_999), Duration::from_secs(10)).is_empty());
-    let released = queue.release(at(11_000), Duration::from_secs(10));
+    assert!(queue.release(at(10_999), Duration::from_secs(10), 100).is_empty());
+    let released = queue.release(at(11_000), Duration::from_secs(10), 100);
     assert_eq!((released.len(), offsets(&released[0].1)), (1, vec![1]));
-    assert!(queue.release(at(20_000), Duration::from_secs(10)).is_empty(), "once is enough");
+    assert!(queue.release(at(20_000), Duration::from_secs(10), 100).is_empty(), "once is enough");
     let pending = queue.pending_of(&charge("C1")).expect("released work is pending");
 
     let mut next_owner = WorkQueue::new(RULES, at(30_000));
@@ -186,7 +186,7 @@ fn a_merchant_with_too_many_open_records_lets_go_of_its_own_alone() {
     let mut queue = WorkQueue::new(Rules { records_open_max: 10, ..RULES }, at(0));
     queue.push(&of_another_merchant("C9"), ipn(99, 1), at(1000));
     let released = |queue: &mut WorkQueue, ms| {
-        let released = queue.release(at(ms), Duration::from_secs(10));
+        let released = queue.release(at(ms), Duration::from_secs(10), 100);
         released.iter().map(|(_, positions)| positions.len()).sum::<usize>()
     };
     for n in 0..11 {
@@ -206,8 +206,19 @@ fn what_waits_during_a_read_is_let_go_in_its_own_time() {
     queue.take_due(at(1));
     queue.push(&charge("C1"), ipn(2, 2), at(5000));
     assert_eq!(offsets(&queue.settle(&charge("C1"), at(6000)).answered), [1]);
-    assert!(queue.release(at(10_000), Duration::from_secs(10)).is_empty());
-    assert_eq!(offsets(&queue.release(at(15_000), Duration::from_secs(10))[0].1), [2]);
+    assert!(queue.release(at(10_000), Duration::from_secs(10), 100).is_empty());
+    assert_eq!(offsets(&queue.release(at(15_000), Duration::from_secs(10), 100)[0].1), [2]);
+}
+
+#[test]
+fn what_is_let_go_at_once_is_bounded_and_the_rest_follows() {
+    let mut queue = queue();
+    for n in 0..25 {
+        queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(0));
+        queue.push(&of_another_merchant(&format!("C{n}")), ipn(100 + n, 1), at(0));
+    }
+    let released = (0..7).map(|_| queue.release(at(10_000), Duration::from_secs(10), 10).len());
+    assert_eq!(released.collect::<Vec<_>>(), [10, 10, 10, 10, 10, 0, 0]);
 }
 
 /// What can happen to a queue, in any order.
@@ -325,7 +336,7 @@ impl Checked {
             }
             Step::Settle(_) | Step::PutBack(..) => {}
             Step::Release => {
-                for (object, positions) in self.queue.release(at(self.now_ms), Duration::from_secs(10)) {
+                for (object, positions) in self.queue.release(at(self.now_ms), Duration::from_secs(10), 100) {
                     self.leave(&object, &positions);
                     self.write(&object);
                 }
