@@ -90,7 +90,7 @@ impl Disposition {
                 }
                 Err(error) => Self::ObjectTrouble(format!("{}: {error}", told())),
             },
-            404 => Self::NotFound,
+            404 | 410 => Self::NotFound,
             429 => Self::Throttled { retry_after },
             401 | 403 => Self::Systemic(Blame::Credentials, told()),
             // A redirect or another success is not the API we know, so it says nothing about this object.
@@ -167,6 +167,7 @@ mod tests {
             (answered(200, Err(broke_off())), "network", "connection reset"),
             (answered(404, Ok(NOT_FOUND)), "not_found", ""),
             (answered(404, Ok("")), "not_found", ""),
+            (answered(410, Ok("")), "not_found", ""),
             (answered(500, Ok(NOT_FOUND)), "amazon", "500 Internal Server Error (ResourceNotFound), x-amz-pay"),
             (answered(408, Ok("")), "amazon", "408"),
             (answered(425, Ok("")), "amazon", "425"),

@@ -18,6 +18,7 @@ pub mod simulators;
 mod backlog;
 mod story;
 
+mod format;
 mod progress;
 mod screen;
 
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use self::broker::Broker;
 use self::events::EventReader;
-pub use self::screen::Format;
+pub use self::format::Format;
 use self::screen::Screen;
 use self::world::World;
 use crate::app::App;

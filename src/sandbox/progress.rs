@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::screen::Format;
+use super::format::Format;
 
 /// One long thing.
 pub(super) struct Progress {

@@ -5,19 +5,11 @@ use std::io::IsTerminal as _;
 use serde_json::{Value, json};
 
 use super::broker::Broker;
+use super::format::Format;
 use super::progress::Progress;
 use super::world::World;
 use crate::app::App;
 use crate::config::Topics;
-
-/// For whom the story is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// Lines for people, with colours on a terminal.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// Who does something in the story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

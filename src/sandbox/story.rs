@@ -254,8 +254,8 @@ const QUIET: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use super::super::broker::Broker;
+    use super::super::format::Format;
     use super::super::pay_api::Fault;
-    use super::super::screen::Format;
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]

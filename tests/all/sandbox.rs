@@ -48,3 +48,17 @@ fn the_story_comes_out_right_on_the_embedded_broker() {
 fn the_story_comes_out_right_on_a_real_broker() {
     check(&["--kafka", &kafka()], true);
 }
+
+#[test]
+fn a_backlog_is_drained_with_progress_and_one_read_an_object() {
+    let (code, lines) = story(&["--scenario", "backlog", "--objects", "24", "--kafka", &kafka()]);
+    assert_eq!(code, Some(0), "{lines:#?}");
+    let last = lines.last().unwrap();
+    assert_eq!(
+        (&last["ipns"], &last["objectsTold"], &last["problems"]),
+        (&96.into(), &24.into(), &Value::Array(vec![]))
+    );
+    let progress: Vec<&Value> = lines.iter().filter(|line| line["what"] == "told").collect();
+    let of_all = progress.iter().all(|line| line["of"] == 24 && line["secondsLeft"].is_u64());
+    assert!(of_all && progress.last().unwrap()["done"] == 24, "{progress:?}");
+}
