@@ -238,3 +238,39 @@ fn a_record_of_a_merchant_under_another_key_is_for_redrive_and_no_work() {
     assert!(ledger.queue.is_empty());
     assert_eq!(ledger.take_undelivered()[0].reason, DeadLetterReason::UnknownMerchant);
 }
+
+#[test]
+fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
+    let refund = object().sibling(ObjectKind::Refund, ObjectId::parse("P01-1111111-2222222-R000001").unwrap());
+    let refunded = |state: &str| {
+        let body = json!({"refundId": refund.id, "chargeId": ID, "statusDetails": {"state": state, "lastUpdatedTimestamp": at(99)}});
+        let body = body.to_string();
+        Disposition::Fetched(Box::new(
+            Fetched::decode(ObjectKind::Refund, &refund.id, Environment::Live, body.as_bytes()).unwrap(),
+        ))
+    };
+    for has_news in [false, true] {
+        let mut ledger = ledger(Settings::default());
+        ledger.take_in(record_of(&refund, "STATE_CHANGE", 0, at(100)), at(100));
+        assert_eq!(ledger.queue.take_due(at(101)), [refund.clone()]);
+        ledger.answer(&refund, refunded("RefundInitiated"), at(101), at(101));
+        assert_eq!(ledger.queue.take_due(at(102)), [object()], "its charge is asked for");
+        assert_eq!(ledger.queue.attempts_of(&refund), 0, "it waits, and has not failed");
+        let pending = ledger.queue.pending_of(&refund).unwrap();
+        assert!(pending.due <= at(102), "the next process, which has no answer, is to read it at once");
+        if has_news {
+            ledger.take_in(record_of(&refund, "STATE_CHANGE", 1, at(102)), at(102));
+        }
+        ledger.answer(&object(), fetched("Captured", 99), at(102), at(103));
+        if has_news {
+            assert_eq!(told(&mut ledger), ["ChargeCaptured"], "the answer is older than the news");
+            assert_eq!(ledger.queue.take_due(at(104)), [refund.clone()]);
+            ledger.answer(&refund, refunded("Refunded"), at(104), at(104));
+            assert_eq!((told(&mut ledger), position(&ledger)), (vec!["RefundCompleted"], 2));
+        } else {
+            assert_eq!(told(&mut ledger), ["ChargeCaptured", "RefundInitiated"]);
+            assert_eq!(position(&ledger), 1);
+        }
+        assert!(ledger.queue.is_empty());
+    }
+}

@@ -1,8 +1,5 @@
 //! Tests of the work queue: names are the claims.
 
-use std::collections::HashMap;
-
-use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::super::entry::CAUSES_KEPT;
@@ -11,7 +8,7 @@ use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{Environment, MerchantId, ObjectId};
 use crate::domain::work::{BreakerRule, Origin, Quota};
 
-fn at(ms: i64) -> Timestamp {
+pub(super) fn at(ms: i64) -> Timestamp {
     Timestamp::from_unix_ms(ms)
 }
 
@@ -20,7 +17,7 @@ fn queue() -> WorkQueue {
 }
 
 const WIDE: Quota = Quota { burst: 1000.0, per_second: 1_000_000.0 };
-const RULES: Rules = Rules {
+pub(super) const RULES: Rules = Rules {
     live: WIDE,
     sandbox: WIDE,
     reconciliation_share: 0.1,
@@ -30,12 +27,12 @@ const RULES: Rules = Rules {
     records_open_max: 1000,
 };
 
-fn charge(id: &str) -> ObjectRef {
+pub(super) fn charge(id: &str) -> ObjectRef {
     let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
     ObjectRef { account, kind: ObjectKind::Charge, id: ObjectId::parse(id).unwrap() }
 }
 
-fn ipn(offset: i64, sent_ms: i64) -> Cause {
+pub(super) fn ipn(offset: i64, sent_ms: i64) -> Cause {
     let (message_id, position) = (Uuid::from_u128(offset as u128), InboxPosition { partition: 0, offset });
     let origin = Origin::Ipn { message_id, notification_type: NotificationType::StateChange, position };
     Cause { origin, timestamp: at(sent_ms) }
@@ -46,7 +43,7 @@ fn of_another_merchant(id: &str) -> ObjectRef {
     ObjectRef { account, ..charge(id) }
 }
 
-fn offsets(positions: &[InboxPosition]) -> Vec<i64> {
+pub(super) fn offsets(positions: &[InboxPosition]) -> Vec<i64> {
     positions.iter().map(|position| position.offset).collect()
 }
 
@@ -197,6 +194,7 @@ fn a_merchant_with_too_many_open_records_lets_go_of_its_own_alone() {
     assert_eq!(queue.take_hits().records_open, 1);
     assert_eq!(released(&mut queue, 1002), 0);
     assert_eq!(released(&mut queue, 11_000), 1, "the other one's were still open");
+    assert_eq!(queue.take_hits().records_open, 0, "what was let go counts no more");
 }
 
 #[test]
@@ -221,167 +219,24 @@ fn what_is_let_go_at_once_is_bounded_and_the_rest_follows() {
     assert_eq!(released.collect::<Vec<_>>(), [10, 10, 10, 10, 10, 0, 0]);
 }
 
-/// What can happen to a queue, in any order.
-#[derive(Clone, Debug)]
-enum Step {
-    Push(u8),
-    Hurry(u8),
-    Reconcile(u8),
-    Pass(u16),
-    Settle(u8),
-    PutBack(u8, PutBack, u16),
-    Release,
-    ReleaseOne(u8),
-    Restart,
+#[test]
+fn what_came_during_a_read_that_hangs_is_let_go_too() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(0));
+    queue.take_due(at(1));
+    queue.push(&charge("C1"), ipn(2, 2), at(2));
+    let released = queue.release(at(10_002), Duration::from_secs(10), 100);
+    assert_eq!(offsets(&released[0].1), [1, 2]);
+    assert_eq!(queue.pending_of(&charge("C1")).unwrap().causes_seen, 2);
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let object = 0..6_u8;
-    let why = prop::sample::select(vec![
-        PutBack::Confirm,
-        PutBack::ObjectFailed,
-        PutBack::Vanished,
-        PutBack::Waiting,
-        PutBack::Systemic,
-    ]);
-    prop::collection::vec(
-        prop_oneof![
-            6 => object.clone().prop_map(Step::Push),
-            1 => object.clone().prop_map(Step::Hurry),
-            1 => object.clone().prop_map(Step::Reconcile),
-            6 => (0..20_000_u16).prop_map(Step::Pass),
-            4 => any::<u8>().prop_map(Step::Settle),
-            4 => (any::<u8>(), why, any::<u16>()).prop_map(|(n, why, wait)| Step::PutBack(n, why, wait)),
-            1 => Just(Step::Release),
-            1 => object.prop_map(Step::ReleaseOne),
-            1 => Just(Step::Restart),
-        ],
-        1..120,
-    )
-}
-
-/// A queue and what must hold of it.
-struct Checked {
-    queue: WorkQueue,
-    now_ms: i64,
-    next_offset: i64,
-    /// Inbox records that wait, by their objects.
-    open: HashMap<i64, ObjectRef>,
-    in_flight: Vec<ObjectRef>,
-    /// What the state topic holds.
-    pending: HashMap<ObjectRef, Pending>,
-}
-
-impl Checked {
-    /// These records left the inbox: each waited until now, and for this object.
-    fn leave(&mut self, object: &ObjectRef, positions: &[InboxPosition]) {
-        for offset in offsets(positions) {
-            assert_eq!(self.open.remove(&offset).as_ref(), Some(object), "record {offset} left twice, or by another");
-        }
-    }
-
-    fn write(&mut self, object: &ObjectRef) {
-        match self.queue.pending_of(object) {
-            Some(pending) => self.pending.insert(object.clone(), pending),
-            None => self.pending.remove(object),
-        };
-    }
-
-    fn settle(&mut self, object: &ObjectRef) {
-        let settled = self.queue.settle(object, at(self.now_ms));
-        self.leave(object, &settled.answered);
-        assert_eq!(settled.was_pending, self.pending.contains_key(object), "{object:?}");
-        self.write(object);
-    }
-
-    fn take(&mut self) {
-        for object in self.queue.take_due(at(self.now_ms)) {
-            assert!(!self.in_flight.contains(&object), "one read of an object at a time");
-            self.in_flight.push(object);
-        }
-    }
-
-    fn put_back(&mut self, object: &ObjectRef, why: PutBack, wait_ms: i64) {
-        self.queue.put_back(object, why, at(self.now_ms + wait_ms), at(self.now_ms));
-        let released = self.queue.release_one(object);
-        self.leave(object, &released);
-        self.write(object);
-    }
-
-    fn step(&mut self, step: &Step) {
-        let object = |n: u8| {
-            let kind = if n.is_multiple_of(2) { ObjectKind::Charge } else { ObjectKind::Refund };
-            ObjectRef { kind, ..charge(&format!("C{n}")) }
-        };
-        let helper = Cause { origin: Origin::Helper { read_for: charge("R9").id }, timestamp: at(self.now_ms) };
-        match *step {
-            Step::Push(n) => {
-                self.queue.push(&object(n), ipn(self.next_offset, self.now_ms), at(self.now_ms));
-                self.open.insert(self.next_offset, object(n));
-                self.next_offset += 1;
-            }
-            Step::Hurry(n) => self.queue.read_first(&object(n), helper, at(self.now_ms)),
-            Step::Reconcile(n) => self.queue.reconcile(&object(n), at(self.now_ms)),
-            Step::Pass(ms) => {
-                self.now_ms += i64::from(ms);
-                self.take();
-            }
-            Step::Settle(n) if !self.in_flight.is_empty() => {
-                let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
-                self.settle(&object);
-            }
-            Step::PutBack(n, why, wait_ms) if !self.in_flight.is_empty() => {
-                let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
-                self.put_back(&object, why, i64::from(wait_ms));
-            }
-            Step::Settle(_) | Step::PutBack(..) => {}
-            Step::Release => {
-                for (object, positions) in self.queue.release(at(self.now_ms), Duration::from_secs(10), 100) {
-                    self.leave(&object, &positions);
-                    self.write(&object);
-                }
-            }
-            Step::ReleaseOne(n) => {
-                let released = self.queue.release_one(&object(n));
-                self.leave(&object(n), &released);
-                self.write(&object(n));
-            }
-            Step::Restart => self.restart(),
-        }
-        assert_eq!(self.queue.in_flight(), self.in_flight.len());
-    }
-
-    /// The next owner has what the state topic and the inbox hold, and nothing else.
-    fn restart(&mut self) {
-        self.queue = WorkQueue::new(RULES, at(self.now_ms));
-        self.in_flight.clear();
-        for (object, pending) in &self.pending {
-            self.queue.restore(object, pending.clone());
-        }
-        let mut open: Vec<_> = self.open.iter().collect();
-        open.sort_by_key(|(offset, _)| **offset);
-        for (offset, object) in open {
-            self.queue.push(object, ipn(*offset, self.now_ms), at(self.now_ms));
-        }
-    }
-}
-
-proptest! {
-    #[test]
-    fn whatever_happens_every_record_leaves_once_and_every_owed_read_comes(steps in steps()) {
-        let queue = WorkQueue::new(RULES, at(0));
-        let (open, pending) = (HashMap::new(), HashMap::new());
-        let mut checked = Checked { queue, now_ms: 1000, next_offset: 0, open, in_flight: vec![], pending };
-        for step in &steps {
-            checked.step(step);
-        }
-        for _ in 0..100 {
-            checked.now_ms += 100_000;
-            checked.take();
-            for object in std::mem::take(&mut checked.in_flight) {
-                checked.settle(&object);
-            }
-        }
-        prop_assert!(checked.queue.is_empty() && checked.open.is_empty() && checked.pending.is_empty());
-    }
+#[test]
+fn news_during_systemic_trouble_waits_with_the_rest() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(0));
+    queue.take_due(at(1));
+    queue.push(&charge("C1"), ipn(2, 2), at(2));
+    queue.put_back(&charge("C1"), PutBack::Systemic, at(5000), at(3));
+    assert!(queue.take_due(at(4999)).is_empty());
+    assert_eq!(queue.take_due(at(5000)).len(), 1);
 }

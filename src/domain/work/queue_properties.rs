@@ -1,0 +1,174 @@
+//! Whatever happens to the queue in whatever order: nothing is lost, nothing is passed twice.
+
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::tests::{RULES, at, charge, ipn, offsets};
+use super::*;
+use crate::domain::work::Origin;
+
+/// What can happen to a queue, in any order.
+#[derive(Clone, Debug)]
+enum Step {
+    Push(u8),
+    Hurry(u8),
+    Reconcile(u8),
+    Pass(u16),
+    Settle(u8),
+    PutBack(u8, PutBack, u16),
+    Release,
+    ReleaseOne(u8),
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let object = 0..6_u8;
+    let why = prop::sample::select(vec![
+        PutBack::Confirm,
+        PutBack::ObjectFailed,
+        PutBack::Vanished,
+        PutBack::Waiting,
+        PutBack::Systemic,
+    ]);
+    prop::collection::vec(
+        prop_oneof![
+            6 => object.clone().prop_map(Step::Push),
+            1 => object.clone().prop_map(Step::Hurry),
+            1 => object.clone().prop_map(Step::Reconcile),
+            6 => (0..20_000_u16).prop_map(Step::Pass),
+            4 => any::<u8>().prop_map(Step::Settle),
+            4 => (any::<u8>(), why, any::<u16>()).prop_map(|(n, why, wait)| Step::PutBack(n, why, wait)),
+            1 => Just(Step::Release),
+            1 => object.prop_map(Step::ReleaseOne),
+            1 => Just(Step::Restart),
+        ],
+        1..120,
+    )
+}
+
+/// A queue and what must hold of it.
+struct Checked {
+    queue: WorkQueue,
+    now_ms: i64,
+    next_offset: i64,
+    /// Inbox records that wait, by their objects.
+    open: HashMap<i64, ObjectRef>,
+    in_flight: Vec<ObjectRef>,
+    /// What the state topic holds.
+    pending: HashMap<ObjectRef, Pending>,
+}
+
+impl Checked {
+    /// These records left the inbox: each waited until now, and for this object.
+    fn leave(&mut self, object: &ObjectRef, positions: &[InboxPosition]) {
+        for offset in offsets(positions) {
+            assert_eq!(self.open.remove(&offset).as_ref(), Some(object), "record {offset} left twice, or by another");
+        }
+    }
+
+    fn write(&mut self, object: &ObjectRef) {
+        match self.queue.pending_of(object) {
+            Some(pending) => self.pending.insert(object.clone(), pending),
+            None => self.pending.remove(object),
+        };
+    }
+
+    fn settle(&mut self, object: &ObjectRef) {
+        let settled = self.queue.settle(object, at(self.now_ms));
+        self.leave(object, &settled.answered);
+        assert_eq!(settled.was_pending, self.pending.contains_key(object), "{object:?}");
+        self.write(object);
+    }
+
+    fn take(&mut self) {
+        for object in self.queue.take_due(at(self.now_ms)) {
+            assert!(!self.in_flight.contains(&object), "one read of an object at a time");
+            self.in_flight.push(object);
+        }
+    }
+
+    fn put_back(&mut self, object: &ObjectRef, why: PutBack, wait_ms: i64) {
+        self.queue.put_back(object, why, at(self.now_ms + wait_ms), at(self.now_ms));
+        let released = self.queue.release_one(object);
+        self.leave(object, &released);
+        self.write(object);
+    }
+
+    fn step(&mut self, step: &Step) {
+        let object = |n: u8| {
+            let kind = if n.is_multiple_of(2) { ObjectKind::Charge } else { ObjectKind::Refund };
+            ObjectRef { kind, ..charge(&format!("C{n}")) }
+        };
+        let helper = Cause { origin: Origin::Helper { read_for: charge("R9").id }, timestamp: at(self.now_ms) };
+        match *step {
+            Step::Push(n) => {
+                self.queue.push(&object(n), ipn(self.next_offset, self.now_ms), at(self.now_ms));
+                self.open.insert(self.next_offset, object(n));
+                self.next_offset += 1;
+            }
+            Step::Hurry(n) => self.queue.read_first(&object(n), helper, at(self.now_ms)),
+            Step::Reconcile(n) => self.queue.reconcile(&object(n), at(self.now_ms)),
+            Step::Pass(ms) => {
+                self.now_ms += i64::from(ms);
+                self.take();
+            }
+            Step::Settle(n) if !self.in_flight.is_empty() => {
+                let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
+                self.settle(&object);
+            }
+            Step::PutBack(n, why, wait_ms) if !self.in_flight.is_empty() => {
+                let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
+                self.put_back(&object, why, i64::from(wait_ms));
+            }
+            Step::Settle(_) | Step::PutBack(..) => {}
+            Step::Release => {
+                for (object, positions) in self.queue.release(at(self.now_ms), Duration::from_secs(10), 100) {
+                    self.leave(&object, &positions);
+                    self.write(&object);
+                }
+            }
+            Step::ReleaseOne(n) => {
+                let released = self.queue.release_one(&object(n));
+                self.leave(&object(n), &released);
+                self.write(&object(n));
+            }
+            Step::Restart => self.restart(),
+        }
+        assert_eq!(self.queue.in_flight(), self.in_flight.len());
+    }
+
+    /// The next owner has what the state topic and the inbox hold, and nothing else.
+    fn restart(&mut self) {
+        self.queue = WorkQueue::new(RULES, at(self.now_ms));
+        self.in_flight.clear();
+        for (object, pending) in &self.pending {
+            self.queue.restore(object, pending.clone());
+        }
+        let mut open: Vec<_> = self.open.iter().collect();
+        open.sort_by_key(|(offset, _)| **offset);
+        for (offset, object) in open {
+            self.queue.push(object, ipn(*offset, self.now_ms), at(self.now_ms));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_every_record_leaves_once_and_every_owed_read_comes(steps in steps()) {
+        let queue = WorkQueue::new(RULES, at(0));
+        let (open, pending) = (HashMap::new(), HashMap::new());
+        let mut checked = Checked { queue, now_ms: 1000, next_offset: 0, open, in_flight: vec![], pending };
+        for step in &steps {
+            checked.step(step);
+        }
+        for _ in 0..100 {
+            checked.now_ms += 100_000;
+            checked.take();
+            for object in std::mem::take(&mut checked.in_flight) {
+                checked.settle(&object);
+            }
+        }
+        prop_assert!(checked.queue.is_empty() && checked.open.is_empty() && checked.pending.is_empty());
+    }
+}
