@@ -99,6 +99,7 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
     assert_eq!((released.len(), offsets(&released[0].1)), (1, vec![1]));
     assert!(queue.release(at(20_000), Duration::from_secs(10), 100).is_empty(), "once is enough");
     let pending = queue.pending_of(&charge("C1")).expect("released work is pending");
+    assert_eq!(pending.first_seen, at(1000));
 
     let mut next_owner = WorkQueue::new(RULES, at(30_000));
     next_owner.restore(&charge("C1"), pending.clone());
@@ -239,4 +240,17 @@ fn news_during_systemic_trouble_waits_with_the_rest() {
     queue.put_back(&charge("C1"), PutBack::Systemic, at(5000), at(3));
     assert!(queue.take_due(at(4999)).is_empty());
     assert_eq!(queue.take_due(at(5000)).len(), 1);
+}
+
+#[test]
+fn a_hint_during_a_read_is_answered_by_no_confirming_one() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(0));
+    queue.take_due(at(1));
+    queue.put_back(&charge("C1"), PutBack::Confirm, at(30_000), at(2));
+    assert!(queue.causes_of(&charge("C1")).1);
+    queue.take_due(at(30_000));
+    queue.push(&charge("C1"), ipn(2, 2), at(30_001));
+    queue.put_back(&charge("C1"), PutBack::ObjectFailed, at(60_000), at(30_002));
+    assert!(!queue.causes_of(&charge("C1")).1, "the next read is the first one since the second hint");
 }

@@ -44,7 +44,7 @@ impl TokenBucket {
     /// Whether there is a token.
     pub fn has(&mut self, now: Timestamp) -> bool {
         self.fill(now);
-        self.tokens >= 1.0 && now >= self.closed_until
+        self.tokens >= 1.0
     }
 
     /// Takes a token if there is one.
@@ -64,6 +64,7 @@ impl TokenBucket {
             self.factor = (self.factor / 2.0).max(FACTOR_MIN);
         }
         self.closed_until = self.closed_until.max(now.plus(pause));
+        // Empty, and filled only from then on.
         self.tokens = 0.0;
         self.filled_at = self.closed_until;
     }
