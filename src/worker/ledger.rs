@@ -283,9 +283,6 @@ impl Ledger {
         }
         let Some(state) = self.store.get(object) else { return false };
         let Some(observed) = &state.observed else { return false };
-        if self.queue.pending_of(object).is_some() {
-            return false;
-        }
         let margin = Duration::from_millis(self.settings.inbox_clock_margin_ms);
         record.appended_at.plus(margin) < observed.read_started_at
     }

@@ -130,6 +130,28 @@ fn systemic_trouble_waits_without_counting_and_the_work_is_written_down_after_a_
 }
 
 #[test]
+fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() {
+    let mut first = ledger(Settings::default());
+    first.take_in(record(0, 100), at(100));
+    read(&mut first, 101, Disposition::NotFound);
+    let record = first.take_batch(vec![]).records.remove(0);
+    let written = record.value.expect("a record is written");
+    assert_eq!(written.pending.as_ref().map(|pending| (pending.attempts, pending.causes.len())), Some((1, 1)));
+
+    let mut store = StateStore::default();
+    *store.entry(&object(), 0) = written;
+    let rules = Quotas::default().rules(&Settings::default());
+    let merchants = first.merchants.clone();
+    let mut next = Ledger::open(Settings::default(), rules, merchants, store, &BTreeMap::from([(0, 1)]), at(102));
+    assert_eq!((next.queue.len(), next.queue.attempts_of(&object())), (1, 1));
+    assert!(!read(&mut next, 110, fetched("Captured", 99)), "it keeps its time");
+    assert!(read(&mut next, 170, fetched("Captured", 99)));
+    let batch = next.take_batch(vec![]);
+    assert_eq!(batch.events.len(), 1);
+    assert_eq!(batch.records.iter().filter_map(|record| record.value.as_ref()?.pending.as_ref()).count(), 0);
+}
+
+#[test]
 fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(record(0, 0), at(0));
