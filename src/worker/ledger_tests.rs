@@ -274,7 +274,7 @@ fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
     for has_news in [false, true] {
         let mut ledger = ledger(Settings::default());
         ledger.take_in(record_of(&refund, "STATE_CHANGE", 0, at(100)), at(100));
-        assert_eq!(ledger.queue.take_due(at(101)), [refund.clone()]);
+        assert_eq!(ledger.queue.take_due(at(101)), std::slice::from_ref(&refund));
         ledger.answer(&refund, refunded("RefundInitiated"), at(101), at(101));
         assert_eq!(ledger.queue.take_due(at(102)), [object()], "its charge is asked for");
         assert_eq!(ledger.queue.attempts_of(&refund), 0, "it waits, and has not failed");
@@ -286,7 +286,7 @@ fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
         ledger.answer(&object(), fetched("Captured", 99), at(102), at(103));
         if has_news {
             assert_eq!(told(&mut ledger), ["ChargeCaptured"], "the answer is older than the news");
-            assert_eq!(ledger.queue.take_due(at(104)), [refund.clone()]);
+            assert_eq!(ledger.queue.take_due(at(104)), std::slice::from_ref(&refund));
             ledger.answer(&refund, refunded("Refunded"), at(104), at(104));
             assert_eq!((told(&mut ledger), position(&ledger)), (vec!["RefundCompleted"], 2));
         } else {
