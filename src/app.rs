@@ -90,6 +90,7 @@ impl App {
         if config.development.is_some() {
             warn_of_development();
         }
+        let update_urls = config.events.update_urls.by_account(&accounts);
         let keys = ApiKeys::new(accounts);
         let pay_api = PayApi::new(
             outside.pay_api,
@@ -112,7 +113,7 @@ impl App {
             settings: config.ingress.clone(),
             told: Pace::new(ingress::TELL_EVERY),
         });
-        let worker = worker::Plan::new(&config, merchants, pay_api, outside.clock).start()?;
+        let worker = worker::Plan::new(&config, merchants, update_urls, pay_api, outside.clock).start()?;
         let readiness =
             web::Data::new(Readiness::new(worker.status.clone(), clock_watch.clone(), config.development.is_some()));
 

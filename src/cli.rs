@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::config::{Config, MerchantAccount};
+use crate::domain::events::{self, CATALOG};
 use crate::outside::Outside;
 use crate::sandbox::{self, Scenario, simulators};
 use crate::saved_messages::{self, At};
@@ -62,6 +63,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the contract of the events: the JSON Schema of one type, or all of them in one AsyncAPI document.
+    Schema {
+        /// Such as ChargeDeclined; without it all, as AsyncAPI 3.
+        #[arg(value_name = "TYPE")]
+        event_type: Option<String>,
+    },
     /// Watch the receiver at work against loopback Amazon servers: a subscription's life, or the drain of a backlog. Needs
     /// nothing installed.
     Sandbox {
@@ -107,7 +114,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let level = match arguments.command {
         Command::Sandbox { .. } => "error,librdkafka=off,rdkafka=off",
         // What librdkafka and the HTTP server say of themselves is told in this program's own words.
-        Command::Verify { .. } => "error",
+        Command::Verify { .. } | Command::Schema { .. } => "error",
         Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
     };
     telemetry::log(arguments.log_format, level);
@@ -127,6 +134,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
                     Ok(ExitCode::from(2))
                 })
             }
+            Command::Schema { event_type } => print_schema(event_type.as_deref()),
             Command::Sandbox { simulators_only: true, post_to, control, kafka, .. } => {
                 let bootstrap_servers = kafka.unwrap_or_else(|| "localhost:9092".to_owned());
                 simulators::run(&simulators::Options { bootstrap_servers, post_to, control }).await
@@ -162,6 +170,22 @@ async fn verify(options: saved_messages::Options, config: Option<PathBuf>) -> Ou
     let authorities = CertAuthorities::internet(Duration::from_secs(5), development)?;
     let options = saved_messages::Options { policy, ..options };
     Ok(saved_messages::run(&options, authorities, &mut std::io::stdout().lock()).await?)
+}
+
+fn print_schema(event_type: Option<&str>) -> Outcome {
+    let document = match event_type {
+        None => events::asyncapi(),
+        Some(name) => {
+            let short = name.trim_end_matches(".v1").rsplit('.').next().unwrap_or_default();
+            let row = CATALOG.iter().find(|row| row.name.eq_ignore_ascii_case(short)).ok_or_else(|| {
+                let names: Vec<&str> = CATALOG.iter().map(|row| row.name).collect();
+                format!("there is no event {name}; there are: {}", names.join(", "))
+            })?;
+            events::schema(row)
+        }
+    };
+    println!("{document:#}");
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn make_topics(config: &Config) -> Outcome {

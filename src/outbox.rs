@@ -20,7 +20,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::{Kafka, Topics};
 use crate::domain::dead_letter::DeadLetter;
-use crate::domain::events::{CONTENT_TYPE, Event, Naming, encode};
+use crate::domain::events::{Encoded, Event, Wire};
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
 use crate::state_store::BARRIER_KEY;
@@ -56,13 +56,13 @@ pub struct Doubt(String);
 pub struct Outbox {
     producer: BaseProducer<TransactionContext>,
     topics: Topics,
-    naming: Naming,
+    wire: Wire,
     instance: String,
 }
 
 impl Outbox {
     /// A new producer. Ends whatever transaction an earlier producer of the same id left open. Blocks.
-    pub fn open(kafka: &Kafka, transactional_id: &str, naming: Naming) -> Result<Self, Doubt> {
+    pub fn open(kafka: &Kafka, transactional_id: &str, wire: Wire) -> Result<Self, Doubt> {
         let mut client = kafka.client();
         client
             .set("transactional.id", transactional_id)
@@ -74,7 +74,7 @@ impl Outbox {
             .set("partitioner", "murmur2_random");
         let producer = BaseProducer::from_config_and_context(&client, TransactionContext::default())?;
         producer.init_transactions(Duration::from_secs(30))?;
-        Ok(Self { producer, topics: kafka.topics(), naming, instance: transactional_id.to_owned() })
+        Ok(Self { producer, topics: kafka.topics(), wire, instance: transactional_id.to_owned() })
     }
 
     /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can write
@@ -165,14 +165,12 @@ impl Outbox {
     }
 
     fn send_event(&self, event: &Event, sequence: u64) -> Result<(), Doubt> {
-        let value = encode(event, sequence, &self.naming);
-        let headers = OwnedHeaders::new().insert(Header { key: "content-type", value: Some(CONTENT_TYPE) });
-        self.send(
-            BaseRecord::to(&self.topics.events)
-                .key(event.charge_permission_id.as_str())
-                .payload(&value)
-                .headers(headers),
-        )
+        let Encoded { headers, value } = self.wire.encode(event, sequence);
+        let headers = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+        let key = event.charge_permission_id.as_str();
+        self.send(BaseRecord::to(&self.topics.events).key(key).payload(&value).headers(headers))
     }
 
     fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), Doubt> {

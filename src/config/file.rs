@@ -121,6 +121,13 @@ impl File {
                 "quota.reconciliation_share",
                 "must be between 0.01 and 1",
             ),
+            (
+                [&self.events.update_urls.na, &self.events.update_urls.eu, &self.events.update_urls.jp]
+                    .iter()
+                    .all(|url| url.starts_with("https://")),
+                "events.update_urls",
+                "each must begin with https://",
+            ),
             (self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
             (self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
             (self.pay_api.key_reload_ms > 0, "pay_api.key_reload_ms", "must be at least 1"),

@@ -8,6 +8,7 @@ mod key_files;
 mod merchants;
 mod tables;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,8 +18,12 @@ use rdkafka::ClientConfig;
 pub use self::development::Development;
 pub use self::key_files::{Fingerprint, KeyFiles};
 pub use self::merchants::MerchantAccount;
-pub use self::tables::{Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Shutdown, Sns, Worker};
+pub use self::tables::{
+    Admin, Events, EventsMode, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Shutdown, Sns, UpdateUrls, Worker,
+};
+use crate::domain::events::{Mode, Wire};
 use crate::domain::merchants::Merchants;
+use crate::domain::pay::{Account, Region};
 use crate::domain::sns::Policy;
 use crate::domain::work::{BreakerRule, Quota, Rules};
 
@@ -180,6 +185,29 @@ impl Kafka {
     /// How long an append may take.
     pub fn append_timeout(&self) -> Duration {
         Duration::from_millis(self.append_timeout_ms)
+    }
+}
+
+impl Events {
+    /// How events look on the wire.
+    pub fn wire(&self) -> Wire {
+        let mode = match self.mode {
+            EventsMode::Structured => Mode::Structured,
+            EventsMode::Binary => Mode::Binary,
+        };
+        Wire { type_prefix: self.type_prefix.clone(), mode }
+    }
+}
+
+impl UpdateUrls {
+    /// The one for each account.
+    pub fn by_account(&self, accounts: &[MerchantAccount]) -> HashMap<Account, String> {
+        let of = |region| match region {
+            Region::Na => &self.na,
+            Region::Eu => &self.eu,
+            Region::Jp => &self.jp,
+        };
+        accounts.iter().map(|account| (account.merchant.account.clone(), of(account.region).clone())).collect()
     }
 }
 

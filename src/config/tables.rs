@@ -168,6 +168,33 @@ pub struct QuotaSetting {
 pub struct Events {
     /// `type` of an event is `<this>.<EventName>.v1`.
     pub type_prefix: String,
+    /// Where an event's attributes stand.
+    pub mode: EventsMode,
+    /// Where buyers update their payment method.
+    pub update_urls: UpdateUrls,
+}
+
+/// The content modes of CloudEvents.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventsMode {
+    /// All in the record's value.
+    #[default]
+    Structured,
+    /// Attributes in headers.
+    Binary,
+}
+
+/// `[events.update_urls]`: for each region, with `{ChargePermissionId}` where the permission's id goes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpdateUrls {
+    /// North America ("Manage recurring payments").
+    pub na: String,
+    /// Europe: the buyer's own page, since no page of one permission is documented.
+    pub eu: String,
+    /// Japan: seen in Amazon's older code.
+    pub jp: String,
 }
 
 /// `[shutdown]`
@@ -285,7 +312,17 @@ impl Default for Quotas {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { type_prefix: "amazonpay".to_owned() }
+        Self { type_prefix: "amazonpay".to_owned(), mode: EventsMode::Structured, update_urls: UpdateUrls::default() }
+    }
+}
+
+impl Default for UpdateUrls {
+    fn default() -> Self {
+        Self {
+            na: "https://payments.amazon.com/jr/your-account/ba/{ChargePermissionId}".to_owned(),
+            eu: "https://pay.amazon.com/".to_owned(),
+            jp: "https://payments.amazon.co.jp/jr/your-account/ba/{ChargePermissionId}".to_owned(),
+        }
     }
 }
 

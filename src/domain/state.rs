@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::pay::{ObjectId, ObjectRef, Reason, State};
+use super::pay::{ObjectId, ObjectRef, PrivateDigests, Reason, State};
 use super::timestamp::Timestamp;
 use super::work::Pending;
 
@@ -47,12 +47,18 @@ pub struct Observed {
     pub attributes_digest: String,
     /// How often those facts changed.
     pub attribute_revision: u64,
-    /// A different digest that one read showed and a second has not yet confirmed.
+    /// What else one read showed and a second has not yet confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed_digest: Option<String>,
     /// On permissions: the payment-method reason that made it NonChargeable, kept until it is Chargeable or Closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method_reason: Option<String>,
+    /// On permissions: digests of private details, as far as Amazon ever showed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private: Option<PrivateDigests>,
+    /// On permissions: the SNS `Timestamp` of the newest notification about attributes that is told or explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute_hint_told: Option<Timestamp>,
     /// When the read began that this is from: a notification that was appended well before needs no other.
     pub read_started_at: Timestamp,
     /// The id of the last event.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::domain::pay::{Fetched, ObjectRef};
+use crate::domain::pay::{DigestKey, Fetched, ObjectRef};
 use crate::outbound::BadBody;
 
 /// What a read means for the work that asked for it.
@@ -46,7 +46,7 @@ pub(super) enum Outcome {
     /// No answer came: refused, cut off, or not over this TLS.
     Failed(String),
     /// An answer came.
-    Answered(Answer),
+    Answered(Box<Answer>),
 }
 
 /// An answer, whole or not.
@@ -56,12 +56,13 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     pub(super) request_id: Option<String>,
     pub(super) body: Result<Vec<u8>, BadBody>,
+    pub(super) digest_key: DigestKey,
 }
 
 impl Disposition {
     /// By the HTTP status first: Amazon has answered 500 with a body that says ResourceNotFound.
     pub(super) fn of(object: &ObjectRef, outcome: Outcome) -> Self {
-        let Answer { status, retry_after, request_id, body } = match outcome {
+        let Answer { status, retry_after, request_id, body, digest_key } = *match outcome {
             Outcome::NoKey => {
                 let what = format!("no merchant {} is configured any more", object.account);
                 return Self::Systemic(Blame::Credentials, what);
@@ -84,7 +85,7 @@ impl Disposition {
             format!("Amazon Pay answered {status}{}{id}", reason(&body))
         };
         match status.as_u16() {
-            200 => match Fetched::decode(object.kind, &object.id, object.account.environment, &body) {
+            200 => match Fetched::decode((object.kind, &object.id), object.account.environment, &digest_key, &body) {
                 Ok(fetched) => {
                     Self::Fetched(Box::new(Fetched { request_id: request_id.map(String::into_boxed_str), ..fetched }))
                 }
@@ -138,12 +139,13 @@ mod tests {
     }
 
     fn answered(status: u16, body: Result<&str, BadBody>) -> Outcome {
-        Outcome::Answered(Answer {
+        Outcome::Answered(Box::new(Answer {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after: Some(Duration::from_secs(7)),
             request_id: Some("5ee0d5f4".to_owned()),
             body: body.map(|body| body.as_bytes().to_vec()),
-        })
+            digest_key: DigestKey::derive(b"test"),
+        }))
     }
 
     const CHARGE: &str = r#"{"chargeId":"P01-1-2-C3","statusDetails":{"state":"Captured","lastUpdatedTimestamp":"20260102T030405Z"},"releaseEnvironment":"Live"}"#;

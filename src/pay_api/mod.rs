@@ -86,7 +86,8 @@ impl PayApi {
         let retry_after = header(&answer, "retry-after").and_then(|text| retry_after(&text, self.clock.now()));
         tracing::debug!(object.id = %object.id, status = status.as_u16(), request_id, "read");
         let body = limited_body(answer, self.answer_bytes_max).await;
-        Outcome::Answered(Answer { status, retry_after, request_id, body })
+        let digest_key = key.digest_key().clone();
+        Outcome::Answered(Box::new(Answer { status, retry_after, request_id, body, digest_key }))
     }
 }
 

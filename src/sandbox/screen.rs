@@ -102,7 +102,7 @@ impl Screen {
             .collect();
         let because = if reasons.is_empty() { String::new() } else { format!("; reason {}", reasons.join(" and ")) };
         let evidence = event
-            .pointer("/data/evidence")
+            .pointer("/data/evidence/0")
             .and_then(Value::as_str)
             .map_or(String::new(), |evidence| format!("; evidence {evidence}"));
         let line =

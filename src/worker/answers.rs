@@ -8,7 +8,7 @@ use super::undelivered::Undelivered;
 use super::waiting::Kept;
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
-use crate::domain::events::{Derivation, Event, Reading, derive, needs_confirming_read};
+use crate::domain::events::{self, Derivation, Event, Reading, derive, needs_confirming_read};
 use crate::domain::pay::{Account, Fetched, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
@@ -31,7 +31,7 @@ fn tell(account: &Account, change: BreakerChange, settings: &Settings) {
 }
 
 /// Which permission an object belongs to.
-enum Permission {
+enum Owner {
     Known(ObjectId),
     /// Only this charge can tell.
     AskCharge(ObjectId),
@@ -56,8 +56,14 @@ impl Ledger {
         }
         match disposition {
             Disposition::Fetched(fetched) => self.fetched(object, &fetched, read_started_at, now),
-            Disposition::NotFound => self.not_found(object, now),
-            Disposition::ObjectTrouble(what) => self.object_failed(object, &what, now),
+            Disposition::NotFound => {
+                self.not_found(object, now);
+                self.tell_without(object, now);
+            }
+            Disposition::ObjectTrouble(what) => {
+                self.object_failed(object, &what, now);
+                self.tell_without(object, now);
+            }
             Disposition::Throttled { retry_after } => {
                 let pause = retry_after.unwrap_or(Duration::from_millis(self.settings.systemic_retry_ms));
                 self.queue.throttled(object, now, pause);
@@ -71,27 +77,37 @@ impl Ledger {
     }
 
     fn fetched(&mut self, object: &ObjectRef, fetched: &Fetched, read_started_at: Timestamp, now: Timestamp) {
+        let kept = || Kept { object: object.clone(), fetched: fetched.clone(), read_started_at };
         let permission_id = match self.permission_of(object, fetched) {
-            Permission::Known(id) => id,
-            Permission::AskCharge(charge) => {
-                let kept = Kept { object: object.clone(), fetched: fetched.clone(), read_started_at };
-                return self.wait_for_charge(kept, charge, now);
-            }
-            Permission::Untold => return self.object_failed(object, "answer has no usable chargePermissionId", now),
+            Owner::Known(id) => id,
+            Owner::AskCharge(id) => return self.wait_for(&object.sibling(ObjectKind::Charge, id), kept(), now),
+            Owner::Untold => return self.object_failed(object, "answer has no usable chargePermissionId", now),
         };
         let permission = object.sibling(ObjectKind::ChargePermission, permission_id);
-        let permission_type = fetched
-            .charge_permission_type
-            .clone()
-            .or_else(|| self.store.get(&permission)?.observed.as_ref()?.charge_permission_type.clone());
-        let (causes, confirming) = self.queue.causes_of(object);
+        if self.is_worth_waiting_for(&permission, object) {
+            return self.wait_for(&permission, kept(), now);
+        }
+        self.compare(object, &permission, fetched, read_started_at, now);
+    }
+
+    /// What was read against what is known, as far as its permission can be had.
+    fn compare(
+        &mut self,
+        object: &ObjectRef,
+        permission: &ObjectRef,
+        fetched: &Fetched,
+        read_started_at: Timestamp,
+        now: Timestamp,
+    ) {
         let attempts = self.queue.attempts_of(object);
+        let (causes, is_confirming) = self.queue.causes_of(object);
         let reading = Reading {
             object,
             fetched,
-            charge_permission_id: &permission.id,
-            charge_permission_type: permission_type.as_deref(),
+            permission: self.facts_of(permission, object, fetched),
+            update_url: self.update_urls.get(&object.account).map_or("", String::as_str),
             causes,
+            is_confirming,
             read_started_at,
             observed_at: now,
             believe_older: attempts >= OLDER_ANSWERS_MAX,
@@ -104,8 +120,8 @@ impl Ledger {
             }
             Derivation::Told { events, observed, ask_again } => {
                 let slack = Duration::from_millis(self.settings.settle_slack_ms);
-                let is_lagging = !confirming && needs_confirming_read(causes, fetched.last_updated, slack);
-                self.tell(object, &permission, events, *observed, now);
+                let is_lagging = !is_confirming && needs_confirming_read(causes, fetched.last_updated, slack);
+                self.tell(object, permission, events, *observed, now);
                 if ask_again || is_lagging {
                     let wait = self.confirm_after(object);
                     self.put_back(object, PutBack::Confirm, wait, now);
@@ -114,6 +130,29 @@ impl Ledger {
                 }
                 self.tell_waiting(object, now);
             }
+        }
+    }
+
+    /// A charge, refund or dispute is told with its permission's type and state. The permission is read first if it
+    /// never was, unless it cannot be read itself.
+    fn is_worth_waiting_for(&self, permission: &ObjectRef, object: &ObjectRef) -> bool {
+        let is_known = self.store.get(permission).is_some_and(|state| state.observed.is_some());
+        object.kind != ObjectKind::ChargePermission && !is_known && self.queue.attempts_of(permission) == 0
+    }
+
+    fn facts_of<'a>(
+        &'a self,
+        permission: &'a ObjectRef,
+        object: &ObjectRef,
+        fetched: &'a Fetched,
+    ) -> events::Permission<'a> {
+        let known = self.store.get(permission).and_then(|state| state.observed.as_ref());
+        let known_type = known.and_then(|known| known.charge_permission_type.as_deref());
+        let is_another = object.kind != ObjectKind::ChargePermission;
+        events::Permission {
+            id: &permission.id,
+            permission_type: fetched.charge_permission_type.as_deref().or(known_type),
+            seen: known.filter(|_| is_another).map(|known| (&known.state, known.read_started_at)),
         }
     }
 
@@ -137,46 +176,61 @@ impl Ledger {
     }
 
     /// A refund or a dispute names its charge, and only the charge names the permission.
-    fn permission_of(&self, object: &ObjectRef, fetched: &Fetched) -> Permission {
+    fn permission_of(&self, object: &ObjectRef, fetched: &Fetched) -> Owner {
         let of = |object: &ObjectRef| Some(self.store.get(object)?.observed.as_ref()?.charge_permission_id.clone());
         let told = fetched.charge_permission_id.clone().or_else(|| of(object));
         match (told, &fetched.charge_id) {
-            (Some(id), _) => Permission::Known(id),
+            (Some(id), _) => Owner::Known(id),
             (None, Some(charge)) if object.kind != ObjectKind::Charge => {
                 of(&object.sibling(ObjectKind::Charge, charge.clone()))
-                    .map_or(Permission::AskCharge(charge.clone()), Permission::Known)
+                    .map_or(Owner::AskCharge(charge.clone()), Owner::Known)
             }
-            (None, _) => Permission::Untold,
+            (None, _) => Owner::Untold,
         }
     }
 
-    /// Its answer is kept until the charge was read, so that neither is read twice.
-    fn wait_for_charge(&mut self, kept: Kept, charge: ObjectId, now: Timestamp) {
+    /// Its answer is kept until the other object was read, so that neither is read twice.
+    fn wait_for(&mut self, helper: &ObjectRef, kept: Kept, now: Timestamp) {
         let object = kept.object.clone();
         let newest = self.queue.causes_of(&object).0.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
-        let charge = object.sibling(ObjectKind::Charge, charge);
         let cause = Cause { origin: Origin::Helper { read_for: object.id.clone() }, timestamp: newest };
-        self.queue.read_first(&charge, cause, now);
-        let charge_fails = self.queue.attempts_of(&charge) > 0;
-        let is_kept = self.waiting.keep(charge, kept);
+        self.queue.read_first(helper, cause, now);
+        let helper_fails = self.queue.attempts_of(helper) > 0;
+        let is_kept = self.waiting.keep(helper.clone(), kept);
         if !is_kept {
             metrics::counter!("worker_bound_hits_total", "bound" => "answers_kept_max").increment(1);
         }
-        if !charge_fails {
-            let wait = if is_kept { CHARGE_PATIENCE } else { CHARGE_AGAIN };
+        if !helper_fails {
+            let wait = if is_kept { HELPER_PATIENCE } else { HELPER_AGAIN };
             return self.put_back(&object, PutBack::Waiting, wait, now);
         }
         if self.has_failed_for_too_long(&object, now) {
-            return self.give_up(&object, DeadLetterReason::Undecodable, "its charge cannot be read".to_owned(), now);
+            let detail = format!("{} cannot be read, and without it this cannot be told", helper.id);
+            return self.give_up(&object, DeadLetterReason::Undecodable, detail, now);
         }
         let attempts = self.queue.attempts_of(&object);
-        self.put_back(&object, PutBack::ObjectFailed, backoff(CHARGE_AGAIN, attempts, Duration::from_hours(1)), now);
+        self.put_back(&object, PutBack::ObjectFailed, backoff(HELPER_AGAIN, attempts, Duration::from_hours(1)), now);
     }
 
-    /// Tells what waited for this charge, unless something newer was heard of it: then it is read again.
-    fn tell_waiting(&mut self, charge: &ObjectRef, now: Timestamp) {
-        for Kept { object, fetched, read_started_at } in self.waiting.take(charge) {
+    /// Tells what waited for this object, unless something newer was heard of it: then it is read again.
+    fn tell_waiting(&mut self, helper: &ObjectRef, now: Timestamp) {
+        for Kept { object, fetched, read_started_at } in self.waiting.take(helper) {
             if self.queue.is_waiting(&object) {
+                self.fetched(&object, &fetched, read_started_at, now);
+            }
+        }
+    }
+
+    /// This object cannot be read. What waited for it as its permission is told without; what waited for it as its
+    /// charge goes on waiting, since nothing else names its permission.
+    fn tell_without(&mut self, helper: &ObjectRef, now: Timestamp) {
+        for Kept { object, fetched, read_started_at } in self.waiting.take(helper) {
+            if !self.queue.is_waiting(&object) {
+                continue;
+            }
+            if helper.kind == ObjectKind::ChargePermission {
+                self.compare(&object, helper, &fetched, read_started_at, now);
+            } else {
                 self.fetched(&object, &fetched, read_started_at, now);
             }
         }
@@ -237,8 +291,11 @@ impl Ledger {
     /// Its own trouble keeps it from being told: the originals become dead letters.
     fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
         let settled = self.queue.settle(object, now);
-        let positions = settled.causes.iter().filter_map(Cause::position).collect();
-        self.mark_undelivered(Undelivered { reason, detail, positions, record: None });
+        let positions: Vec<_> = settled.causes.iter().filter_map(Cause::position).collect();
+        // What we looked at by ourselves has no original to keep.
+        if !positions.is_empty() {
+            self.mark_undelivered(Undelivered { reason, detail, positions, record: None });
+        }
         self.book(object, &settled);
     }
 
@@ -278,7 +335,6 @@ fn backoff(first: Duration, attempts: u32, most: Duration) -> Duration {
 const OLDER_ANSWERS_MAX: u32 = 5;
 const OLDER_AGAIN: Duration = Duration::from_mins(4);
 const VANISHED_AGAIN: Duration = Duration::from_hours(1);
-/// A charge that another object waits for is read within seconds, in a backlog within minutes; if not, that object is
-/// read again.
-const CHARGE_PATIENCE: Duration = Duration::from_mins(15);
-const CHARGE_AGAIN: Duration = Duration::from_mins(1);
+/// What another object waits for is read within seconds, in a backlog within minutes; if not, that object is read again.
+const HELPER_PATIENCE: Duration = Duration::from_mins(15);
+const HELPER_AGAIN: Duration = Duration::from_mins(1);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::undelivered::Undelivered;
 use super::waiting::Waiting;
-use super::{Plan, Positions};
+use super::{Plan, Positions, UpdateUrls};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::domain::events::Event;
@@ -27,6 +27,8 @@ use crate::state_store::{Restored, StateStore};
 pub(super) struct Ledger {
     pub(super) settings: Settings,
     merchants: std::sync::Arc<Merchants>,
+    /// Where buyers update their payment method, by account.
+    pub(super) update_urls: UpdateUrls,
     pub(super) store: StateStore,
     pub(super) queue: WorkQueue,
     offsets: HashMap<i32, Offsets>,
@@ -53,7 +55,7 @@ impl Ledger {
         let clocks_agree = clocks_agree(restored.barrier_at, now, &plan.settings);
         let ledger =
             Self::open(plan.settings.clone(), plan.rules, plan.merchants.clone(), restored.store, positions, now);
-        Self { clocks_agree, ..ledger }
+        Self { clocks_agree, update_urls: plan.update_urls.clone(), ..ledger }
     }
 
     fn open(
@@ -76,6 +78,7 @@ impl Ledger {
         Self {
             settings,
             merchants,
+            update_urls: UpdateUrls::default(),
             store,
             queue,
             offsets,

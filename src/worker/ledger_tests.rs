@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::config::{Quotas, Worker as Settings};
 use crate::domain::merchants::Merchant;
-use crate::domain::pay::{Account, Environment, Fetched, ObjectId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Environment, Fetched, ObjectId, ObjectKind};
 use crate::domain::sns::{TopicPolicy, TopicRule};
 use crate::domain::work::Quota;
 use crate::pay_api::{Blame, Disposition};
@@ -30,7 +30,20 @@ fn object() -> ObjectRef {
 fn ledger(settings: Settings) -> Ledger {
     let quota = Quota { burst: 1e6, per_second: 1e9 };
     let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
-    ledger_with(settings, rules, at(0))
+    let mut ledger = ledger_with(settings, rules, at(0));
+    know_permission(&mut ledger);
+    ledger
+}
+
+/// The permission of the charge was read, so nothing waits for it.
+fn know_permission(ledger: &mut Ledger) {
+    let id = ObjectId::parse("P01-1111111-2222222").unwrap();
+    let permission = object().sibling(ObjectKind::ChargePermission, id);
+    ledger.homes.insert(account().merchant_id, 0);
+    let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(-9000)}});
+    let fetched = decode(&permission, &body);
+    ledger.answer(&permission, Disposition::Fetched(Box::new(fetched)), at(-9000), at(-9000));
+    assert_eq!(told(ledger), ["PermissionChargeable"]);
 }
 
 pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Timestamp) -> Ledger {
@@ -73,12 +86,15 @@ pub(in crate::worker) fn record_of(
     }
 }
 
+fn decode(object: &ObjectRef, body: &serde_json::Value) -> Fetched {
+    let key = DigestKey::derive(b"test");
+    Fetched::decode((object.kind, &object.id), Environment::Live, &key, body.to_string().as_bytes()).unwrap()
+}
+
 fn fetched(state: &str, updated_s: i64) -> Disposition {
     let body = json!({"chargeId": ID, "chargePermissionId": "P01-1111111-2222222",
         "statusDetails": {"state": state, "lastUpdatedTimestamp": at(updated_s)}});
-    Disposition::Fetched(Box::new(
-        Fetched::decode(ObjectKind::Charge, &object().id, Environment::Live, body.to_string().as_bytes()).unwrap(),
-    ))
+    Disposition::Fetched(Box::new(decode(&object(), &body)))
 }
 
 /// Reads the charge at `s` if it is due then. A second after it was taken in there is quota for it.
@@ -144,6 +160,7 @@ fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() 
     let merchants = first.merchants.clone();
     let mut next = Ledger::open(Settings::default(), rules, merchants, store, &BTreeMap::from([(0, 1)]), at(102));
     assert_eq!((next.queue.len(), next.queue.attempts_of(&object())), (1, 1));
+    know_permission(&mut next);
     assert!(!read(&mut next, 110, fetched("Captured", 99)), "it keeps its time");
     assert!(read(&mut next, 170, fetched("Captured", 99)));
     let batch = next.take_batch(vec![]);
@@ -169,7 +186,7 @@ fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up()
     let batch = ledger.take_batch(vec![]);
     let written: Vec<_> = batch.records.iter().map(|record| (record.key.as_str(), record.value.is_some())).collect();
     assert_eq!(written, [(object().state_key().as_str(), false)], "a tombstone");
-    assert!(ledger.store.is_empty(), "what nobody knows takes no memory either");
+    assert!(ledger.store.get(&object()).is_none(), "what nobody knows takes no memory either");
 }
 
 #[test]
@@ -266,10 +283,7 @@ fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
     let refund = object().sibling(ObjectKind::Refund, ObjectId::parse("P01-1111111-2222222-R000001").unwrap());
     let refunded = |state: &str| {
         let body = json!({"refundId": refund.id, "chargeId": ID, "statusDetails": {"state": state, "lastUpdatedTimestamp": at(99)}});
-        let body = body.to_string();
-        Disposition::Fetched(Box::new(
-            Fetched::decode(ObjectKind::Refund, &refund.id, Environment::Live, body.as_bytes()).unwrap(),
-        ))
+        Disposition::Fetched(Box::new(decode(&refund, &body)))
     };
     for has_news in [false, true] {
         let mut ledger = ledger(Settings::default());

@@ -13,7 +13,7 @@ mod status;
 mod undelivered;
 mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -28,9 +28,9 @@ use self::ledger::Ledger;
 pub use self::status::Status;
 use crate::clock::Clock;
 use crate::config::{self, Config, Kafka};
-use crate::domain::events::Naming;
+use crate::domain::events::Wire;
 use crate::domain::merchants::Merchants;
-use crate::domain::pay::ObjectRef;
+use crate::domain::pay::{Account, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Rules;
 use crate::inbox::InboxRecord;
@@ -43,7 +43,8 @@ pub struct Plan {
     kafka: Kafka,
     settings: config::Worker,
     rules: Rules,
-    naming: Naming,
+    update_urls: UpdateUrls,
+    wire: Wire,
     merchants: Arc<Merchants>,
     pay_api: PayApi,
     clock: Clock,
@@ -58,13 +59,20 @@ pub struct Handle {
 
 impl Plan {
     /// From the settings.
-    pub fn new(config: &Config, merchants: Arc<Merchants>, pay_api: PayApi, clock: Clock) -> Self {
+    pub fn new(
+        config: &Config,
+        merchants: Arc<Merchants>,
+        update_urls: HashMap<Account, String>,
+        pay_api: PayApi,
+        clock: Clock,
+    ) -> Self {
         Self {
             kafka: config.kafka.clone(),
             settings: config.worker.clone(),
             rules: config.quota.rules(&config.worker),
-            naming: Naming { type_prefix: config.events.type_prefix.clone() },
+            wire: config.events.wire(),
             merchants,
+            update_urls: update_urls.into(),
             pay_api,
             clock,
         }
@@ -241,7 +249,7 @@ impl Worker {
         let topic = self.plan.kafka.topics().inbox;
         let outbox = match self.outbox.take() {
             Some(outbox) => outbox,
-            None => Outbox::open(&self.plan.kafka, &self.transactional_id, self.plan.naming.clone())?,
+            None => Outbox::open(&self.plan.kafka, &self.transactional_id, self.plan.wire.clone())?,
         };
         let positions = group::starting_positions(&self.consumer, &topic, &assignment.partitions)?;
         let nonce = uuid::Uuid::new_v4().to_string();
@@ -396,3 +404,4 @@ const OFFSETS_ONLY_EVERY: Duration = Duration::from_millis(250);
 const DRAIN: Duration = Duration::from_secs(5);
 
 type Positions = BTreeMap<i32, i64>;
+type UpdateUrls = Arc<HashMap<Account, String>>;

@@ -4,9 +4,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use ipn_receiver::domain::events::{CATALOG, Derivation, Event, EventType, Naming, Reading, Told, derive, encode};
+use ipn_receiver::domain::events::{
+    CATALOG, Derivation, Encoded, Event, EventType, Evidence, Mode, NextAction, Permission, PermissionType, Reading,
+    Situation, Told, Wire, derive, next_action,
+};
 use ipn_receiver::domain::ipn::NotificationType;
-use ipn_receiver::domain::pay::{Account, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef};
+use ipn_receiver::domain::pay::{
+    Account, DigestKey, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State,
+};
 use ipn_receiver::domain::state::Observed;
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::work::{Cause, InboxPosition, Origin};
@@ -14,6 +19,7 @@ use serde_json::{Value, json};
 
 const PERMISSION: &str = "B02-1234567-7654321";
 const CHANGED_AT: i64 = 1_767_323_045;
+const UPDATE_URL: &str = "https://payments.amazon.com/jr/your-account/ba/{ChargePermissionId}";
 
 fn id(kind: ObjectKind) -> ObjectId {
     let id = match kind {
@@ -34,9 +40,11 @@ fn fetched(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount:
         "chargePermissionType": (kind == ObjectKind::ChargePermission).then_some("Recurring"),
         "statusDetails": {"state": state, "reasons": reasons, "lastUpdatedTimestamp": at},
         "limits": {"amountBalance": &money}, "chargeAmount": {"amount": "9.99", "currencyCode": "EUR"}, "refundedAmount": (state == "Captured").then_some(&money),
+        "merchantResponseDeadline": (kind == ObjectKind::Dispute).then_some("20260112T000000Z"),
         "refundAmount": &money, "disputeAmount": &money, "chargeId": "P02-2345678-8765432-C012345", "merchantMetadata": {"merchantReferenceId": "order-4711"},
     });
-    let read = Fetched::decode(kind, &id(kind), Environment::Live, body.to_string().as_bytes()).unwrap();
+    let key = DigestKey::derive(b"nobody's");
+    let read = Fetched::decode((kind, &id(kind)), Environment::Live, &key, body.to_string().as_bytes()).unwrap();
     Fetched { request_id: Some("5ee0d5f4-7cf5-4d9a-9f5f-4bcd1ff7a2a6".into()), ..read }
 }
 
@@ -57,8 +65,14 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
         let reading = Reading {
             object: &object,
             fetched,
-            charge_permission_id: &permission,
-            charge_permission_type: Some("Recurring"),
+            permission: Permission {
+                id: &permission,
+                permission_type: Some("Recurring"),
+                seen: (fetched.kind != ObjectKind::ChargePermission)
+                    .then_some((&State::Chargeable, Timestamp::from_unix_ms(CHANGED_AT * 1000 - 86_400_000))),
+            },
+            update_url: UPDATE_URL,
+            is_confirming: false,
             causes: &causes,
             read_started_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700),
             observed_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1901),
@@ -117,33 +131,162 @@ fn document() -> String {
     let mut text = String::from(
         "# Events\n\nMade from the code (`tests/all/events_doc.rs`); do not edit.\n\n\
          Every event is a CloudEvents 1.0 JSON document in the value of a record of `amazonpay.events.v1`, keyed by\n\
-         `chargePermissionId`. The README tells what delivery, order and `id` promise.\n\n\
+         `chargePermissionId`. The README tells what delivery, order and `id` promise. `data.nextAction` says what Amazon's\n\
+         guides tell the merchant to do: `code` for machines, `text` for people, sometimes with a `url` for the buyer or a\n\
+         `deadline`. Act on it once for each `id`.\n\n\
          | type | told when | meaning |\n|---|---|---|\n",
     );
     for row in CATALOG {
-        let when = match row.told {
-            Told::Reached { state, updated_when_late: true, .. } => {
-                format!("{} reached `{state}` (first seen more than 24 h later: told as `…Updated`)", row.kind)
-            }
-            Told::Reached { state, .. } => format!("{} reached `{state}`", row.kind),
-            Told::ReachedUnknown => format!("{} reached a state not listed here", row.kind),
-            Told::Updated => format!("facts of a {} changed beside its state, and two reads agree", row.kind),
-            Told::PaymentMethod => {
-                "`Chargeable` again after a payment-method reason (evidence `became_chargeable`)".to_owned()
-            }
-        };
-        writeln!(text, "| [`{0}`](#{1}) | {when} | {2} |", row.name, row.name.to_lowercase(), row.meaning).unwrap();
+        writeln!(text, "| [`{0}`](#{1}) | {2} | {3} |", row.name, row.name.to_lowercase(), when(row), row.meaning)
+            .unwrap();
     }
     for row in CATALOG {
-        write!(text, "\n## {}\n\n{}\n\n{}", row.name, row.meaning, sample_block(row)).unwrap();
+        write!(text, "\n## {}\n\n{}\n\n{}{}", row.name, row.meaning, what_to_do(row), sample_block(row)).unwrap();
     }
     text
 }
 
+fn when(row: &EventType) -> String {
+    match row.told {
+        Told::Reached { state, updated_when_late: true, .. } => {
+            format!("{} reached `{state}` (first seen more than 24 h later: told as `…Updated`)", row.kind)
+        }
+        Told::Reached { state, .. } => format!("{} reached `{state}`", row.kind),
+        Told::ReachedUnknown => format!("{} reached a state not listed here", row.kind),
+        Told::Updated => format!("facts of a {} changed beside its state, and two reads agree", row.kind),
+        Told::PaymentMethod => {
+            "the permission is `Chargeable` again after a payment-method reason (evidence `became_chargeable`), the payment \
+             method or the billing address differs (`descriptor_changed`, `billing_address_changed`), or Amazon told of a \
+             change of attributes that nothing else explains (`attribute_change`)"
+                .to_owned()
+        }
+    }
+}
+
+/// What an event of this row says for one reason and permission type.
+fn advice(row: &EventType, reason: Option<&str>, permission_type: PermissionType, more: &More<'_>) -> NextAction {
+    let state = match row.told {
+        Told::Reached { state, .. } => State::parse(state),
+        Told::ReachedUnknown => State::parse("AWordOfTomorrow"),
+        Told::Updated | Told::PaymentMethod => State::parse(more.state),
+    };
+    let reasons: Vec<Reason> =
+        reason.map(|code| Reason { reason_code: code.to_owned(), reason_description: None }).into_iter().collect();
+    let situation = Situation {
+        kind: row.kind,
+        state: &state,
+        reasons: &reasons,
+        permission_type,
+        is_chargeable_again: more.is_chargeable_again,
+        is_used_up: more.is_used_up,
+        evidence: more.evidence,
+        deadline: None,
+        charge_permission_id: &id(ObjectKind::ChargePermission),
+        update_url: UPDATE_URL,
+    };
+    next_action(row, &situation)
+}
+
+/// What decides besides.
+#[derive(Default)]
+struct More<'a> {
+    is_chargeable_again: bool,
+    is_used_up: bool,
+    state: &'a str,
+    evidence: &'a [Evidence],
+}
+
+/// The lines of a row's table: what is the case, a reason, and what else decides.
+fn cases(row: &EventType) -> Vec<(String, Option<&str>, More<'static>)> {
+    let plain = |what: &str, reason| (what.to_owned(), reason, More::default());
+    match row.name {
+        "PermissionChargeable" => vec![
+            plain("first seen, or after a charge in progress", None),
+            (
+                "again, after NonChargeable for another reason".to_owned(),
+                None,
+                More { is_chargeable_again: true, ..More::default() },
+            ),
+        ],
+        "PaymentMethodUpdated" => vec![
+            (
+                "`became_chargeable` is among the evidence".to_owned(),
+                None,
+                More { state: "Chargeable", evidence: &[Evidence::BecameChargeable], ..More::default() },
+            ),
+            (
+                "other evidence, and the permission is Chargeable".to_owned(),
+                None,
+                More { state: "Chargeable", evidence: &[Evidence::DescriptorChanged], ..More::default() },
+            ),
+            (
+                "other evidence, and it is not".to_owned(),
+                None,
+                More { state: "NonChargeable", evidence: &[Evidence::DescriptorChanged], ..More::default() },
+            ),
+        ],
+        _ => {
+            let mut cases: Vec<_> =
+                row.reasons.iter().map(|reason| plain(&format!("`{reason}`"), Some(*reason))).collect();
+            if let Some(at) = cases.iter().position(|(_, reason, _)| *reason == Some("AmazonClosed")) {
+                cases.insert(
+                    at,
+                    (
+                        "`AmazonClosed`, and nothing is left of the amount".to_owned(),
+                        Some("AmazonClosed"),
+                        More { is_used_up: true, ..More::default() },
+                    ),
+                );
+            }
+            if !row.reasons.is_empty() {
+                cases.push(plain("another reason", Some("AWordOfTomorrow")));
+            }
+            cases.push(plain("no reason", None));
+            cases
+        }
+    }
+}
+
+fn what_to_do(row: &EventType) -> String {
+    let cases = cases(row);
+    let all: Vec<[NextAction; 4]> = cases
+        .iter()
+        .map(|(_, reason, more)| PermissionType::ALL.map(|permission_type| advice(row, *reason, permission_type, more)))
+        .collect();
+    let mut sentences: Vec<String> = Vec::new();
+    for action in all.iter().flatten() {
+        let url = action.url.as_ref().map(|_| " The `url` is the page.").unwrap_or_default();
+        let sentence = format!("- `{}`: {}{url}", action.code.as_str(), action.text);
+        if !sentences.contains(&sentence) {
+            sentences.push(sentence);
+        }
+    }
+    let mut text = String::from("What to do, by the permission's type:\n\n");
+    if sentences.len() == 1 {
+        text.clear();
+    } else {
+        text += "| | OneTime | Recurring | PaymentMethodOnFile | not known |\n|---|---|---|---|---|\n";
+        for ((what, ..), actions) in cases.iter().zip(&all) {
+            let cells: Vec<String> = actions.iter().map(|action| format!("`{}`", action.code.as_str())).collect();
+            writeln!(text, "| {what} | {} |", cells.join(" | ")).unwrap();
+        }
+        text += "\n";
+    }
+    text + &sentences.join("\n") + "\n\n"
+}
+
+/// An event of this type, as it goes out.
+pub(crate) fn sample_event(row: &EventType) -> Value {
+    serde_json::from_slice(&sample_in(row, Mode::Structured).value).unwrap()
+}
+
+/// The same in this content mode.
+pub(crate) fn sample_in(row: &EventType, mode: Mode) -> Encoded {
+    Wire { type_prefix: "amazonpay".to_owned(), mode }.encode(&sample(row), 1_767_323_046_902)
+}
+
 fn sample_block(row: &EventType) -> String {
-    let naming = Naming { type_prefix: "amazonpay".to_owned() };
-    let event: Value = serde_json::from_slice(&encode(&sample(row), 1_767_323_046_902, &naming)).unwrap();
-    format!("```json\n{event:#}\n```\n")
+    format!("```json\n{:#}\n```\n", sample_event(row))
 }
 
 #[test]

@@ -22,6 +22,8 @@ use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
+use crate::contract::check_event;
+
 /// Where the real Kafka is. A test that needs it and finds none fails.
 pub(crate) fn kafka() -> String {
     let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").unwrap_or_else(|_| "127.0.0.1:19092".to_owned());
@@ -128,7 +130,9 @@ pub(crate) async fn events(reader: &mut EventReader, n: usize) -> Vec<Value> {
     let mut events = Vec::new();
     while events.len() < n {
         let event = reader.next(Duration::from_secs(40)).await;
-        events.push(event.unwrap_or_else(|| panic!("{} of {n} events came: {:?}", events.len(), names(&events))));
+        let event = event.unwrap_or_else(|| panic!("{} of {n} events came: {:?}", events.len(), names(&events)));
+        check_event(&event);
+        events.push(event);
     }
     events
 }

@@ -9,6 +9,7 @@ mod properties;
 mod vectors;
 
 mod clock;
+mod contract;
 mod floods;
 mod hostile_hosts;
 mod ingress;

@@ -3,11 +3,12 @@
 
 use std::time::Instant;
 
-use ipn_receiver::sandbox::pay_api::{ObjectKind, Throttling, charge};
+use ipn_receiver::sandbox::pay_api::{ObjectKind, Throttling, charge, charge_permission};
 
 use crate::harness::{Stage, events, run};
 
 const OBJECTS: usize = 120;
+const PERMISSION: &str = "C02-5454037-1929856";
 const IPNS_EACH: usize = 5;
 
 /// Drains a backlog; gives how many reads there were, and how many of them were throttled.
@@ -16,8 +17,10 @@ async fn drain(throttling: Throttling) -> (usize, usize) {
     stage.world.pay_api.set_throttling(Some(throttling));
     let ids: Vec<String> = (0..OBJECTS).map(|n| format!("S02-5454037-{n:07}-C000001")).collect();
     for id in &ids {
-        stage.world.put(ObjectKind::Charge, charge(id, &id[..19], "9.99", "EUR"), "Captured", &[]);
+        stage.world.put(ObjectKind::Charge, charge(id, PERMISSION, "9.99", "EUR"), "Captured", &[]);
     }
+    let permission = charge_permission(PERMISSION, "Recurring");
+    stage.world.put(ObjectKind::ChargePermission, permission, "Chargeable", &[]);
     let mut reader = stage.reader();
     let app = stage.receiver().await;
     let began = Instant::now();
@@ -26,7 +29,7 @@ async fn drain(throttling: Throttling) -> (usize, usize) {
             assert_eq!(stage.tell(&app, ObjectKind::Charge, id).await.status, 200);
         }
     }
-    events(&mut reader, OBJECTS).await;
+    events(&mut reader, OBJECTS + 1).await;
     let reads = stage.world.pay_api.reads();
     let n_throttled = reads.iter().filter(|read| read.status == Some(429)).count();
     println!(

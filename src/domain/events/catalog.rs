@@ -11,6 +11,8 @@ pub struct EventType {
     pub kind: ObjectKind,
     /// When it is told.
     pub told: Told,
+    /// The reasons that Amazon documents or was seen to give; others travel verbatim.
+    pub reasons: &'static [&'static str],
     /// What it means to a reader.
     pub meaning: &'static str,
 }
@@ -22,6 +24,8 @@ pub enum Told {
     Reached {
         /// Amazon's word for it.
         state: &'static str,
+        /// The states it is reached from, directly or over others in between.
+        from: &'static [&'static str],
         /// No other state is expected after it.
         terminal: bool,
         /// First seen more than 24 h after the fact, it is told as the `…Updated` type instead, so that nobody
@@ -38,85 +42,173 @@ pub enum Told {
 
 /// Every event type there is.
 pub const CATALOG: &[EventType] = &[
-    row("PermissionChargeable", ObjectKind::ChargePermission, reached("Chargeable"), "The permission can be charged."),
     row(
+        PERMISSION,
+        "PermissionChargeable",
+        reached("Chargeable", &["NonChargeable"]),
+        &[],
+        "The permission can be charged.",
+    ),
+    row(
+        PERMISSION,
         "PermissionNonChargeable",
-        ObjectKind::ChargePermission,
-        reached("NonChargeable"),
-        "The permission cannot be charged for now; the reasons say why.",
+        reached("NonChargeable", &["Chargeable"]),
+        &[
+            "PaymentMethodInvalid",
+            "PaymentMethodDeleted",
+            "BillingAddressDeleted",
+            "PaymentMethodExpired",
+            "PaymentMethodNotAllowed",
+            "PaymentMethodNotSet",
+            "MFAFailed",
+            "TransactionAmountExceeded",
+            "TransactionCountExceeded",
+            "ChargeInProgress",
+            "AmountNotSet",
+        ],
+        "The permission cannot be charged for now; the reasons say why, several at once perhaps.",
     ),
     row(
+        PERMISSION,
         "PermissionClosed",
-        ObjectKind::ChargePermission,
-        always_told("Closed"),
-        "The permission is over for good; the reasons say who ended it.",
+        finally("Closed", &["Chargeable", "NonChargeable"]).even_when_late(),
+        &["MerchantClosed", "BuyerClosed", "AmazonCanceled", "AmazonClosed", "Expired"],
+        "The permission is over for good; the reasons say who ended it, if Amazon gives any.",
     ),
     row(
+        PERMISSION,
         "PaymentMethodUpdated",
-        ObjectKind::ChargePermission,
         Told::PaymentMethod,
-        "The buyer's payment method works again; the evidence says how we know.",
+        &[],
+        "The buyer's payment method changed; the evidence says how we know, all of it if there is several.",
     ),
     row(
+        PERMISSION,
         "PermissionUpdated",
-        ObjectKind::ChargePermission,
         Told::Updated,
-        "Something else about the permission changed, such as its balance.",
+        &[],
+        "Something else about the permission changed, such as its balance or the shipping address.",
     ),
+    row(PERMISSION, "PermissionStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
     row(
-        "PermissionStateUnrecognized",
-        ObjectKind::ChargePermission,
-        Told::ReachedUnknown,
-        "Amazon named a state that this version does not know.",
-    ),
-    row(
+        CHARGE,
         "ChargeAuthorizationInitiated",
-        ObjectKind::Charge,
-        reached("AuthorizationInitiated"),
+        reached("AuthorizationInitiated", &[]),
+        &[],
         "Authorization is under way.",
     ),
-    row("ChargeAuthorized", ObjectKind::Charge, reached("Authorized"), "The amount is reserved and can be captured."),
-    row("ChargeCaptureInitiated", ObjectKind::Charge, reached("CaptureInitiated"), "Capture is under way."),
-    row("ChargeCaptured", ObjectKind::Charge, finally("Captured"), "The amount was taken."),
-    row("ChargeDeclined", ObjectKind::Charge, always_told("Declined"), "The charge failed; the reasons say why."),
-    row("ChargeCanceled", ObjectKind::Charge, finally("Canceled"), "The charge was canceled; the reasons say by whom."),
     row(
+        CHARGE,
+        "ChargeAuthorized",
+        reached("Authorized", &["AuthorizationInitiated"]),
+        &[],
+        "The amount is reserved and can be captured.",
+    ),
+    row(
+        CHARGE,
+        "ChargeCaptureInitiated",
+        reached("CaptureInitiated", &["AuthorizationInitiated", "Authorized"]),
+        &[],
+        "Capture is under way.",
+    ),
+    row(
+        CHARGE,
+        "ChargeCaptured",
+        finally("Captured", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
+        &[],
+        "The amount was taken.",
+    ),
+    row(
+        CHARGE,
+        "ChargeDeclined",
+        finally("Declined", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]).even_when_late(),
+        &[
+            "SoftDeclined",
+            "HardDeclined",
+            "ProcessingFailure",
+            "AmazonRejected",
+            "TransactionTimedOut",
+            "Declined",
+            "TransactionAmountExceeded",
+            "PaymentMethodNotAllowed",
+            "MFANotCompleted",
+            "MFAFailed",
+        ],
+        "The charge failed; the reasons say why.",
+    ),
+    row(
+        CHARGE,
+        "ChargeCanceled",
+        finally("Canceled", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
+        &["MerchantCanceled", "BuyerCanceled", "AmazonCanceled", "ExpiredUnused", "ChargePermissionCanceled"],
+        "The charge was canceled; the reasons say by whom.",
+    ),
+    row(
+        CHARGE,
         "ChargeUpdated",
-        ObjectKind::Charge,
         Told::Updated,
+        &[],
         "Something else about the charge changed, such as the refunded amount.",
     ),
+    row(CHARGE, "ChargeStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
+    row(REFUND, "RefundInitiated", reached("RefundInitiated", &[]).even_when_late(), &[], "The refund is under way."),
     row(
-        "ChargeStateUnrecognized",
-        ObjectKind::Charge,
-        Told::ReachedUnknown,
-        "Amazon named a state that this version does not know.",
+        REFUND,
+        "RefundCompleted",
+        finally("Refunded", &["RefundInitiated"]).even_when_late(),
+        &[],
+        "The buyer has the money back.",
     ),
-    row("RefundInitiated", ObjectKind::Refund, stage("RefundInitiated", false), "The refund is under way."),
-    row("RefundCompleted", ObjectKind::Refund, stage("Refunded", true), "The buyer has the money back."),
-    row("RefundDeclined", ObjectKind::Refund, stage("Declined", true), "The refund failed; the reasons say why."),
     row(
-        "RefundStateUnrecognized",
-        ObjectKind::Refund,
-        Told::ReachedUnknown,
-        "Amazon named a state that this version does not know.",
+        REFUND,
+        "RefundDeclined",
+        finally("Declined", &["RefundInitiated"]).even_when_late(),
+        &["AmazonRejected", "ProcessingFailure"],
+        "The refund failed; the reasons say why.",
     ),
-    row("DisputeUnderReview", ObjectKind::Dispute, stage("UnderReview", false), "Amazon looks into the dispute."),
+    row(REFUND, "RefundStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
     row(
+        DISPUTE,
+        "DisputeUnderReview",
+        reached("UnderReview", &["ActionRequired"]).even_when_late(),
+        &["BuyerAdditionalEvidencesRequired", "ChargebackFiled"],
+        "Amazon looks into the dispute.",
+    ),
+    row(
+        DISPUTE,
         "DisputeActionRequired",
-        ObjectKind::Dispute,
-        stage("ActionRequired", false),
-        "The merchant has to answer the dispute.",
+        reached("ActionRequired", &["UnderReview"]).even_when_late(),
+        &["MerchantResponseRequired", "MerchantAdditionalEvidencesRequired"],
+        "The merchant has to answer the dispute; told again when the deadline or another fact changes.",
     ),
-    row("DisputeResolved", ObjectKind::Dispute, stage("Resolved", true), "The dispute was decided."),
-    row("DisputeClosed", ObjectKind::Dispute, stage("Closed", true), "The dispute is over."),
     row(
-        "DisputeStateUnrecognized",
-        ObjectKind::Dispute,
-        Told::ReachedUnknown,
-        "Amazon named a state that this version does not know.",
+        DISPUTE,
+        "DisputeResolved",
+        finally("Resolved", &["UnderReview", "ActionRequired"]).even_when_late(),
+        &[
+            "MerchantAcceptedDispute",
+            "MerchantResponseDeadlineExpired",
+            "BuyerCancelled",
+            "InvestigatorResolved",
+            "AutoResolved",
+        ],
+        "The dispute was decided.",
     ),
+    row(
+        DISPUTE,
+        "DisputeClosed",
+        finally("Closed", &["UnderReview", "ActionRequired", "Resolved"]).even_when_late(),
+        &[],
+        "The dispute is over.",
+    ),
+    row(DISPUTE, "DisputeStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
 ];
+
+const UNRECOGNIZED: &str = "Amazon named a state that this version does not know; it travels verbatim.";
+const PERMISSION: ObjectKind = ObjectKind::ChargePermission;
+const CHARGE: ObjectKind = ObjectKind::Charge;
+const REFUND: ObjectKind = ObjectKind::Refund;
+const DISPUTE: ObjectKind = ObjectKind::Dispute;
 
 /// The type that tells that an object of this kind reached this state.
 pub fn event_type(kind: ObjectKind, state: &State) -> &'static EventType {
@@ -140,9 +232,23 @@ pub(super) fn payment_method_type() -> &'static EventType {
 }
 
 impl EventType {
-    /// Whether no other state is expected after the one it tells.
-    pub fn is_terminal(&self) -> bool {
-        matches!(self.told, Told::Reached { terminal: true, .. })
+    /// Whether its state can come after this one, as far as Amazon's documents tell. A word that is not known says
+    /// nothing against it.
+    pub fn may_follow(&self, before: &State) -> bool {
+        let Told::Reached { state, from, .. } = self.told else { return true };
+        matches!(before, State::Other(_)) || state == before.as_str() || from.contains(&before.as_str())
+    }
+}
+
+impl Told {
+    /// First seen late it is told all the same.
+    const fn even_when_late(self) -> Self {
+        match self {
+            Self::Reached { state, from, terminal, .. } => {
+                Self::Reached { state, from, terminal, updated_when_late: false }
+            }
+            other => other,
+        }
     }
 }
 
@@ -150,25 +256,22 @@ fn find(kind: ObjectKind, matches: impl Fn(&&EventType) -> bool) -> Option<&'sta
     CATALOG.iter().filter(|row| row.kind == kind).find(matches)
 }
 
-const fn row(name: &'static str, kind: ObjectKind, told: Told, meaning: &'static str) -> EventType {
-    EventType { name, kind, told, meaning }
+const fn row(
+    kind: ObjectKind,
+    name: &'static str,
+    told: Told,
+    reasons: &'static [&'static str],
+    meaning: &'static str,
+) -> EventType {
+    EventType { name, kind, told, reasons, meaning }
 }
 
-const fn reached(state: &'static str) -> Told {
-    Told::Reached { state, terminal: false, updated_when_late: true }
+const fn reached(state: &'static str, from: &'static [&'static str]) -> Told {
+    Told::Reached { state, from, terminal: false, updated_when_late: true }
 }
 
-const fn finally(state: &'static str) -> Told {
-    Told::Reached { state, terminal: true, updated_when_late: true }
-}
-
-const fn always_told(state: &'static str) -> Told {
-    Told::Reached { state, terminal: true, updated_when_late: false }
-}
-
-/// Refunds and disputes have no `…Updated` type.
-const fn stage(state: &'static str, terminal: bool) -> Told {
-    Told::Reached { state, terminal, updated_when_late: false }
+const fn finally(state: &'static str, from: &'static [&'static str]) -> Told {
+    Told::Reached { state, from, terminal: true, updated_when_late: true }
 }
 
 #[cfg(test)]
@@ -197,6 +300,35 @@ mod tests {
     fn names_are_unique() {
         for (at, row) in CATALOG.iter().enumerate() {
             assert!(CATALOG[at + 1..].iter().all(|other| other.name != row.name), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn states_follow_each_other_as_documented_or_over_others_and_leave_no_final_one() {
+        let follows =
+            |kind, before: &str, after: &str| event_type(kind, &State::parse(after)).may_follow(&State::parse(before));
+        assert!(follows(ObjectKind::Charge, "AuthorizationInitiated", "Captured"), "skipping two");
+        assert!(follows(ObjectKind::ChargePermission, "NonChargeable", "NonChargeable"), "another reason");
+        assert!(
+            follows(ObjectKind::Charge, "Captured", "Tomorrow")
+                && follows(ObjectKind::Charge, "Tomorrow", "Authorized")
+        );
+        for (kind, before, after) in [
+            (ObjectKind::Charge, "Captured", "Authorized"),
+            (ObjectKind::Charge, "Declined", "Captured"),
+            (ObjectKind::ChargePermission, "Closed", "Chargeable"),
+            (ObjectKind::Refund, "Refunded", "RefundInitiated"),
+            (ObjectKind::Dispute, "Closed", "Resolved"),
+        ] {
+            assert!(!follows(kind, before, after), "{kind} {before} → {after}");
+        }
+        for row in CATALOG {
+            if let Told::Reached { state, terminal: true, .. } = row.told {
+                let next = CATALOG.iter().filter(|other| other.kind == row.kind && other.name != "DisputeClosed");
+                let next =
+                    next.filter(|other| matches!(other.told, Told::Reached { from, .. } if from.contains(&state)));
+                assert_eq!(next.count(), 0, "nothing follows {state}");
+            }
         }
     }
 }

@@ -2,32 +2,49 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::catalog::{EventType, Told, event_type, payment_method_type, updated_type};
-use super::event::{AttributeChange, Event, Evidence, attribute_event_id, state_event_id};
-use crate::domain::pay::{Fetched, ObjectId, ObjectRef, State, digest};
+use super::event::{AttributeChange, Event, attribute_event_id, state_event_id};
+use super::evidence::Evidence;
+use super::next_action::{PAYMENT_METHOD_REASONS, PermissionType, Situation, next_action};
+use crate::domain::pay::{Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, State, digest};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
 
 /// One read and all that goes with it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
     /// Which object.
     pub object: &'a ObjectRef,
     /// What Amazon answered.
     pub fetched: &'a Fetched,
     /// The permission it belongs to.
-    pub charge_permission_id: &'a ObjectId,
-    /// That permission's type, where known.
-    pub charge_permission_type: Option<&'a str>,
+    pub permission: Permission<'a>,
+    /// Where the buyer updates the payment method, with `{ChargePermissionId}` in it.
+    pub update_url: &'a str,
     /// What made us look.
     pub causes: &'a [Cause],
+    /// This is the second look that settles them.
+    pub is_confirming: bool,
     /// When the read began.
     pub read_started_at: Timestamp,
     /// When it ended.
     pub observed_at: Timestamp,
     /// An answer older than what is known was given so often that it is to be believed.
     pub believe_older: bool,
+}
+
+/// What is known of a permission when an object of it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Permission<'a> {
+    /// Which.
+    pub id: &'a ObjectId,
+    /// Its type, where known.
+    pub permission_type: Option<&'a str>,
+    /// Its state and when that was read, where it was; not on permissions themselves.
+    pub seen: Option<(&'a State, Timestamp)>,
 }
 
 /// What a read means.
@@ -54,8 +71,8 @@ pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
         return Derivation::Older;
     }
     let same_codes = known.reasons.iter().map(|r| &r.reason_code).eq(fetched.reasons.iter().map(|r| &r.reason_code));
-    if fetched.state == known.state && same_codes && fetched.last_updated == known.last_updated {
-        attributes(known, reading)
+    if fetched.state == known.state && same_codes && fetched.last_updated >= known.last_updated {
+        same_state(known, reading)
     } else {
         new_state(known, reading)
     }
@@ -82,57 +99,106 @@ fn first_sight(reading: &Reading<'_>) -> Derivation {
     };
     let event = state_event(told_as, None, reading);
     let payment_method_reason = payment_method_reason(None, reading.fetched);
-    let observed = Observed { payment_method_reason, last_event_id: Some(event.id), ..observed(reading, 0) };
-    Derivation::Told { events: vec![event], observed: Box::new(observed), ask_again: false }
+    let observed = Observed { payment_method_reason, last_event_id: Some(event.id), ..observed(reading, None) };
+    told(vec![event], observed)
 }
 
 fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     let fetched = reading.fetched;
+    let changes = Changes::between(known, reading);
     let went_back = fetched.last_updated < known.last_updated;
-    let left_final = event_type(fetched.kind, &known.state).is_terminal() && fetched.state != known.state;
+    let reached = event_type(fetched.kind, &fetched.state);
     let event = Event {
-        unexpected_transition: went_back || left_final,
-        ..state_event(event_type(fetched.kind, &fetched.state), Some(known), reading)
+        unexpected_transition: went_back || !reached.may_follow(&known.state),
+        ..state_event(reached, Some(known), reading)
     };
-    let mut next = observed(reading, known.attribute_revision);
-    next.attribute_revision += u64::from(next.attributes_digest != known.attributes_digest);
+    let mut next = observed(reading, Some(known));
+    next.attribute_revision += u64::from(changes.any());
     next.payment_method_reason = payment_method_reason(known.payment_method_reason.as_deref(), fetched);
+    let became_chargeable = fetched.state == State::Chargeable && known.payment_method_reason.is_some();
+    let mut evidence = changes.evidence();
+    if became_chargeable {
+        evidence.insert(0, Evidence::BecameChargeable);
+    }
     let mut events = vec![event];
-    if fetched.state == State::Chargeable && known.payment_method_reason.is_some() {
-        events.push(payment_method_updated(known, &next, reading));
+    if !evidence.is_empty() {
+        events.push(attribute_event(payment_method_type(), &evidence, known, &next, reading));
     }
-    next.last_event_id = events.last().map(|event| event.id);
-    Derivation::Told { events, observed: Box::new(next), ask_again: false }
+    if changes.private.shipping_address {
+        events.extend(updated_event(known, &next, reading));
+    }
+    told(events, next)
 }
 
-fn attributes(known: &Observed, reading: &Reading<'_>) -> Derivation {
-    let now = observed(reading, known.attribute_revision);
-    let mut next = Observed {
-        read_started_at: now.read_started_at,
-        charge_permission_type: now.charge_permission_type.clone().or_else(|| known.charge_permission_type.clone()),
-        unconfirmed_digest: None,
-        ..known.clone()
-    };
-    let told = |events, next, ask_again| Derivation::Told { events, observed: Box::new(next), ask_again };
-    if now.attributes_digest == known.attributes_digest {
-        return told(vec![], next, false);
+/// The state is as it was: perhaps something else changed, perhaps only Amazon's time.
+fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
+    let changes = Changes::between(known, reading);
+    let is_newer = reading.fetched.last_updated > known.last_updated;
+    let looks = fingerprint(&digest(&reading.fetched.snapshot), reading.fetched.private.as_ref());
+    if changes.any() && !is_newer && known.unconfirmed_digest.as_ref() != Some(&looks) {
+        let observed =
+            Observed { unconfirmed_digest: Some(looks), read_started_at: reading.read_started_at, ..known.clone() };
+        return Derivation::Told { events: vec![], observed: Box::new(observed), ask_again: true };
     }
-    if known.unconfirmed_digest.as_ref() != Some(&now.attributes_digest) {
-        next.unconfirmed_digest = Some(now.attributes_digest);
-        return told(vec![], next, true);
+    let mut next = observed(reading, Some(known));
+    next.payment_method_reason.clone_from(&known.payment_method_reason);
+    let evidence = if changes.any() { changes.evidence() } else { unexplained_hint(known, reading) };
+    next.attribute_revision += u64::from(changes.any() || !evidence.is_empty());
+    let mut events = Vec::new();
+    if !evidence.is_empty() {
+        events.push(attribute_event(payment_method_type(), &evidence, known, &next, reading));
     }
-    next.attribute_revision += 1;
-    next.attributes_digest = now.attributes_digest;
-    let events: Vec<Event> = updated_type(reading.fetched.kind)
-        .map(|updated| attribute_event(updated, None, known, &next, reading))
-        .into_iter()
-        .collect();
-    next.last_event_id = events.last().map(|event| event.id).or(known.last_event_id);
-    told(events, next, false)
+    if changes.snapshot || changes.private.shipping_address {
+        events.extend(updated_event(known, &next, reading));
+    }
+    if !(reading.is_confirming || changes.any()) {
+        // The second look decides whether anything explains it.
+        next.attribute_hint_told = known.attribute_hint_told;
+    }
+    told(events, next)
 }
 
-fn payment_method_updated(known: &Observed, next: &Observed, reading: &Reading<'_>) -> Event {
-    attribute_event(payment_method_type(), Some(Evidence::BecameChargeable), known, next, reading)
+/// What is different beside the state.
+struct Changes {
+    snapshot: bool,
+    private: PrivateChanges,
+}
+
+impl Changes {
+    fn between(known: &Observed, reading: &Reading<'_>) -> Self {
+        let private = match (&reading.fetched.private, &known.private) {
+            (Some(now), Some(then)) => now.changes_since(then),
+            _ => PrivateChanges::default(),
+        };
+        Self { snapshot: digest(&reading.fetched.snapshot) != known.attributes_digest, private }
+    }
+
+    fn any(&self) -> bool {
+        self.snapshot || self.private != PrivateChanges::default()
+    }
+
+    fn evidence(&self) -> Vec<Evidence> {
+        let descriptor = self.private.payment_descriptor.then_some(Evidence::DescriptorChanged);
+        let billing_address = self.private.billing_address.then_some(Evidence::BillingAddressChanged);
+        descriptor.into_iter().chain(billing_address).collect()
+    }
+}
+
+/// A notification about attributes that nothing visible explains even at the second look: Amazon usually hides the
+/// payment method, so that is what has most likely changed. Each such notification is told once.
+fn unexplained_hint(known: &Observed, reading: &Reading<'_>) -> Vec<Evidence> {
+    let is_news = newest_hint(reading).is_some_and(|hint| known.attribute_hint_told.is_none_or(|told| hint > told));
+    let is_told = reading.object.kind == ObjectKind::ChargePermission && reading.is_confirming && is_news;
+    if is_told { vec![Evidence::AttributeChange] } else { vec![] }
+}
+
+fn newest_hint(reading: &Reading<'_>) -> Option<Timestamp> {
+    reading.causes.iter().filter(|cause| cause.is_attribute_change()).map(|cause| cause.timestamp).max()
+}
+
+fn told(events: Vec<Event>, observed: Observed) -> Derivation {
+    let last_event_id = events.last().map(|event| event.id).or(observed.last_event_id);
+    Derivation::Told { events, observed: Box::new(Observed { last_event_id, ..observed }), ask_again: false }
 }
 
 fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading: &Reading<'_>) -> Event {
@@ -141,12 +207,14 @@ fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading
         id: state_event_id(reading.object, event_type, &fetched.state, &fetched.reasons, fetched.last_updated),
         event_type,
         object: reading.object.clone(),
-        charge_permission_id: reading.charge_permission_id.clone(),
-        charge_permission_type: reading.charge_permission_type.map(str::to_owned),
+        charge_permission_id: reading.permission.id.clone(),
+        charge_permission_type: reading.permission.permission_type.map(str::to_owned),
         state: fetched.state.clone(),
         previous_state: known.map(|known| known.state.clone()),
         reasons: fetched.reasons.clone(),
-        evidence: None,
+        evidence: Vec::new(),
+        permission_seen: reading.permission.seen.map(|(state, at)| (state.clone(), at)),
+        next_action: next_action(event_type, &situation(known, reading)),
         snapshot: fetched.snapshot.clone(),
         causes: reading.causes.to_vec(),
         last_updated: fetched.last_updated,
@@ -156,38 +224,88 @@ fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading
     }
 }
 
+/// The event that tells of other facts than the state. Refunds have none; a dispute's state is told again.
+fn updated_event(known: &Observed, next: &Observed, reading: &Reading<'_>) -> Option<Event> {
+    let kind = reading.object.kind;
+    let of_state = || (kind == ObjectKind::Dispute).then(|| event_type(kind, &reading.fetched.state));
+    let told_as = updated_type(kind).or_else(of_state)?;
+    Some(attribute_event(told_as, &[], known, next, reading))
+}
+
 fn attribute_event(
     event_type: &'static EventType,
-    evidence: Option<Evidence>,
+    evidence: &[Evidence],
     known: &Observed,
     next: &Observed,
     reading: &Reading<'_>,
 ) -> Event {
     let fetched = reading.fetched;
-    let (before, after) = (&known.attributes_digest, &next.attributes_digest);
-    let change = AttributeChange { evidence, before, after, revision: next.attribute_revision };
+    let before = fingerprint(&known.attributes_digest, known.private.as_ref());
+    let after = fingerprint(&next.attributes_digest, next.private.as_ref());
+    let change = AttributeChange { evidence, before: &before, after: &after, revision: next.attribute_revision };
     let facts = (&fetched.state, fetched.reasons.as_slice(), fetched.last_updated);
+    let situation = Situation { evidence, ..situation(Some(known), reading) };
     Event {
         id: attribute_event_id(reading.object, event_type, facts, &change),
-        evidence,
+        next_action: next_action(event_type, &situation),
+        evidence: evidence.to_vec(),
         ..state_event(event_type, Some(known), reading)
     }
 }
 
-fn observed(reading: &Reading<'_>, attribute_revision: u64) -> Observed {
+/// Every fact beside the state, in one word.
+fn fingerprint(snapshot_digest: &str, private: Option<&PrivateDigests>) -> String {
+    let digests =
+        private.map(|private| [&private.payment_descriptor, &private.billing_address, &private.shipping_address]);
+    let words = digests.into_iter().flatten().map(|digest| digest.as_deref().unwrap_or("-"));
+    words.fold(snapshot_digest.to_owned(), |all, word| all + "/" + word)
+}
+
+fn situation<'a>(known: Option<&Observed>, reading: &Reading<'a>) -> Situation<'a> {
     let fetched = reading.fetched;
+    let was_unusable = known.is_some_and(|known| {
+        known.state == State::NonChargeable
+            && (known.payment_method_reason.is_some()
+                || known.reasons.iter().any(|reason| reason.reason_code != "ChargeInProgress"))
+    });
+    Situation {
+        kind: fetched.kind,
+        state: &fetched.state,
+        reasons: &fetched.reasons,
+        permission_type: PermissionType::of(reading.permission.permission_type),
+        is_chargeable_again: was_unusable,
+        is_used_up: fetched.has_nothing_left(),
+        evidence: &[],
+        deadline: fetched.snapshot.get("merchantResponseDeadline").and_then(Value::as_str),
+        charge_permission_id: reading.permission.id,
+        update_url: reading.update_url,
+    }
+}
+
+fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
+    let fetched = reading.fetched;
+    let private = match (&fetched.private, known.and_then(|known| known.private.as_ref())) {
+        (Some(now), Some(then)) => Some(now.over(then)),
+        (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+        (None, None) => None,
+    };
     Observed {
         state: fetched.state.clone(),
         reasons: fetched.reasons.clone(),
         last_updated: fetched.last_updated,
-        charge_permission_id: reading.charge_permission_id.clone(),
-        charge_permission_type: fetched.charge_permission_type.clone(),
+        charge_permission_id: reading.permission.id.clone(),
+        charge_permission_type: fetched
+            .charge_permission_type
+            .clone()
+            .or_else(|| known.and_then(|known| known.charge_permission_type.clone())),
         attributes_digest: digest(&fetched.snapshot),
-        attribute_revision,
+        attribute_revision: known.map_or(0, |known| known.attribute_revision),
         unconfirmed_digest: None,
         payment_method_reason: None,
+        private,
+        attribute_hint_told: newest_hint(reading).max(known.and_then(|known| known.attribute_hint_told)),
         read_started_at: reading.read_started_at,
-        last_event_id: None,
+        last_event_id: known.and_then(|known| known.last_event_id),
     }
 }
 
@@ -205,17 +323,16 @@ fn payment_method_reason(remembered: Option<&str>, fetched: &Fetched) -> Option<
     named.or(remembered).map(str::to_owned)
 }
 
-const PAYMENT_METHOD_REASONS: [&str; 6] = [
-    "PaymentMethodInvalid",
-    "PaymentMethodDeleted",
-    "BillingAddressDeleted",
-    "PaymentMethodExpired",
-    "PaymentMethodNotAllowed",
-    "PaymentMethodNotSet",
-];
-
 const LATE_AFTER: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
 #[path = "derive_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod evidence_tests;
+
+#[cfg(test)]
+#[path = "derive_properties.rs"]
+mod properties;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::ipn::NotificationType;
-use crate::domain::pay::{Account, Environment, MerchantId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Environment, MerchantId, ObjectKind};
 use crate::domain::work::{InboxPosition, Origin};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -19,7 +19,12 @@ fn fetched(kind: ObjectKind, state: &str, codes: &[&str], updated_s: i64, balanc
     let reasons: Vec<Value> = codes.iter().map(|code| json!({"reasonCode": code})).collect();
     let body = json!({kind.id_field(): "P01-1-2", "statusDetails": {"state": state, "lastUpdatedTimestamp": updated_s,
         "reasons": reasons}, "limits": {"amountBalance": balance}, "refundedAmount": balance, "refundAmount": balance});
-    Fetched::decode(kind, &object(kind).id, Environment::Live, body.to_string().as_bytes()).unwrap()
+    decode(kind, &body)
+}
+
+fn decode(kind: ObjectKind, body: &Value) -> Fetched {
+    let key = DigestKey::derive(b"test");
+    Fetched::decode((kind, &object(kind).id), Environment::Live, &key, body.to_string().as_bytes()).unwrap()
 }
 
 fn cause(kind: &str, sent_s: i64) -> Cause {
@@ -53,8 +58,9 @@ fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause],
         fetched,
         causes,
         believe_older,
-        charge_permission_id: &object.id,
-        charge_permission_type: None,
+        permission: Permission { id: &object.id, permission_type: None, seen: None },
+        update_url: "",
+        is_confirming: false,
         read_started_at: at,
         observed_at: at,
     }

@@ -1,10 +1,11 @@
 //! One fact to be told, and its id.
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::catalog::EventType;
+use super::evidence::Evidence;
+use super::next_action::NextAction;
 use crate::domain::pay::{ObjectId, ObjectRef, Reason, State};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
@@ -29,7 +30,11 @@ pub struct Event {
     /// Amazon's reasons.
     pub reasons: Vec<Reason>,
     /// On PaymentMethodUpdated: how we know.
-    pub evidence: Option<Evidence>,
+    pub evidence: Vec<Evidence>,
+    /// On charges, refunds and disputes: the permission's state, where it was read, and when.
+    pub permission_seen: Option<(State, Timestamp)>,
+    /// What the merchant should do.
+    pub next_action: NextAction,
     /// Every published fact of the object.
     pub snapshot: Map<String, Value>,
     /// What made us look.
@@ -44,20 +49,12 @@ pub struct Event {
     pub unexpected_transition: bool,
 }
 
-/// Why we say that a payment method was updated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// The permission is Chargeable again after a payment-method reason.
-    BecameChargeable,
-}
-
 /// The namespace of event ids.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x65c2_452e_a840_4cfc_913f_e79f_19c9_14d4);
 
 /// The change of attributes that an attribute event tells, as far as its id needs it.
 pub(super) struct AttributeChange<'a> {
-    pub(super) evidence: Option<Evidence>,
+    pub(super) evidence: &'a [Evidence],
     pub(super) before: &'a str,
     pub(super) after: &'a str,
     pub(super) revision: u64,

@@ -1,11 +1,20 @@
 //! From "it was that, it is this" to what a merchant's services are told.
 
-mod catalog;
-mod cloudevent;
 mod derive;
+
+mod cloudevent;
 mod event;
 
+mod next_action;
+mod schema;
+
+mod catalog;
+mod evidence;
+
 pub use catalog::{CATALOG, EventType, Told, event_type, updated_type};
-pub use cloudevent::{CONTENT_TYPE, Naming, encode};
-pub use derive::{Derivation, Reading, derive, needs_confirming_read};
-pub use event::{Event, Evidence, NAMESPACE};
+pub use cloudevent::{Encoded, Mode, Wire};
+pub use derive::{Derivation, Permission, Reading, derive, needs_confirming_read};
+pub use event::{Event, NAMESPACE};
+pub use evidence::Evidence;
+pub use next_action::{ActionCode, NextAction, PermissionType, Situation, advise, next_action};
+pub use schema::{asyncapi, schema};

@@ -1,9 +1,14 @@
 //! Amazon Pay's words: ids, the objects its API returns, and how a request to it is signed.
 
-mod ids;
 mod object;
+mod private_details;
 mod request_signing;
 
+mod canonical_json;
+mod ids;
+
+pub use canonical_json::digest;
 pub use ids::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Region};
-pub use object::{DecodeError, Fetched, Reason, State, digest};
+pub use object::{DecodeError, Fetched, Reason, State};
+pub use private_details::{DigestKey, PrivateChanges, PrivateDigests};
 pub use request_signing::{ApiKey, BadApiKey, SIGNED_HEADERS, SignedGet, canonical_request, string_to_sign};

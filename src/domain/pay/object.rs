@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::ids::{Environment, ObjectId, ObjectKind};
+use super::private_details::{DigestKey, PrivateDigests};
 use crate::domain::timestamp::Timestamp;
 
 /// One object as it was read.
@@ -32,6 +33,8 @@ pub struct Fetched {
     pub last_updated: Timestamp,
     /// Every other fact that is safe to publish, under Amazon's names.
     pub snapshot: Map<String, Value>,
+    /// On permissions: digests of what must not be kept.
+    pub private: Option<PrivateDigests>,
     /// The `x-amz-pay-request-id` of the answer; it is not in the body, whoever read it adds it.
     pub request_id: Option<Box<str>>,
 }
@@ -84,8 +87,13 @@ pub enum DecodeError {
 }
 
 impl Fetched {
-    /// Reads the body of a 200.
-    pub fn decode(kind: ObjectKind, id: &ObjectId, environment: Environment, body: &[u8]) -> Result<Self, DecodeError> {
+    /// Reads the body of a 200. Of what is private only digests are made, by `digests`.
+    pub fn decode(
+        (kind, id): (ObjectKind, &ObjectId),
+        environment: Environment,
+        digests: &DigestKey,
+        body: &[u8],
+    ) -> Result<Self, DecodeError> {
         let Ok(Value::Object(object)) = serde_json::from_slice(body) else { return Err(DecodeError::NotJson) };
         if text(&object, kind.id_field()) != Some(id.as_str()) {
             return Err(DecodeError::Identity("object"));
@@ -111,8 +119,16 @@ impl Fetched {
                 .find_map(Timestamp::from_amazon)
                 .ok_or(DecodeError::Missing("statusDetails.lastUpdatedTimestamp"))?,
             snapshot: snapshot(kind, &object, details),
+            private: (kind == ObjectKind::ChargePermission).then(|| digests.digests(&object)),
             request_id: None,
         })
+    }
+
+    /// On permissions: Amazon says that nothing is left of its amount.
+    pub fn has_nothing_left(&self) -> bool {
+        let amount =
+            self.snapshot.get("limits").and_then(|limits| limits.get("amountBalance")?.get("amount")?.as_str());
+        amount.is_some_and(|amount| !amount.is_empty() && amount.bytes().all(|byte| matches!(byte, b'0' | b'.')))
     }
 }
 
@@ -132,22 +148,6 @@ impl State {
             .find(|(_, known)| *known == word)
             .map_or_else(|| Self::Other(word.into()), |(state, _)| state.clone())
     }
-}
-
-/// Eight bytes of SHA-256 over a canonical form of `value`, in hex: equal for equal facts in whatever order.
-pub fn digest(value: &Map<String, Value>) -> String {
-    let mut canonical = String::new();
-    write_canonical_object(value, &mut canonical);
-    hex(&ring::digest::digest(&ring::digest::SHA256, canonical.as_bytes()).as_ref()[..8])
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(nibble), 16).expect("a nibble is a hex digit"));
-        }
-        text
-    })
 }
 
 /// A permission has a list (`null`, or with a null code in it, when there is no reason), the others one code.
@@ -224,22 +224,6 @@ fn published_fields(kind: ObjectKind) -> &'static [&'static str] {
 
 fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
     object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-fn write_canonical_object(object: &Map<String, Value>, out: &mut String) {
-    let mut names: Vec<&String> = object.keys().collect();
-    names.sort();
-    out.push('{');
-    for name in names {
-        out.push_str(&Value::String(name.clone()).to_string());
-        out.push(':');
-        match &object[name] {
-            Value::Object(inner) => write_canonical_object(inner, out),
-            other => out.push_str(&other.to_string()),
-        }
-        out.push(',');
-    }
-    out.push('}');
 }
 
 impl fmt::Display for State {

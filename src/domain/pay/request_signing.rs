@@ -11,12 +11,14 @@ use ring::rand::SecureRandom;
 use ring::signature::{RSA_PSS_SHA256, RsaKeyPair};
 
 use super::ids::{Environment, ObjectId, ObjectKind, Region};
+use super::private_details::DigestKey;
 use crate::domain::timestamp::Timestamp;
 
 /// A merchant's key pair registered in Seller Central. Prints as its public id only.
 pub struct ApiKey {
     public_key_id: String,
     key_pair: RsaKeyPair,
+    digest_key: DigestKey,
 }
 
 /// Why a private key file cannot be used.
@@ -57,15 +59,22 @@ impl ApiKey {
         if pem.contains("-----BEGIN EC PRIVATE KEY-----") {
             return Err(BadApiKey::NotRsa);
         }
-        let key_pair = if let Some(der) = block("PRIVATE KEY") {
-            RsaKeyPair::from_pkcs8(&der)
+        let (der, key_pair) = if let Some(der) = block("PRIVATE KEY") {
+            let key_pair = RsaKeyPair::from_pkcs8(&der);
+            (der, key_pair)
         } else if let Some(der) = block("RSA PRIVATE KEY") {
-            RsaKeyPair::from_der(&der)
+            let key_pair = RsaKeyPair::from_der(&der);
+            (der, key_pair)
         } else {
             return Err(BadApiKey::NotPem);
         };
         let key_pair = key_pair.map_err(|_| BadApiKey::NotRsa)?;
-        Ok(Self { public_key_id: public_key_id.to_owned(), key_pair })
+        Ok(Self { public_key_id: public_key_id.to_owned(), key_pair, digest_key: DigestKey::derive(&der) })
+    }
+
+    /// What makes digests of private details.
+    pub fn digest_key(&self) -> &DigestKey {
+        &self.digest_key
     }
 
     /// Signs `GET` of one object.
@@ -151,7 +160,7 @@ pub fn canonical_request(path: &str, region: Region, date: &str) -> String {
 /// What is signed: the algorithm's name and the canonical request's hash.
 pub fn string_to_sign(canonical_request: &str) -> String {
     let hash = ring::digest::digest(&ring::digest::SHA256, canonical_request.as_bytes());
-    format!("{ALGORITHM}\n{}", super::object::hex(hash.as_ref()))
+    format!("{ALGORITHM}\n{}", super::canonical_json::hex(hash.as_ref()))
 }
 
 /// The headers under the signature, in order.

@@ -1,0 +1,242 @@
+//! The contract of the events: its files are what the code says, every event keeps to it, and it breaks nothing that was
+//! released. After a change: `UPDATE_DOCS=1 cargo test --test all contract`.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use ipn_receiver::domain::events::{CATALOG, Mode, asyncapi, schema};
+use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::events_doc::{sample_event, sample_in};
+use crate::harness::{Stage, committed_records, events, run};
+
+/// Whether an event is what the schema of its type says.
+pub(crate) fn check_event(event: &Value) {
+    let name = event["type"].as_str().and_then(|wire| wire.rsplit('.').nth(1)).unwrap_or_default();
+    let row = CATALOG.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no such event: {event:#}"));
+    let errors: Vec<String> = validator(&schema(row)).iter_errors(event).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?} in {event:#}");
+}
+
+fn validator(schema: &Value) -> Validator {
+    jsonschema::options().should_validate_formats(true).build(schema).unwrap()
+}
+
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name)
+}
+
+fn golden(name: &str, document: &Value) {
+    let text = format!("{document:#}\n");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::create_dir_all(file("")).unwrap();
+        std::fs::write(file(name), &text).unwrap();
+    }
+    let written = std::fs::read_to_string(file(name)).unwrap_or_default();
+    assert!(written == text, "schemas/{name} is out of date; run: UPDATE_DOCS=1 cargo test --test all contract");
+}
+
+#[test]
+fn the_files_of_the_contract_are_what_the_code_says() {
+    let mut names: BTreeSet<String> = ["asyncapi.json", "released.json"].map(str::to_owned).into();
+    golden("asyncapi.json", &asyncapi());
+    for row in CATALOG {
+        let name = format!("{}.v1.json", row.name);
+        golden(&name, &schema(row));
+        names.insert(name);
+    }
+    let found: BTreeSet<String> =
+        file("").read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(found, names);
+}
+
+#[test]
+fn every_sample_keeps_to_its_schema_and_without_any_field_it_relies_on_it_does_not() {
+    let mut optional = BTreeSet::new();
+    for row in CATALOG {
+        let (event, validator) = (sample_event(row), validator(&schema(row)));
+        check_event(&event);
+        for pointer in fields(&event) {
+            let mut without = event.clone();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            without.pointer_mut(parent).unwrap().as_object_mut().unwrap().shift_remove(name);
+            if validator.is_valid(&without) {
+                optional.insert(pointer);
+            }
+        }
+    }
+    let expected = [
+        "/data/amazonPayRequestId",
+        "/data/causes/0/messageId",
+        "/data/causes/0/notificationType",
+        "/data/nextAction/deadline",
+        "/data/nextAction/url",
+        "/data/permissionReadAt",
+        "/data/permissionState",
+        "/data/reasons/0/reasonDescription",
+    ];
+    assert_eq!(optional.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+/// Every field but those of Amazon's own object.
+fn fields(event: &Value) -> Vec<String> {
+    fn walk(value: &Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let pointer = format!("{at}/{name}");
+                    if name != "snapshot" {
+                        walk(value, &pointer, found);
+                    }
+                    found.push(pointer);
+                }
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(n, value)| walk(value, &format!("{at}/{n}"), found));
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    walk(event, "", &mut found);
+    found
+}
+
+#[test]
+fn another_types_event_is_refused() {
+    for row in CATALOG {
+        for other in CATALOG.iter().filter(|other| other.name != row.name) {
+            assert!(!validator(&schema(row)).is_valid(&sample_event(other)), "{} as {}", other.name, row.name);
+        }
+    }
+}
+
+/// What a consumer of `old` could not rely on any more with `new`.
+fn breaking_changes(old: &Value, new: &Value, at: &str) -> Vec<String> {
+    let mut broken = Vec::new();
+    let list = |schema: &Value, field: &str| -> BTreeSet<String> {
+        let items = schema.get(field).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    };
+    let (old_required, new_required) = (list(old, "required"), list(new, "required"));
+    broken.extend(old_required.difference(&new_required).map(|name| format!("{at}/{name} is no longer always there")));
+    broken.extend(new_required.difference(&old_required).map(|name| format!("{at}/{name} is newly required")));
+    for rule in ["type", "const", "pattern", "format", "enum", "minItems", "uniqueItems"] {
+        if old.get(rule) != new.get(rule) {
+            broken.push(format!("{at}: {rule} was {:?} and is {:?}", old.get(rule), new.get(rule)));
+        }
+    }
+    for (name, old) in old.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        match new.get("properties").and_then(|properties| properties.get(name)) {
+            Some(new) => broken.extend(breaking_changes(old, new, &format!("{at}/{name}"))),
+            None => broken.push(format!("{at}/{name} is gone")),
+        }
+    }
+    if let Some(old) = old.get("items") {
+        broken.extend(breaking_changes(old, &new["items"], &format!("{at}[]")));
+    }
+    broken
+}
+
+#[test]
+fn nothing_that_was_released_is_broken() {
+    // Replaced by `jq -s` over schemas/*.v1.json when a version is released, and only then.
+    let released = std::fs::read_to_string(file("released.json")).unwrap();
+    let released: serde_json::Map<String, Value> = serde_json::from_str(&released).unwrap();
+    assert!(released.len() >= 23, "{}", released.len());
+    for (name, old) in &released {
+        let row = CATALOG.iter().find(|row| row.name == name);
+        let row = row.unwrap_or_else(|| panic!("{name} was released and is gone; a new topic v2 is needed for that"));
+        let broken = breaking_changes(old, &schema(row), name);
+        assert!(broken.is_empty(), "breaking within v1, a new topic v2 is needed for that: {broken:#?}");
+    }
+}
+
+#[test]
+fn a_field_that_goes_narrows_or_becomes_required_is_noticed_and_a_new_one_is_not() {
+    let row = CATALOG.iter().find(|row| row.name == "ChargeDeclined").unwrap();
+    let old = schema(row);
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut new = old.clone();
+        change(&mut new);
+        breaking_changes(&old, &new, "").len()
+    };
+    let data = "/properties/data/properties";
+    let remove = |name: &'static str| {
+        move |new: &mut Value| {
+            new.pointer_mut(data).unwrap().as_object_mut().unwrap().shift_remove(name).unwrap();
+        }
+    };
+    assert_eq!(changed(&|_| ()), 0);
+    assert_eq!(changed(&|new| new.pointer_mut(data).unwrap()["novel"] = json!({"type": "string"})), 0);
+    assert_eq!(changed(&remove("evidence")), 1);
+    assert_eq!(changed(&|new| new.pointer_mut(data).unwrap()["chargePermissionType"]["type"] = json!("string")), 1);
+    assert_eq!(
+        changed(&|new| new["properties"]["data"]["required"].as_array_mut().unwrap().push(json!("evidence"))),
+        1
+    );
+    assert_eq!(changed(&|new| new["properties"]["data"]["required"] = json!([])), 12);
+}
+
+#[test]
+fn the_cloudevents_sdk_reads_every_event_in_both_modes() {
+    let Ok(python) = std::env::var("IPN_RECEIVER_PYTHON") else {
+        println!("skipped: IPN_RECEIVER_PYTHON names no Python with the CloudEvents SDK (scripts/check makes one)");
+        return;
+    };
+    let mut lines = String::new();
+    for row in CATALOG {
+        let expected = sample_event(row);
+        for mode in [Mode::Structured, Mode::Binary] {
+            let encoded = sample_in(row, mode);
+            let value = String::from_utf8(encoded.value).unwrap();
+            // The SDK keeps a binary event's content type as the message's own.
+            let mut expected = expected.clone();
+            if mode == Mode::Binary {
+                expected.as_object_mut().unwrap().shift_remove("datacontenttype");
+            }
+            let line = json!({"headers": encoded.headers, "value": value, "expected": expected});
+            lines += &format!("{line}\n");
+        }
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cloudevents_sdk.py");
+    let mut reader = Command::new(python)
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It stops reading at the first bad one and says why.
+    let _ = reader.stdin.take().unwrap().write_all(lines.as_bytes());
+    let output = reader.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let n_read: usize = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+    assert_eq!(n_read, CATALOG.len() * 2);
+    println!("{n_read} events read by the CloudEvents SDK");
+}
+
+#[test]
+fn in_binary_mode_the_attributes_are_headers_and_the_event_is_the_same() {
+    run(async {
+        let stage = Stage::new(1, "events.mode = \"binary\"").await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        let id = "C02-0000001-1111111";
+        stage.world.put(ObjectKind::ChargePermission, charge_permission(id, "Recurring"), "Closed", &["BuyerClosed"]);
+        stage.tell(&app, ObjectKind::ChargePermission, id).await;
+        let event = &events(&mut reader, 1).await[0];
+        assert_eq!(event["data"]["nextAction"]["code"], "REACH_OUT_BEFORE_NEXT_CYCLE");
+        let topics = stage.kafka().topics();
+        let record = &committed_records(&stage.kafka(), &topics.events)[0];
+        assert_eq!((record.key.as_str(), record.headers["ce_subject"].as_str()), (id, id));
+        assert_eq!(record.headers["content-type"], "application/json");
+        assert_eq!(serde_json::from_slice::<Value>(&record.value).unwrap(), event["data"]);
+        app.stop().await;
+    });
+}
