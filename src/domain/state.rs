@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::pay::{ObjectId, ObjectRef, PrivateDigests, Reason, State};
+use super::pay::{Amount, ObjectId, ObjectRef, PrivateDigests, Reason, State};
 use super::timestamp::Timestamp;
 use super::work::Pending;
 
@@ -53,6 +53,9 @@ pub struct Observed {
     /// On permissions: the payment-method reason that made it NonChargeable, kept until it is Chargeable or Closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method_reason: Option<String>,
+    /// On charges: how much was captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub captured: Option<Amount>,
     /// On permissions: digests of private details, as far as Amazon ever showed them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<PrivateDigests>,

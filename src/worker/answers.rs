@@ -9,7 +9,7 @@ use super::waiting::Kept;
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::events::{self, Derivation, Event, Reading, derive, needs_confirming_read};
-use crate::domain::pay::{Account, Fetched, ObjectId, ObjectKind, ObjectRef};
+use crate::domain::pay::{Account, Amount, Fetched, ObjectId, ObjectKind, ObjectRef, State};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{BreakerChange, Cause, Origin, PutBack, Settled};
@@ -105,6 +105,7 @@ impl Ledger {
             object,
             fetched,
             permission: self.facts_of(permission, object, fetched),
+            captured: self.captured_of(permission, fetched),
             update_url: self.update_urls.get(&object.account).map_or("", String::as_str),
             causes,
             is_confirming,
@@ -138,6 +139,18 @@ impl Ledger {
     fn is_worth_waiting_for(&self, permission: &ObjectRef, object: &ObjectRef) -> bool {
         let is_known = self.store.get(permission).is_some_and(|state| state.observed.is_some());
         object.kind != ObjectKind::ChargePermission && !is_known && self.queue.attempts_of(permission) == 0
+    }
+
+    /// What the charges of a one-time permission that closes have captured, as far as they are known. Looks at every
+    /// object, so only where Amazon itself does not say that nothing is left.
+    fn captured_of(&self, permission: &ObjectRef, fetched: &Fetched) -> Option<Amount> {
+        let is_asked = fetched.kind == ObjectKind::ChargePermission
+            && fetched.state == State::Closed
+            && fetched.charge_permission_type.as_deref() == Some("OneTime")
+            && !fetched.is_used_up(None);
+        let observed = || self.store.iter().filter_map(|(_, state)| state.observed.as_ref());
+        let of_it = || observed().filter(|observed| observed.charge_permission_id == permission.id);
+        is_asked.then(|| of_it().filter_map(|charge| charge.captured).sum())
     }
 
     fn facts_of<'a>(

@@ -310,3 +310,24 @@ fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
         assert!(ledger.queue.is_empty());
     }
 }
+
+#[test]
+fn a_one_time_permission_that_amazon_closed_is_done_when_its_charges_took_all() {
+    let id = ObjectId::parse("P01-1111111-2222222").unwrap();
+    let permission = object().sibling(ObjectKind::ChargePermission, id);
+    let closed = json!({"chargePermissionId": permission.id, "chargePermissionType": "OneTime", "limits": {"amountLimit": {"amount": "10.00"}},
+        "statusDetails": {"state": "Closed", "reasons": [{"reasonCode": "AmazonClosed"}], "lastUpdatedTimestamp": at(99)}});
+    for (amounts, code) in [(&["4.00", "6.00"][..], "NONE"), (&["4.00"], "REENGAGE_BUYER_WITH_NEW_CHECKOUT")] {
+        let mut ledger = ledger(Settings::default());
+        for (n, amount) in amounts.iter().enumerate() {
+            let charge =
+                object().sibling(ObjectKind::Charge, ObjectId::parse(&format!("{}-C{n:06}", permission.id)).unwrap());
+            let body = json!({"chargeId": charge.id, "chargePermissionId": permission.id, "captureAmount": {"amount": amount},
+                "statusDetails": {"state": "Captured", "lastUpdatedTimestamp": at(50)}});
+            ledger.answer(&charge, Disposition::Fetched(Box::new(decode(&charge, &body))), at(60), at(60));
+        }
+        ledger.answer(&permission, Disposition::Fetched(Box::new(decode(&permission, &closed))), at(100), at(100));
+        let (event, _) = ledger.take_batch(vec![]).events.pop().unwrap();
+        assert_eq!((event.event_type.name, event.next_action.code.as_str()), ("PermissionClosed", code));
+    }
+}

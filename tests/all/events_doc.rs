@@ -71,6 +71,7 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
                 seen: (fetched.kind != ObjectKind::ChargePermission)
                     .then_some((&State::Chargeable, Timestamp::from_unix_ms(CHANGED_AT * 1000 - 86_400_000))),
             },
+            captured: None,
             update_url: UPDATE_URL,
             is_confirming: false,
             causes: &causes,

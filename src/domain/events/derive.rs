@@ -8,7 +8,9 @@ use super::catalog::{EventType, Told, event_type, payment_method_type, updated_t
 use super::event::{AttributeChange, Event, attribute_event_id, state_event_id};
 use super::evidence::Evidence;
 use super::next_action::{PAYMENT_METHOD_REASONS, PermissionType, Situation, next_action};
-use crate::domain::pay::{Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, State, digest};
+use crate::domain::pay::{
+    Amount, Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, State, digest,
+};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
@@ -22,6 +24,8 @@ pub struct Reading<'a> {
     pub fetched: &'a Fetched,
     /// The permission it belongs to.
     pub permission: Permission<'a>,
+    /// On a permission that closes: what its charges captured, as far as they are known.
+    pub captured: Option<Amount>,
     /// Where the buyer updates the payment method, with `{ChargePermissionId}` in it.
     pub update_url: &'a str,
     /// What made us look.
@@ -274,7 +278,7 @@ fn situation<'a>(known: Option<&Observed>, reading: &Reading<'a>) -> Situation<'
         reasons: &fetched.reasons,
         permission_type: PermissionType::of(reading.permission.permission_type),
         is_chargeable_again: was_unusable,
-        is_used_up: fetched.has_nothing_left(),
+        is_used_up: fetched.is_used_up(reading.captured),
         evidence: &[],
         deadline: fetched.snapshot.get("merchantResponseDeadline").and_then(Value::as_str),
         charge_permission_id: reading.permission.id,
@@ -302,6 +306,7 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         attribute_revision: known.map_or(0, |known| known.attribute_revision),
         unconfirmed_digest: None,
         payment_method_reason: None,
+        captured: (fetched.kind == ObjectKind::Charge).then(|| fetched.captured()).flatten(),
         private,
         attribute_hint_told: newest_hint(reading).max(known.and_then(|known| known.attribute_hint_told)),
         read_started_at: reading.read_started_at,

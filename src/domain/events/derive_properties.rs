@@ -67,6 +67,7 @@ impl Reader {
                 object: &self.object,
                 fetched: &fetched,
                 permission: Permission { id: &self.object.id, permission_type: None, seen: None },
+                captured: None,
                 update_url: "",
                 causes: &[],
                 is_confirming: false,

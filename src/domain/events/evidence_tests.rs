@@ -64,6 +64,7 @@ impl Watched {
             object: &self.object,
             fetched: &fetched,
             permission: Permission { id: &self.object.id, permission_type: Some("Recurring"), seen: None },
+            captured: None,
             update_url: "",
             causes: &causes,
             is_confirming: confirms,

@@ -4,9 +4,11 @@ mod object;
 mod private_details;
 mod request_signing;
 
+mod amount;
 mod canonical_json;
 mod ids;
 
+pub use amount::Amount;
 pub use canonical_json::digest;
 pub use ids::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Region};
 pub use object::{DecodeError, Fetched, Reason, State};

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::amount::Amount;
 use super::ids::{Environment, ObjectId, ObjectKind};
 use super::private_details::{DigestKey, PrivateDigests};
 use crate::domain::timestamp::Timestamp;
@@ -124,12 +125,22 @@ impl Fetched {
         })
     }
 
-    /// On permissions: Amazon says that nothing is left of its amount.
-    pub fn has_nothing_left(&self) -> bool {
-        let amount =
-            self.snapshot.get("limits").and_then(|limits| limits.get("amountBalance")?.get("amount")?.as_str());
-        amount.is_some_and(|amount| !amount.is_empty() && amount.bytes().all(|byte| matches!(byte, b'0' | b'.')))
+    /// On permissions: Amazon says that nothing is left of its amount, or `captured` is all that it was good for.
+    pub fn is_used_up(&self, captured: Option<Amount>) -> bool {
+        let limits = self.snapshot.get("limits");
+        let limit = |name: &str| amount(limits?.get(name)?);
+        limit("amountBalance").is_some_and(Amount::is_zero)
+            || captured.is_some_and(|captured| !captured.is_zero() && limit("amountLimit") == Some(captured))
     }
+
+    /// On charges: how much was captured.
+    pub fn captured(&self) -> Option<Amount> {
+        amount(self.snapshot.get("captureAmount")?)
+    }
+}
+
+fn amount(price: &Value) -> Option<Amount> {
+    Amount::parse(price.get("amount")?.as_str()?)
 }
 
 impl State {

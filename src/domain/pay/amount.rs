@@ -1,0 +1,54 @@
+//! Amounts as Amazon writes them ("14.00", JPY "500"): compared and added exactly, and never published from here.
+
+use std::iter::Sum;
+
+use serde::{Deserialize, Serialize};
+
+/// A decimal number of at most six places.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Amount {
+    millionths: i64,
+}
+
+impl Amount {
+    /// Digits, and perhaps a point and one to six more.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
+        let is_number = |text: &str, most: usize| {
+            (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if !is_number(whole, 12) || !is_number(places, 6) {
+            return None;
+        }
+        let places: i64 = format!("{places:0<6}").parse().ok()?;
+        Some(Self { millionths: whole.parse::<i64>().ok()? * 1_000_000 + places })
+    }
+
+    /// Nothing at all.
+    pub fn is_zero(self) -> bool {
+        self.millionths == 0
+    }
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        Self { millionths: amounts.map(|amount| amount.millionths).sum() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_compared_by_value_and_added_exactly() {
+        let amount = |text| Amount::parse(text).unwrap();
+        assert!(amount("14.00") == amount("14") && amount("14.5") == amount("14.500000") && amount("0.00").is_zero());
+        assert_eq!([amount("0.10"), amount("0.20"), amount("9.99")].into_iter().sum::<Amount>(), amount("10.29"));
+        assert!(amount("9.99") < amount("10"));
+        for text in ["", ".", "1.", ".5", "-1", "1,00", "1e3", "1.0000001", "1234567890123456789", " 1"] {
+            assert_eq!(Amount::parse(text), None, "{text:?}");
+        }
+    }
+}
