@@ -97,6 +97,7 @@ impl App {
             config.development.as_ref().and_then(|development| development.pay_api_endpoint.clone()),
             keys.clone(),
             &config.pay_api,
+            config.events.free_text,
             (outside.clock, clock_watch.clone()),
         );
         let entry = web::Data::new(Ingress {

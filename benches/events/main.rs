@@ -9,7 +9,7 @@ use std::time::Instant;
 use ipn_receiver::domain::events::{Derivation, Mode, NAMESPACE, Permission, Reading, Wire, derive};
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{
-    Account, DigestKey, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef, State,
+    Account, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef, State,
 };
 use ipn_receiver::domain::state::Observed;
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -115,7 +115,7 @@ fn fetched(object: &ObjectRef, state: &str, reason: Option<&str>, updated_s: i64
         "creationTimestamp": "20260102T030405Z", "expirationTimestamp": "20260202T030405Z", "releaseEnvironment": "Live",
         "merchantMetadata": {"merchantReferenceId": "order-4711"},
     });
-    let key = DigestKey::derive(b"nobody's");
-    let read = Fetched::decode((object.kind, &object.id), Environment::Live, &key, body.to_string().as_bytes());
+    let edge = Edge::strict(DigestKey::derive(b"nobody's"));
+    let read = Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes());
     Fetched { request_id: Some("5ee0d5f4-7cf5-4d9a-9f5f-4bcd1ff7a2a6".into()), ..read.expect("a charge") }
 }

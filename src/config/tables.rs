@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::domain::pay::FreeText;
+
 /// `[ingress]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -168,6 +170,8 @@ pub struct QuotaSetting {
 pub struct Events {
     /// `type` of an event is `<this>.<EventName>.v1`.
     pub type_prefix: String,
+    /// Whether events carry text that a merchant writes for a buyer.
+    pub free_text: FreeText,
     /// Where an event's attributes stand.
     pub mode: EventsMode,
     /// Where buyers update their payment method.
@@ -312,7 +316,12 @@ impl Default for Quotas {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { type_prefix: "amazonpay".to_owned(), mode: EventsMode::Structured, update_urls: UpdateUrls::default() }
+        Self {
+            type_prefix: "amazonpay".to_owned(),
+            free_text: FreeText::Dropped,
+            mode: EventsMode::Structured,
+            update_urls: UpdateUrls::default(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::domain::pay::{DigestKey, Fetched, ObjectRef};
+use crate::domain::pay::{Edge, Fetched, ObjectRef};
 use crate::outbound::BadBody;
 
 /// What a read means for the work that asked for it.
@@ -56,13 +56,13 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     pub(super) request_id: Option<String>,
     pub(super) body: Result<Vec<u8>, BadBody>,
-    pub(super) digest_key: DigestKey,
+    pub(super) edge: Edge,
 }
 
 impl Disposition {
     /// By the HTTP status first: Amazon has answered 500 with a body that says ResourceNotFound.
     pub(super) fn of(object: &ObjectRef, outcome: Outcome) -> Self {
-        let Answer { status, retry_after, request_id, body, digest_key } = *match outcome {
+        let Answer { status, retry_after, request_id, body, edge } = *match outcome {
             Outcome::NoKey => {
                 let what = format!("no merchant {} is configured any more", object.account);
                 return Self::Systemic(Blame::Credentials, what);
@@ -85,7 +85,7 @@ impl Disposition {
             format!("Amazon Pay answered {status}{}{id}", reason(&body))
         };
         match status.as_u16() {
-            200 => match Fetched::decode((object.kind, &object.id), object.account.environment, &digest_key, &body) {
+            200 => match Fetched::decode((object.kind, &object.id), object.account.environment, &edge, &body) {
                 Ok(fetched) => {
                     Self::Fetched(Box::new(Fetched { request_id: request_id.map(String::into_boxed_str), ..fetched }))
                 }
@@ -131,7 +131,7 @@ pub(super) fn is_word(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind};
+    use crate::domain::pay::{Account, DigestKey, Environment, MerchantId, ObjectId, ObjectKind};
 
     fn object() -> ObjectRef {
         let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
@@ -144,7 +144,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(7)),
             request_id: Some("5ee0d5f4".to_owned()),
             body: body.map(|body| body.as_bytes().to_vec()),
-            digest_key: DigestKey::derive(b"test"),
+            edge: Edge::strict(DigestKey::derive(b"test")),
         }))
     }
 

@@ -13,7 +13,7 @@ pub use self::keys::ApiKeys;
 use crate::clock::Clock;
 use crate::clock_watch::{ClockWatch, Peer};
 use crate::config::PayApi as Settings;
-use crate::domain::pay::ObjectRef;
+use crate::domain::pay::{Edge, FreeText, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::outbound::{limited_body, told};
 
@@ -28,6 +28,7 @@ pub struct PayApi {
     clock: Clock,
     timeout: Duration,
     answer_bytes_max: usize,
+    free_text: FreeText,
 }
 
 impl PayApi {
@@ -37,6 +38,7 @@ impl PayApi {
         endpoint: Option<String>,
         keys: ApiKeys,
         settings: &Settings,
+        free_text: FreeText,
         (clock, clock_watch): (Clock, ClockWatch),
     ) -> Self {
         Self {
@@ -47,6 +49,7 @@ impl PayApi {
             clock,
             timeout: Duration::from_millis(settings.timeout_ms),
             answer_bytes_max: settings.answer_bytes_max,
+            free_text,
         }
     }
 
@@ -86,8 +89,8 @@ impl PayApi {
         let retry_after = header(&answer, "retry-after").and_then(|text| retry_after(&text, self.clock.now()));
         tracing::debug!(object.id = %object.id, status = status.as_u16(), request_id, "read");
         let body = limited_body(answer, self.answer_bytes_max).await;
-        let digest_key = key.digest_key().clone();
-        Outcome::Answered(Box::new(Answer { status, retry_after, request_id, body, digest_key }))
+        let edge = Edge { digests: key.digest_key().clone(), free_text: self.free_text };
+        Outcome::Answered(Box::new(Answer { status, retry_after, request_id, body, edge }))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::tests::{account, ledger_with, record_of};
 use super::*;
 use crate::config;
-use crate::domain::pay::{DigestKey, Fetched, ObjectId, ObjectKind};
+use crate::domain::pay::{DigestKey, Edge, Fetched, ObjectId, ObjectKind};
 use crate::pay_api::{Blame, Disposition};
 
 const STEP_MS: i64 = 10;
@@ -62,7 +62,7 @@ impl Amazon {
             Fetched::decode(
                 (object.kind, &object.id),
                 object.account.environment,
-                &DigestKey::derive(b"k"),
+                &Edge::strict(DigestKey::derive(b"k")),
                 body.as_bytes(),
             )
             .unwrap(),

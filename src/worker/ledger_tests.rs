@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::config::{Quotas, Worker as Settings};
 use crate::domain::merchants::Merchant;
-use crate::domain::pay::{Account, DigestKey, Environment, Fetched, ObjectId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
 use crate::domain::sns::{TopicPolicy, TopicRule};
 use crate::domain::work::Quota;
 use crate::pay_api::{Blame, Disposition};
@@ -87,8 +87,8 @@ pub(in crate::worker) fn record_of(
 }
 
 fn decode(object: &ObjectRef, body: &serde_json::Value) -> Fetched {
-    let key = DigestKey::derive(b"test");
-    Fetched::decode((object.kind, &object.id), Environment::Live, &key, body.to_string().as_bytes()).unwrap()
+    let edge = Edge::strict(DigestKey::derive(b"test"));
+    Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap()
 }
 
 fn fetched(state: &str, updated_s: i64) -> Disposition {

@@ -10,7 +10,7 @@ use ipn_receiver::domain::events::{
 };
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{
-    Account, DigestKey, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State,
+    Account, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State,
 };
 use ipn_receiver::domain::state::Observed;
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -43,8 +43,8 @@ fn fetched(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount:
         "merchantResponseDeadline": (kind == ObjectKind::Dispute).then_some("20260112T000000Z"),
         "refundAmount": &money, "disputeAmount": &money, "chargeId": "P02-2345678-8765432-C012345", "merchantMetadata": {"merchantReferenceId": "order-4711"},
     });
-    let key = DigestKey::derive(b"nobody's");
-    let read = Fetched::decode((kind, &id(kind)), Environment::Live, &key, body.to_string().as_bytes()).unwrap();
+    let edge = Edge::strict(DigestKey::derive(b"nobody's"));
+    let read = Fetched::decode((kind, &id(kind)), Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
     Fetched { request_id: Some("5ee0d5f4-7cf5-4d9a-9f5f-4bcd1ff7a2a6".into()), ..read }
 }
 

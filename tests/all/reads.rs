@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use ipn_receiver::clock::Clock;
 use ipn_receiver::clock_watch::ClockWatch;
 use ipn_receiver::config;
-use ipn_receiver::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
+use ipn_receiver::domain::pay::{Account, Environment, FreeText, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use ipn_receiver::pay_api::{ApiKeys, Disposition, PayApi};
 use ipn_receiver::sandbox::authority::Authority;
 use ipn_receiver::sandbox::pay_api::{self, Fault, charge};
@@ -32,7 +32,7 @@ fn reader(world: &World, client: reqwest::Client, endpoint: Option<String>) -> P
     let settings = config::PayApi { timeout_ms: 500, answer_bytes_max: 10_000, ..config.pay_api };
     let clock = Clock::system();
     let watch = ClockWatch::new(clock, Duration::from_mins(1));
-    PayApi::new(client, endpoint, ApiKeys::new(config.merchants), &settings, (clock, watch))
+    PayApi::new(client, endpoint, ApiKeys::new(config.merchants), &settings, FreeText::Dropped, (clock, watch))
 }
 
 fn said(disposition: &Disposition) -> String {

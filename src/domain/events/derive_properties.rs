@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::pay::{Account, DigestKey, Environment, MerchantId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind};
 
 /// One version of an object.
 #[derive(Clone, Debug)]
@@ -60,8 +60,8 @@ impl Reader {
         let body = json!({kind.id_field(): self.object.id, "limits": amount, "refundedAmount": amount, "disputeAmount": amount,
             "statusDetails": {"state": version.state, "reasons": reasons, "lastUpdatedTimestamp": version.updated_s}});
         let identity = (kind, &self.object.id);
-        let key = DigestKey::derive(b"key");
-        let fetched = Fetched::decode(identity, Environment::Live, &key, body.to_string().as_bytes()).unwrap();
+        let edge = Edge::strict(DigestKey::derive(b"key"));
+        let fetched = Fetched::decode(identity, Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
         loop {
             let reading = Reading {
                 object: &self.object,

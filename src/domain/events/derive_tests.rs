@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::ipn::NotificationType;
-use crate::domain::pay::{Account, DigestKey, Environment, MerchantId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind};
 use crate::domain::work::{InboxPosition, Origin};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -23,8 +23,8 @@ fn fetched(kind: ObjectKind, state: &str, codes: &[&str], updated_s: i64, balanc
 }
 
 fn decode(kind: ObjectKind, body: &Value) -> Fetched {
-    let key = DigestKey::derive(b"test");
-    Fetched::decode((kind, &object(kind).id), Environment::Live, &key, body.to_string().as_bytes()).unwrap()
+    let edge = Edge::strict(DigestKey::derive(b"test"));
+    Fetched::decode((kind, &object(kind).id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap()
 }
 
 fn cause(kind: &str, sent_s: i64) -> Cause {

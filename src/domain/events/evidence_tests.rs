@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::ipn::NotificationType;
-use crate::domain::pay::{Account, DigestKey, Environment, MerchantId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind};
 use crate::domain::work::{InboxPosition, Origin};
 
 /// A permission under observation.
@@ -57,9 +57,9 @@ impl Watched {
                 timestamp: Timestamp::from_unix_ms(sent_s * 1000),
             })
             .collect();
-        let key = DigestKey::derive(self.key);
+        let edge = Edge::strict(DigestKey::derive(self.key));
         let identity = (self.object.kind, &self.object.id);
-        let fetched = Fetched::decode(identity, Environment::Live, &key, self.body.to_string().as_bytes()).unwrap();
+        let fetched = Fetched::decode(identity, Environment::Live, &edge, self.body.to_string().as_bytes()).unwrap();
         let reading = Reading {
             object: &self.object,
             fetched: &fetched,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::amount::Amount;
 use super::ids::{Environment, ObjectId, ObjectKind};
-use super::private_details::{DigestKey, PrivateDigests};
+use super::private_details::{Edge, FreeText, PrivateDigests};
 use crate::domain::timestamp::Timestamp;
 
 /// One object as it was read.
@@ -88,11 +88,11 @@ pub enum DecodeError {
 }
 
 impl Fetched {
-    /// Reads the body of a 200. Of what is private only digests are made, by `digests`.
+    /// Reads the body of a 200. What is private passes as digests only.
     pub fn decode(
         (kind, id): (ObjectKind, &ObjectId),
         environment: Environment,
-        digests: &DigestKey,
+        edge: &Edge,
         body: &[u8],
     ) -> Result<Self, DecodeError> {
         let Ok(Value::Object(object)) = serde_json::from_slice(body) else { return Err(DecodeError::NotJson) };
@@ -119,8 +119,8 @@ impl Fetched {
                 .chain(object.get("creationTimestamp"))
                 .find_map(Timestamp::from_amazon)
                 .ok_or(DecodeError::Missing("statusDetails.lastUpdatedTimestamp"))?,
-            snapshot: snapshot(kind, &object, details),
-            private: (kind == ObjectKind::ChargePermission).then(|| digests.digests(&object)),
+            snapshot: snapshot(kind, &object, details, edge.free_text),
+            private: (kind == ObjectKind::ChargePermission).then(|| edge.digests.digests(&object)),
             request_id: None,
         })
     }
@@ -175,7 +175,12 @@ fn reasons(details: &Map<String, Value>) -> Vec<Reason> {
     }
 }
 
-fn snapshot(kind: ObjectKind, object: &Map<String, Value>, details: &Map<String, Value>) -> Map<String, Value> {
+fn snapshot(
+    kind: ObjectKind,
+    object: &Map<String, Value>,
+    details: &Map<String, Value>,
+    free_text: FreeText,
+) -> Map<String, Value> {
     let mut snapshot: Map<String, Value> = published_fields(kind)
         .iter()
         .filter_map(|field| Some(((*field).to_owned(), object.get(*field).filter(|value| !value.is_null())?.clone())))
@@ -183,11 +188,13 @@ fn snapshot(kind: ObjectKind, object: &Map<String, Value>, details: &Map<String,
     if let Some(resolution) = text(details, "resolution") {
         snapshot.insert("resolution".to_owned(), resolution.into());
     }
-    // The merchant's own order number; the free text beside it (noteToBuyer, customInformation) may name a buyer.
-    if let Some(Value::Object(metadata)) = object.get("merchantMetadata")
-        && let Some(reference) = text(metadata, "merchantReferenceId")
-    {
-        snapshot.insert("merchantReferenceId".to_owned(), reference.into());
+    // The merchant's own order number; the free text beside it may name a buyer.
+    let words: &[&str] = match free_text {
+        FreeText::Dropped => &["merchantReferenceId"],
+        FreeText::Published => &["merchantReferenceId", "noteToBuyer", "customInformation"],
+    };
+    if let Some(Value::Object(metadata)) = object.get("merchantMetadata") {
+        snapshot.extend(words.iter().filter_map(|word| Some(((*word).to_owned(), text(metadata, word)?.into()))));
     }
     snapshot
 }

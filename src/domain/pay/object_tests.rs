@@ -1,7 +1,7 @@
 //! Tests of reading what Amazon Pay answers: names are the claims.
 
 use super::*;
-use crate::domain::pay::DigestKey;
+use crate::domain::pay::{DigestKey, Edge};
 use serde_json::json;
 
 fn decode(kind: ObjectKind, id: &str, body: &Value) -> Result<Fetched, DecodeError> {
@@ -9,8 +9,8 @@ fn decode(kind: ObjectKind, id: &str, body: &Value) -> Result<Fetched, DecodeErr
 }
 
 fn read(kind: ObjectKind, id: &str, body: &[u8]) -> Result<Fetched, DecodeError> {
-    let key = DigestKey::derive(b"test");
-    Fetched::decode((kind, &ObjectId::parse(id).unwrap()), Environment::Sandbox, &key, body)
+    let edge = Edge::strict(DigestKey::derive(b"test"));
+    Fetched::decode((kind, &ObjectId::parse(id).unwrap()), Environment::Sandbox, &edge, body)
 }
 
 fn permission(details: &Value) -> Value {
@@ -48,6 +48,21 @@ fn nothing_about_the_buyer_survives_decoding() {
     assert!(!format!("{fetched:?}").contains("BUYER-DATA"));
     assert_eq!(fetched.snapshot["merchantReferenceId"], "order-1");
     assert_eq!(fetched.snapshot["limits"]["amountBalance"]["amount"], "10.00");
+}
+
+#[test]
+fn free_text_passes_only_where_it_is_switched_on() {
+    let details = json!({"state": "Chargeable", "reasons": null, "lastUpdatedTimestamp": "20260102T030405Z"});
+    let id = ObjectId::parse("C01-0000000-0000001").unwrap();
+    let edge = Edge { free_text: FreeText::Published, ..Edge::strict(DigestKey::derive(b"test")) };
+    let body = permission(&details).to_string();
+    let fetched =
+        Fetched::decode((ObjectKind::ChargePermission, &id), Environment::Sandbox, &edge, body.as_bytes()).unwrap();
+    assert_eq!(
+        (&fetched.snapshot["noteToBuyer"], &fetched.snapshot["customInformation"]),
+        (&json!("BUYER-DATA"), &json!("BUYER-DATA"))
+    );
+    assert_eq!(format!("{fetched:?}").matches("BUYER-DATA").count(), 2, "and nothing else");
 }
 
 #[test]

@@ -17,6 +17,26 @@ pub struct DigestKey {
     key: Key,
 }
 
+/// What of an answer may pass, and in which form.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Makes digests of private details.
+    pub digests: DigestKey,
+    /// What becomes of text that a merchant writes for a buyer.
+    pub free_text: FreeText,
+}
+
+/// `noteToBuyer` and `customInformation`: the merchant's own words, which may name a buyer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FreeText {
+    /// It does not pass.
+    #[default]
+    Dropped,
+    /// It is told with the other facts.
+    Published,
+}
+
 /// Digests of what must not be kept. Absent where Amazon does not show it (any more).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +63,13 @@ pub struct PrivateChanges {
     pub billing_address: bool,
     /// `shippingAddress`.
     pub shipping_address: bool,
+}
+
+impl Edge {
+    /// Nothing passes that may name a buyer.
+    pub fn strict(digests: DigestKey) -> Self {
+        Self { digests, free_text: FreeText::Dropped }
+    }
 }
 
 impl DigestKey {
