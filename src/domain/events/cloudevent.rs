@@ -1,8 +1,16 @@
 //! An event on the wire: CloudEvents 1.0 in Kafka, structured or binary ("Kafka Protocol Binding for CloudEvents").
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::event::Event;
+use super::evidence::Evidence;
+use super::next_action::NextAction;
+use crate::domain::ipn::NotificationType;
+use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::{Cause, Origin};
 
 /// How events look on the wire.
 #[derive(Clone, Debug)]
@@ -27,7 +35,7 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
     /// In order.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(&'static str, String)>,
     /// JSON.
     pub value: Vec<u8>,
 }
@@ -40,81 +48,141 @@ impl Wire {
 
     /// Headers and value of a record.
     pub fn encode(&self, event: &Event, sequence: u64) -> Encoded {
-        let attributes = self.attributes(event, sequence);
+        let attributes = Attributes {
+            specversion: "1.0",
+            id: event.id,
+            source: format!("/amazonpay/{}", event.object.account),
+            event_type: self.type_of(event),
+            subject: &event.object.id,
+            time: event.last_updated,
+            datacontenttype: "application/json",
+            partitionkey: &event.charge_permission_id,
+            // As text of one length: it outgrows what JSON numbers keep exactly, and sorts as it counts.
+            sequence: format!("{sequence:020}"),
+        };
         match self.mode {
-            Mode::Structured => {
-                let mut envelope: Map<String, Value> =
-                    attributes.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-                envelope.insert("data".to_owned(), data(event).into());
-                let headers = vec![("content-type".to_owned(), STRUCTURED.to_owned())];
-                Encoded { headers, value: Value::from(envelope).to_string().into_bytes() }
-            }
-            Mode::Binary => {
-                // The data's own content type is the record's, and no attribute any more.
-                let header = |(name, value)| match name {
-                    "datacontenttype" => ("content-type".to_owned(), value),
-                    name => (format!("ce_{name}"), value),
-                };
-                let headers = attributes.into_iter().map(header).collect();
-                Encoded { headers, value: Value::from(data(event)).to_string().into_bytes() }
-            }
+            Mode::Structured => Encoded {
+                headers: vec![("content-type", STRUCTURED.to_owned())],
+                value: json(&Structured { attributes, data: Data::of(event) }),
+            },
+            Mode::Binary => Encoded { headers: attributes.headers(), value: json(&Data::of(event)) },
         }
     }
+}
 
-    fn attributes(&self, event: &Event, sequence: u64) -> Vec<(&'static str, String)> {
-        vec![
-            ("specversion", "1.0".to_owned()),
-            ("id", event.id.to_string()),
-            ("source", format!("/amazonpay/{}", event.object.account)),
-            ("type", self.type_of(event)),
-            ("subject", event.object.id.to_string()),
-            ("time", event.last_updated.to_string()),
-            ("datacontenttype", "application/json".to_owned()),
-            ("partitionkey", event.charge_permission_id.to_string()),
-            // As text of one length: it outgrows what JSON numbers keep exactly, and sorts as it counts.
-            ("sequence", format!("{sequence:020}")),
-        ]
-    }
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("an event is plain data")
 }
 
 const STRUCTURED: &str = "application/cloudevents+json; charset=UTF-8";
 
-fn data(event: &Event) -> Map<String, Value> {
-    let mut data = Map::new();
-    let mut put = |name: &str, value: Value| data.insert(name.to_owned(), value);
-    put("objectType", json!(event.object.kind));
-    put("objectId", json!(event.object.id));
-    put("chargePermissionId", json!(event.charge_permission_id));
-    put("chargePermissionType", json!(event.charge_permission_type));
-    put("state", json!(event.state));
-    put("previousState", json!(event.previous_state));
-    put("firstSight", json!(event.previous_state.is_none()));
-    put("reasons", json!(event.reasons));
-    if !event.evidence.is_empty() {
-        put("evidence", json!(event.evidence));
+#[derive(Serialize)]
+struct Structured<'a> {
+    #[serde(flatten)]
+    attributes: Attributes<'a>,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Attributes<'a> {
+    specversion: &'static str,
+    id: Uuid,
+    source: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    subject: &'a ObjectId,
+    time: Timestamp,
+    datacontenttype: &'static str,
+    partitionkey: &'a ObjectId,
+    sequence: String,
+}
+
+impl Attributes<'_> {
+    fn headers(self) -> Vec<(&'static str, String)> {
+        vec![
+            ("ce_specversion", self.specversion.to_owned()),
+            ("ce_id", self.id.to_string()),
+            ("ce_source", self.source),
+            ("ce_type", self.event_type),
+            ("ce_subject", self.subject.to_string()),
+            ("ce_time", self.time.to_string()),
+            // The data's own content type is the record's, and no attribute any more.
+            ("content-type", self.datacontenttype.to_owned()),
+            ("ce_partitionkey", self.partitionkey.to_string()),
+            ("ce_sequence", self.sequence),
+        ]
     }
-    if let Some((state, read_at)) = &event.permission_seen {
-        put("permissionState", json!(state));
-        put("permissionReadAt", json!(read_at));
-    }
-    put("nextAction", json!(event.next_action));
-    put("snapshot", json!(event.snapshot));
-    put("causes", event.causes.iter().map(cause).collect());
-    put("observedAt", json!(event.observed_at));
-    if let Some(request_id) = &event.request_id {
-        put("amazonPayRequestId", json!(request_id));
-    }
-    if event.unexpected_transition {
-        put("unexpectedTransition", json!(true));
-    }
-    data
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    object_type: ObjectKind,
+    object_id: &'a ObjectId,
+    charge_permission_id: &'a ObjectId,
+    charge_permission_type: Option<&'a str>,
+    state: &'a State,
+    previous_state: Option<&'a State>,
+    first_sight: bool,
+    reasons: &'a [Reason],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    evidence: &'a [Evidence],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission_state: Option<&'a State>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission_read_at: Option<Timestamp>,
+    next_action: &'a NextAction,
+    snapshot: &'a Map<String, Value>,
+    causes: Vec<ToldCause<'a>>,
+    observed_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amazon_pay_request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unexpected_transition: Option<bool>,
 }
 
 /// A cause without its place in our inbox, which is nobody else's business.
-fn cause(cause: &crate::domain::work::Cause) -> Value {
-    let mut value = json!(cause);
-    if let Some(fields) = value.as_object_mut() {
-        fields.remove("position");
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+enum ToldCause<'a> {
+    #[serde(rename = "IPN")]
+    Ipn { message_id: Uuid, notification_type: &'a NotificationType, timestamp: Timestamp },
+    #[serde(rename = "HELPER_READ")]
+    Helper { read_for: &'a ObjectId, timestamp: Timestamp },
+}
+
+impl<'a> Data<'a> {
+    fn of(event: &'a Event) -> Self {
+        Self {
+            object_type: event.object.kind,
+            object_id: &event.object.id,
+            charge_permission_id: &event.charge_permission_id,
+            charge_permission_type: event.charge_permission_type.as_deref(),
+            state: &event.state,
+            previous_state: event.previous_state.as_ref(),
+            first_sight: event.previous_state.is_none(),
+            reasons: &event.reasons,
+            evidence: &event.evidence,
+            permission_state: event.permission_seen.as_ref().map(|(state, _)| state),
+            permission_read_at: event.permission_seen.as_ref().map(|(_, read_at)| *read_at),
+            next_action: &event.next_action,
+            snapshot: &event.snapshot,
+            causes: event.causes.iter().map(ToldCause::of).collect(),
+            observed_at: event.observed_at,
+            amazon_pay_request_id: event.request_id.as_deref(),
+            unexpected_transition: event.unexpected_transition.then_some(true),
+        }
     }
-    value
+}
+
+impl<'a> ToldCause<'a> {
+    fn of(cause: &'a Cause) -> Self {
+        let timestamp = cause.timestamp;
+        match &cause.origin {
+            Origin::Ipn { message_id, notification_type, position: _ } => {
+                Self::Ipn { message_id: *message_id, notification_type, timestamp }
+            }
+            Origin::Helper { read_for } => Self::Helper { read_for, timestamp },
+        }
+    }
 }

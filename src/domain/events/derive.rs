@@ -8,9 +8,7 @@ use super::catalog::{EventType, Told, event_type, payment_method_type, updated_t
 use super::event::{AttributeChange, Event, attribute_event_id, state_event_id};
 use super::evidence::Evidence;
 use super::next_action::{PAYMENT_METHOD_REASONS, PermissionType, Situation, next_action};
-use crate::domain::pay::{
-    Amount, Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, State, digest,
-};
+use crate::domain::pay::{Amount, Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, State};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
@@ -138,7 +136,7 @@ fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
 fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     let changes = Changes::between(known, reading);
     let is_newer = reading.fetched.last_updated > known.last_updated;
-    let looks = fingerprint(&digest(&reading.fetched.snapshot), reading.fetched.private.as_ref());
+    let looks = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
     if changes.any() && !is_newer && known.unconfirmed_digest.as_ref() != Some(&looks) {
         let observed =
             Observed { unconfirmed_digest: Some(looks), read_started_at: reading.read_started_at, ..known.clone() };
@@ -174,7 +172,7 @@ impl Changes {
             (Some(now), Some(then)) => now.changes_since(then),
             _ => PrivateChanges::default(),
         };
-        Self { snapshot: digest(&reading.fetched.snapshot) != known.attributes_digest, private }
+        Self { snapshot: reading.fetched.snapshot_digest != known.attributes_digest, private }
     }
 
     fn any(&self) -> bool {
@@ -302,7 +300,7 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
             .charge_permission_type
             .clone()
             .or_else(|| known.and_then(|known| known.charge_permission_type.clone())),
-        attributes_digest: digest(&fetched.snapshot),
+        attributes_digest: fetched.snapshot_digest.clone(),
         attribute_revision: known.map_or(0, |known| known.attribute_revision),
         unconfirmed_digest: None,
         payment_method_reason: None,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind, digest};
 
 /// One version of an object.
 #[derive(Clone, Debug)]

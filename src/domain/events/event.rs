@@ -1,12 +1,15 @@
 //! One fact to be told, and its id.
 
-use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::catalog::EventType;
 use super::evidence::Evidence;
 use super::next_action::NextAction;
-use crate::domain::pay::{ObjectId, ObjectRef, Reason, State};
+use crate::domain::pay::{Account, ObjectId, ObjectRef, Reason, State};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
 
@@ -36,7 +39,7 @@ pub struct Event {
     /// What the merchant should do.
     pub next_action: NextAction,
     /// Every published fact of the object.
-    pub snapshot: Map<String, Value>,
+    pub snapshot: Arc<Map<String, Value>>,
     /// What made us look.
     pub causes: Vec<Cause>,
     /// Amazon's time of the last change of state.
@@ -68,7 +71,8 @@ pub(super) fn state_event_id(
     reasons: &[Reason],
     last_updated: Timestamp,
 ) -> Uuid {
-    id(&state_tuple(object, event_type, state, reasons, last_updated))
+    let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
+    uuid(&(merchant_id, environment, id, event_type.name, state, codes(reasons), last_updated))
 }
 
 /// The id of "facts beside the state changed": Amazon's time moves with the state only, so digests of the facts
@@ -79,39 +83,27 @@ pub(super) fn attribute_event_id(
     (state, reasons, last_updated): (&State, &[Reason], Timestamp),
     change: &AttributeChange<'_>,
 ) -> Uuid {
-    let mut tuple = state_tuple(object, event_type, state, reasons, last_updated);
-    tuple.extend([json!(change.evidence), json!(change.before), json!(change.after), json!(change.revision)]);
-    id(&tuple)
+    let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
+    let AttributeChange { evidence, before, after, revision } = change;
+    let codes = codes(reasons);
+    let name = event_type.name;
+    uuid(&(merchant_id, environment, id, name, state, codes, last_updated, evidence, before, after, revision))
 }
 
-fn state_tuple(
-    object: &ObjectRef,
-    event_type: &EventType,
-    state: &State,
-    reasons: &[Reason],
-    last_updated: Timestamp,
-) -> Vec<Value> {
-    let codes: Vec<&str> = reasons.iter().map(|reason| reason.reason_code.as_str()).collect();
-    vec![
-        json!(object.account.merchant_id),
-        json!(object.account.environment),
-        json!(object.id),
-        json!(event_type.name),
-        json!(state),
-        json!(codes),
-        json!(last_updated),
-    ]
+fn codes(reasons: &[Reason]) -> Vec<&str> {
+    reasons.iter().map(|reason| reason.reason_code.as_str()).collect()
 }
 
-fn id(tuple: &[Value]) -> Uuid {
-    Uuid::new_v5(&NAMESPACE, Value::from(tuple.to_vec()).to_string().as_bytes())
+/// Of the JSON array of these.
+fn uuid(tuple: &impl Serialize) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, &serde_json::to_vec(tuple).expect("ids, words and times are plain data"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::events::event_type;
-    use crate::domain::pay::{Account, Environment, MerchantId, ObjectKind};
+    use crate::domain::pay::{Environment, MerchantId, ObjectKind};
 
     /// Computed with Python's `uuid.uuid5`; a change here breaks every consumer that keeps ids.
     #[test]

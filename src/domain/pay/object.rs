@@ -4,11 +4,13 @@
 //! Buyer data (name, e-mail, phone, addresses, payment descriptor, free text) is dropped here, at the edge.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::amount::Amount;
+use super::canonical_json::digest;
 use super::ids::{Environment, ObjectId, ObjectKind};
 use super::private_details::{Edge, FreeText, PrivateDigests};
 use crate::domain::timestamp::Timestamp;
@@ -33,7 +35,9 @@ pub struct Fetched {
     /// When the state last changed, in whole seconds.
     pub last_updated: Timestamp,
     /// Every other fact that is safe to publish, under Amazon's names.
-    pub snapshot: Map<String, Value>,
+    pub snapshot: Arc<Map<String, Value>>,
+    /// Equal for equal snapshots.
+    pub snapshot_digest: String,
     /// On permissions: digests of what must not be kept.
     pub private: Option<PrivateDigests>,
     /// The `x-amz-pay-request-id` of the answer; it is not in the body, whoever read it adds it.
@@ -105,6 +109,7 @@ impl Fetched {
         // Payloads of 2020 spell it without the s.
         let details = object.get("statusDetails").or_else(|| object.get("statusDetail")).and_then(Value::as_object);
         let details = details.ok_or(DecodeError::Missing("statusDetails"))?;
+        let snapshot = snapshot(kind, &object, details, edge.free_text);
         Ok(Self {
             kind,
             id: id.clone(),
@@ -119,7 +124,8 @@ impl Fetched {
                 .chain(object.get("creationTimestamp"))
                 .find_map(Timestamp::from_amazon)
                 .ok_or(DecodeError::Missing("statusDetails.lastUpdatedTimestamp"))?,
-            snapshot: snapshot(kind, &object, details, edge.free_text),
+            snapshot_digest: digest(&snapshot),
+            snapshot: Arc::new(snapshot),
             private: (kind == ObjectKind::ChargePermission).then(|| edge.digests.digests(&object)),
             request_id: None,
         })
