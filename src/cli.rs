@@ -69,11 +69,11 @@ enum Command {
         #[arg(value_name = "TYPE")]
         event_type: Option<String>,
     },
-    /// Watch the receiver at work against loopback Amazon servers: a subscription's life, or the drain of a backlog. Needs
-    /// nothing installed.
+    /// Watch the receiver at work against loopback Amazon servers: lives of charge permissions, or the drain of a backlog.
+    /// Needs nothing installed.
     Sandbox {
         /// What to watch.
-        #[arg(long, value_enum, default_value = "story")]
+        #[arg(long, value_enum, default_value = "subscription")]
         scenario: ScenarioName,
         /// With --scenario backlog: how many objects change while Amazon's API is down; four IPNs tell of each.
         #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(4..=100_000))]
@@ -104,7 +104,11 @@ enum Command {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ScenarioName {
     /// The life of a subscription.
-    Story,
+    Subscription,
+    /// The life of a saved wallet.
+    SavedWallet,
+    /// One order.
+    OneOrder,
     /// An outage of Amazon's API, and the drain after it within Amazon's quota.
     Backlog,
 }
@@ -142,7 +146,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Sandbox { scenario, objects, once, kafka, json, .. } => {
                 let format = if json { sandbox::Format::Json } else { sandbox::Format::Text };
                 let scenario = match scenario {
-                    ScenarioName::Story => Scenario::Story,
+                    ScenarioName::Subscription => Scenario::Subscription,
+                    ScenarioName::SavedWallet => Scenario::SavedWallet,
+                    ScenarioName::OneOrder => Scenario::OneOrder,
                     ScenarioName::Backlog => Scenario::Backlog { n_objects: objects },
                 };
                 sandbox::run(&sandbox::Options { scenario, kafka, once, format }).await

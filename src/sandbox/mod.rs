@@ -17,6 +17,7 @@ pub mod simulators;
 
 mod backlog;
 mod story;
+mod tale;
 
 mod format;
 mod progress;
@@ -28,6 +29,7 @@ use self::broker::Broker;
 use self::events::EventReader;
 pub use self::format::Format;
 use self::screen::Screen;
+use self::tale::Tale;
 use self::world::World;
 use crate::app::App;
 
@@ -35,7 +37,11 @@ use crate::app::App;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
     /// The life of a subscription.
-    Story,
+    Subscription,
+    /// The life of a saved wallet.
+    SavedWallet,
+    /// One order.
+    OneOrder,
     /// An outage of Amazon's API, and the drain after it.
     Backlog {
         /// Objects that change meanwhile.
@@ -75,8 +81,11 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     screen.opening(&world, &broker, &app, &topics);
     wait_until_working(&app, &screen).await?;
 
+    let tale = |reader| Tale::new(&world, &app, reader, &screen, story::PATIENCE);
     let came_out_right = match options.scenario {
-        Scenario::Story => story::tell(&world, &app, reader, &screen, story::PATIENCE).await?,
+        Scenario::Subscription => story::subscription(tale(reader)).await?,
+        Scenario::SavedWallet => story::saved_wallet(tale(reader)).await?,
+        Scenario::OneOrder => story::one_order(tale(reader)).await?,
         Scenario::Backlog { n_objects } => backlog::tell(&world, &app, reader, &screen, n_objects).await?,
     };
     if !options.once {

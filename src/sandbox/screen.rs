@@ -108,6 +108,11 @@ impl Screen {
         let line =
             format!("{} {} ({from}{because}{evidence})", self.painted(BOLD, &format!("{name:<24}")), text("/subject"));
         self.happened(Actor::Event, &line);
+        let (code, advice) = (text("/data/nextAction/code"), text("/data/nextAction/text"));
+        if code != "NONE" {
+            let url = event.pointer("/data/nextAction/url").and_then(Value::as_str).unwrap_or_default();
+            println!("            → {code}: {advice} {url}");
+        }
     }
 
     pub(super) fn result(&self, expected: usize, problems: &[String]) {

@@ -1,60 +1,27 @@
-//! The life of a subscription, with the posts that a real endpoint also gets: doubled, late and forged ones.
+//! Three lives of a charge permission: a subscription, with the posts that a real endpoint also gets (doubled, late and
+//! forged ones), a saved wallet, and one order.
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::json;
 
 use super::Error;
-use super::events::EventReader;
-use super::pay_api::{ObjectKind, charge, charge_permission, refund};
-use super::screen::{Actor, Screen};
-use super::sns::SignatureVersion::{self, V1, V2};
-use super::world::{Hint, World};
-use crate::app::App;
+use super::pay_api::{ObjectKind, charge, charge_permission, dispute, refund};
+use super::sns::SignatureVersion::{V1, V2};
+use super::tale::Tale;
 
-/// Tells the story, waiting for each event for at most `patience`; whether every expected event came and no other.
-pub(super) async fn tell(
-    world: &World,
-    app: &App,
-    reader: EventReader,
-    screen: &Screen,
-    patience: Duration,
-) -> Result<bool, Error> {
-    let mut tale = Tale {
-        world,
-        app,
-        reader,
-        screen,
-        patience,
-        chapters: 0,
-        reads_told: 0,
-        expected: 0,
-        last_sequence: String::new(),
-        problems: Vec::new(),
-    };
-    tale.a_subscription_is_charged().await?;
-    tale.the_card_is_declined().await?;
-    tale.someone_forges().await?;
-    tale.the_buyer_replaces_the_card().await?;
-    tale.a_refund().await?;
-    tale.the_buyer_cancels().await?;
-    tale.nothing_more_comes().await;
-    screen.result(tale.expected, &tale.problems);
-    Ok(tale.problems.is_empty())
-}
+/// Time in which an event must come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-struct Tale<'a> {
-    world: &'a World,
-    app: &'a App,
-    reader: EventReader,
-    screen: &'a Screen,
-    patience: Duration,
-    chapters: usize,
-    reads_told: usize,
-    expected: usize,
-    /// The whole story is about one permission, so every event's is above it.
-    last_sequence: String,
-    problems: Vec<String>,
+/// A subscription: charged, declined, mended, refunded, canceled.
+pub(super) async fn subscription(mut tale: Tale<'_>) -> Result<bool, Error> {
+    a_subscription_is_charged(&mut tale).await?;
+    the_card_is_declined(&mut tale).await?;
+    someone_forges(&mut tale).await?;
+    the_buyer_replaces_the_card(&mut tale).await?;
+    a_refund(&mut tale).await?;
+    the_buyer_cancels(&mut tale).await?;
+    Ok(tale.end().await)
 }
 
 const PERMISSION: &str = "C02-1000000-2000000";
@@ -63,200 +30,187 @@ const SECOND: &str = "S02-5454037-1929856-C000002";
 const RETRY: &str = "S02-5454037-1929856-C000003";
 const REFUND: &str = "S02-5454037-1929856-R000001";
 
-impl Tale<'_> {
-    async fn a_subscription_is_charged(&mut self) -> Result<(), Error> {
-        self.chapter("A buyer subscribes, and the first month is charged");
-        self.amazon_puts(
-            ObjectKind::ChargePermission,
-            PERMISSION,
-            charge_permission(PERMISSION, "Recurring"),
-            "Chargeable",
-            &[],
-        );
-        self.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
-        self.expect(&[("PermissionChargeable", PERMISSION)]).await;
+async fn a_subscription_is_charged(tale: &mut Tale<'_>) -> Result<(), Error> {
+    tale.chapter("A buyer subscribes, and the first month is charged");
+    tale.amazon_puts(
+        ObjectKind::ChargePermission,
+        PERMISSION,
+        charge_permission(PERMISSION, "Recurring"),
+        "Chargeable",
+        &[],
+    );
+    tale.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
+    tale.expect(&[("PermissionChargeable", PERMISSION, "NONE")]).await;
 
-        self.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, PERMISSION, "9.99", "EUR"), "CaptureInitiated", &[]);
-        let first = self.envelope(ObjectKind::Charge, FIRST, V1);
-        self.post_body(&first, "IPN about the charge, SignatureVersion 1").await?;
-        self.expect(&[("ChargeCaptureInitiated", FIRST)]).await;
-        self.amazon_changes(ObjectKind::Charge, FIRST, "Captured", &[]).await;
-        let second = self.envelope(ObjectKind::Charge, FIRST, V2);
-        self.post_body(&second, "IPN about the charge, SignatureVersion 2").await?;
-        self.post_body(&second, "the same IPN once more (SNS delivers at least once)").await?;
-        self.post_body(&first, "the first IPN again, late and out of order: at most read again, never told again")
-            .await?;
-        self.expect(&[("ChargeCaptured", FIRST)]).await;
-        Ok(())
-    }
-
-    async fn the_card_is_declined(&mut self) -> Result<(), Error> {
-        self.chapter("Next month the card is declined");
-        self.amazon_puts(
-            ObjectKind::Charge,
-            SECOND,
-            charge(SECOND, PERMISSION, "9.99", "EUR"),
-            "Declined",
-            &["HardDeclined"],
-        );
-        self.post(ObjectKind::Charge, SECOND, V2).await?;
-        self.expect(&[("ChargeDeclined", SECOND)]).await;
-        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "NonChargeable", &["PaymentMethodInvalid"]).await;
-        self.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
-        self.expect(&[("PermissionNonChargeable", PERMISSION)]).await;
-        Ok(())
-    }
-
-    async fn someone_forges(&mut self) -> Result<(), Error> {
-        self.chapter("Someone posts a forged cancellation");
-        let genuine = self.envelope(ObjectKind::ChargePermission, PERMISSION, V2);
-        let altered = genuine.replace("STATE_CHANGE", "STATE_CHANGE_");
-        self.post_refused(&altered, "an IPN altered after it was signed", 403).await?;
-        let elsewhere = genuine
-            .replace("https://sns.eu-west-1.amazonaws.com/", "https://sns.eu-west-1.amazonaws.com.evil.example/");
-        self.post_refused(&elsewhere, "an IPN that names a certificate of its own", 403).await?;
-        self.post_refused("{\"hello\": 1}", "something else entirely", 400).await
-    }
-
-    async fn the_buyer_replaces_the_card(&mut self) -> Result<(), Error> {
-        self.chapter("The buyer replaces the card, and the retry succeeds");
-        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Chargeable", &[]).await;
-        self.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
-        self.expect(&[("PermissionChargeable", PERMISSION), ("PaymentMethodUpdated", PERMISSION)]).await;
-        self.amazon_puts(ObjectKind::Charge, RETRY, charge(RETRY, PERMISSION, "9.99", "EUR"), "Captured", &[]);
-        self.post(ObjectKind::Charge, RETRY, V2).await?;
-        self.expect(&[("ChargeCaptured", RETRY)]).await;
-        Ok(())
-    }
-
-    async fn a_refund(&mut self) -> Result<(), Error> {
-        self.chapter("The retried month is refunded");
-        self.amazon_puts(ObjectKind::Refund, REFUND, refund(REFUND, RETRY, "9.99", "EUR"), "RefundInitiated", &[]);
-        self.post(ObjectKind::Refund, REFUND, V2).await?;
-        self.expect(&[("RefundInitiated", REFUND)]).await;
-        self.amazon_changes(ObjectKind::Refund, REFUND, "Refunded", &[]).await;
-        self.post(ObjectKind::Refund, REFUND, V2).await?;
-        self.expect(&[("RefundCompleted", REFUND)]).await;
-        Ok(())
-    }
-
-    async fn the_buyer_cancels(&mut self) -> Result<(), Error> {
-        self.chapter("The buyer cancels the subscription");
-        self.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Closed", &["BuyerClosed"]).await;
-        self.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
-        self.expect(&[("PermissionClosed", PERMISSION)]).await;
-        Ok(())
-    }
-
-    async fn nothing_more_comes(&mut self) {
-        while let Some(event) = self.reader.next(QUIET).await {
-            self.screen.event(&event);
-            self.problem(format!("an event came that was not expected: {}", name_of(&event)));
-        }
-        self.tell_reads();
-    }
-
-    fn chapter(&mut self, title: &str) {
-        self.chapters += 1;
-        self.screen.chapter(self.chapters, title);
-    }
-
-    fn amazon_puts(&self, kind: ObjectKind, id: &str, object: Value, state: &str, reasons: &[&str]) {
-        self.world.put(kind, object, state, reasons);
-        self.tell_state(id, state, reasons);
-    }
-
-    /// Amazon's times have whole seconds, so a change waits until the second of the one before it is over.
-    async fn amazon_changes(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
-        tokio::time::sleep(A_SECOND_AT_LEAST).await;
-        self.world.change(kind, id, state, reasons);
-        self.tell_state(id, state, reasons);
-    }
-
-    fn tell_state(&self, id: &str, state: &str, reasons: &[&str]) {
-        let because = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-        self.screen.happened(Actor::Amazon, &format!("{id} is {state}{because}"));
-    }
-
-    fn envelope(&self, kind: ObjectKind, id: &str, version: SignatureVersion) -> String {
-        let hint = Hint { merchant: &self.world.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
-        self.world.envelope(&hint, version)
-    }
-
-    async fn post(&mut self, kind: ObjectKind, id: &str, version: SignatureVersion) -> Result<(), Error> {
-        let body = self.envelope(kind, id, version);
-        self.post_body(&body, &format!("IPN: \"{id} changed\", and nothing else")).await
-    }
-
-    async fn post_body(&mut self, body: &str, what: &str) -> Result<(), Error> {
-        self.post_refused(body, what, 200).await
-    }
-
-    async fn post_refused(&mut self, body: &str, what: &str, expected: u16) -> Result<(), Error> {
-        let answer = self.world.post(self.app, body).await?;
-        self.screen.happened(Actor::Posted, &format!("{what} → {}", answer.status));
-        if answer.status != expected {
-            self.problem(format!("{what} was answered {} instead of {expected}: {}", answer.status, answer.body));
-        }
-        Ok(())
-    }
-
-    async fn expect(&mut self, events: &[(&str, &str)]) {
-        for (name, subject) in events {
-            self.expected += 1;
-            let Some(event) = self.reader.next(self.patience).await else {
-                self.tell_reads();
-                self.problem(format!("{name} of {subject} did not come within {} s", self.patience.as_secs()));
-                continue;
-            };
-            self.tell_reads();
-            self.screen.event(&event);
-            let came = (name_of(&event), event["subject"].as_str().unwrap_or_default());
-            let sequence = event["sequence"].as_str().unwrap_or_default().to_owned();
-            if sequence <= self.last_sequence {
-                self.problem(format!(
-                    "the sequence of {name} is {sequence}, which is not above {}",
-                    self.last_sequence
-                ));
-            }
-            self.last_sequence = sequence;
-            if came != (*name, *subject) {
-                self.problem(format!("expected {name} of {subject}, but {} of {} came", came.0, came.1));
-            }
-        }
-    }
-
-    fn tell_reads(&mut self) {
-        let reads = self.world.pay_api.reads();
-        for read in &reads[self.reads_told..] {
-            let status = read.status.map_or("no answer".to_owned(), |status| status.to_string());
-            self.screen.happened(Actor::Fetched, &format!("{} {} → {status}", read.method, read.path));
-        }
-        self.reads_told = reads.len();
-    }
-
-    fn problem(&mut self, what: String) {
-        self.screen.happened(Actor::Problem, &what);
-        self.problems.push(what);
-    }
+    tale.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, PERMISSION, "9.99", "EUR"), "CaptureInitiated", &[]);
+    let first = tale.envelope(ObjectKind::Charge, FIRST, V1);
+    tale.post_body(&first, "IPN about the charge, SignatureVersion 1").await?;
+    tale.expect(&[("ChargeCaptureInitiated", FIRST, "WAIT")]).await;
+    tale.amazon_changes(ObjectKind::Charge, FIRST, "Captured", &[]).await;
+    let second = tale.envelope(ObjectKind::Charge, FIRST, V2);
+    tale.post_body(&second, "IPN about the charge, SignatureVersion 2").await?;
+    tale.post_body(&second, "the same IPN once more (SNS delivers at least once)").await?;
+    tale.post_body(&first, "the first IPN again, late and out of order: at most read again, never told again").await?;
+    tale.expect(&[("ChargeCaptured", FIRST, "NONE")]).await;
+    Ok(())
 }
 
-/// `amazonpay.ChargeDeclined.v1` → `ChargeDeclined`.
-fn name_of(event: &Value) -> &str {
-    event["type"].as_str().and_then(|wire| wire.rsplit('.').nth(1)).unwrap_or("?")
+async fn the_card_is_declined(tale: &mut Tale<'_>) -> Result<(), Error> {
+    tale.chapter("Next month the card is declined");
+    tale.amazon_puts(
+        ObjectKind::Charge,
+        SECOND,
+        charge(SECOND, PERMISSION, "9.99", "EUR"),
+        "Declined",
+        &["HardDeclined"],
+    );
+    tale.post(ObjectKind::Charge, SECOND, V2).await?;
+    tale.expect(&[("ChargeDeclined", SECOND, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
+    tale.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "NonChargeable", &["PaymentMethodInvalid"]).await;
+    tale.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
+    tale.expect(&[("PermissionNonChargeable", PERMISSION, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
+    Ok(())
 }
 
-const A_SECOND_AT_LEAST: Duration = Duration::from_millis(1050);
-/// Time in which an event must come.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
-const QUIET: Duration = Duration::from_secs(2);
+async fn someone_forges(tale: &mut Tale<'_>) -> Result<(), Error> {
+    tale.chapter("Someone posts a forged cancellation");
+    let genuine = tale.envelope(ObjectKind::ChargePermission, PERMISSION, V2);
+    let altered = genuine.replace("STATE_CHANGE", "STATE_CHANGE_");
+    tale.post_refused(&altered, "an IPN altered after it was signed", 403).await?;
+    let elsewhere =
+        genuine.replace("https://sns.eu-west-1.amazonaws.com/", "https://sns.eu-west-1.amazonaws.com.evil.example/");
+    tale.post_refused(&elsewhere, "an IPN that names a certificate of its own", 403).await?;
+    tale.post_refused("{\"hello\": 1}", "something else entirely", 400).await
+}
+
+async fn the_buyer_replaces_the_card(tale: &mut Tale<'_>) -> Result<(), Error> {
+    tale.chapter("The buyer replaces the card, and the retry succeeds");
+    tale.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Chargeable", &[]).await;
+    tale.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
+    tale.expect(&[("PermissionChargeable", PERMISSION, "RETRY_CHARGE"), ("PaymentMethodUpdated", PERMISSION, "NONE")])
+        .await;
+    tale.amazon_puts(ObjectKind::Charge, RETRY, charge(RETRY, PERMISSION, "9.99", "EUR"), "Captured", &[]);
+    tale.post(ObjectKind::Charge, RETRY, V2).await?;
+    tale.expect(&[("ChargeCaptured", RETRY, "NONE")]).await;
+    Ok(())
+}
+
+async fn a_refund(tale: &mut Tale<'_>) -> Result<(), Error> {
+    tale.chapter("The retried month is refunded");
+    tale.amazon_puts(ObjectKind::Refund, REFUND, refund(REFUND, RETRY, "9.99", "EUR"), "RefundInitiated", &[]);
+    tale.post(ObjectKind::Refund, REFUND, V2).await?;
+    tale.expect(&[("RefundInitiated", REFUND, "WAIT")]).await;
+    tale.amazon_changes(ObjectKind::Refund, REFUND, "Refunded", &[]).await;
+    tale.post(ObjectKind::Refund, REFUND, V2).await?;
+    tale.expect(&[("RefundCompleted", REFUND, "NONE")]).await;
+    Ok(())
+}
+
+async fn the_buyer_cancels(tale: &mut Tale<'_>) -> Result<(), Error> {
+    tale.chapter("The buyer cancels the subscription");
+    tale.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Closed", &["BuyerClosed"]).await;
+    tale.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
+    tale.expect(&[("PermissionClosed", PERMISSION, "REACH_OUT_BEFORE_NEXT_CYCLE")]).await;
+    Ok(())
+}
+
+/// A saved wallet: charged at will, its card expires and is replaced, a charge is disputed, and the buyer leaves.
+pub(super) async fn saved_wallet(mut tale: Tale<'_>) -> Result<bool, Error> {
+    const WALLET: &str = "C02-3000000-4000000";
+    const FIRST: &str = "S02-3000001-4000000-C000001";
+    const SECOND: &str = "S02-3000002-4000000-C000001";
+    const DISPUTE: &str = "S02-3000001-4000000-B000001";
+    let permission = charge_permission(WALLET, "PaymentMethodOnFile");
+    tale.chapter("A buyer saves a wallet, and it is charged");
+    tale.amazon_puts(ObjectKind::ChargePermission, WALLET, permission, "Chargeable", &[]);
+    tale.post(ObjectKind::ChargePermission, WALLET, V2).await?;
+    tale.expect(&[("PermissionChargeable", WALLET, "NONE")]).await;
+    tale.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, WALLET, "25.00", "EUR"), "Captured", &[]);
+    tale.post(ObjectKind::Charge, FIRST, V2).await?;
+    tale.expect(&[("ChargeCaptured", FIRST, "NONE")]).await;
+
+    tale.chapter("The card in it expires, and the next charge is declined");
+    tale.amazon_changes(ObjectKind::ChargePermission, WALLET, "NonChargeable", &["PaymentMethodExpired"]).await;
+    tale.post(ObjectKind::ChargePermission, WALLET, V2).await?;
+    tale.expect(&[("PermissionNonChargeable", WALLET, "OPEN_UPDATE_PAGE")]).await;
+    let declined = charge(SECOND, WALLET, "25.00", "EUR");
+    tale.amazon_puts(ObjectKind::Charge, SECOND, declined, "Declined", &["HardDeclined"]);
+    tale.post(ObjectKind::Charge, SECOND, V2).await?;
+    tale.expect(&[("ChargeDeclined", SECOND, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
+
+    tale.chapter("The buyer puts another card into it");
+    tale.amazon_changes(ObjectKind::ChargePermission, WALLET, "Chargeable", &[]).await;
+    tale.post(ObjectKind::ChargePermission, WALLET, V2).await?;
+    tale.expect(&[("PermissionChargeable", WALLET, "RETRY_CHARGE"), ("PaymentMethodUpdated", WALLET, "NONE")]).await;
+
+    tale.chapter("The buyer disputes the first charge");
+    tale.amazon_puts(
+        ObjectKind::Dispute,
+        DISPUTE,
+        dispute(DISPUTE, FIRST, "25.00", "EUR"),
+        "ActionRequired",
+        &["MerchantResponseRequired"],
+    );
+    tale.post(ObjectKind::Dispute, DISPUTE, V2).await?;
+    tale.expect(&[("DisputeActionRequired", DISPUTE, "RESPOND_TO_DISPUTE")]).await;
+
+    tale.chapter("The buyer removes the wallet");
+    tale.amazon_changes(ObjectKind::ChargePermission, WALLET, "Closed", &["BuyerClosed"]).await;
+    tale.post(ObjectKind::ChargePermission, WALLET, V2).await?;
+    tale.expect(&[("PermissionClosed", WALLET, "OPEN_SETUP_PAGE")]).await;
+    Ok(tale.end().await)
+}
+
+/// One order: authorized, captured, a refund that fails, and the good end.
+pub(super) async fn one_order(mut tale: Tale<'_>) -> Result<bool, Error> {
+    const ORDER: &str = "S02-5000000-6000000";
+    const CHARGE: &str = "S02-5000000-6000000-C000001";
+    const REFUND: &str = "S02-5000000-6000000-R000001";
+    tale.chapter("An order is placed; its charge is the first that is heard of it");
+    let mut order = charge_permission(ORDER, "OneTime");
+    tale.amazon_puts(ObjectKind::ChargePermission, ORDER, order.clone(), "Chargeable", &[]);
+    tale.amazon_puts(ObjectKind::Charge, CHARGE, charge(CHARGE, ORDER, "100.00", "EUR"), "AuthorizationInitiated", &[]);
+    tale.post(ObjectKind::Charge, CHARGE, V2).await?;
+    // The permission is read for its type, and so is told, too.
+    tale.expect(&[("PermissionChargeable", ORDER, "NONE"), ("ChargeAuthorizationInitiated", CHARGE, "WAIT")]).await;
+    tale.amazon_changes(ObjectKind::Charge, CHARGE, "Authorized", &[]).await;
+    tale.post(ObjectKind::Charge, CHARGE, V2).await?;
+    tale.expect(&[("ChargeAuthorized", CHARGE, "NONE")]).await;
+
+    tale.chapter("It is shipped and captured, and Amazon closes the permission: nothing is left of it");
+    tale.amazon_changes(ObjectKind::Charge, CHARGE, "Captured", &[]).await;
+    tale.post(ObjectKind::Charge, CHARGE, V2).await?;
+    tale.expect(&[("ChargeCaptured", CHARGE, "NONE")]).await;
+    order["limits"]["amountBalance"]["amount"] = json!("0.00");
+    tale.amazon_puts(ObjectKind::ChargePermission, ORDER, order, "Closed", &["AmazonClosed"]);
+    tale.post(ObjectKind::ChargePermission, ORDER, V2).await?;
+    tale.expect(&[("PermissionClosed", ORDER, "NONE")]).await;
+
+    tale.chapter("A refund fails, and an older kind of dispute notification names the charge");
+    tale.amazon_puts(
+        ObjectKind::Refund,
+        REFUND,
+        refund(REFUND, CHARGE, "10.00", "EUR"),
+        "Declined",
+        &["AmazonRejected"],
+    );
+    tale.post(ObjectKind::Refund, REFUND, V2).await?;
+    tale.expect(&[("RefundDeclined", REFUND, "CONTACT_SUPPORT")]).await;
+    // A CHARGEBACK with a charge's id: the charge is read, and nothing about it is new.
+    tale.post(ObjectKind::Dispute, CHARGE, V2).await?;
+    Ok(tale.end().await)
+}
 
 #[cfg(test)]
 mod tests {
     use super::super::broker::Broker;
+    use super::super::events::EventReader;
     use super::super::format::Format;
     use super::super::pay_api::Fault;
+    use super::super::screen::Screen;
+    use super::super::world::World;
     use super::*;
+    use crate::app::App;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_story_without_its_events_did_not_come_out_right() {
@@ -268,7 +222,8 @@ mod tests {
         let reader = EventReader::start(&config.kafka).unwrap();
         let app = App::start(config, world.outside(broker.kind()).unwrap()).await.unwrap();
         world.pay_api.set_fault(Some(Fault::Status(503)));
-        let outcome = tell(&world, &app, reader, &Screen::new(Format::Json), Duration::from_millis(10)).await;
+        let screen = Screen::new(Format::Json);
+        let outcome = subscription(Tale::new(&world, &app, reader, &screen, Duration::from_millis(10))).await;
         assert!(!outcome.unwrap());
         app.stop().await;
     }

@@ -17,6 +17,7 @@ mod terms;
 mod trouble;
 
 mod breaker;
+mod buyer_data;
 mod dead_letters;
 mod exactly_once;
 mod pending;

@@ -156,24 +156,3 @@ fn an_object_that_vanishes_keeps_its_state() {
         app.stop().await;
     });
 }
-
-#[test]
-fn nothing_about_the_buyer_reaches_any_topic() {
-    run(async {
-        let stage = Stage::new(1, "").await;
-        let mut reader = stage.reader();
-        let app = stage.receiver().await;
-        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "OneTime"), "Chargeable", &[]);
-        put_charge(&stage, "Captured");
-        stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await;
-        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
-        events(&mut reader, 2).await;
-        let topics = stage.kafka().topics();
-        for topic in [topics.inbox, topics.events, topics.state, topics.dead_letters] {
-            for record in committed_records(&stage.kafka(), &topic) {
-                assert!(!String::from_utf8_lossy(&record.value).contains("BUYER-DATA"), "{topic} {}", record.key);
-            }
-        }
-        app.stop().await;
-    });
-}

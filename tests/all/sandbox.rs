@@ -62,3 +62,12 @@ fn a_backlog_is_drained_with_progress_and_one_read_an_object() {
     let of_all = progress.iter().all(|line| line["of"] == 24 && line["secondsLeft"].is_u64());
     assert!(of_all && progress.last().unwrap()["done"] == 24, "{progress:?}");
 }
+
+#[test]
+fn the_other_lives_come_out_right_each_event_with_its_advice() {
+    for scenario in ["saved-wallet", "one-order"] {
+        let (code, lines) = story(&["--scenario", scenario]);
+        assert_eq!(code, Some(0), "{scenario}: {lines:#?}");
+        assert!(lines.last().unwrap()["eventsExpected"].as_u64().unwrap() >= 6);
+    }
+}

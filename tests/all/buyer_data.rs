@@ -1,0 +1,178 @@
+//! Nothing about a buyer leaves the answers it came in: every object carries marker words, and every topic, log line, metric
+//! and page is searched for them.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
+use ipn_receiver::sandbox::sns::SignatureVersion;
+use ipn_receiver::sandbox::world::{Hint, World};
+use serde_json::{Value, json};
+
+use crate::harness::{committed_records, kafka, run, until};
+
+const MARKER: &str = "BUYER-DATA";
+const PERMISSION: &str = "C02-0000001-1111111";
+const CHARGE: &str = "S02-0000001-2222222-C000001";
+const REFUND: &str = "S02-0000001-2222222-R000001";
+const DISPUTE: &str = "S02-0000001-2222222-B000001";
+const UNREADABLE: &str = "S02-0000009-2222222-C000001";
+
+/// A receiver as a process, and all that it ever said.
+struct Serve {
+    child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Serve {
+    fn start(config: &std::path::Path) -> Self {
+        let program = env!("CARGO_BIN_EXE_ipn-receiver");
+        let made = Command::new(program).args(["topics", "--config"]).arg(config).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let mut child = Command::new(program)
+            .args(["--log-format", "json", "serve", "--config"])
+            .arg(config)
+            .env("RUST_LOG", "ipn_receiver=trace,info")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (said, lines) = (Arc::new(Mutex::new(String::new())), BufReader::new(child.stderr.take().unwrap()).lines());
+        let heard = said.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut heard = heard.lock().unwrap();
+                heard.push_str(&line);
+                heard.push('\n');
+            }
+        });
+        Self { child, said }
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Where it said that it listens.
+    fn address(&self, name: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let started = self.said().lines().find(|line| line.contains("ipn-receiver started")).map(str::to_owned);
+            if let Some(line) = started {
+                return serde_json::from_str::<Value>(&line).unwrap()[name].as_str().unwrap().to_owned();
+            }
+            assert!(Instant::now() < deadline, "{}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Everything that happens to one permission and its objects, and trouble that quotes what came.
+async fn everything(world: &World, url: &str) {
+    let tell = async |kind, id: &str, notification_type| {
+        let hint = Hint { merchant: &world.merchants[0], kind, id, notification_type };
+        let answer = world.post_to(url, &world.envelope(&hint, SignatureVersion::V2)).await.unwrap();
+        assert_eq!(answer.status, 200);
+    };
+    let permission = charge_permission(PERMISSION, "Recurring");
+    for (state, reason) in [("Chargeable", None), ("NonChargeable", Some("PaymentMethodExpired")), ("Chargeable", None)]
+    {
+        world.put(ObjectKind::ChargePermission, permission.clone(), state, reason.as_slice());
+        tell(ObjectKind::ChargePermission, PERMISSION, "STATE_CHANGE").await;
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+    for (kind, id, object, state) in [
+        (ObjectKind::Charge, CHARGE, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Declined"),
+        (ObjectKind::Refund, REFUND, refund(REFUND, CHARGE, "1.00", "EUR"), "Refunded"),
+        (ObjectKind::Dispute, DISPUTE, dispute(DISPUTE, CHARGE, "1.00", "EUR"), "ActionRequired"),
+    ] {
+        world.put(kind, object, state, &[]);
+        tell(kind, id, "STATE_CHANGE").await;
+    }
+    // The buyer moves, and gets another card.
+    let mut moved = world.pay_api.get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).unwrap();
+    moved["billingAddress"]["city"] = json!(format!("{MARKER}-NEW-CITY"));
+    moved["paymentPreferences"][0]["paymentDescriptor"] = json!(format!("{MARKER}-NEW-CARD"));
+    world.pay_api.put(Environment::Sandbox, ObjectKind::ChargePermission, moved);
+    tell(ObjectKind::ChargePermission, PERMISSION, "ATTRIBUTE_CHANGE").await;
+    // Answers that are no object, or an error that quotes the buyer.
+    for (n, body) in [
+        format!("{{\"chargeId\": \"{MARKER}\", \"buyer\": \"{MARKER}\"}}"),
+        format!("{{\"chargeId\": \"{UNREADABLE}\", \"statusDetails\": {{\"state\": 7, \"x\": \"{MARKER}\"}}}}"),
+        format!("<html>{MARKER}"),
+        format!("{{\"reasonCode\": \"{MARKER} with spaces\", \"message\": \"{MARKER}\"}}"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("S02-000000{n}-3333333-C000001");
+        world.pay_api.set_object_fault(&id, Some(Fault::Body(body)));
+        tell(ObjectKind::Charge, &id, "STATE_CHANGE").await;
+    }
+    // One that nobody knows becomes a dead letter.
+    tell(ObjectKind::Charge, UNREADABLE, "STATE_CHANGE").await;
+}
+
+#[test]
+fn no_marker_word_reaches_a_topic_a_log_line_a_metric_or_a_page() {
+    run(async {
+        let servers = kafka();
+        let world = World::start_fast(1).await.unwrap().reachable_by_address();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("receiver.toml");
+        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_after_ms = 200\n\
+                        worker.unknown_object_retries_ms = []\nquota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
+        std::fs::write(&file, format!("{settings}{}", world.config_for_another_process(&servers).unwrap())).unwrap();
+        let serve = Serve::start(&file);
+        let (ingress, admin) = (serve.address("ingress"), serve.address("admin"));
+        everything(&world, &format!("http://{ingress}/ipn")).await;
+
+        let said = |what: &str| serve.said().contains(what);
+        for wanted in [
+            "published PaymentMethodUpdated",
+            "published DisputeActionRequired",
+            "published RefundCompleted",
+            "dead letter written",
+            "cannot be read",
+        ] {
+            until(wanted, || said(wanted)).await;
+        }
+        until("the new card is told", || serve.said().matches("published PaymentMethodUpdated").count() == 2).await;
+        assert!(
+            world
+                .pay_api
+                .get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION)
+                .unwrap()
+                .to_string()
+                .contains(MARKER),
+            "the answers really held it"
+        );
+        for page in ["metrics", "readyz", "healthz"] {
+            let text = reqwest::get(format!("http://{admin}/{page}")).await.unwrap().text().await.unwrap();
+            assert!(!text.contains(MARKER), "{page}");
+        }
+        let config = world.config_with(&servers, "").unwrap().kafka;
+        let topics = config.topics();
+        for topic in [topics.inbox, topics.events, topics.state, topics.dead_letters] {
+            let records = committed_records(&config, &topic);
+            assert!(!records.is_empty(), "{topic}");
+            let text = format!(
+                "{:?}",
+                records
+                    .iter()
+                    .map(|record| (&record.key, String::from_utf8_lossy(&record.value), &record.headers))
+                    .collect::<Vec<_>>()
+            );
+            assert!(!text.contains(MARKER), "{topic}");
+        }
+        assert!(!serve.said().contains(MARKER), "a log line holds it");
+    });
+}
