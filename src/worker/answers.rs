@@ -135,10 +135,11 @@ impl Ledger {
     }
 
     /// A charge, refund or dispute is told with its permission's type and state. The permission is read first if it
-    /// never was, unless it cannot be read itself.
+    /// never was, unless it cannot be read itself, or this has waited for it long enough.
     fn is_worth_waiting_for(&self, permission: &ObjectRef, object: &ObjectRef) -> bool {
         let is_known = self.store.get(permission).is_some_and(|state| state.observed.is_some());
-        object.kind != ObjectKind::ChargePermission && !is_known && self.queue.attempts_of(permission) == 0
+        let can_be_had = self.queue.attempts_of(permission) == 0 && !self.waiting.holds(permission, object);
+        object.kind != ObjectKind::ChargePermission && !is_known && can_be_had
     }
 
     /// What the charges of a one-time permission that closes have captured, as far as they are known. Looks at every

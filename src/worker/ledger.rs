@@ -5,9 +5,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::plan::{Plan, Positions, UpdateUrls};
 use super::undelivered::Undelivered;
 use super::waiting::Waiting;
-use super::{Plan, Positions, UpdateUrls};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::domain::events::Event;

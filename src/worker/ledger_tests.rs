@@ -331,3 +331,39 @@ fn a_one_time_permission_that_amazon_closed_is_done_when_its_charges_took_all() 
         assert_eq!((event.event_type.name, event.next_action.code.as_str()), ("PermissionClosed", code));
     }
 }
+
+#[test]
+fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
+    let permission = object().sibling(ObjectKind::ChargePermission, ObjectId::parse("P01-1111111-2222222").unwrap());
+    let quota = Quota { burst: 1e6, per_second: 1e9 };
+    let settings = Settings::default();
+    let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
+    for trouble in [
+        Disposition::NotFound,
+        Disposition::ObjectTrouble("no JSON".into()),
+        Disposition::Systemic(Blame::Amazon, "503".into()),
+    ] {
+        let mut ledger = ledger_with(settings.clone(), rules, at(0));
+        ledger.take_in(record(0, 100), at(100));
+        assert_eq!(ledger.queue.take_due(at(101)), [object()]);
+        ledger.answer(&object(), fetched("Declined", 99), at(101), at(101));
+        let mut told_at = None;
+        for s in 102..2000 {
+            for due in ledger.queue.take_due(at(s)) {
+                let is_permission = due == permission;
+                ledger.answer(
+                    &due,
+                    if is_permission { trouble.clone() } else { fetched("Declined", 99) },
+                    at(s),
+                    at(s),
+                );
+            }
+            if told_at.is_none() && told(&mut ledger) == ["ChargeDeclined"] {
+                told_at = Some(s);
+            }
+        }
+        // Trouble of the permission alone is known at once; an operation that is down is waited for, but not for long.
+        let latest = if matches!(trouble, Disposition::Systemic(..)) { 101 + 15 * 60 + 15 } else { 102 };
+        assert!(told_at.is_some_and(|s| s <= latest), "{trouble:?}: {told_at:?}");
+    }
+}

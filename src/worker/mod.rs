@@ -8,12 +8,12 @@ mod alarms;
 mod answers;
 mod group;
 mod ledger;
+mod plan;
 mod report;
 mod status;
 mod undelivered;
 mod waiting;
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -25,30 +25,14 @@ use rdkafka::error::KafkaError;
 use self::alarms::Alarms;
 use self::group::{Change, GroupContext};
 use self::ledger::Ledger;
+pub use self::plan::Plan;
 pub use self::status::Status;
-use crate::clock::Clock;
-use crate::config::{self, Config, Kafka};
-use crate::domain::events::Wire;
-use crate::domain::merchants::Merchants;
-use crate::domain::pay::{Account, ObjectRef};
+use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::Rules;
 use crate::inbox::InboxRecord;
 use crate::outbox::{Doubt, Outbox};
-use crate::pay_api::{Disposition, PayApi};
+use crate::pay_api::Disposition;
 use crate::state_store::{self, Restored, restore};
-
-/// What the worker needs of the settings.
-pub struct Plan {
-    kafka: Kafka,
-    settings: config::Worker,
-    rules: Rules,
-    update_urls: UpdateUrls,
-    wire: Wire,
-    merchants: Arc<Merchants>,
-    pay_api: PayApi,
-    clock: Clock,
-}
 
 /// A worker on its thread.
 pub struct Handle {
@@ -58,26 +42,6 @@ pub struct Handle {
 }
 
 impl Plan {
-    /// From the settings.
-    pub fn new(
-        config: &Config,
-        merchants: Arc<Merchants>,
-        update_urls: HashMap<Account, String>,
-        pay_api: PayApi,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            kafka: config.kafka.clone(),
-            settings: config.worker.clone(),
-            rules: config.quota.rules(&config.worker),
-            wire: config.events.wire(),
-            merchants,
-            update_urls: update_urls.into(),
-            pay_api,
-            clock,
-        }
-    }
-
     /// Starts the thread. Reads run on the runtime this is called in.
     pub fn start(self) -> Result<Handle, KafkaError> {
         let status = Arc::new(Status::default());
@@ -402,6 +366,3 @@ impl Worker {
 
 const OFFSETS_ONLY_EVERY: Duration = Duration::from_millis(250);
 const DRAIN: Duration = Duration::from_secs(5);
-
-type Positions = BTreeMap<i32, i64>;
-type UpdateUrls = Arc<HashMap<Account, String>>;

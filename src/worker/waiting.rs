@@ -1,14 +1,15 @@
-//! Answers that cannot be told yet: a refund or a dispute names its charge, and only the charge names the permission.
+//! Answers that cannot be told yet: a refund or a dispute names its charge, only the charge names the permission, and only
+//! the permission tells its type.
 
 use std::collections::HashMap;
 
 use crate::domain::pay::{Fetched, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
-/// Answers by the charge they wait for. What is lost with the process is read again.
+/// Answers by the object they wait for. What is lost with the process is read again.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    by_charge: HashMap<ObjectRef, Vec<Kept>>,
+    by_helper: HashMap<ObjectRef, Vec<Kept>>,
     kept: usize,
     kept_max: usize,
 }
@@ -23,12 +24,12 @@ pub(super) struct Kept {
 
 impl Waiting {
     pub(super) fn new(kept_max: usize) -> Self {
-        Self { by_charge: HashMap::new(), kept: 0, kept_max }
+        Self { by_helper: HashMap::new(), kept: 0, kept_max }
     }
 
-    /// Keeps an answer until its charge was read. Whether there was room; if not, the object is read again.
-    pub(super) fn keep(&mut self, charge: ObjectRef, kept: Kept) -> bool {
-        let waiting = self.by_charge.entry(charge).or_default();
+    /// Keeps an answer until the other object was read. Whether there was room; if not, the object is read again.
+    pub(super) fn keep(&mut self, helper: ObjectRef, kept: Kept) -> bool {
+        let waiting = self.by_helper.entry(helper).or_default();
         if let Some(earlier) = waiting.iter_mut().find(|earlier| earlier.object == kept.object) {
             *earlier = kept;
             return true;
@@ -41,9 +42,14 @@ impl Waiting {
         has_room
     }
 
-    /// Hands out what waited for this charge.
-    pub(super) fn take(&mut self, charge: &ObjectRef) -> Vec<Kept> {
-        let waiting = self.by_charge.remove(charge).unwrap_or_default();
+    /// Whether an answer of this object waits for that one, and so has waited in vain if it is read again.
+    pub(super) fn holds(&self, helper: &ObjectRef, object: &ObjectRef) -> bool {
+        self.by_helper.get(helper).is_some_and(|waiting| waiting.iter().any(|kept| kept.object == *object))
+    }
+
+    /// Hands out what waited for this object.
+    pub(super) fn take(&mut self, helper: &ObjectRef) -> Vec<Kept> {
+        let waiting = self.by_helper.remove(helper).unwrap_or_default();
         self.kept -= waiting.len();
         waiting
     }

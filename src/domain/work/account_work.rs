@@ -36,6 +36,8 @@ pub(super) struct AccountWork {
     quota: Quota,
     reconciliation_share: f64,
     since: Timestamp,
+    /// Which of [`ObjectKind::ALL`] is asked first.
+    first: usize,
 }
 
 impl AccountWork {
@@ -46,7 +48,14 @@ impl AccountWork {
             Environment::Sandbox => rules.sandbox,
         };
         let breaker = Breaker::new(rules.breaker);
-        Self { breaker, lanes: BTreeMap::new(), quota, reconciliation_share: rules.reconciliation_share, since }
+        Self {
+            breaker,
+            lanes: BTreeMap::new(),
+            quota,
+            reconciliation_share: rules.reconciliation_share,
+            since,
+            first: 0,
+        }
     }
 
     pub(super) fn lane(&self, kind: ObjectKind) -> Option<&Lane> {
@@ -71,9 +80,13 @@ impl AccountWork {
         let mut in_flight = self.in_flight();
         loop {
             let before = taken.len();
-            // One of each lane in turn, so that no lane takes every place.
-            for (kind, lane) in &mut self.lanes {
-                if !lane.has_due(now) || !self.breaker.would_let(now) {
+            // One of each lane in turn, and the next time from where this time ended: no lane takes every place, nor, while
+            // the breaker lets single probes out, every probe.
+            let first = self.first;
+            for at in (first..first + ObjectKind::ALL.len()).map(|at| at % ObjectKind::ALL.len()) {
+                let kind = ObjectKind::ALL[at];
+                let Some(lane) = self.lanes.get_mut(&kind).filter(|lane| lane.has_due(now)) else { continue };
+                if !self.breaker.would_let(now) {
                     continue;
                 }
                 if in_flight >= rules.reads_in_flight_max {
@@ -81,8 +94,9 @@ impl AccountWork {
                 }
                 let Some(id) = lane.take_due(now, rules.aged_after) else { continue };
                 self.breaker.let_out(now);
+                self.first = (at + 1) % ObjectKind::ALL.len();
                 in_flight += 1;
-                taken.push((*kind, id));
+                taken.push((kind, id));
             }
             if taken.len() == before {
                 return (taken, false);

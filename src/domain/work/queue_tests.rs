@@ -254,3 +254,25 @@ fn a_hint_during_a_read_is_answered_by_no_confirming_one() {
     queue.put_back(&charge("C1"), PutBack::ObjectFailed, at(60_000), at(30_002));
     assert!(!queue.causes_of(&charge("C1")).1, "the next read is the first one since the second hint");
 }
+
+#[test]
+fn while_one_operation_is_down_probes_go_to_the_others_too() {
+    let mut queue = queue();
+    let permission = ObjectRef { kind: ObjectKind::ChargePermission, ..charge("P1") };
+    queue.push(&permission, ipn(1, 1), at(0));
+    for s in 100..103 {
+        assert_eq!(queue.take_due(at(s)), std::slice::from_ref(&permission));
+        queue.put_back(&permission, PutBack::Systemic, at(s), at(s));
+        queue.failed(&permission.account, at(s));
+    }
+    queue.push(&charge("C1"), ipn(2, 2), at(1000));
+    let probes: Vec<ObjectRef> = (2..5)
+        .flat_map(|n| {
+            let probes = queue.take_due(at(n * 10_000));
+            probes.iter().for_each(|probe| queue.put_back(probe, PutBack::Systemic, at(0), at(n * 10_000)));
+            probes
+        })
+        .collect();
+    assert_eq!(probes.len(), 3, "one at a time");
+    assert!(probes.contains(&charge("C1")) && probes.contains(&permission), "{probes:?}");
+}
