@@ -129,6 +129,38 @@ fn a_payment_method_is_updated_when_the_permission_is_chargeable_again_after_a_p
 }
 
 #[test]
+fn exactly_one_event_says_retry_when_a_permission_is_chargeable_again() {
+    let kind = ObjectKind::ChargePermission;
+    for (before, codes) in [
+        (&[("NonChargeable", "PaymentMethodInvalid")][..], &["RETRY_CHARGE", "NONE"][..]),
+        (
+            &[("NonChargeable", "PaymentMethodInvalid"), ("NonChargeable", "ChargeInProgress")],
+            &["RETRY_CHARGE", "NONE"],
+        ),
+        (&[("NonChargeable", "MFAFailed")], &["RETRY_CHARGE"]),
+        (&[("NonChargeable", "Novel")], &["RETRY_CHARGE"]),
+        (&[("NonChargeable", "ChargeInProgress")], &["NONE"]),
+        (&[], &["NONE"]),
+    ] {
+        let mut known: Option<Observed> = None;
+        let mut last = Vec::new();
+        for (n, (state, code)) in before.iter().copied().chain([("Chargeable", "")]).enumerate() {
+            let reasons: &[&str] = if code.is_empty() { &[] } else { &[code] };
+            let fetched = fetched(kind, state, reasons, 10 + n as i64, "0");
+            let Derivation::Told { events, observed, .. } =
+                derive(known.as_ref(), &reading(&object(kind), &fetched, &[], false))
+            else {
+                panic!()
+            };
+            last = events;
+            known = Some(*observed);
+        }
+        let told: Vec<&str> = last.iter().map(|event| event.next_action.code.as_str()).collect();
+        assert_eq!(told, codes, "{before:?}");
+    }
+}
+
+#[test]
 fn a_closed_permission_forgets_its_payment_trouble() {
     let told = story(
         ObjectKind::ChargePermission,

@@ -3,6 +3,7 @@
 
 mod genuine;
 mod negative;
+mod shapes;
 mod signing;
 
 pub(crate) use negative::cases;
