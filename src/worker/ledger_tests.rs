@@ -315,9 +315,15 @@ fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
 fn a_one_time_permission_that_amazon_closed_is_done_when_its_charges_took_all() {
     let id = ObjectId::parse("P01-1111111-2222222").unwrap();
     let permission = object().sibling(ObjectKind::ChargePermission, id);
-    let closed = json!({"chargePermissionId": permission.id, "chargePermissionType": "OneTime", "limits": {"amountLimit": {"amount": "10.00"}},
-        "statusDetails": {"state": "Closed", "reasons": [{"reasonCode": "AmazonClosed"}], "lastUpdatedTimestamp": at(99)}});
-    for (amounts, code) in [(&["4.00", "6.00"][..], "NONE"), (&["4.00"], "REENGAGE_BUYER_WITH_NEW_CHECKOUT")] {
+    for (amounts, balance, code) in [
+        (&["4.00", "6.00"][..], None, "NONE"),
+        (&["4.00"], None, "REENGAGE_BUYER_WITH_NEW_CHECKOUT"),
+        (&["4.00"], Some("6.00"), "REENGAGE_BUYER_WITH_NEW_CHECKOUT"),
+        (&[], Some("0.00"), "NONE"),
+    ] {
+        let closed = json!({"chargePermissionId": permission.id, "chargePermissionType": "OneTime",
+            "limits": {"amountLimit": {"amount": "10.00"}, "amountBalance": {"amount": balance}},
+            "statusDetails": {"state": "Closed", "reasons": [{"reasonCode": "AmazonClosed"}], "lastUpdatedTimestamp": at(99)}});
         let mut ledger = ledger(Settings::default());
         for (n, amount) in amounts.iter().enumerate() {
             let charge =

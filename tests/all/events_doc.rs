@@ -128,15 +128,54 @@ fn sample(row: &EventType) -> Event {
     last_event(&reads, row)
 }
 
+const INTRODUCTION: &str = "# Events
+
+Made from the code (`tests/all/events_doc.rs`); do not edit.
+
+Every event is a CloudEvents 1.0 JSON document in the value of a record of `amazonpay.events.v1`, keyed by the charge
+permission's id. `type` is `amazonpay.<name>.v1`, with the names below. The README tells what delivery, order and `id` promise.
+
+## What to do with an event
+
+`data.nextAction` says what Amazon's guides tell the merchant to do: `code` for machines, `text` for people. It is decided by the
+kind of permission first and the reasons second; each event's table has all that are known. Act on it once for each `id`.
+
+- A declined charge and the permission that turned NonChargeable with it are two facts with an advice each. What the permission's
+  says about the buyer's payment method goes first, and one mail is enough; the charge's says what becomes of the charge.
+- `RETRY_CHARGE` is said by one event alone: `PermissionChargeable`, or `PaymentMethodUpdated` where the permission was Chargeable
+  all the time.
+- `url` comes with `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD` only, `deadline` with `RESPOND_TO_DISPUTE` only, as Amazon writes it
+  (`20260112T000000Z`, UTC). Amazon's hosted pages have no address of their own; your checkout script opens them.
+
+## Fields of `data`
+
+| field | | |
+|---|---|---|
+| `objectType`, `objectId` | always | what it is about: `ChargePermission`, `Charge`, `Refund` or `Dispute`, and its id |
+| `chargePermissionId` | always | the permission it belongs to |
+| `chargePermissionType` | always, may be null | `OneTime` (an order), `Recurring` (a subscription), `PaymentMethodOnFile` (a saved wallet); null where the permission could not be read, and then the column \"not known\" holds |
+| `permissionState`, `permissionReadAt` | charges, refunds, disputes; where known | the permission's state when it was last read, and when that was |
+| `state`, `reasons` | always | Amazon's words; `reasons` may be empty or several |
+| `previousState` | always, may be null | what was told before; null where nothing was |
+| `firstSight` | always | nothing was known of this object before. If its state is more than 24 h older than the notification, it is told as `…Updated`, with the advice for the state it is still in |
+| `evidence` | `PaymentMethodUpdated` | how it is known: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
+| `nextAction` | always | see above |
+| `snapshot` | always | every other fact of the object that is not about the buyer, under Amazon's names; amounts are text |
+| `causes` | always, may be empty | what made us look: `IPN` with SNS's `messageId`, or `HELPER_READ` for another object |
+| `observedAt` | always | when it was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
+| `amazonPayRequestId` | where Amazon gave one | the `x-amz-pay-request-id` of that read, for Amazon's support |
+| `unexpectedTransition` | where true | the state does not follow the one before in Amazon's documents |
+
+Fields, types and words may be added within `v1`: ignore what you do not know.
+
+## Types
+
+| type | told when | meaning |
+|---|---|---|
+";
+
 fn document() -> String {
-    let mut text = String::from(
-        "# Events\n\nMade from the code (`tests/all/events_doc.rs`); do not edit.\n\n\
-         Every event is a CloudEvents 1.0 JSON document in the value of a record of `amazonpay.events.v1`, keyed by\n\
-         `chargePermissionId`. The README tells what delivery, order and `id` promise. `data.nextAction` says what Amazon's\n\
-         guides tell the merchant to do: `code` for machines, `text` for people, sometimes with a `url` for the buyer or a\n\
-         `deadline`. Act on it once for each `id`.\n\n\
-         | type | told when | meaning |\n|---|---|---|\n",
-    );
+    let mut text = String::from(INTRODUCTION);
     for row in CATALOG {
         writeln!(text, "| [`{0}`](#{1}) | {2} | {3} |", row.name, row.name.to_lowercase(), when(row), row.meaning)
             .unwrap();
@@ -150,11 +189,13 @@ fn document() -> String {
 fn when(row: &EventType) -> String {
     match row.told {
         Told::Reached { state, updated_when_late: true, .. } => {
-            format!("{} reached `{state}` (first seen more than 24 h later: told as `…Updated`)", row.kind)
+            format!("{} reached `{state}` (where the object is first seen more than 24 h later: told as `…Updated`)", row.kind)
         }
         Told::Reached { state, .. } => format!("{} reached `{state}`", row.kind),
         Told::ReachedUnknown => format!("{} reached a state not listed here", row.kind),
-        Told::Updated => format!("facts of a {} changed beside its state, and two reads agree", row.kind),
+        Told::Updated => {
+            format!("facts of a {} changed beside its state, and two reads agree; or an old state is first seen", row.kind)
+        }
         Told::PaymentMethod => {
             "the permission is `Chargeable` again after a payment-method reason (evidence `became_chargeable`), the payment \
              method or the billing address differs (`descriptor_changed`, `billing_address_changed`), or Amazon told of a \
@@ -178,6 +219,7 @@ fn advice(row: &EventType, reason: Option<&str>, permission_type: PermissionType
         state: &state,
         reasons: &reasons,
         permission_type,
+        is_first_sight: more.is_first_sight,
         is_chargeable_again: more.is_chargeable_again,
         is_used_up: more.is_used_up,
         evidence: more.evidence,
@@ -191,6 +233,7 @@ fn advice(row: &EventType, reason: Option<&str>, permission_type: PermissionType
 /// What decides besides.
 #[derive(Default)]
 struct More<'a> {
+    is_first_sight: bool,
     is_chargeable_again: bool,
     is_used_up: bool,
     state: &'a str,
@@ -226,6 +269,14 @@ fn cases(row: &EventType) -> Vec<(String, Option<&str>, More<'static>)> {
                 More { state: "NonChargeable", evidence: &[Evidence::DescriptorChanged], ..More::default() },
             ),
         ],
+        "PermissionUpdated" => vec![
+            plain("other facts changed", None),
+            (
+                "first seen, NonChargeable for long".to_owned(),
+                Some("PaymentMethodInvalid"),
+                More { is_first_sight: true, state: "NonChargeable", ..More::default() },
+            ),
+        ],
         _ => {
             let mut cases: Vec<_> =
                 row.reasons.iter().map(|reason| plain(&format!("`{reason}`"), Some(*reason))).collect();
@@ -241,6 +292,10 @@ fn cases(row: &EventType) -> Vec<(String, Option<&str>, More<'static>)> {
             }
             if !row.reasons.is_empty() {
                 cases.push(plain("another reason", Some("AWordOfTomorrow")));
+            }
+            if let Some(at) = cases.iter().position(|(_, reason, _)| *reason == Some("ChargeInProgress")) {
+                let (_, reason, more) = cases.remove(at);
+                cases.push(("`ChargeInProgress` and no other".to_owned(), reason, more));
             }
             cases.push(plain("no reason", None));
             cases
@@ -262,13 +317,18 @@ fn what_to_do(row: &EventType) -> String {
             sentences.push(sentence);
         }
     }
-    let mut text = String::from("What to do, by the permission's type:\n\n");
+    let mut text = String::from(
+        "What to do, by the permission's type; of several reasons the one that stands highest decides:\n\n",
+    );
     if sentences.len() == 1 {
         text.clear();
     } else {
         text += "| | OneTime | Recurring | PaymentMethodOnFile | not known |\n|---|---|---|---|---|\n";
         for ((what, ..), actions) in cases.iter().zip(&all) {
-            let cells: Vec<String> = actions.iter().map(|action| format!("`{}`", action.code.as_str())).collect();
+            let mut cells: Vec<String> = actions.iter().map(|action| format!("`{}`", action.code.as_str())).collect();
+            if cells.iter().all(|cell| *cell == cells[0]) {
+                cells[1..].fill("same".to_owned());
+            }
             writeln!(text, "| {what} | {} |", cells.join(" | ")).unwrap();
         }
         text += "\n";

@@ -63,8 +63,8 @@ pub const CATALOG: &[EventType] = &[
             "MFAFailed",
             "TransactionAmountExceeded",
             "TransactionCountExceeded",
-            "ChargeInProgress",
             "AmountNotSet",
+            "ChargeInProgress",
         ],
         "The permission cannot be charged for now; the reasons say why, several at once perhaps.",
     ),
@@ -192,7 +192,7 @@ pub const CATALOG: &[EventType] = &[
             "InvestigatorResolved",
             "AutoResolved",
         ],
-        "The dispute was decided.",
+        "The dispute was decided; `snapshot.resolution` says for whom.",
     ),
     row(
         DISPUTE,

@@ -275,6 +275,7 @@ fn situation<'a>(known: Option<&Observed>, reading: &Reading<'a>) -> Situation<'
         state: &fetched.state,
         reasons: &fetched.reasons,
         permission_type: PermissionType::of(reading.permission.permission_type),
+        is_first_sight: known.is_none(),
         is_chargeable_again: was_unusable,
         is_used_up: fetched.is_used_up(reading.captured),
         evidence: &[],

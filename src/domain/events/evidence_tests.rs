@@ -127,10 +127,23 @@ fn what_amazon_no_longer_shows_is_no_change_and_what_comes_back_as_it_was_is_non
         watched.body[field] = Value::Null;
         assert_eq!(watched.look(), told(&[]), "{field}");
     }
+    watched.body["chargePermissionType"] = Value::Null;
+    assert_eq!(watched.look(), told(&[]));
+    assert_eq!(watched.known.as_ref().unwrap().charge_permission_type.as_deref(), Some("Recurring"));
     watched.body = whole;
     assert_eq!(watched.look(), told(&[]));
     watched.set("/billingAddress/city", json!("B"));
     watched.body["paymentPreferences"] = Value::Null;
+    watched.look();
+    assert_eq!(watched.look(), told(&["PaymentMethodUpdated billing_address_changed"]));
+}
+
+#[test]
+fn what_comes_back_changed_is_a_change() {
+    let mut watched = Watched::new();
+    watched.body["billingAddress"] = Value::Null;
+    watched.look();
+    watched.body["billingAddress"] = json!({"city": "B"});
     watched.look();
     assert_eq!(watched.look(), told(&["PaymentMethodUpdated billing_address_changed"]));
 }

@@ -67,6 +67,8 @@ pub struct Situation<'a> {
     pub reasons: &'a [Reason],
     /// Its permission's type.
     pub permission_type: PermissionType,
+    /// Nothing was known of it before.
+    pub is_first_sight: bool,
     /// On permissions: it was NonChargeable before, for more than a charge under way.
     pub is_chargeable_again: bool,
     /// On permissions: nothing is left of its amount.
@@ -130,6 +132,8 @@ impl ActionCode {
 pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAction {
     let (code, text) = match event_type.told {
         Told::Reached { .. } | Told::ReachedUnknown => advise(situation),
+        // An object that was in this state for long when it was first seen: what holds for the state holds still.
+        Told::Updated if situation.is_first_sight => advise(situation),
         Told::Updated => NONE,
         Told::PaymentMethod => payment_method_updated(situation),
     };
@@ -156,6 +160,7 @@ pub fn advise(situation: &Situation<'_>) -> Advice {
         (ObjectKind::ChargePermission, State::Closed) => closed(situation),
         (ObjectKind::Charge, State::Declined) => charge_declined(situation),
         (ObjectKind::Charge, State::Canceled) => charge_canceled(situation),
+        (ObjectKind::Charge, State::Authorized) => CAPTURE,
         (ObjectKind::Charge, State::AuthorizationInitiated | State::CaptureInitiated)
         | (ObjectKind::Refund, State::RefundInitiated)
         | (ObjectKind::Dispute, State::UnderReview) => WAIT,
@@ -245,12 +250,16 @@ const SEE_EVENT_BEFORE: Advice = (ActionCode::None, "The PermissionChargeable ev
 const WAIT_FOR_CHARGEABLE: Advice =
     (ActionCode::Wait, "Wait until the permission is Chargeable; an event tells of it.");
 const DONE: Advice = (ActionCode::None, "The whole amount was used; nothing is to be done.");
+const CAPTURE: Advice =
+    (ActionCode::None, "Nothing is to be done about it; capture it when you ship, unless it captures itself.");
 const WAIT: Advice = (ActionCode::Wait, "Amazon is still at it; wait for the next event.");
-const RETRY_CHARGE: Advice =
-    (ActionCode::RetryCharge, "The permission can be charged again: retry a charge that was declined.");
+const RETRY_CHARGE: Advice = (
+    ActionCode::RetryCharge,
+    "The permission can be charged again: if a charge was declined and is still due, retry it.",
+);
 const CHECK_AND_RETRY: Advice = (
     ActionCode::RetryChargeAfterPermissionCheck,
-    "Check that the charge permission is Chargeable, then create the charge again.",
+    "Check that the charge permission is Chargeable (read it; the state told here may be old), then create the charge again. If it is not, wait for PermissionChargeable.",
 );
 const CHECK_AND_CHARGE_ANEW: Advice = (
     ActionCode::RetryChargeAfterPermissionCheck,
@@ -258,14 +267,16 @@ const CHECK_AND_CHARGE_ANEW: Advice = (
 );
 const ASK_BUYER_TO_UPDATE: Advice = (
     ActionCode::AskBuyerToUpdatePaymentMethod,
-    "Ask the buyer to update the payment method at Amazon; retry when the permission is Chargeable again, not before.",
+    "Ask the buyer to update the payment method at Amazon; do not retry before PermissionChargeable or PaymentMethodUpdated says RETRY_CHARGE.",
 );
 const UPDATE_PAGE: Advice = (
     ActionCode::OpenUpdatePage,
-    "Send the buyer to the hosted Update page for this charge permission; charge when it is Chargeable again.",
+    "Send the buyer to the hosted Update page for this charge permission, which your checkout script opens; charge again when PermissionChargeable or PaymentMethodUpdated says RETRY_CHARGE.",
 );
-const SETUP_PAGE: Advice =
-    (ActionCode::OpenSetupPage, "To charge this buyer again, send the buyer to the hosted Setup page.");
+const SETUP_PAGE: Advice = (
+    ActionCode::OpenSetupPage,
+    "To charge this buyer again, send the buyer to the hosted Setup page, which your checkout script opens.",
+);
 const VERIFY_AMOUNT: Advice = (
     ActionCode::VerifyAmountWithBuyer,
     "The buyer did not confirm the payment at the bank: verify the amount with the buyer, then ask for a confirmation again.",
@@ -286,8 +297,10 @@ const REACH_OUT: Advice = (
     ActionCode::ReachOutBeforeNextCycle,
     "The buyer canceled at Amazon: stop the subscription, or reach out to the buyer before the next cycle.",
 );
-const NEXT_PERIOD: Advice =
-    (ActionCode::WaitForNextPeriod, "The limit of this month is used up; charge when the next month begins.");
+const NEXT_PERIOD: Advice = (
+    ActionCode::WaitForNextPeriod,
+    "Amazon's limit of this month is used up; charge when the permission is Chargeable again next month.",
+);
 const RESPOND: Advice =
     (ActionCode::RespondToDispute, "Answer the dispute before the deadline; without an answer the buyer wins.");
 const REFUND_FAILED: Advice = (

@@ -1,7 +1,7 @@
 //! The table of what to do: permission type first, then reason.
 
 use super::*;
-use crate::domain::events::event_type;
+use crate::domain::events::{event_type, updated_type};
 
 /// What a fresh event of this state says, by permission type in the order of [`PermissionType::ALL`].
 fn codes(kind: ObjectKind, state: &str, reasons: &[&str], is_used_up: bool) -> [&'static str; 4] {
@@ -14,6 +14,7 @@ fn codes(kind: ObjectKind, state: &str, reasons: &[&str], is_used_up: bool) -> [
             state: &state,
             reasons: &reasons,
             permission_type,
+            is_first_sight: false,
             is_chargeable_again: false,
             is_used_up,
             evidence: &[],
@@ -114,6 +115,29 @@ fn everything_else() {
     ] {
         assert_eq!(codes(kind, state, &[], false), [code; 4], "{kind} {state}");
     }
+}
+
+#[test]
+fn an_old_state_first_seen_has_its_advice_and_other_facts_have_none() {
+    let state = State::NonChargeable;
+    let reasons = [Reason { reason_code: "PaymentMethodInvalid".to_owned(), reason_description: None }];
+    let id = ObjectId::parse("B01-1234567-7654321").unwrap();
+    let situation = |is_first_sight| Situation {
+        kind: ObjectKind::ChargePermission,
+        state: &state,
+        reasons: &reasons,
+        permission_type: PermissionType::Recurring,
+        is_first_sight,
+        is_chargeable_again: false,
+        is_used_up: false,
+        evidence: &[],
+        deadline: None,
+        charge_permission_id: &id,
+        update_url: "",
+    };
+    let updated = updated_type(ObjectKind::ChargePermission).unwrap();
+    let codes = [true, false].map(|is_first_sight| next_action(updated, &situation(is_first_sight)).code);
+    assert_eq!(codes, [ActionCode::AskBuyerToUpdatePaymentMethod, ActionCode::None]);
 }
 
 #[test]
