@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -190,8 +191,11 @@ fn print_schema(event_type: Option<&str>) -> Outcome {
             events::schema(row)
         }
     };
-    println!("{document:#}");
-    Ok(ExitCode::SUCCESS)
+    match writeln!(std::io::stdout().lock(), "{document:#}") {
+        // Whoever reads has seen enough, as `head` has.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 async fn make_topics(config: &Config) -> Outcome {

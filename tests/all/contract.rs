@@ -240,3 +240,22 @@ fn in_binary_mode_the_attributes_are_headers_and_the_event_is_the_same() {
         app.stop().await;
     });
 }
+
+#[test]
+fn the_schema_command_prints_one_type_or_all_and_names_the_types_there_are() {
+    let schema_of = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ipn-receiver")).arg("schema").args(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let row = CATALOG.iter().find(|row| row.name == "ChargeDeclined").unwrap();
+    for name in ["ChargeDeclined", "chargedeclined", "amazonpay.ChargeDeclined.v1"] {
+        let (code, printed, _) = schema_of(&[name]);
+        assert_eq!((code, serde_json::from_str::<Value>(&printed).unwrap()), (Some(0), schema(row)), "{name}");
+    }
+    let (code, printed, _) = schema_of(&[]);
+    assert_eq!((code, serde_json::from_str::<Value>(&printed).unwrap()), (Some(0), asyncapi()));
+    let (code, printed, said) = schema_of(&["Nothing"]);
+    assert_eq!((code, printed.as_str()), (Some(1), ""));
+    assert!(said.contains("there is no event Nothing; there are: PermissionChargeable, "), "{said}");
+}
