@@ -22,6 +22,7 @@ import tempfile
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -300,6 +301,7 @@ class Subject:
         before = self.check_store()
         run = self.run(*self.member, *self.slow)
         check(run.read(lines=10), f"ended by itself: {run.errors()}")
+        self.excludes()
         run.end(sig)
         self.ended(run, 0)
         self.check_printed(run, all_of=self.check_store() - before)
@@ -379,6 +381,9 @@ class Python(Subject):
     def tear(self):
         """SQLite does not leave halves."""
 
+    def excludes(self):
+        """SQLite may be shared."""
+
     def offsets(self):
         with closing(sqlite3.connect(self.store)) as store:
             return dict(store.execute("SELECT partition, offset FROM offsets WHERE topic = ?", (self.topic,)))
@@ -406,6 +411,13 @@ class Java(Subject):
         with open(self.store, "rb") as store:
             lines = store.read().split(b"\n")[:-1]  # the last one may be torn
         return [(event["permission"], event["id"], event["sequence"]) for event in map(json.loads, lines)]
+
+    def excludes(self):
+        """A second process on the store, which its file cannot bear."""
+        run = self.run()
+        run.end()
+        self.ended(run, 1, "beside another process")
+        check("in use" in run.errors(), f"the message does not tell that the store is in use: {run.errors()}")
 
     def tear(self):
         """As a power cut may leave it."""
@@ -512,13 +524,18 @@ def main():
     admin = AdminClient({"bootstrap.servers": options.bootstrap_servers, "log_level": 2})
     made = False
     try:
+        admin.list_topics(timeout=10)
         admin.create_topics([NewTopic(topic, PARTITIONS)])[topic].result(remaining())
         made = True
         with ThreadPoolExecutor() as pool:
             test(subjects, Writer(options.bootstrap_servers, topic), admin, story, pool)
         print(f"passed in {time.monotonic() - BEGAN:.0f} s")
-    except (Failed, KafkaException, subprocess.TimeoutExpired) as error:
+    except (Failed, subprocess.TimeoutExpired) as error:
         sys.exit(f"FAILED: {error}")
+    except KafkaException as error:
+        sys.exit(f"FAILED: Kafka at {options.bootstrap_servers}: {error.args[0].str()}")
+    except FutureTimeout:
+        sys.exit(f"FAILED: Kafka at {options.bootstrap_servers} does not answer")
     finally:
         for subject in subjects:
             subject.close()

@@ -5,10 +5,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
@@ -252,14 +252,7 @@ public final class EventsConsumer {
             if (value == null) {
                 throw new Unreadable("it has no value");
             }
-            JsonNode json;
-            try {
-                json = JSON.readTree(value);
-            } catch (JsonProcessingException e) {
-                throw new Unreadable("it is not JSON: " + e.getOriginalMessage());
-            } catch (IOException e) {
-                throw new Unreadable("it is not JSON: " + e.getMessage());
-            }
+            JsonNode json = json(value, 0, value.length);
             if (!json.isObject()) {
                 throw new Unreadable("it is not a JSON object");
             }
@@ -282,6 +275,16 @@ public final class EventsConsumer {
             JsonNode code = json.path("data").path("nextAction").path("code");
             return new Event(text(json, "id"), type, text(json, "subject"), text(json, "partitionkey"), sequence,
                 code.isTextual() ? code.textValue() : null);
+        }
+
+        private static JsonNode json(byte[] bytes, int from, int length) throws Unreadable {
+            try {
+                return JSON.readTree(bytes, from, length);
+            } catch (JsonProcessingException e) {
+                throw new Unreadable("it is not JSON: " + e.getOriginalMessage());
+            } catch (IOException e) {
+                throw new Unreadable("it is not JSON: " + e.getMessage());
+            }
         }
 
         private static String text(JsonNode json, String name) throws Unreadable {
@@ -327,16 +330,17 @@ public final class EventsConsumer {
         }
 
         private void load(Path path) throws IOException, Trouble {
-            byte[] bytes = Files.readAllBytes(path);
+            // Not with Files: to close another descriptor of the file would let go of its lock.
+            byte[] bytes = Channels.newInputStream(file).readAllBytes();
             int begin = 0;
             for (int end = 0, line = 1; end < bytes.length; end++) {
                 if (bytes[end] != '\n') {
                     continue;
                 }
                 try {
-                    JsonNode json = JSON.readTree(bytes, begin, end - begin);
+                    JsonNode json = Event.json(bytes, begin, end - begin);
                     remember(Event.text(json, "id"), Event.text(json, "permission"), Event.text(json, "sequence"));
-                } catch (IOException | Unreadable e) {
+                } catch (Unreadable e) {
                     throw new Trouble("cannot read line " + line + " of the store " + path + ": " + e.getMessage());
                 }
                 begin = end + 1;
