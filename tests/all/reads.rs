@@ -96,7 +96,7 @@ fn each_failure_on_the_way_has_its_meaning_and_its_words() {
 }
 
 #[test]
-fn reads_share_a_connection_and_ask_for_no_compression() {
+fn reads_share_connections_and_ask_for_no_compression() {
     run(async {
         let world = World::start_fast(1).await.unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -110,12 +110,15 @@ fn reads_share_a_connection_and_ask_for_no_compression() {
         });
         let client = world.outside(ipn_receiver::outside::Broker::Mock).unwrap().pay_api;
         let reader = reader(&world, client, Some(format!("http://{address}")));
-        for _ in 0..5 {
+        for _ in 0..30 {
             assert_eq!(reader.read(&the_charge(&world)).await, Disposition::NotFound);
         }
         let seen = seen.lock().unwrap();
-        assert_eq!(seen.len(), 5);
-        assert!(seen.iter().all(|visit| *visit == (seen[0].0, false)), "{seen:?}");
+        assert_eq!(seen.len(), 30);
+        assert!(seen.iter().all(|(_, asks_for_compression)| !asks_for_compression), "{seen:?}");
+        // A connection may be a moment late in coming back, and then another is opened.
+        let connections: std::collections::BTreeSet<_> = seen.iter().map(|(peer, _)| peer).collect();
+        assert!(connections.len() <= 15, "{} connections for 30 reads", connections.len());
     });
 }
 
