@@ -15,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
 use crate::domain::pay::ObjectRef;
-use crate::domain::state::{KnownState, VERSION};
+use crate::domain::state::{KnownState, Observed, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 
@@ -62,6 +62,11 @@ impl StateStore {
     /// What is known of an object.
     pub fn get(&self, object: &ObjectRef) -> Option<&KnownState> {
         self.records.get(&object.state_key()).map(|(_, state)| state)
+    }
+
+    /// What was last told of an object.
+    pub fn observed(&self, object: &ObjectRef) -> Option<&Observed> {
+        self.get(object)?.observed.as_ref()
     }
 
     /// The record of an object, blank if there is none yet.

@@ -19,9 +19,9 @@ pub use self::development::Development;
 pub use self::key_files::{Fingerprint, KeyFiles};
 pub use self::merchants::MerchantAccount;
 pub use self::tables::{
-    Admin, Events, EventsMode, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Shutdown, Sns, UpdateUrls, Worker,
+    Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Shutdown, Sns, UpdateUrls, Worker,
 };
-use crate::domain::events::{Mode, Wire};
+use crate::domain::events::Wire;
 use crate::domain::merchants::Merchants;
 use crate::domain::pay::{Account, Region};
 use crate::domain::sns::Policy;
@@ -191,11 +191,7 @@ impl Kafka {
 impl Events {
     /// How events look on the wire.
     pub fn wire(&self) -> Wire {
-        let mode = match self.mode {
-            EventsMode::Structured => Mode::Structured,
-            EventsMode::Binary => Mode::Binary,
-        };
-        Wire { type_prefix: self.type_prefix.clone(), mode }
+        Wire { type_prefix: self.type_prefix.clone(), mode: self.mode }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::domain::events::Mode;
 use crate::domain::pay::FreeText;
 
 /// `[ingress]`
@@ -173,20 +174,9 @@ pub struct Events {
     /// Whether events carry text that a merchant writes for a buyer.
     pub free_text: FreeText,
     /// Where an event's attributes stand.
-    pub mode: EventsMode,
+    pub mode: Mode,
     /// Where buyers update their payment method.
     pub update_urls: UpdateUrls,
-}
-
-/// The content modes of CloudEvents.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EventsMode {
-    /// All in the record's value.
-    #[default]
-    Structured,
-    /// Attributes in headers.
-    Binary,
 }
 
 /// `[events.update_urls]`: for each region, with `{ChargePermissionId}` where the permission's id goes.
@@ -319,7 +309,7 @@ impl Default for Events {
         Self {
             type_prefix: "amazonpay".to_owned(),
             free_text: FreeText::Dropped,
-            mode: EventsMode::Structured,
+            mode: Mode::Structured,
             update_urls: UpdateUrls::default(),
         }
     }

@@ -113,7 +113,7 @@ impl Ledger {
             observed_at: now,
             believe_older: attempts >= OLDER_ANSWERS_MAX,
         };
-        let known = self.store.get(object).and_then(|state| state.observed.as_ref());
+        let known = self.store.observed(object);
         match derive(known, &reading) {
             Derivation::Older => {
                 tracing::warn!(object.id = %object.id, attempts, "Amazon Pay answered with an older state than it did before; asking again");
@@ -137,7 +137,7 @@ impl Ledger {
     /// A charge, refund or dispute is told with its permission's type and state. The permission is read first if it
     /// never was, unless it cannot be read itself, or this has waited for it long enough.
     fn is_worth_waiting_for(&self, permission: &ObjectRef, object: &ObjectRef) -> bool {
-        let is_known = self.store.get(permission).is_some_and(|state| state.observed.is_some());
+        let is_known = self.store.observed(permission).is_some();
         let can_be_had = self.queue.attempts_of(permission) == 0 && !self.waiting.holds(permission, object);
         object.kind != ObjectKind::ChargePermission && !is_known && can_be_had
     }
@@ -160,7 +160,7 @@ impl Ledger {
         object: &ObjectRef,
         fetched: &'a Fetched,
     ) -> events::Permission<'a> {
-        let known = self.store.get(permission).and_then(|state| state.observed.as_ref());
+        let known = self.store.observed(permission);
         let known_type = known.and_then(|known| known.charge_permission_type.as_deref());
         let is_another = object.kind != ObjectKind::ChargePermission;
         events::Permission {
@@ -191,7 +191,7 @@ impl Ledger {
 
     /// A refund or a dispute names its charge, and only the charge names the permission.
     fn permission_of(&self, object: &ObjectRef, fetched: &Fetched) -> Owner {
-        let of = |object: &ObjectRef| Some(self.store.get(object)?.observed.as_ref()?.charge_permission_id.clone());
+        let of = |object: &ObjectRef| Some(self.store.observed(object)?.charge_permission_id.clone());
         let told = fetched.charge_permission_id.clone().or_else(|| of(object));
         match (told, &fetched.charge_id) {
             (Some(id), _) => Owner::Known(id),
@@ -228,33 +228,33 @@ impl Ledger {
 
     /// Tells what waited for this object, unless something newer was heard of it: then it is read again.
     fn tell_waiting(&mut self, helper: &ObjectRef, now: Timestamp) {
-        for Kept { object, fetched, read_started_at } in self.waiting.take(helper) {
-            if self.queue.is_waiting(&object) {
-                self.fetched(&object, &fetched, read_started_at, now);
-            }
+        for Kept { object, fetched, read_started_at } in self.take_waiting(helper) {
+            self.fetched(&object, &fetched, read_started_at, now);
         }
     }
 
     /// This object cannot be read. What waited for it as its permission is told without; what waited for it as its
     /// charge goes on waiting, since nothing else names its permission.
     fn tell_without(&mut self, helper: &ObjectRef, now: Timestamp) {
-        for Kept { object, fetched, read_started_at } in self.waiting.take(helper) {
-            if !self.queue.is_waiting(&object) {
-                continue;
-            }
-            if helper.kind == ObjectKind::ChargePermission {
-                self.compare(&object, helper, &fetched, read_started_at, now);
-            } else {
-                self.fetched(&object, &fetched, read_started_at, now);
-            }
+        if helper.kind != ObjectKind::ChargePermission {
+            return self.tell_waiting(helper, now);
         }
+        for Kept { object, fetched, read_started_at } in self.take_waiting(helper) {
+            self.compare(&object, helper, &fetched, read_started_at, now);
+        }
+    }
+
+    /// What waited for this object, but for what is read again since there is news of it.
+    fn take_waiting(&mut self, helper: &ObjectRef) -> Vec<Kept> {
+        let mut waiting = self.waiting.take(helper);
+        waiting.retain(|kept| self.queue.is_waiting(&kept.object));
+        waiting
     }
 
     /// 404: a test IPN or an object that is not readable yet; for an object we know, a riddle.
     fn not_found(&mut self, object: &ObjectRef, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
-        let is_known = self.store.get(object).is_some_and(|state| state.observed.is_some());
-        if is_known {
+        if self.store.observed(object).is_some() {
             tracing::error!(object.id = %object.id, "Amazon Pay no longer knows an object that it showed before; asking again every hour");
             if self.has_failed_for_too_long(object, now) {
                 return self.give_up(

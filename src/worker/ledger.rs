@@ -269,7 +269,7 @@ impl Ledger {
     /// An IPN's permission is only compared: what Amazon's API said counts.
     fn compare_permission(&self, object: &ObjectRef, ipn: &Ipn) {
         let Some(claimed) = &ipn.charge_permission_id else { return };
-        let Some(observed) = self.store.get(object).and_then(|state| state.observed.as_ref()) else { return };
+        let Some(observed) = self.store.observed(object) else { return };
         if observed.charge_permission_id != *claimed {
             metrics::counter!("ipn_other_permission_total").increment(1);
             tracing::warn!(
@@ -284,8 +284,7 @@ impl Ledger {
         if !self.clocks_agree {
             return false;
         }
-        let Some(state) = self.store.get(object) else { return false };
-        let Some(observed) = &state.observed else { return false };
+        let Some(observed) = self.store.observed(object) else { return false };
         let margin = Duration::from_millis(self.settings.inbox_clock_margin_ms);
         record.appended_at.plus(margin) < observed.read_started_at
     }

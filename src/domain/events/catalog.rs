@@ -53,19 +53,7 @@ pub const CATALOG: &[EventType] = &[
         PERMISSION,
         "PermissionNonChargeable",
         reached("NonChargeable", &["Chargeable"]),
-        &[
-            "PaymentMethodInvalid",
-            "PaymentMethodDeleted",
-            "BillingAddressDeleted",
-            "PaymentMethodExpired",
-            "PaymentMethodNotAllowed",
-            "PaymentMethodNotSet",
-            "MFAFailed",
-            "TransactionAmountExceeded",
-            "TransactionCountExceeded",
-            "AmountNotSet",
-            "ChargeInProgress",
-        ],
+        &NON_CHARGEABLE_REASONS,
         "The permission cannot be charged for now; the reasons say why, several at once perhaps.",
     ),
     row(
@@ -204,6 +192,22 @@ pub const CATALOG: &[EventType] = &[
     row(DISPUTE, "DisputeStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
 ];
 
+/// What the buyer can mend comes first.
+const NON_CHARGEABLE_REASONS: [&str; 11] = [
+    "PaymentMethodInvalid",
+    "PaymentMethodDeleted",
+    "BillingAddressDeleted",
+    "PaymentMethodExpired",
+    "PaymentMethodNotAllowed",
+    "PaymentMethodNotSet",
+    "MFAFailed",
+    "TransactionAmountExceeded",
+    "TransactionCountExceeded",
+    "AmountNotSet",
+    "ChargeInProgress",
+];
+/// What is wrong with the buyer's payment method, so that the buyer can mend it.
+pub(super) const PAYMENT_METHOD_REASONS: &[&str] = NON_CHARGEABLE_REASONS.split_at(6).0;
 const UNRECOGNIZED: &str = "Amazon named a state that this version does not know; it travels verbatim.";
 const PERMISSION: ObjectKind = ObjectKind::ChargePermission;
 const CHARGE: ObjectKind = ObjectKind::Charge;

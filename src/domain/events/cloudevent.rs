@@ -1,6 +1,6 @@
 //! An event on the wire: CloudEvents 1.0 in Kafka, structured or binary ("Kafka Protocol Binding for CloudEvents").
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -22,9 +22,11 @@ pub struct Wire {
 }
 
 /// The two content modes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The whole event is the record's value, in JSON.
+    #[default]
     Structured,
     /// The attributes are headers, and the value is `data` alone.
     Binary,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use uuid::Uuid;
 
-use super::catalog::{EventType, Told, event_type, payment_method_type, updated_type};
+use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Told, event_type, payment_method_type, updated_type};
 use super::event::{AttributeChange, Event, attribute_event_id, state_event_id};
 use super::evidence::Evidence;
-use super::next_action::{PAYMENT_METHOD_REASONS, PermissionType, Situation, next_action};
+use super::next_action::{PermissionType, Situation, next_action};
 use crate::domain::pay::{Amount, Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, State};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
@@ -136,11 +137,13 @@ fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
 fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     let changes = Changes::between(known, reading);
     let is_newer = reading.fetched.last_updated > known.last_updated;
-    let looks = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
-    if changes.any() && !is_newer && known.unconfirmed_digest.as_ref() != Some(&looks) {
-        let observed =
-            Observed { unconfirmed_digest: Some(looks), read_started_at: reading.read_started_at, ..known.clone() };
-        return Derivation::Told { events: vec![], observed: Box::new(observed), ask_again: true };
+    if changes.any() && !is_newer {
+        let looks = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
+        if known.unconfirmed_digest.as_ref() != Some(&looks) {
+            let read_started_at = reading.read_started_at;
+            let observed = Observed { unconfirmed_digest: Some(looks), read_started_at, ..known.clone() };
+            return Derivation::Told { events: vec![], observed: Box::new(observed), ask_again: true };
+        }
     }
     let mut next = observed(reading, Some(known));
     next.payment_method_reason.clone_from(&known.payment_method_reason);
@@ -205,8 +208,20 @@ fn told(events: Vec<Event>, observed: Observed) -> Derivation {
 
 fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading: &Reading<'_>) -> Event {
     let fetched = reading.fetched;
+    let id = state_event_id(reading.object, event_type, &fetched.state, &fetched.reasons, fetched.last_updated);
+    event(id, event_type, &[], known, reading)
+}
+
+fn event(
+    id: Uuid,
+    event_type: &'static EventType,
+    evidence: &[Evidence],
+    known: Option<&Observed>,
+    reading: &Reading<'_>,
+) -> Event {
+    let fetched = reading.fetched;
     Event {
-        id: state_event_id(reading.object, event_type, &fetched.state, &fetched.reasons, fetched.last_updated),
+        id,
         event_type,
         object: reading.object.clone(),
         charge_permission_id: reading.permission.id.clone(),
@@ -214,9 +229,9 @@ fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading
         state: fetched.state.clone(),
         previous_state: known.map(|known| known.state.clone()),
         reasons: fetched.reasons.clone(),
-        evidence: Vec::new(),
+        evidence: evidence.to_vec(),
         permission_seen: reading.permission.seen.map(|(state, at)| (state.clone(), at)),
-        next_action: next_action(event_type, &situation(known, reading)),
+        next_action: next_action(event_type, &situation(evidence, known, reading)),
         snapshot: fetched.snapshot.clone(),
         causes: reading.causes.to_vec(),
         last_updated: fetched.last_updated,
@@ -246,13 +261,8 @@ fn attribute_event(
     let after = fingerprint(&next.attributes_digest, next.private.as_ref());
     let change = AttributeChange { evidence, before: &before, after: &after, revision: next.attribute_revision };
     let facts = (&fetched.state, fetched.reasons.as_slice(), fetched.last_updated);
-    let situation = Situation { evidence, ..situation(Some(known), reading) };
-    Event {
-        id: attribute_event_id(reading.object, event_type, facts, &change),
-        next_action: next_action(event_type, &situation),
-        evidence: evidence.to_vec(),
-        ..state_event(event_type, Some(known), reading)
-    }
+    let id = attribute_event_id(reading.object, event_type, facts, &change);
+    event(id, event_type, evidence, Some(known), reading)
 }
 
 /// Every fact beside the state, in one word.
@@ -263,7 +273,7 @@ fn fingerprint(snapshot_digest: &str, private: Option<&PrivateDigests>) -> Strin
     words.fold(snapshot_digest.to_owned(), |all, word| all + "/" + word)
 }
 
-fn situation<'a>(known: Option<&Observed>, reading: &Reading<'a>) -> Situation<'a> {
+fn situation<'a>(evidence: &'a [Evidence], known: Option<&Observed>, reading: &Reading<'a>) -> Situation<'a> {
     let fetched = reading.fetched;
     let was_unusable = known.is_some_and(|known| {
         known.state == State::NonChargeable
@@ -278,7 +288,7 @@ fn situation<'a>(known: Option<&Observed>, reading: &Reading<'a>) -> Situation<'
         is_first_sight: known.is_none(),
         is_chargeable_again: was_unusable,
         is_used_up: fetched.is_used_up(reading.captured),
-        evidence: &[],
+        evidence,
         deadline: fetched.snapshot.get("merchantResponseDeadline").and_then(Value::as_str),
         charge_permission_id: reading.permission.id,
         update_url: reading.update_url,

@@ -16,5 +16,5 @@ pub use cloudevent::{Encoded, Mode, Wire};
 pub use derive::{Derivation, Permission, Reading, derive, needs_confirming_read};
 pub use event::{Event, NAMESPACE};
 pub use evidence::Evidence;
-pub use next_action::{ActionCode, NextAction, PermissionType, Situation, advise, next_action};
+pub use next_action::{ActionCode, NextAction, PermissionType, Situation, next_action};
 pub use schema::{asyncapi, schema};

@@ -1,9 +1,9 @@
 //! What Amazon's guides tell a merchant to do when an object reached a state: by the permission's type first, then by
 //! the reason ("Manage recurring payments", "Manage payments using payment method on file", "Manage disputes").
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::catalog::{EventType, Told};
+use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Told};
 use super::evidence::Evidence;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
 
@@ -23,8 +23,7 @@ pub struct NextAction {
 }
 
 /// The things a merchant can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each is told by its text")]
 pub enum ActionCode {
     RetryCharge,
@@ -128,6 +127,12 @@ impl ActionCode {
     }
 }
 
+impl Serialize for ActionCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// What an event of this type tells the merchant to do.
 pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAction {
     let (code, text) = match event_type.told {
@@ -153,7 +158,7 @@ fn payment_method_updated(situation: &Situation<'_>) -> Advice {
 }
 
 /// What to do in a situation, and the sentence that says so.
-pub fn advise(situation: &Situation<'_>) -> Advice {
+fn advise(situation: &Situation<'_>) -> Advice {
     match (situation.kind, situation.state) {
         (ObjectKind::ChargePermission, State::Chargeable) if situation.is_chargeable_again => RETRY_CHARGE,
         (ObjectKind::ChargePermission, State::NonChargeable) => non_chargeable(situation),
@@ -199,7 +204,7 @@ fn charge_canceled(situation: &Situation<'_>) -> Advice {
 /// Of several reasons the one that the merchant or the buyer can do most about decides.
 fn non_chargeable(situation: &Situation<'_>) -> Advice {
     use PermissionType::{OneTime, PaymentMethodOnFile, Recurring, Unknown};
-    if situation.has(&PAYMENT_METHOD_REASONS) {
+    if situation.has(PAYMENT_METHOD_REASONS) {
         return match situation.permission_type {
             PaymentMethodOnFile => UPDATE_PAGE,
             Recurring => ASK_BUYER_TO_UPDATE,
@@ -234,16 +239,6 @@ fn closed(situation: &Situation<'_>) -> Advice {
         OneTime | Recurring | Unknown => NEW_CHECKOUT_AFTER_CLOSING,
     }
 }
-
-/// What is wrong with the buyer's payment method, so that the buyer can mend it.
-pub(super) const PAYMENT_METHOD_REASONS: [&str; 6] = [
-    "PaymentMethodInvalid",
-    "PaymentMethodDeleted",
-    "BillingAddressDeleted",
-    "PaymentMethodExpired",
-    "PaymentMethodNotAllowed",
-    "PaymentMethodNotSet",
-];
 
 const NONE: Advice = (ActionCode::None, "Nothing is to be done.");
 const SEE_EVENT_BEFORE: Advice = (ActionCode::None, "The PermissionChargeable event before this one says what to do.");

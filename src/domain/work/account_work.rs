@@ -62,10 +62,6 @@ impl AccountWork {
         self.lanes.get(&kind)
     }
 
-    pub(super) fn lane_mut(&mut self, kind: ObjectKind) -> Option<&mut Lane> {
-        self.lanes.get_mut(&kind)
-    }
-
     /// The lane of an operation, made if need be.
     pub(super) fn lane_for(&mut self, kind: ObjectKind) -> &mut Lane {
         self.lanes.entry(kind).or_insert_with(|| {

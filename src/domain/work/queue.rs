@@ -11,6 +11,7 @@ use super::account_work::{AccountWork, Rules};
 use super::breaker::BreakerChange;
 use super::cause::{Cause, InboxPosition, Pending};
 use super::entry::{Entry, PutBack, Settled};
+use super::lane::Lane;
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
@@ -70,22 +71,22 @@ impl WorkQueue {
 
     /// Adds a cause; the object is due at once, or right after the read that is under way.
     pub fn push(&mut self, object: &ObjectRef, cause: Cause, now: Timestamp) {
-        self.account_for(&object.account).lane_for(object.kind).push(&object.id, cause, now);
+        self.lane_for(object).push(&object.id, cause, now);
     }
 
     /// To be read soon, since another object cannot be told without it.
     pub fn read_first(&mut self, object: &ObjectRef, cause: Cause, now: Timestamp) {
-        self.account_for(&object.account).lane_for(object.kind).read_first(&object.id, cause, now);
+        self.lane_for(object).read_first(&object.id, cause, now);
     }
 
     /// To be read from `due` on although nobody told us anything, unless it is to be read anyway.
     pub fn reconcile(&mut self, object: &ObjectRef, due: Timestamp) {
-        self.account_for(&object.account).lane_for(object.kind).reconcile(&object.id, due);
+        self.lane_for(object).reconcile(&object.id, due);
     }
 
     /// Continues work that an earlier owner of the partition left in the state record.
     pub fn restore(&mut self, object: &ObjectRef, pending: Pending) {
-        self.account_for(&object.account).lane_for(object.kind).restore(&object.id, pending);
+        self.lane_for(object).restore(&object.id, pending);
     }
 
     /// Objects to read now.
@@ -121,13 +122,12 @@ impl WorkQueue {
 
     /// The read answered its causes. Causes that came meanwhile make the object due again.
     pub fn settle(&mut self, object: &ObjectRef, now: Timestamp) -> Settled {
-        let lane = self.accounts.get_mut(&object.account).and_then(|work| work.lane_mut(object.kind));
-        lane.and_then(|lane| lane.settle(&object.id, now)).unwrap_or_default()
+        self.lane_for(object).settle(&object.id, now).unwrap_or_default()
     }
 
     /// The read answered nothing yet; another is due at `due`, or at once if a cause came meanwhile.
     pub fn put_back(&mut self, object: &ObjectRef, why: PutBack, due: Timestamp, now: Timestamp) {
-        self.account_for(&object.account).lane_for(object.kind).put_back(&object.id, why, due, now);
+        self.lane_for(object).put_back(&object.id, why, due, now);
     }
 
     /// A read of this account failed for a reason that is not its object's.
@@ -147,7 +147,7 @@ impl WorkQueue {
 
     /// Amazon throttled this operation of this account.
     pub fn throttled(&mut self, object: &ObjectRef, now: Timestamp, pause: Duration) {
-        self.account_for(&object.account).lane_for(object.kind).throttled(now, pause);
+        self.lane_for(object).throttled(now, pause);
     }
 
     /// Lets go of inbox records that wait for longer than `age_max`, and of all those of accounts with too many: their
@@ -171,7 +171,7 @@ impl WorkQueue {
 
     /// Lets go of one object's inbox records, because its next read is some time away.
     pub fn release_one(&mut self, object: &ObjectRef) -> Vec<InboxPosition> {
-        self.account_for(&object.account).lane_for(object.kind).release(&object.id)
+        self.lane_for(object).release(&object.id)
     }
 
     /// What the state record must hold of this object's work: nothing unless its inbox records were let go.
@@ -186,19 +186,16 @@ impl WorkQueue {
 
     /// How each operation of each account is. Looks at every entry.
     pub fn lanes(&self) -> Vec<(&Account, ObjectKind, LaneReport)> {
-        let lanes = self.accounts.iter().flat_map(|(account, work)| work.lanes().map(move |lane| (account, lane)));
-        lanes
-            .map(|(account, (kind, lane))| {
-                let report = LaneReport {
-                    objects: lane.len(),
-                    first_seen: lane.first_seen(),
-                    quota_factor: lane.quota_factor(),
-                    time_left: lane.time_left(),
-                    is_held_back: self.accounts[account].breaker.is_open(),
-                };
-                (account, kind, report)
-            })
-            .collect()
+        let of = |lane: &Lane, work: &AccountWork| LaneReport {
+            objects: lane.len(),
+            first_seen: lane.first_seen(),
+            quota_factor: lane.quota_factor(),
+            time_left: lane.time_left(),
+            is_held_back: work.breaker.is_open(),
+        };
+        let of_account =
+            |(account, work)| AccountWork::lanes(work).map(move |(kind, lane)| (account, kind, of(lane, work)));
+        self.accounts.iter().flat_map(of_account).collect()
     }
 
     /// How many objects are to be read or being read.
@@ -216,12 +213,14 @@ impl WorkQueue {
         self.accounts.values().map(AccountWork::in_flight).sum()
     }
 
-    fn account_for(&mut self, account: &Account) -> &mut AccountWork {
+    /// The lane of this object, made if need be.
+    fn lane_for(&mut self, object: &ObjectRef) -> &mut Lane {
+        let ObjectRef { account, kind, .. } = object;
         // Looked up twice, since a key is cloned only where it is new.
         if !self.accounts.contains_key(account) {
             self.accounts.insert(account.clone(), AccountWork::new(account, &self.rules, self.since));
         }
-        self.accounts.get_mut(account).expect("it was just seen to")
+        self.accounts.get_mut(account).expect("it was just seen to").lane_for(*kind)
     }
 
     fn entry(&self, object: &ObjectRef) -> Option<&Entry> {
