@@ -42,6 +42,7 @@ pub mod admin;
 pub mod clock;
 pub mod clock_watch;
 pub mod config;
+pub mod failpoints;
 pub mod saved_messages;
 pub mod telemetry;
 pub mod topics;

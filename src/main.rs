@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use ipn_receiver::{app, cli};
+use ipn_receiver::{app, cli, failpoints};
 
 fn main() -> ExitCode {
+    failpoints::arm();
     app::use_ring_for_tls();
     cli::run(cli::Arguments::parse())
 }

@@ -23,6 +23,7 @@ use crate::domain::dead_letter::DeadLetter;
 use crate::domain::events::{Encoded, Event, Wire};
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
+use crate::failpoints;
 use crate::state_store::BARRIER_KEY;
 
 /// What one transaction writes besides the offsets.
@@ -58,6 +59,8 @@ pub struct Outbox {
     topics: Topics,
     wire: Wire,
     instance: String,
+    /// The nonce of the last barrier: each state record names the one under which it was written.
+    barrier: String,
 }
 
 impl Outbox {
@@ -74,18 +77,21 @@ impl Outbox {
             .set("partitioner", "murmur2_random");
         let producer = BaseProducer::from_config_and_context(&client, TransactionContext::default())?;
         producer.init_transactions(Duration::from_secs(30))?;
-        Ok(Self { producer, topics: kafka.topics(), wire, instance: transactional_id.to_owned() })
+        Ok(Self { producer, topics: kafka.topics(), wire, instance: transactional_id.to_owned(), barrier: String::new() })
     }
 
     /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can write
     /// there any more, and reading up to it has read everything.
     pub fn barrier(
-        &self,
+        &mut self,
         nonce: &str,
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
     ) -> Result<(), Doubt> {
-        self.transaction(positions, group, || {
+        nonce.clone_into(&mut self.barrier);
+        let none = BTreeMap::new();
+        let offsets = if failpoints::breaks("barrier-offset") { &none } else { positions };
+        self.transaction(offsets, group, || {
             positions.keys().try_for_each(|partition| {
                 self.send(BaseRecord::to(&self.topics.state).key(BARRIER_KEY).payload(nonce).partition(*partition))
             })
@@ -107,7 +113,9 @@ impl Outbox {
             }
             for StateRecord { key, partition, value } in &batch.records {
                 let value = value.as_ref().map(|state| serde_json::to_vec(state).expect("known state is plain data"));
-                let record = BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(*partition);
+                let headers = OwnedHeaders::new().insert(Header { key: BARRIER_HEADER, value: Some(&self.barrier) });
+                let record =
+                    BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(*partition).headers(headers);
                 self.send(match &value {
                     Some(value) => record.payload(value.as_slice()),
                     None => record,
@@ -129,13 +137,18 @@ impl Outbox {
         let _ = self.check_trust();
         self.producer.begin_transaction()?;
         write()?;
+        failpoints::reach("after-produce");
         self.await_deliveries()?;
         let mut offsets = TopicPartitionList::new();
         for (partition, position) in positions {
             offsets.add_partition_offset(&self.topics.inbox, *partition, Offset::Offset(*position))?;
         }
-        self.producer.send_offsets_to_transaction(&offsets, group, Duration::from_secs(10))?;
+        if !failpoints::breaks("fencing") {
+            self.producer.send_offsets_to_transaction(&offsets, group, Duration::from_secs(10))?;
+        }
+        failpoints::reach("after-send-offsets");
         self.producer.commit_transaction(Timeout::Never)?;
+        failpoints::reach("after-commit");
         metrics::histogram!("transaction_seconds").record(started.elapsed().as_secs_f64());
         // It was committed, but how it came about is not trusted for the next one: after a lost connection or a
         // long wait, librdkafka may have sent the request twice, and the second may end a later transaction.
@@ -233,4 +246,7 @@ impl ProducerContext for TransactionContext {
     }
 }
 
+/// On state records: the nonce of the barrier after which their writer began. One that follows another writer's barrier
+/// would show that fencing failed.
+const BARRIER_HEADER: &str = "ipn-barrier";
 const SUSPICIOUSLY_LONG: Duration = Duration::from_secs(5);

@@ -18,6 +18,7 @@ use crate::domain::pay::ObjectRef;
 use crate::domain::state::{KnownState, Observed, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
+use crate::failpoints;
 
 /// Known state by object, and the partition each lives in.
 #[derive(Debug, Default)]
@@ -162,6 +163,10 @@ pub fn restore(
         }
         let (partition, offset) = (message.partition(), message.offset());
         restored.store.apply(&message).map_err(|what| Error::Record { partition, offset, what })?;
+        failpoints::reach("during-restore");
+        if failpoints::breaks("restore-to-barrier") {
+            break;
+        }
     }
     Ok(restored)
 }

@@ -7,6 +7,8 @@
 mod alarms;
 mod answers;
 mod group;
+#[cfg(feature = "failpoints")]
+mod late;
 mod ledger;
 mod plan;
 mod report;
@@ -29,6 +31,7 @@ pub use self::plan::Plan;
 pub use self::status::Status;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
+use crate::failpoints;
 use crate::inbox::InboxRecord;
 use crate::outbox::{Doubt, Outbox};
 use crate::pay_api::Disposition;
@@ -82,6 +85,8 @@ struct Worker {
     answers: (Sender<Answer>, Receiver<Answer>),
     alarms: Alarms,
     offsets_committed_at: Instant,
+    #[cfg(feature = "failpoints")]
+    late: Option<late::LateBatch>,
 }
 
 struct Assignment {
@@ -128,6 +133,8 @@ impl Worker {
             answers: channel(),
             alarms: Alarms::default(),
             offsets_committed_at: Instant::now(),
+            #[cfg(feature = "failpoints")]
+            late: None,
         })
     }
 
@@ -155,6 +162,8 @@ impl Worker {
     fn round(&mut self) -> Result<(), Trouble> {
         self.consume()?;
         self.take_over()?;
+        #[cfg(feature = "failpoints")]
+        self.commit_late_batch()?;
         self.start_reads();
         self.collect_answers();
         self.commit(OFFSETS_ONLY_EVERY)
@@ -195,7 +204,10 @@ impl Worker {
     fn apply(&mut self, change: Change) {
         self.reset();
         match change {
-            Change::Revoked => self.assignment = None,
+            Change::Revoked => {
+                failpoints::reach("during-revoke");
+                self.assignment = None;
+            }
             Change::Assigned { partitions, group } => {
                 tracing::info!(?partitions, "partitions assigned");
                 metrics::gauge!("partitions_assigned").set(partitions.len() as f64);
@@ -211,7 +223,7 @@ impl Worker {
         };
         let started = Instant::now();
         let topic = self.plan.kafka.topics().inbox;
-        let outbox = match self.outbox.take() {
+        let mut outbox = match self.outbox.take() {
             Some(outbox) => outbox,
             None => Outbox::open(&self.plan.kafka, &self.transactional_id, self.plan.wire.clone())?,
         };
@@ -221,6 +233,7 @@ impl Worker {
         let restored = if assignment.partitions.is_empty() {
             Restored::default()
         } else {
+            failpoints::reach("before-barrier");
             outbox.barrier(&nonce, &positions, &assignment.group)?;
             now = self.plan.clock.now();
             let (context, status) = (self.consumer.context(), &self.status);
@@ -292,6 +305,13 @@ impl Worker {
         let letters = undelivered::dead_letters(&self.plan.kafka, undelivered)?;
         let batch = ledger.take_batch(letters);
         let positions = ledger.positions();
+        #[cfg(feature = "failpoints")]
+        let Some(batch) =
+            late::tamper(&self.consumer, &self.plan.kafka, &mut self.late, (batch, &positions, self.epoch))?
+        else {
+            return Ok(());
+        };
+        failpoints::reach("before-transaction");
         let outcome = outbox.commit(&batch, &positions, &assignment.group, now);
         metrics::counter!("transactions_total", "outcome" => if outcome.is_ok() { "committed" } else { "doubt" })
             .increment(1);
