@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
 use crate::clock_watch::ClockWatch;
+use crate::config::Role;
 use crate::ingress::{method_not_allowed, not_found};
 use crate::worker::Status;
 
@@ -18,8 +19,10 @@ pub struct Readiness {
     inbox_was_probed: AtomicBool,
     /// Set when the process is about to leave.
     pub is_leaving: AtomicBool,
-    /// The worker, which never makes the process unready: notifications are to be taken all the same.
-    pub worker: Arc<Status>,
+    role: Role,
+    /// The worker, if this role has one. Beside an ingress it never makes the process unready: notifications are to be
+    /// taken all the same.
+    worker: Option<Arc<Status>>,
     /// Nor does a wrong clock: what it keeps out now is repeated, and another pod would have the same one.
     clock_watch: ClockWatch,
     /// A `[development]` table is there.
@@ -27,9 +30,10 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Not ready until the inbox was probed.
-    pub fn new(worker: Arc<Status>, clock_watch: ClockWatch, in_development: bool) -> Self {
+    /// Not ready until the inbox was probed, or, in a worker alone, until it owns its partitions.
+    pub fn new(role: Role, worker: Option<Arc<Status>>, clock_watch: ClockWatch, in_development: bool) -> Self {
         Self {
+            role,
             inbox: Mutex::default(),
             inbox_was_probed: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
@@ -51,67 +55,74 @@ impl Readiness {
     }
 
     fn checks(&self) -> Vec<Check> {
+        let mut checks = Vec::new();
+        checks.extend(self.role.takes().then(|| self.inbox_check()));
+        let is_leaving = self.is_leaving.load(Ordering::Relaxed);
+        let detail = if is_leaving { "about to stop" } else { "running" };
+        checks.push(Check { decides: true, name: "lifecycle", ok: !is_leaving, detail: detail.to_owned() });
+        if let Some(worker) = &self.worker {
+            checks.extend(self.worker_checks(worker));
+        }
+        let clock = self.clock_watch.verdict();
+        checks.push(Check {
+            decides: false,
+            name: "clock",
+            ok: clock.is_ok(),
+            detail: match clock {
+                Ok(detail) => detail.to_owned(),
+                Err(trouble) => format!("{trouble}; genuine IPNs may be answered 503"),
+            },
+        });
+        checks.extend(
+            self.in_development.then(|| Check {
+                decides: false,
+                name: "development",
+                ok: false,
+                detail: "a [development] table is in force: what is taken for genuine is not only what Amazon signed"
+                    .to_owned(),
+            }),
+        );
+        checks
+    }
+
+    fn inbox_check(&self) -> Check {
         let trouble = match &*self.inbox.lock().unwrap_or_else(PoisonError::into_inner) {
             _ if !self.inbox_was_probed.load(Ordering::Relaxed) => Some("not asked yet".to_owned()),
             trouble => trouble.clone(),
         };
-        let is_leaving = self.is_leaving.load(Ordering::Relaxed);
-        let is_working = self.worker.is_working.load(Ordering::Relaxed);
-        let clock = self.clock_watch.verdict();
-        let held_back = self.worker.held_back();
-        let development = Check {
-            decides: false,
-            name: "development",
-            ok: false,
-            detail: "a [development] table is in force: what is taken for genuine is not only what Amazon signed"
-                .to_owned(),
+        Check {
+            decides: true,
+            name: "inbox",
+            ok: trouble.is_none(),
+            detail: trouble.unwrap_or_else(|| "Kafka takes records".to_owned()),
+        }
+    }
+
+    fn worker_checks(&self, worker: &Status) -> [Check; 2] {
+        let is_working = worker.is_working.load(Ordering::Relaxed);
+        let held_back = worker.held_back();
+        let waits = if self.role.takes() {
+            "waits for its partitions or rebuilds state; does not affect readiness"
+        } else {
+            "waits for its partitions or rebuilds state"
         };
-        let mut checks = vec![
-            Check {
-                decides: true,
-                name: "inbox",
-                ok: trouble.is_none(),
-                detail: trouble.unwrap_or_else(|| "Kafka takes records".to_owned()),
+        let worker = Check {
+            decides: !self.role.takes(),
+            name: "worker",
+            ok: is_working,
+            detail: (if is_working { "owns its partitions" } else { waits }).to_owned(),
+        };
+        let pay_api = Check {
+            decides: false,
+            name: "pay_api",
+            ok: held_back.is_empty(),
+            detail: if held_back.is_empty() {
+                "no merchant's reads are held back".to_owned()
+            } else {
+                format!("reads are held back, their work waits, nothing is lost: {}", held_back.join(", "))
             },
-            Check {
-                decides: true,
-                name: "lifecycle",
-                ok: !is_leaving,
-                detail: (if is_leaving { "about to stop" } else { "running" }).to_owned(),
-            },
-            Check {
-                decides: false,
-                name: "worker",
-                ok: is_working,
-                detail: (if is_working {
-                    "owns its partitions"
-                } else {
-                    "waits for its partitions or rebuilds state; does not affect readiness"
-                })
-                .to_owned(),
-            },
-            Check {
-                decides: false,
-                name: "pay_api",
-                ok: held_back.is_empty(),
-                detail: if held_back.is_empty() {
-                    "no merchant's reads are held back".to_owned()
-                } else {
-                    format!("reads are held back, their work waits, nothing is lost: {}", held_back.join(", "))
-                },
-            },
-            Check {
-                decides: false,
-                name: "clock",
-                ok: clock.is_ok(),
-                detail: match clock {
-                    Ok(detail) => detail.to_owned(),
-                    Err(trouble) => format!("{trouble}; genuine IPNs may be answered 503"),
-                },
-            },
-        ];
-        checks.extend(self.in_development.then_some(development));
-        checks
+        };
+        [worker, pay_api]
     }
 }
 

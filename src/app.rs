@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Readiness};
 use crate::clock_watch::{ClockWatch, Peer};
-use crate::config::{self, Config, MerchantAccount};
+use crate::config::{self, Config, MerchantAccount, Role};
+use crate::domain::merchants::Merchants;
 use crate::domain::sns::Policy;
 use crate::inbox::Inbox;
 use crate::ingress::{self, Bodies, Ingress};
@@ -50,17 +51,24 @@ pub enum Error {
     Kafka(#[from] KafkaError),
 }
 
-/// A running receiver.
+/// A running receiver, or the half of one that its role names.
 pub struct App {
-    ingress_address: SocketAddr,
+    /// Takes notifications, unless this is a worker alone.
+    entry: Option<Entry>,
+    /// Reads and publishes, unless this takes notifications alone.
+    worker: Option<worker::Handle>,
     admin_address: SocketAddr,
-    ingress: ServerHandle,
     admin: ServerHandle,
     tasks: Vec<JoinHandle<()>>,
-    worker: worker::Handle,
-    inbox: Arc<Inbox>,
     readiness: web::Data<Readiness>,
     shutdown: config::Shutdown,
+}
+
+/// Where notifications come in.
+struct Entry {
+    address: SocketAddr,
+    server: ServerHandle,
+    inbox: Arc<Inbox>,
 }
 
 /// Makes *ring* the one provider of cryptography for TLS. To be called before the first HTTP client is built; a
@@ -70,85 +78,58 @@ pub fn use_ring_for_tls() {
 }
 
 impl App {
-    /// Starts everything. The ports are open when this returns.
+    /// Starts what the role names. The ports are open when this returns.
     pub async fn start(mut config: Config, outside: Outside) -> Result<Self, Error> {
         let metrics = telemetry::metrics();
-        let ingress_listener = listen("ingress.listen", config.ingress.listen)?;
         let admin_listener = listen("admin.listen", config.admin.listen)?;
-        let (ingress_address, admin_address) = (local(&ingress_listener), local(&admin_listener));
-
+        let admin_address = local(&admin_listener);
+        let entry_listener =
+            config.role.takes().then(|| listen("ingress.listen", config.ingress.listen)).transpose()?;
         let min_in_sync_replicas = match outside.broker {
             Broker::Real => check_topics(&config).await?,
             Broker::Mock => 1,
         };
-        let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
-        let accounts = std::mem::take(&mut config.merchants);
-        let merchants = Arc::new(MerchantAccount::table(&accounts));
-        let policy = config.policy(&merchants);
-        let clock_watch = ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s));
-        let peers = clock_peers(&policy, &accounts, &outside);
         if config.development.is_some() {
             warn_of_development();
         }
-        let update_urls = config.events.update_urls.by_account(&accounts);
-        let keys = ApiKeys::new(accounts);
-        let pay_api = PayApi::new(
-            outside.pay_api,
-            config.development.as_ref().and_then(|development| development.pay_api_endpoint.clone()),
-            keys.clone(),
-            &config.pay_api,
-            config.events.free_text,
-            (outside.clock, clock_watch.clone()),
-        );
-        let entry = web::Data::new(Ingress {
-            inbox: inbox.clone(),
-            certs: SigningCerts::new(outside.cert_authorities, &config.sns, outside.clock, clock_watch.clone()),
-            subscriptions: Subscriptions::new(
-                outside.sns_api,
-                Duration::from_millis(config.sns.confirmation_timeout_ms),
-            ),
-            policy,
-            merchants: merchants.clone(),
-            clock: outside.clock,
-            bodies: Bodies::new(&config.ingress),
-            settings: config.ingress.clone(),
-            told: Pace::new(ingress::TELL_EVERY),
-        });
-        let worker = worker::Plan::new(&config, merchants, update_urls, pay_api, outside.clock).start()?;
+        let accounts = std::mem::take(&mut config.merchants);
+        let merchants = Arc::new(MerchantAccount::table(&accounts));
+        let clock_watch = ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s));
+        let peers = clock_peers(config.role, &config.policy(&merchants), &accounts, &outside);
+        let mut tasks = vec![tokio::spawn(clock_watch.clone().run(peers))];
+        let worker = match config.role.works() {
+            true => Some(start_worker(&config, accounts, &merchants, &outside, &clock_watch, &mut tasks)?),
+            false => None,
+        };
+        let status = worker.as_ref().map(|worker| worker.status.clone());
         let readiness =
-            web::Data::new(Readiness::new(worker.status.clone(), clock_watch.clone(), config.development.is_some()));
-
-        let ingress = ingress_server(ingress_listener, entry, &config)?;
+            web::Data::new(Readiness::new(config.role, status, clock_watch.clone(), config.development.is_some()));
+        let entry = match entry_listener {
+            Some(listener) => {
+                let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
+                let interval = Duration::from_millis(config.admin.probe_interval_ms);
+                tasks.push(tokio::spawn(watch_inbox(inbox.clone(), readiness.clone(), interval)));
+                Some(start_entry(&config, listener, inbox, merchants, outside, clock_watch, &mut tasks)?)
+            }
+            None => None,
+        };
         let admin = admin_server(admin_listener, readiness.clone(), metrics, &config)?;
-        let (ingress_handle, admin_handle) = (ingress.handle(), admin.handle());
-        let tasks = vec![
-            spawn_server("ingress", ingress),
-            spawn_server("admin", admin),
-            tokio::spawn(watch_inbox(
-                inbox.clone(),
-                readiness.clone(),
-                Duration::from_millis(config.admin.probe_interval_ms),
-            )),
-            tokio::spawn(clock_watch.run(peers)),
-            tokio::spawn(keys.keep_fresh(Duration::from_millis(config.pay_api.key_reload_ms))),
-        ];
-        tracing::info!(ingress = %ingress_address, admin = %admin_address, version = env!("CARGO_PKG_VERSION"), "ipn-receiver started");
-        Ok(Self {
-            ingress_address,
-            admin_address,
-            ingress: ingress_handle,
-            admin: admin_handle,
-            tasks,
-            worker,
-            inbox,
-            readiness,
-            shutdown: config.shutdown,
-        })
+        let admin_handle = admin.handle();
+        tasks.push(spawn_server("admin", admin));
+        let ingress = entry.as_ref().map(|entry| tracing::field::display(entry.address));
+        tracing::info!(
+            role = config.role.as_str(), ingress, admin = %admin_address, version = env!("CARGO_PKG_VERSION"),
+            "ipn-receiver started"
+        );
+        Ok(Self { entry, worker, admin_address, admin: admin_handle, tasks, readiness, shutdown: config.shutdown })
     }
 
     /// Where `POST /ipn` is.
+    ///
+    /// # Panics
+    /// In a worker alone, which has no such port.
     pub fn ingress_address(&self) -> SocketAddr {
-        self.ingress_address
+        self.entry.as_ref().expect("this role takes notifications").address
     }
 
     /// Where `/readyz` is.
@@ -156,19 +137,19 @@ impl App {
         self.admin_address
     }
 
-    /// Whether notifications can be taken.
+    /// Whether it does what its role is for.
     pub fn is_ready(&self) -> bool {
         self.readiness.is_ready()
     }
 
     /// Whether the worker owns its partitions.
     pub fn is_working(&self) -> bool {
-        self.worker.status.is_working.load(Ordering::Relaxed)
+        self.worker.as_ref().is_some_and(|worker| worker.status.is_working.load(Ordering::Relaxed))
     }
 
     /// Whether the worker's thread has ended on its own, which it must not.
     pub fn has_failed(&self) -> bool {
-        self.worker.has_ended()
+        self.worker.as_ref().is_some_and(worker::Handle::has_ended)
     }
 
     /// Leaves: not ready → no new requests → requests end → reads end, last transaction → group left → flushed.
@@ -181,22 +162,26 @@ impl App {
         );
         self.readiness.is_leaving.store(true, Ordering::Relaxed);
         // Requests are still taken: load balancers need a moment to see that we are not ready any more.
-        tokio::time::sleep(Duration::from_millis(self.shutdown.notice_ms)).await;
-        let grace = Duration::from_millis(self.shutdown.grace_ms);
-        if tokio::time::timeout(grace, self.ingress.stop(true)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(notice_ms)).await;
+        let grace = Duration::from_millis(grace_ms);
+        if let Some(entry) = &self.entry
+            && tokio::time::timeout(grace, entry.server.stop(true)).await.is_err()
+        {
             tracing::warn!("requests were cut off at the end of shutdown.grace_ms");
         }
-        let worker = self.worker;
-        let stopped = tokio::task::spawn_blocking(move || worker.stop());
-        if tokio::time::timeout(grace, stopped).await.is_err() {
-            tracing::error!(
-                "the worker did not stop within shutdown.grace_ms; what it did not commit is taken up by the next one"
-            );
+        if let Some(worker) = self.worker {
+            let stopped = tokio::task::spawn_blocking(move || worker.stop());
+            if tokio::time::timeout(grace, stopped).await.is_err() {
+                tracing::error!(
+                    "the worker did not stop within shutdown.grace_ms; what it did not commit is taken up by the next one"
+                );
+            }
         }
-        let inbox = self.inbox;
-        let flushed = tokio::task::spawn_blocking(move || inbox.flush(Duration::from_secs(10)));
-        if let Ok(Err(error)) = flushed.await {
-            tracing::warn!(%error, "the inbox producer could not be flushed");
+        if let Some(Entry { inbox, .. }) = self.entry {
+            let flushed = tokio::task::spawn_blocking(move || inbox.flush(Duration::from_secs(10)));
+            if let Ok(Err(error)) = flushed.await {
+                tracing::warn!(%error, "the inbox producer could not be flushed");
+            }
         }
         self.admin.stop(true).await;
         for task in self.tasks {
@@ -204,6 +189,55 @@ impl App {
         }
         tracing::info!("stopped");
     }
+}
+
+fn start_worker(
+    config: &Config,
+    accounts: Vec<MerchantAccount>,
+    merchants: &Arc<Merchants>,
+    outside: &Outside,
+    clock_watch: &ClockWatch,
+    tasks: &mut Vec<JoinHandle<()>>,
+) -> Result<worker::Handle, Error> {
+    let update_urls = config.events.update_urls.by_account(&accounts);
+    let keys = ApiKeys::new(accounts);
+    tasks.push(tokio::spawn(keys.clone().keep_fresh(Duration::from_millis(config.pay_api.key_reload_ms))));
+    let pay_api = PayApi::new(
+        outside.pay_api.clone(),
+        config.development.as_ref().and_then(|development| development.pay_api_endpoint.clone()),
+        keys,
+        &config.pay_api,
+        config.events.free_text,
+        (outside.clock, clock_watch.clone()),
+    );
+    Ok(worker::Plan::new(config, merchants.clone(), update_urls, pay_api, outside.clock).start()?)
+}
+
+fn start_entry(
+    config: &Config,
+    listener: TcpListener,
+    inbox: Arc<Inbox>,
+    merchants: Arc<Merchants>,
+    outside: Outside,
+    clock_watch: ClockWatch,
+    tasks: &mut Vec<JoinHandle<()>>,
+) -> Result<Entry, Error> {
+    let address = local(&listener);
+    let state = web::Data::new(Ingress {
+        inbox: inbox.clone(),
+        certs: SigningCerts::new(outside.cert_authorities, &config.sns, outside.clock, clock_watch),
+        subscriptions: Subscriptions::new(outside.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
+        policy: config.policy(&merchants),
+        merchants,
+        clock: outside.clock,
+        bodies: Bodies::new(&config.ingress),
+        settings: config.ingress.clone(),
+        told: Pace::new(ingress::TELL_EVERY),
+    });
+    let ingress = ingress_server(listener, state, config)?;
+    let server = ingress.handle();
+    tasks.push(spawn_server("ingress", ingress));
+    Ok(Entry { address, server, inbox })
 }
 
 fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
@@ -258,15 +292,17 @@ fn spawn_server(name: &'static str, server: Server) -> JoinHandle<()> {
     })
 }
 
-/// Who is asked for the time: the certificate host of each region, and each Amazon Pay API that is read from.
+/// Who is asked for the time, of those this role talks to: the certificate host of each region, and each Amazon Pay API.
 fn clock_peers(
+    role: Role,
     policy: &Policy,
     accounts: &[MerchantAccount],
     outside: &Outside,
 ) -> Vec<(Peer, reqwest::Client, String)> {
     let sns = policy.topics.regions().map(|region| format!("https://sns.{region}.amazonaws.com/"));
     let pay_api = accounts.iter().map(|account| format!("https://{}/", account.region.api_host()));
-    let (sns, pay_api): (BTreeSet<String>, BTreeSet<String>) = (sns.collect(), pay_api.collect());
+    let sns: BTreeSet<String> = sns.filter(|_| role.takes()).collect();
+    let pay_api: BTreeSet<String> = pay_api.filter(|_| role.works()).collect();
     let sns = sns.into_iter().map(|url| (Peer::CertificateHost, outside.cert_authorities.signing_certs.clone(), url));
     sns.chain(pay_api.into_iter().map(|url| (Peer::PayApi, outside.pay_api.clone(), url))).collect()
 }

@@ -38,6 +38,9 @@ enum Command {
         /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
         #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
         config: PathBuf,
+        /// Which half of the receiver: `ingest` takes notifications, `worker` reads and publishes. Overrides the setting `role`.
+        #[arg(long, value_parser = ["all", "ingest", "worker"])]
+        role: Option<String>,
     },
     /// Create the Kafka topics that are missing, then check all of them.
     Topics {
@@ -127,7 +130,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system lets us start threads");
     let outcome = runtime.block_on(async {
         match arguments.command {
-            Command::Serve { config } => serve(load(&config)?).await,
+            Command::Serve { config, role } => {
+                let role = role.map(|role| (ROLE.to_owned(), role));
+                // Of two that name the same setting the last one holds.
+                serve(Config::load(&config, std::env::vars().chain(role))?).await
+            }
             Command::Topics { config } => make_topics(&load(&config)?).await,
             Command::Verify { files, at, cert, config, json } => {
                 let at = at.unwrap_or(At::Now);
@@ -163,6 +170,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         ExitCode::FAILURE
     })
 }
+
+const ROLE: &str = "IPN_RECEIVER__ROLE";
 
 type Outcome = Result<ExitCode, sandbox::Error>;
 

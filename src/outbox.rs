@@ -71,13 +71,20 @@ impl Outbox {
             .set("transactional.id", transactional_id)
             .set("transaction.timeout.ms", kafka.transaction_timeout_ms.to_string())
             .set("message.timeout.ms", (kafka.transaction_timeout_ms * 2 / 3).to_string())
-            .set("socket.timeout.ms", "10000")
+            // librdkafka refuses one that is longer than the transaction's.
+            .set("socket.timeout.ms", kafka.transaction_timeout_ms.min(10_000).to_string())
             .set("linger.ms", "0")
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random");
         let producer = BaseProducer::from_config_and_context(&client, TransactionContext::default())?;
         producer.init_transactions(Duration::from_secs(30))?;
-        Ok(Self { producer, topics: kafka.topics(), wire, instance: transactional_id.to_owned(), barrier: String::new() })
+        Ok(Self {
+            producer,
+            topics: kafka.topics(),
+            wire,
+            instance: transactional_id.to_owned(),
+            barrier: String::new(),
+        })
     }
 
     /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can write
@@ -143,7 +150,7 @@ impl Outbox {
         for (partition, position) in positions {
             offsets.add_partition_offset(&self.topics.inbox, *partition, Offset::Offset(*position))?;
         }
-        if !failpoints::breaks("fencing") {
+        if !failpoints::breaks("fencing") && !failpoints::breaks("offsets-in-transaction") {
             self.producer.send_offsets_to_transaction(&offsets, group, Duration::from_secs(10))?;
         }
         failpoints::reach("after-send-offsets");

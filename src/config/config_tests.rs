@@ -138,6 +138,19 @@ fn every_mistake_is_told_at_once() {
     assert_eq!(load(&text, &[]).expect_err("three mistakes").len(), 3);
 }
 
+fn credentials(config: &Config) -> &Credentials {
+    config.merchants[0].credentials.as_ref().expect("this role makes requests")
+}
+
+#[test]
+fn what_takes_notifications_alone_needs_no_key() {
+    let without_key = format!("role = \"ingest\"\n{}", GOOD.replace("key.pem", "absent.pem"));
+    let config = load(&without_key, &[]).expect("the key is not looked for");
+    assert!(config.merchants[0].credentials.is_none());
+    check(&without_key.replace("ingest", "worker"), "merchants[0].private_key_file: FOLDER/absent.pem cannot be read");
+    check(&without_key.replace("ingest", "both"), "role: unknown variant `both`");
+}
+
 #[test]
 fn a_public_key_id_stands_in_the_settings_or_in_a_file() {
     const FILE: &str = "public_key_id_file = \"key-id\"";
@@ -146,11 +159,11 @@ fn a_public_key_id_stands_in_the_settings_or_in_a_file() {
     std::fs::write(folder.path().join("key.pem"), KEY).expect("written");
     std::fs::write(folder.path().join("key-id"), "LIVE-AFILE\n").expect("written");
     let config = Config::from_toml(&in_file, [], folder.path()).expect("good");
-    assert_eq!(format!("{:?}", config.merchants[0].api_key), "ApiKey(LIVE-AFILE)");
-    let before = config.merchants[0].key_files.fingerprint().expect("readable");
+    assert_eq!(format!("{:?}", credentials(&config).api_key), "ApiKey(LIVE-AFILE)");
+    let before = credentials(&config).files.fingerprint().expect("readable");
     std::fs::write(folder.path().join("key-id"), "SANDBOX-AFILE").expect("written");
-    assert_ne!(config.merchants[0].key_files.fingerprint().expect("readable"), before);
-    let (setting, what) = config.merchants[0].key_files.load().expect_err("of another environment");
+    assert_ne!(credentials(&config).files.fingerprint().expect("readable"), before);
+    let (setting, what) = credentials(&config).files.load().expect_err("of another environment");
     assert_eq!((setting, what.as_str()), ("public_key_id_file", "is a key for SANDBOX, but environment is live"));
     check(&in_file, "merchants[0].public_key_id_file: FOLDER/key-id cannot be read");
     check(&format!("{GOOD}\n{FILE}"), "merchants[0].public_key_id_file: stands beside public_key_id; keep one");

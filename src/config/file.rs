@@ -5,12 +5,16 @@ use toml::{Table, Value};
 
 use super::development::DevelopmentSetting;
 use super::merchants::MerchantSetting;
-use super::{Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Shutdown, Sns, Worker, mistake};
+use super::{
+    Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Role, Shutdown, Sns, Worker, mistake,
+};
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
+    #[serde(default)]
+    pub(super) role: Role,
     #[serde(default)]
     pub(super) ingress: Ingress,
     #[serde(default)]
@@ -82,6 +86,16 @@ impl File {
                 "must be 1 to 100 letters, digits, hyphens and dots (no underscore: Kafka's metrics confuse it with a dot)",
             ),
             ((1..=1000).contains(&self.kafka.partitions), "kafka.partitions", "must be between 1 and 1000"),
+            (
+                (2_000..=900_000).contains(&self.kafka.transaction_timeout_ms),
+                "kafka.transaction_timeout_ms",
+                "must be between 2000 and 900000 (Kafka's default for the most)",
+            ),
+            (
+                (1_000..=1_800_000).contains(&self.kafka.session_timeout_ms),
+                "kafka.session_timeout_ms",
+                "must be between 1000 and 1800000, and within group.min.session.timeout.ms of the brokers (6000 by default)",
+            ),
             (
                 (1..=14_000).contains(&self.ingress.deadline_ms),
                 "ingress.deadline_ms",

@@ -17,12 +17,19 @@ pub struct MerchantAccount {
     pub merchant: Merchant,
     /// Which host serves it.
     pub region: Region,
-    /// What signs its requests.
+    /// What signs its requests; nothing where none are made.
+    pub credentials: Option<Credentials>,
+}
+
+/// What signs a merchant's requests.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The key.
     pub api_key: ApiKey,
-    /// Where that came from.
-    pub key_files: KeyFiles,
+    /// Where it came from.
+    pub files: KeyFiles,
     /// What the files held then.
-    pub key_fingerprint: Fingerprint,
+    pub fingerprint: Fingerprint,
 }
 
 /// The table as it is written.
@@ -67,6 +74,20 @@ impl TryFrom<serde_json::Value> for SignatureVersionSetting {
     }
 }
 
+impl MerchantSetting {
+    fn credentials(&self, folder: &Path) -> Result<Credentials, (&'static str, String)> {
+        let files = KeyFiles::new(
+            self.environment,
+            self.public_key_id.as_deref(),
+            self.public_key_id_file.as_deref(),
+            &self.private_key_file,
+            folder,
+        )?;
+        let (api_key, fingerprint) = files.load()?;
+        Ok(Credentials { api_key, files, fingerprint })
+    }
+}
+
 impl MerchantAccount {
     /// The table that routing works on.
     pub fn table(accounts: &[Self]) -> Merchants {
@@ -74,11 +95,11 @@ impl MerchantAccount {
     }
 }
 
-/// Checks every table and loads its key; what is wrong is added to `mistakes`.
+/// Checks every table, and loads its key if there is a folder for that; what is wrong is added to `mistakes`.
 pub(super) fn load(
     settings: &[MerchantSetting],
     (topic_accounts, extra_topics): (&[String], &[TopicArn]),
-    folder: &Path,
+    keys_in: Option<&Path>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<MerchantAccount> {
     let mut loaded: Vec<MerchantAccount> = Vec::new();
@@ -93,24 +114,17 @@ pub(super) fn load(
                 ),
             );
         }
-        let key = KeyFiles::new(
-            setting.environment,
-            setting.public_key_id.as_deref(),
-            setting.public_key_id_file.as_deref(),
-            &setting.private_key_file,
-            folder,
-        )
-        .and_then(|key_files| Ok((key_files.load()?, key_files)))
-        .map_err(|(field, what)| wrong(field, what));
+        let credentials = keys_in.map(|folder| setting.credentials(folder)).transpose();
+        let credentials = credentials.map_err(|(field, what)| wrong(field, what));
         let mut topics = topic_rules(setting, topic_accounts, &mut wrong);
         topics.extend(extra_topics.iter().cloned().map(TopicRule::Arn));
         if topics.is_empty() {
             wrong("topic_owners", "is empty and there are no topic_arns, so nothing could ever be received; leave it out to mean the merchant itself".to_owned());
         }
         let topics = TopicPolicy::demanding(setting.signature_version_min.0, topics);
-        if let Ok(((api_key, key_fingerprint), key_files)) = key {
+        if let Ok(credentials) = credentials {
             let merchant = Merchant { account, topics };
-            loaded.push(MerchantAccount { merchant, region: setting.region, api_key, key_files, key_fingerprint });
+            loaded.push(MerchantAccount { merchant, region: setting.region, credentials });
         }
     }
     loaded

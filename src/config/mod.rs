@@ -17,9 +17,9 @@ use rdkafka::ClientConfig;
 
 pub use self::development::Development;
 pub use self::key_files::{Fingerprint, KeyFiles};
-pub use self::merchants::MerchantAccount;
+pub use self::merchants::{Credentials, MerchantAccount};
 pub use self::tables::{
-    Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Shutdown, Sns, UpdateUrls, Worker,
+    Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Role, Shutdown, Sns, UpdateUrls, Worker,
 };
 use crate::domain::events::Wire;
 use crate::domain::merchants::Merchants;
@@ -30,6 +30,8 @@ use crate::domain::work::{BreakerRule, Quota, Rules};
 /// Everything that can be set.
 #[derive(Debug)]
 pub struct Config {
+    /// Which half of the receiver this is.
+    pub role: Role,
     /// Where SNS posts.
     pub ingress: Ingress,
     /// Health, readiness and metrics.
@@ -103,8 +105,10 @@ impl Config {
         let mut mistakes = file.mistakes();
         let development = file.development.map(|table| development::load(&table, folder, &mut mistakes));
         let extra_topics = development.as_ref().map(|table| table.topics.as_slice()).unwrap_or_default();
+        // What takes notifications alone asks Amazon Pay nothing, so no key need be within its reach.
+        let keys_in = file.role.works().then_some(folder);
         let merchants =
-            merchants::load(&file.merchants, (&file.sns.topic_accounts, extra_topics), folder, &mut mistakes);
+            merchants::load(&file.merchants, (&file.sns.topic_accounts, extra_topics), keys_in, &mut mistakes);
         if development.is_some() {
             development::check_nothing_is_live(&merchants, &mut mistakes);
         }
@@ -112,6 +116,7 @@ impl Config {
             return Err(mistakes);
         }
         Ok(Self {
+            role: file.role,
             ingress: file.ingress,
             admin: file.admin,
             kafka: file.kafka,

@@ -9,6 +9,19 @@ use serde::Deserialize;
 use crate::domain::events::Mode;
 use crate::domain::pay::FreeText;
 
+/// `role`: which half of the receiver a process is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Both.
+    #[default]
+    All,
+    /// Takes notifications and makes them durable. Needs no API key.
+    Ingest,
+    /// Reads, derives and publishes.
+    Worker,
+}
+
 /// `[ingress]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -199,6 +212,27 @@ pub struct Shutdown {
     pub notice_ms: u64,
     /// Time to finish what was begun.
     pub grace_ms: u64,
+}
+
+impl Role {
+    /// Whether it takes notifications.
+    pub fn takes(self) -> bool {
+        self != Self::Worker
+    }
+
+    /// Whether it reads and publishes.
+    pub fn works(self) -> bool {
+        self != Self::Ingest
+    }
+
+    /// The word in the settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ingest => "ingest",
+            Self::Worker => "worker",
+        }
+    }
 }
 
 impl Worker {

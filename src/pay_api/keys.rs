@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::config::{Fingerprint, KeyFiles, MerchantAccount};
+use crate::config::{Credentials, Fingerprint, KeyFiles, MerchantAccount};
 use crate::domain::pay::{Account, ApiKey, Region};
 use crate::pace::Pace;
 
@@ -22,9 +22,9 @@ struct Kept {
 impl ApiKeys {
     /// The keys as the configuration loaded them.
     pub fn new(accounts: Vec<MerchantAccount>) -> Self {
-        let kept = accounts.into_iter().map(|account| {
-            let current = RwLock::new((Arc::new(account.api_key), account.key_fingerprint));
-            (account.merchant.account, Kept { region: account.region, files: account.key_files, current })
+        let kept = accounts.into_iter().filter_map(|MerchantAccount { merchant, region, credentials }| {
+            let Credentials { api_key, files, fingerprint } = credentials?;
+            Some((merchant.account, Kept { region, files, current: RwLock::new((Arc::new(api_key), fingerprint)) }))
         });
         Self(Arc::new(kept.collect()))
     }

@@ -158,6 +158,20 @@ impl PayApi {
         self.shared.world().objects.get(&(environment, kind, id.to_owned()))?.newest().cloned()
     }
 
+    /// Every object there is.
+    pub fn ids(&self, environment: Environment) -> Vec<(ObjectKind, String)> {
+        let world = self.shared.world();
+        let here = world.objects.keys().filter(|(there, ..)| *there == environment);
+        here.map(|(_, kind, id)| (*kind, id.clone())).collect()
+    }
+
+    /// Every version that an object ever had, oldest first.
+    pub fn versions(&self, environment: Environment, kind: ObjectKind, id: &str) -> Vec<Value> {
+        let world = self.shared.world();
+        let history = world.objects.get(&(environment, kind, id.to_owned()));
+        history.map_or_else(Vec::new, |history| history.versions().cloned().collect())
+    }
+
     /// Takes an object away and returns it; reads of it are answered 404 again.
     pub fn remove(&self, environment: Environment, kind: ObjectKind, id: &str) -> Option<Value> {
         self.shared.world().objects.remove(&(environment, kind, id.to_owned()))?.newest().cloned()

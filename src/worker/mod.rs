@@ -235,6 +235,7 @@ impl Worker {
         } else {
             failpoints::reach("before-barrier");
             outbox.barrier(&nonce, &positions, &assignment.group)?;
+            failpoints::reach("after-barrier");
             now = self.plan.clock.now();
             let (context, status) = (self.consumer.context(), &self.status);
             // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.

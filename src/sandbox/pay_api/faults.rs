@@ -98,6 +98,10 @@ impl History {
         self.0.last().map(|(_, version)| version)
     }
 
+    pub(super) fn versions(&self) -> impl Iterator<Item = &Value> {
+        self.0.iter().map(|(_, version)| version)
+    }
+
     pub(super) fn at(&self, then: Instant) -> Option<&Value> {
         self.0.iter().rev().find(|(since, _)| *since <= then).map(|(_, version)| version)
     }

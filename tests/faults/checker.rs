@@ -1,0 +1,268 @@
+//! The checker: what was promised, held against what stands in Kafka and what really happened at Amazon's. Pure, so
+//! that it can be shown to bite.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
+
+use crate::observe::{Observed, Record};
+
+/// What is wrong, in words that begin with the kind of wrong.
+pub(crate) fn check(observed: &Observed) -> Vec<String> {
+    let mut findings = Vec::new();
+    let events: Vec<(&Record, Value)> = observed.events.iter().map(|record| (record, record.json())).collect();
+    ids_are_unique(&events, &mut findings);
+    sequences_increase(&events, &mut findings);
+    each_tells_what_happened(observed, &events, &mut findings);
+    let last = states_follow(&events, &mut findings);
+    the_last_state_is_told(observed, &last, &mut findings);
+    state_is_the_fold_of_the_events(observed, &last, &events, &mut findings);
+    nobody_writes_after_anothers_barrier(observed, &mut findings);
+    notifications_are_answered_for(observed, &mut findings);
+    for (partition, (committed, end)) in &observed.inbox_positions {
+        if committed != end {
+            findings.push(format!("inbox: partition {partition} was read to {committed} of {end}"));
+        }
+    }
+    for (topic, partition, stable, end) in &observed.hanging {
+        findings.push(format!("hanging: a transaction is open in {topic} {partition}: {stable} of {end} is stable"));
+    }
+    findings
+}
+
+fn at(record: &Record) -> String {
+    format!("{}/{}", record.partition, record.offset)
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn ids_are_unique(events: &[(&Record, Value)], findings: &mut Vec<String>) {
+    let mut seen: HashMap<&str, &Record> = HashMap::new();
+    for (record, event) in events {
+        if let Some(first) = seen.insert(text(event, "/id"), record) {
+            let (kind, subject) = (text(event, "/type"), text(event, "/subject"));
+            findings.push(format!("doubled: {kind} of {subject} stands at {} and at {}", at(first), at(record)));
+        }
+    }
+}
+
+fn sequences_increase(events: &[(&Record, Value)], findings: &mut Vec<String>) {
+    let mut last: HashMap<&str, (&str, i32)> = HashMap::new();
+    for (record, event) in events {
+        let (permission, sequence) = (text(event, "/partitionkey"), text(event, "/sequence"));
+        if record.key != permission {
+            findings.push(format!("key: {} has key {} and partitionkey {permission}", at(record), record.key));
+        }
+        if let Some((before, partition)) = last.insert(permission, (sequence, record.partition))
+            && (before >= sequence || partition != record.partition)
+        {
+            findings.push(format!("order: {permission} has {before} and then {sequence} at {}", at(record)));
+        }
+    }
+}
+
+fn each_tells_what_happened(observed: &Observed, events: &[(&Record, Value)], findings: &mut Vec<String>) {
+    for (record, event) in events {
+        let told = (text(event, "/data/state").to_owned(), text(event, "/time").to_owned());
+        let history = observed.histories.get(text(event, "/subject"));
+        if !history.is_some_and(|history| history.contains(&told)) {
+            findings.push(format!("invented: {} tells {} as {told:?}", at(record), text(event, "/subject")));
+        }
+    }
+}
+
+/// The last event of each object.
+fn states_follow<'a>(events: &'a [(&Record, Value)], findings: &mut Vec<String>) -> BTreeMap<&'a str, &'a Value> {
+    let mut last: BTreeMap<&str, &Value> = BTreeMap::new();
+    for (record, event) in events {
+        let before = last.insert(text(event, "/subject"), event);
+        let expected = before.map_or("", |before| text(before, "/data/state"));
+        let claimed = text(event, "/data/previousState");
+        if claimed != expected || event["data"]["firstSight"].as_bool() != Some(before.is_none()) {
+            let subject = text(event, "/subject");
+            findings.push(format!("chain: {} tells {subject} after {claimed:?}, not after {expected:?}", at(record)));
+        }
+    }
+    last
+}
+
+fn the_last_state_is_told(observed: &Observed, last: &BTreeMap<&str, &Value>, findings: &mut Vec<String>) {
+    for (id, history) in &observed.histories {
+        let Some((state, time)) = history.last() else { continue };
+        match last.get(id.as_str()) {
+            None => findings.push(format!("lost: {id} is {state}, and nothing was told of it")),
+            Some(event) if text(event, "/data/state") != state || text(event, "/time") != time => {
+                let told = (text(event, "/data/state"), text(event, "/time"));
+                findings.push(format!("lost: {id} is {state} since {time}, and {told:?} was told last"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn state_is_the_fold_of_the_events(
+    observed: &Observed,
+    last: &BTreeMap<&str, &Value>,
+    events: &[(&Record, Value)],
+    findings: &mut Vec<String>,
+) {
+    let mut state: BTreeMap<&str, Value> = BTreeMap::new();
+    for record in observed.state.iter().filter(|record| !record.key.starts_with("__")) {
+        match &record.value {
+            Some(_) => state.insert(&record.key, record.json()),
+            None => state.remove(record.key.as_str()),
+        };
+    }
+    let by_id: BTreeMap<&str, &Value> =
+        state.iter().map(|(key, value)| (key.rsplit('/').next().unwrap_or_default(), value)).collect();
+    for (id, event) in last {
+        let known = by_id.get(id).copied().unwrap_or(&Value::Null);
+        let held = (text(known, "/observed/state"), text(known, "/observed/lastEventId"));
+        if held != (text(event, "/data/state"), text(event, "/id")) {
+            findings.push(format!("torn: of {id} the state topic holds {held:?}, the last event is {}", event["id"]));
+        }
+    }
+    for (id, known) in &by_id {
+        if known.get("observed").is_some() && !last.contains_key(id) {
+            findings.push(format!("torn: the state topic knows {id}, and no event told of it"));
+        }
+        if known.get("pending").is_some() {
+            findings.push(format!("pending: {id} is still to be read"));
+        }
+    }
+    let mut sequences: BTreeMap<&str, u64> = BTreeMap::new();
+    for (_, event) in events {
+        sequences.insert(text(event, "/partitionkey"), text(event, "/sequence").parse().unwrap_or(0));
+    }
+    for (permission, sequence) in sequences {
+        let held = by_id.get(permission).and_then(|known| known["sequence"].as_u64());
+        if held != Some(sequence) {
+            findings
+                .push(format!("torn: the last sequence of {permission} is {sequence}, the state topic holds {held:?}"));
+        }
+    }
+}
+
+/// Fencing: from a writer's barrier to the next one's, only that writer's records follow.
+fn nobody_writes_after_anothers_barrier(observed: &Observed, findings: &mut Vec<String>) {
+    let mut barriers: BTreeMap<i32, &str> = BTreeMap::new();
+    for record in &observed.state {
+        if record.key == "__barrier" {
+            barriers.insert(record.partition, record.value.as_deref().unwrap_or_default());
+        } else if let Some(named) = record.headers.get("ipn-barrier")
+            && barriers.get(&record.partition).copied() != Some(named)
+        {
+            findings.push(format!("unfenced: state record {} was written after another writer's barrier", at(record)));
+        }
+    }
+}
+
+fn notifications_are_answered_for(observed: &Observed, findings: &mut Vec<String>) {
+    for refused in &observed.refused {
+        findings.push(format!("refused: a genuine notification got a 4xx: {refused}"));
+    }
+    for id in observed.accepted.difference(&observed.inbox) {
+        findings.push(format!("unkept: {id} was answered 200 and is not in the inbox"));
+    }
+    let dead: BTreeSet<String> = observed
+        .dead_letters
+        .iter()
+        .map(|letter| letter.headers.get("ipn-sns-message-id").cloned().unwrap_or_default())
+        .collect();
+    for id in dead.difference(&observed.hopeless) {
+        findings.push(format!("dead: {id} became a dead letter, though there is an object to tell of"));
+    }
+    for id in observed.hopeless.intersection(&observed.accepted).filter(|id| !dead.contains(*id)) {
+        findings.push(format!("dead: {id} can never be told, and is no dead letter"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const PERMISSION: &str = "C02-1-1";
+
+    fn record(offset: i64, key: &str, value: &Value, headers: &[(&str, &str)]) -> Record {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Record { partition: 0, offset, headers, key: key.to_owned(), value: Some(value.to_string()) }
+    }
+
+    fn event(n: i64, state: &str, previous: Option<&str>) -> Record {
+        let event = json!({
+            "id": format!("id-{n}"), "type": "t", "subject": PERMISSION, "partitionkey": PERMISSION,
+            "sequence": format!("{n:020}"), "time": format!("time-{n}"),
+            "data": {"state": state, "previousState": previous, "firstSight": previous.is_none()},
+        });
+        record(n, PERMISSION, &event, &[])
+    }
+
+    fn good() -> Observed {
+        let state = |n: i64, state: &str| {
+            let known = json!({"observed": {"state": state, "lastEventId": format!("id-{n}")}, "sequence": n});
+            record(n, &format!("M/sandbox/{PERMISSION}"), &known, &[("ipn-barrier", "a")])
+        };
+        let barrier = Record { value: Some("a".to_owned()), ..record(0, "__barrier", &Value::Null, &[]) };
+        let happened = |n: i64, state: &str| (state.to_owned(), format!("time-{n}"));
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        Observed {
+            events: vec![event(1, "Chargeable", None), event(2, "Closed", Some("Chargeable"))],
+            state: vec![barrier, state(1, "Chargeable"), state(2, "Closed")],
+            dead_letters: vec![record(0, "M", &Value::Null, &[("ipn-sns-message-id", "m3")])],
+            inbox: ids(&["m1", "m2", "m3"]),
+            inbox_positions: BTreeMap::from([(0, (3, 3))]),
+            hanging: Vec::new(),
+            histories: BTreeMap::from([(
+                PERMISSION.to_owned(),
+                vec![happened(1, "Chargeable"), happened(2, "Closed")],
+            )]),
+            accepted: ids(&["m1", "m2", "m3"]),
+            refused: Vec::new(),
+            hopeless: ids(&["m3"]),
+        }
+    }
+
+    /// What is found after this was done to what is good.
+    fn after(damage: impl FnOnce(&mut Observed)) -> Vec<String> {
+        let mut observed = good();
+        damage(&mut observed);
+        check(&observed)
+    }
+
+    fn kinds(findings: &[String]) -> BTreeSet<&str> {
+        findings.iter().filter_map(|finding| finding.split(':').next()).collect()
+    }
+
+    #[test]
+    fn it_finds_nothing_where_all_is_well_and_each_damage_by_its_name() {
+        assert_eq!(check(&good()), [""; 0]);
+        let damages: [(&str, fn(&mut Observed)); 14] = [
+            ("doubled", |all| all.events.push(Record { offset: 3, ..event(2, "Closed", Some("Closed")) })),
+            ("order", |all| all.events.swap(0, 1)),
+            ("key", |all| all.events[0].key = "another".to_owned()),
+            ("invented", |all| all.histories.values_mut().for_each(|history| history.truncate(1))),
+            ("chain", |all| all.events[1] = event(2, "Closed", Some("NonChargeable"))),
+            ("lost", |all| all.events.truncate(1)),
+            ("lost", |all| all.events.clear()),
+            ("torn", |all| all.state.truncate(2)),
+            ("torn", |all| all.events.clear()),
+            ("unfenced", |all| {
+                all.state.insert(2, Record { value: Some("b".to_owned()), ..all.state[0].clone() });
+            }),
+            ("unkept", |all| all.inbox.clear()),
+            ("dead", |all| all.dead_letters.clear()),
+            ("dead", |all| all.hopeless.clear()),
+            ("inbox", |all| *all.inbox_positions.get_mut(&0).unwrap() = (2, 3)),
+        ];
+        for (kind, damage) in damages {
+            let findings = after(damage);
+            assert!(kinds(&findings).contains(kind), "{kind}: {findings:?}");
+        }
+        assert_eq!(kinds(&after(|all| all.hanging.push(("t".to_owned(), 0, 1, 2)))), ["hanging"].into());
+        assert_eq!(kinds(&after(|all| all.refused.push("m4".to_owned()))), ["refused"].into());
+    }
+}

@@ -1,0 +1,148 @@
+//! The receiver's processes: started, killed, frozen and thawed as a machine or an operator would.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What every process is started with.
+pub(crate) struct Fleet {
+    config: PathBuf,
+    logs: PathBuf,
+    settings: Vec<(&'static str, String)>,
+    started: Cell<usize>,
+}
+
+/// One process; killed when it is dropped.
+pub(crate) struct Process {
+    /// Such as `worker-3`.
+    pub(crate) name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Fleet {
+    /// Processes with this configuration and, over it, these variables. Logs go to `logs`.
+    pub(crate) fn new(config: PathBuf, logs: PathBuf, settings: Vec<(&'static str, String)>) -> Self {
+        std::fs::create_dir_all(&logs).unwrap();
+        Self { config, logs, settings, started: Cell::new(0) }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
+        command.envs(self.settings.iter().map(|(name, value)| (name, value))).env_remove("FAILPOINTS");
+        command.env("RUST_LOG", "info,librdkafka=off,rdkafka=off");
+        command
+    }
+
+    /// Makes the topics.
+    pub(crate) fn make_topics(&self) {
+        let output = self.command().args(["topics", "--config"]).arg(&self.config).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// A worker, with failpoints such as `after-produce=3*off->return(kill)`.
+    pub(crate) fn worker(&self, failpoints: &str) -> Process {
+        self.start("worker", &[("FAILPOINTS", failpoints.to_owned())])
+    }
+
+    /// What takes notifications, at this port.
+    pub(crate) fn ingest(&self, port: u16) -> Process {
+        self.start("ingest", &[("IPN_RECEIVER__INGRESS__LISTEN", format!("127.0.0.1:{port}"))])
+    }
+
+    fn start(&self, role: &str, more: &[(&str, String)]) -> Process {
+        self.started.set(self.started.get() + 1);
+        let name = format!("{role}-{}", self.started.get());
+        let log = self.logs.join(format!("{name}.log"));
+        let child = self
+            .command()
+            .args(["--log-format", "json", "serve", "--role", role, "--config"])
+            .arg(&self.config)
+            .envs(more.iter().map(|(variable, value)| (variable, value)))
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Process { name, child, log }
+    }
+}
+
+impl Process {
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        // It may have ended by itself, which is found out elsewhere.
+        let _ = kill_process(pid, signal);
+    }
+
+    /// Ends it like a crash. Waits for the end.
+    pub(crate) fn kill(mut self) {
+        self.signal(Signal::KILL);
+        self.child.wait().unwrap();
+    }
+
+    /// Freezes it, as a long pause of its machine does.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Asks it to leave, and waits until it has. It must leave well.
+    pub(crate) async fn leave(mut self) {
+        self.signal(Signal::TERM);
+        let name = self.name.clone();
+        let left = tokio::task::spawn_blocking(move || self.child.wait().unwrap());
+        match tokio::time::timeout(Duration::from_mins(1), left).await {
+            Ok(status) => assert!(status.unwrap().success(), "{name} left with an error"),
+            Err(_) => panic!("{name} did not leave within a minute"),
+        }
+    }
+
+    /// Whether it has frozen itself.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && line.contains('T'))
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Whether its log holds this text.
+    pub(crate) fn has_said(&self, text: &str) -> bool {
+        std::fs::read_to_string(&self.log).unwrap_or_default().contains(text)
+    }
+
+    /// Waits until it owns its partitions (or, if it takes notifications, until it started).
+    pub(crate) async fn is_up(&self) {
+        let sign = if self.name.starts_with("worker") { "inbox open" } else { "ipn-receiver started" };
+        until(&format!("{} is up", self.name), || self.has_said(sign)).await;
+    }
+
+    /// Where its log is.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for a fact, two minutes at most.
+pub(crate) async fn until(fact: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited two minutes for: {fact}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! What stands in Kafka in the end, read by Kafka's own consumer, which shares no code with the receiver's client.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ipn_receiver::config::Kafka;
+use rdkafka::config::FromClientConfig as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+
+/// One record.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) key: String,
+    /// Nothing for a tombstone.
+    pub(crate) value: Option<String>,
+}
+
+/// Everything that the checker judges.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observed {
+    pub(crate) events: Vec<Record>,
+    pub(crate) state: Vec<Record>,
+    pub(crate) dead_letters: Vec<Record>,
+    /// MessageIds in the inbox.
+    pub(crate) inbox: BTreeSet<String>,
+    /// For each partition of the inbox: what the group committed, and where it ends.
+    pub(crate) inbox_positions: BTreeMap<i32, (i64, i64)>,
+    /// Partitions whose last stable offset is below their end, with both.
+    pub(crate) hanging: Vec<(String, i32, i64, i64)>,
+    /// By object: states with their times, as Amazon had them.
+    pub(crate) histories: BTreeMap<String, Vec<(String, String)>>,
+    pub(crate) accepted: BTreeSet<String>,
+    pub(crate) refused: Vec<String>,
+    pub(crate) hopeless: BTreeSet<String>,
+}
+
+impl Record {
+    pub(crate) fn json(&self) -> Value {
+        self.value.as_ref().and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default()
+    }
+}
+
+/// Every committed record of a topic, by partition and offset.
+pub(crate) async fn read(cluster: &Cluster, topic: &str) -> Vec<Record> {
+    let mut arguments = vec!["org.apache.kafka.tools.consumer.ConsoleConsumer".to_owned()];
+    let servers = cluster.direct();
+    for argument in [
+        "--bootstrap-server",
+        &servers,
+        "--topic",
+        topic,
+        "--from-beginning",
+        "--isolation-level",
+        "read_committed",
+        "--timeout-ms",
+        "5000",
+    ] {
+        arguments.push(argument.to_owned());
+    }
+    for shown in ["partition", "offset", "headers", "key"] {
+        arguments.push("--formatter-property".to_owned());
+        arguments.push(format!("print.{shown}=true"));
+    }
+    let text = cluster.tool(arguments).await;
+    let mut records: Vec<Record> = text.lines().filter_map(parse).collect();
+    records.sort_by_key(|record| (record.partition, record.offset));
+    records
+}
+
+/// `Partition:0 Offset:7 name:value,name:value key value`, with tabs between them.
+fn parse(line: &str) -> Option<Record> {
+    let mut fields = line.splitn(5, '\t');
+    let partition = fields.next()?.strip_prefix("Partition:")?.parse().ok()?;
+    let offset = fields.next()?.strip_prefix("Offset:")?.parse().ok()?;
+    let headers = fields.next()?.split(',').filter_map(|header| header.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let key = fields.next()?.to_owned();
+    let value = fields.next().filter(|value| *value != "null").map(str::to_owned);
+    Some(Record { partition, offset, headers, key, value })
+}
+
+/// Where the group stands in the inbox, and whether a transaction hangs anywhere.
+pub(crate) fn positions(kafka: &Kafka, observed: &mut Observed) {
+    let topics = kafka.topics();
+    let group: BaseConsumer = BaseConsumer::from_config(kafka.client().set("group.id", kafka.group())).unwrap();
+    let ends =
+        BaseConsumer::from_config(kafka.client().set("group.id", "ends").set("isolation.level", "read_uncommitted"));
+    let stable =
+        BaseConsumer::from_config(kafka.client().set("group.id", "ends").set("isolation.level", "read_committed"));
+    let (ends, stable): (BaseConsumer, BaseConsumer) = (ends.unwrap(), stable.unwrap());
+    let mut wanted = TopicPartitionList::new();
+    for partition in 0..kafka.partitions {
+        wanted.add_partition(&topics.inbox, partition);
+    }
+    let committed = group.committed_offsets(wanted, PATIENCE).unwrap();
+    for partition in 0..kafka.partitions {
+        for topic in [&topics.inbox, &topics.events, &topics.state, &topics.dead_letters] {
+            let end = ends.fetch_watermarks(topic, partition, PATIENCE).unwrap().1;
+            let last_stable = stable.fetch_watermarks(topic, partition, PATIENCE).unwrap().1;
+            if last_stable != end {
+                observed.hanging.push((topic.clone(), partition, last_stable, end));
+            }
+            if *topic == topics.inbox {
+                let position = match committed.find_partition(topic, partition).map(|element| element.offset()) {
+                    Some(Offset::Offset(offset)) => offset,
+                    _ => 0,
+                };
+                observed.inbox_positions.insert(partition, (position, end));
+            }
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,294 @@
+//! Amazon's side: objects whose states change all the time, and an SNS that tells of each change until it is told 200.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ipn_receiver::sandbox::pay_api::{Environment, ObjectKind, charge, charge_permission, refund};
+use ipn_receiver::sandbox::sns::{Draft, SignatureVersion, post};
+use ipn_receiver::sandbox::world::{Hint, World, message};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::random::Random;
+
+/// Merchants with their objects.
+pub(crate) struct Shop {
+    pub(crate) world: Arc<World>,
+    objects: Mutex<Vec<Object>>,
+    ids_given: AtomicUsize,
+    pub(crate) sns: Sns,
+}
+
+#[derive(Clone)]
+struct Object {
+    merchant: usize,
+    kind: ObjectKind,
+    id: String,
+    /// A charge's permission, a refund's charge.
+    parent: String,
+    state: &'static str,
+    changed_at: Instant,
+}
+
+/// Delivers as SNS does: 15 s for an answer, phases of retries, and never again after a 4xx. Unlike SNS it does not
+/// give up before the faults have ended, so that each message is answered for in the end.
+#[derive(Clone)]
+pub(crate) struct Sns {
+    poster: reqwest::Client,
+    urls: Arc<Vec<String>>,
+    record: Arc<Mutex<Record>>,
+}
+
+/// What became of the messages.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// MessageIds that were answered 200.
+    pub(crate) accepted: BTreeSet<String>,
+    /// What was answered 4xx, though all are genuine.
+    pub(crate) refused: Vec<String>,
+    /// MessageIds of genuine messages that no event can come of.
+    pub(crate) hopeless: BTreeSet<String>,
+    pub(crate) under_way: usize,
+    pub(crate) attempts: usize,
+    /// Deliveries that were answered 5xx, or not at all.
+    pub(crate) failed: usize,
+}
+
+/// Amazon's objects have whole seconds; each change is told apart from the last.
+const SECOND_CHANGE_AFTER: Duration = Duration::from_millis(1300);
+const ENVIRONMENT: Environment = Environment::Sandbox;
+
+impl Shop {
+    pub(crate) fn new(world: Arc<World>, ingest_ports: &[u16]) -> Self {
+        let urls = ingest_ports.iter().map(|port| format!("http://127.0.0.1:{port}/ipn")).collect();
+        let poster = reqwest::Client::builder().pool_max_idle_per_host(4).build().unwrap();
+        let sns = Sns { poster, urls: Arc::new(urls), record: Arc::default() };
+        Self { world, objects: Mutex::default(), ids_given: AtomicUsize::new(0), sns }
+    }
+
+    /// Opens a permission for each merchant, so many times.
+    pub(crate) fn open(&self, permissions_each: usize) {
+        for _ in 0..permissions_each {
+            for merchant in 0..self.world.merchants.len() {
+                let id = self.new_id("C02", "");
+                self.put(Object {
+                    merchant,
+                    kind: ObjectKind::ChargePermission,
+                    parent: String::new(),
+                    id,
+                    state: "Chargeable",
+                    changed_at: Instant::now(),
+                });
+            }
+        }
+    }
+
+    /// Something changes: an object goes on with its life, or another comes to be. Tells of it, sometimes twice, sometimes late.
+    pub(crate) fn step(&self, random: &mut Random) {
+        let candidates: Vec<Object> = {
+            let objects = self.objects();
+            objects.iter().filter(|object| object.changed_at.elapsed() > SECOND_CHANGE_AFTER).cloned().collect()
+        };
+        if candidates.is_empty() {
+            return;
+        }
+        let object = random.pick(&candidates).clone();
+        let next = match (object.kind, object.state) {
+            (ObjectKind::ChargePermission, _) if random.one_in(2) => self.new_charge(&object),
+            (ObjectKind::Charge, "Captured") => self.new_refund(&object),
+            _ => Object { state: next_state(&object, random), ..object },
+        };
+        self.put(next.clone());
+        for _ in 0..random.between(1, 3) {
+            let wait = if random.one_in(3) { Duration::from_millis(random.between(1, 3000)) } else { Duration::ZERO };
+            self.tell(&next, wait, random.one_in(2));
+        }
+        if random.one_in(40) {
+            self.tell_of_nothing(next.merchant);
+        }
+    }
+
+    fn new_charge(&self, permission: &Object) -> Object {
+        Object {
+            id: self.new_id("S02", "C"),
+            kind: ObjectKind::Charge,
+            parent: permission.id.clone(),
+            state: "AuthorizationInitiated",
+            ..permission.clone()
+        }
+    }
+
+    /// A charge is refunded once and then left alone.
+    fn new_refund(&self, charge: &Object) -> Object {
+        self.objects().retain(|object| object.id != charge.id);
+        Object {
+            id: self.new_id("S02", "R"),
+            kind: ObjectKind::Refund,
+            parent: charge.id.clone(),
+            state: "RefundInitiated",
+            ..charge.clone()
+        }
+    }
+
+    fn put(&self, object: Object) {
+        let reasons: &[&str] = match object.state {
+            "NonChargeable" => &["PaymentMethodInvalid"],
+            "Declined" => &["SoftDeclined"],
+            _ => &[],
+        };
+        let there = self.world.pay_api.get(ENVIRONMENT, object.kind, &object.id);
+        let body = there.unwrap_or_else(|| match object.kind {
+            ObjectKind::ChargePermission => charge_permission(&object.id, "Recurring"),
+            ObjectKind::Refund => refund(&object.id, &object.parent, "1.00", "EUR"),
+            _ => charge(&object.id, &object.parent, "9.99", "EUR"),
+        });
+        self.world.put(object.kind, body, object.state, reasons);
+        let mut objects = self.objects();
+        objects.retain(|other| other.id != object.id);
+        if !["Declined", "Refunded"].contains(&object.state) {
+            objects.push(Object { changed_at: Instant::now(), ..object });
+        }
+    }
+
+    fn tell(&self, object: &Object, wait: Duration, old_signature: bool) {
+        let hint = Hint {
+            merchant: &self.world.merchants[object.merchant],
+            kind: object.kind,
+            id: &object.id,
+            notification_type: "STATE_CHANGE",
+        };
+        let version = if old_signature { SignatureVersion::V1 } else { SignatureVersion::V2 };
+        self.sns.deliver(self.world.envelope(&hint, version), wait);
+    }
+
+    /// Every object there is goes to this state, and nobody tells of it.
+    pub(crate) fn change_all(&self, state: &'static str) {
+        let objects = self.objects().clone();
+        objects.into_iter().for_each(|object| self.put(Object { state, ..object }));
+    }
+
+    /// One more IPN about an object of the first merchant.
+    pub(crate) fn tell_again(&self, kind: ObjectKind, id: &str) {
+        let object = Object {
+            merchant: 0,
+            kind,
+            id: id.to_owned(),
+            parent: String::new(),
+            state: "",
+            changed_at: Instant::now(),
+        };
+        self.tell(&object, Duration::ZERO, false);
+    }
+
+    /// Genuine messages that must become dead letters: one of no object, one that is no IPN.
+    fn tell_of_nothing(&self, merchant: usize) {
+        let merchant = &self.world.merchants[merchant];
+        let id = self.new_id("S02", "C");
+        let hint = Hint { merchant, kind: ObjectKind::Charge, id: &id, notification_type: "STATE_CHANGE" };
+        for text in [message(&hint), "no IPN at all".to_owned()] {
+            let draft = Draft::new(&self.world.topic_arn(merchant), &text, OffsetDateTime::now_utc());
+            let body = self.world.sns.notification(&draft);
+            self.sns.record().hopeless.insert(message_id(&body));
+            self.sns.deliver(body, Duration::ZERO);
+        }
+    }
+
+    /// Every object with all its versions: its kind, and state and time of each.
+    pub(crate) fn histories(&self) -> BTreeMap<String, Vec<(String, String)>> {
+        let mut histories = BTreeMap::new();
+        for (kind, id) in self.world.pay_api.ids(ENVIRONMENT) {
+            let versions = self.world.pay_api.versions(ENVIRONMENT, kind, &id);
+            histories.insert(id, versions.iter().map(version).collect());
+        }
+        histories
+    }
+
+    fn new_id(&self, prefix: &str, kind: &str) -> String {
+        let n = self.ids_given.fetch_add(1, Ordering::Relaxed);
+        let suffix = if kind.is_empty() { String::new() } else { format!("-{kind}{n:06}") };
+        format!("{prefix}-{n:07}-{n:07}{suffix}")
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Vec<Object>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// State and time as events tell them.
+fn version(object: &Value) -> (String, String) {
+    let basic = object["statusDetails"]["lastUpdatedTimestamp"].as_str().unwrap_or_default();
+    let part = |range: std::ops::Range<usize>| basic.get(range).unwrap_or_default();
+    let (date, time) = ((part(0..4), part(4..6), part(6..8)), (part(9..11), part(11..13), part(13..15)));
+    let time = format!("{}-{}-{}T{}:{}:{}.000Z", date.0, date.1, date.2, time.0, time.1, time.2);
+    (object["statusDetails"]["state"].as_str().unwrap_or_default().to_owned(), time)
+}
+
+fn next_state(object: &Object, random: &mut Random) -> &'static str {
+    match object.state {
+        "Chargeable" => "NonChargeable",
+        "NonChargeable" => "Chargeable",
+        "AuthorizationInitiated" if random.one_in(4) => "Declined",
+        "AuthorizationInitiated" => "Authorized",
+        "Authorized" => "CaptureInitiated",
+        "CaptureInitiated" => "Captured",
+        "RefundInitiated" => "Refunded",
+        state => unreachable!("{state} is left alone"),
+    }
+}
+
+fn message_id(body: &str) -> String {
+    let envelope: Value = serde_json::from_str(body).unwrap();
+    envelope["MessageId"].as_str().unwrap().to_owned()
+}
+
+impl Sns {
+    fn deliver(&self, body: String, wait: Duration) {
+        self.record().under_way += 1;
+        let sns = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            sns.deliver_until_answered(&body).await;
+            sns.record().under_way -= 1;
+        });
+    }
+
+    async fn deliver_until_answered(&self, body: &str) {
+        let id = message_id(body);
+        for attempt in 0.. {
+            let n = {
+                let mut record = self.record();
+                record.attempts += 1;
+                record.attempts
+            };
+            let url = &self.urls[n % self.urls.len()];
+            match post(&self.poster, url, body).await {
+                Ok(answer) if answer.status == 200 => {
+                    self.record().accepted.insert(id);
+                    return;
+                }
+                Ok(answer) if (400..500).contains(&answer.status) => {
+                    self.record().refused.push(format!("{id}: {} {}", answer.status, answer.body));
+                    return;
+                }
+                Ok(_) | Err(_) => self.record().failed += 1,
+            }
+            tokio::time::sleep(retry_after(attempt)).await;
+        }
+    }
+
+    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// SNS's phases: without delay, before backing off, backing off, after it.
+fn retry_after(attempt: u32) -> Duration {
+    match attempt {
+        0 => Duration::ZERO,
+        1..=2 => Duration::from_secs(1),
+        3..=5 => Duration::from_secs(1 << (attempt - 2)),
+        _ => Duration::from_secs(10),
+    }
+}
