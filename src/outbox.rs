@@ -77,7 +77,7 @@ impl Outbox {
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random");
         let producer = BaseProducer::from_config_and_context(&client, TransactionContext::default())?;
-        producer.init_transactions(Duration::from_secs(30))?;
+        producer.init_transactions(Duration::from_millis(kafka.transaction_timeout_ms))?;
         Ok(Self {
             producer,
             topics: kafka.topics(),
