@@ -147,9 +147,9 @@ impl App {
         self.worker.as_ref().is_some_and(|worker| worker.status.is_working.load(Ordering::Relaxed))
     }
 
-    /// Whether the worker's thread has ended on its own, which it must not.
+    /// Whether the worker's thread has ended on its own, which it must not, or hangs.
     pub fn has_failed(&self) -> bool {
-        self.worker.as_ref().is_some_and(worker::Handle::has_ended)
+        self.worker.as_ref().is_some_and(worker::Handle::has_failed)
     }
 
     /// Leaves: not ready → no new requests → requests end → reads end, last transaction → group left → flushed.

@@ -87,19 +87,13 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
         .set("isolation.level", "read_committed")
         .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
         .set("heartbeat.interval.ms", (kafka.session_timeout_ms / 10).max(100).to_string())
-        // For so long the whole group waits, in a rebalance, for a member whose thread hangs in a request to Kafka. It is
-        // longer than a transaction and its successor's initialisation may take, and no longer.
-        .set("max.poll.interval.ms", patience_ms(kafka).to_string())
+        .set("max.poll.interval.ms", kafka.poll_interval_max().as_millis().to_string())
         .set("queued.min.messages", "500")
         .set("queued.max.messages.kbytes", "4096")
         .set("fetch.wait.max.ms", "100");
     let consumer = BaseConsumer::from_config_and_context(&client, GroupContext::default())?;
     consumer.subscribe(&[&kafka.topics().inbox])?;
     Ok(consumer)
-}
-
-fn patience_ms(kafka: &Kafka) -> u64 {
-    (2 * kafka.transaction_timeout_ms + 15_000).max(kafka.session_timeout_ms)
 }
 
 /// The positions to continue the inbox from: what the group committed, else where the log starts.

@@ -40,6 +40,7 @@ use crate::state_store::{self, Restored, restore};
 /// A worker on its thread.
 pub struct Handle {
     thread: std::thread::JoinHandle<()>,
+    silence_max: Duration,
     /// How it is.
     pub status: Arc<Status>,
 }
@@ -48,12 +49,14 @@ impl Plan {
     /// Starts the thread. Reads run on the runtime this is called in.
     pub fn start(self) -> Result<Handle, KafkaError> {
         let status = Arc::new(Status::default());
+        // Its group has gone on without it for long by then.
+        let silence_max = self.kafka.poll_interval_max() * 2;
         let worker = Worker::new(self, status.clone())?;
         let thread = std::thread::Builder::new()
             .name("worker".to_owned())
             .spawn(move || worker.run())
             .expect("the system lets us start a thread");
-        Ok(Handle { thread, status })
+        Ok(Handle { thread, silence_max, status })
     }
 }
 
@@ -66,9 +69,13 @@ impl Handle {
         }
     }
 
-    /// Whether its thread has ended.
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    /// Whether its thread has ended, or hangs in a request to Kafka (librdkafka#5456): only a new process helps then.
+    pub fn has_failed(&self) -> bool {
+        let silent_for = self.status.silent_for();
+        if silent_for > self.silence_max {
+            tracing::error!(silent_s = silent_for.as_secs(), "the worker hangs in a request to Kafka");
+        }
+        self.thread.is_finished() || silent_for > self.silence_max
     }
 }
 
@@ -141,6 +148,7 @@ impl Worker {
     fn run(mut self) {
         let mut pause = Duration::ZERO;
         while !self.status.stop.load(Ordering::Relaxed) {
+            self.status.note_alive();
             match self.round() {
                 Ok(()) => pause = Duration::ZERO,
                 Err(trouble @ Trouble::Consumer(_)) => {
@@ -241,6 +249,7 @@ impl Worker {
             // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.
             restore(&self.plan.kafka, &assignment.partitions, &nonce, || {
                 drop(self.consumer.poll(Duration::ZERO));
+                status.note_alive();
                 !context.has_changes() && !status.stop.load(Ordering::Relaxed)
             })?
         };
