@@ -42,6 +42,8 @@ pub mod admin;
 pub mod clock;
 pub mod clock_watch;
 pub mod config;
+pub mod operators;
+pub mod progress;
 pub mod saved_messages;
 pub mod telemetry;
 pub mod topics;

@@ -7,31 +7,45 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::format::Format;
+/// Where it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// Lines for people, or a bar, among what a command prints.
+    Stdout,
+    /// One JSON object a line.
+    StdoutJson,
+    /// Lines for people, or a bar, beside what a command prints.
+    Stderr,
+}
 
 /// One long thing.
-pub(super) struct Progress {
+pub struct Progress {
     what: &'static str,
     of: usize,
-    format: Format,
+    medium: Medium,
     bar: Option<ProgressBar>,
     /// The last line, when and how far.
     printed: Cell<(Option<Instant>, usize)>,
 }
 
 impl Progress {
-    pub(super) fn new(format: Format, what: &'static str, of: usize) -> Self {
-        let on_terminal = format == Format::Text && std::io::stdout().is_terminal();
-        let bar = on_terminal.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(of as u64), ProgressDrawTarget::stdout());
+    /// Nothing is done yet of `of` things.
+    pub fn new(medium: Medium, what: &'static str, of: usize) -> Self {
+        let target = match medium {
+            Medium::Stdout => std::io::stdout().is_terminal().then(ProgressDrawTarget::stdout),
+            Medium::StdoutJson => None,
+            Medium::Stderr => std::io::stderr().is_terminal().then(ProgressDrawTarget::stderr),
+        };
+        let bar = target.map(|target| {
+            let bar = ProgressBar::with_draw_target(Some(of as u64), target);
             let style = ProgressStyle::with_template("   {prefix:<8} {wide_bar} {pos}/{len} {msg}");
             bar.with_style(style.expect("the template is one")).with_prefix(what)
         });
-        Self { what, of, format, bar, printed: Cell::new((None, 0)) }
+        Self { what, of, medium, bar, printed: Cell::new((None, 0)) }
     }
 
     /// So many are done; the rest takes about so long.
-    pub(super) fn at(&self, done: usize, left: Option<Duration>) {
+    pub fn at(&self, done: usize, left: Option<Duration>) {
         let about = left.map(|left| format!("about {} s left", left.as_secs_f64().ceil()));
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
@@ -43,24 +57,25 @@ impl Progress {
             return;
         }
         self.printed.set((Some(Instant::now()), done));
-        match self.format {
-            Format::Json => println!(
+        let percent = done * 100 / self.of.max(1);
+        let about = about.map(|about| format!(", {about}")).unwrap_or_default();
+        let line = format!("   {:<8} {done} of {} ({percent} %){about}", self.what, self.of);
+        match self.medium {
+            Medium::Stdout => println!("{line}"),
+            Medium::Stderr => eprintln!("{line}"),
+            Medium::StdoutJson => println!(
                 "{}",
                 json!({"happened": "progress", "what": self.what, "done": done, "of": self.of, "secondsLeft": left.map(|left| left.as_secs())})
             ),
-            Format::Text => {
-                let percent = done * 100 / self.of.max(1);
-                let about = about.map(|about| format!(", {about}")).unwrap_or_default();
-                println!("   {:<8} {done} of {} ({percent} %){about}", self.what, self.of);
-            }
         }
     }
 
-    pub(super) fn end(self) {
-        if let Some(bar) = self.bar {
-            bar.finish();
-            println!(); // a finished bar leaves the cursor in its line
-        }
+    /// The thing has ended.
+    pub fn end(self) {
+        let Some(bar) = self.bar else { return };
+        bar.finish();
+        // A finished bar leaves the cursor in its line.
+        if self.medium == Medium::Stderr { eprintln!() } else { println!() }
     }
 }
 
