@@ -56,8 +56,8 @@ impl Ledger {
         }
         match disposition {
             Disposition::Fetched(fetched) => self.fetched(object, &fetched, read_started_at, now),
-            Disposition::NotFound => {
-                self.not_found(object, now);
+            Disposition::NotFound(what) => {
+                self.not_found(object, &what, now);
                 self.tell_without(object, now);
             }
             Disposition::ObjectTrouble(what) => {
@@ -254,7 +254,7 @@ impl Ledger {
     }
 
     /// 404: a test IPN or an object that is not readable yet; for an object we know, a riddle.
-    fn not_found(&mut self, object: &ObjectRef, now: Timestamp) {
+    fn not_found(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
         if self.store.observed(object).is_some() {
             tracing::error!(object.id = %object.id, "Amazon Pay no longer knows an object that it showed before; asking again every hour");
@@ -262,7 +262,7 @@ impl Ledger {
                 return self.give_up(
                     object,
                     DeadLetterReason::Vanished,
-                    "answered 404 although it was read before".to_owned(),
+                    format!("{what}, although it was read before"),
                     now,
                 );
             }
@@ -273,7 +273,7 @@ impl Ledger {
             None => self.give_up(
                 object,
                 DeadLetterReason::UnknownObject,
-                format!("{} answered 404 {} times", object.id, attempts + 1),
+                format!("{what}; {} was asked for {} times", object.id, attempts + 1),
                 now,
             ),
         }

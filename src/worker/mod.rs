@@ -263,7 +263,7 @@ impl Worker {
             match &answer.disposition {
                 Disposition::Systemic(blame, what) => self.alarms.raise(&answer.object.account, *blame, what),
                 Disposition::Throttled { retry_after } => self.alarms.tell_throttled(&answer.object, *retry_after),
-                Disposition::Fetched(_) | Disposition::NotFound | Disposition::ObjectTrouble(_) => {}
+                Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectTrouble(_) => {}
             }
             let (now, epoch) = (self.plan.clock.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {

@@ -48,7 +48,8 @@ fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
                 last["id"].as_str().unwrap(),
                 last["sequence"].as_str().unwrap().trim_start_matches('0'),
                 "dead letters: 1",
-                &format!("unknown_object: {CHARGE} answered 404 1 times"),
+                "unknown_object: Amazon Pay answered 404 Not Found (ResourceNotFound), x-amz-pay-request-id ",
+                &format!("; {CHARGE} was asked for 1 times"),
             ] {
                 assert!(said.contains(part), "{mode}: {part} is missing in\n{said}");
             }
