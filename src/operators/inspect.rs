@@ -272,3 +272,25 @@ fn for_each(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_found_whole_and_not_as_the_beginning_of_another() {
+        let id = ObjectId::parse("S02-0000001-2222222").unwrap();
+        for (text, is_named) in [
+            ("S02-0000001-2222222", true),
+            (r#"{\"ObjectId\":\"S02-0000001-2222222\"}"#, true),
+            ("M1/sandbox/S02-0000001-2222222", true),
+            ("S02-0000001-2222222-C000001", false),
+            ("XS02-0000001-2222222", false),
+            ("S02-0000001-222222", false),
+            ("S02-0000001-2222222-C000001 S02-0000001-2222222", true),
+            ("", false),
+        ] {
+            assert_eq!(names(text.as_bytes(), &id), is_named, "{text}");
+        }
+    }
+}

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::Error;
 use super::consent::Consent;
+use super::{Error, about, counted};
 use crate::clock::Clock;
 use crate::config::{Config, MerchantAccount};
 use crate::domain::merchants::Merchants;
@@ -54,7 +55,7 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
     let objects = objects(arguments, &merchants)?;
     let inbox_topic = config.kafka.topics().inbox;
     println!("{}", plan(&objects, config, arguments));
-    if !arguments.consent.is_given(&format!("Append {} records to {inbox_topic}?", objects.len()))? {
+    if !arguments.consent.is_given(&format!("Append {} to {inbox_topic}?", counted(objects.len(), "record")))? {
         return Ok(ExitCode::SUCCESS);
     }
     let found = topics::check(&config.kafka, config.worker.inbox_keeps()).await?;
@@ -72,7 +73,7 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
         progress.at(n_appended, None);
     }
     progress.end();
-    println!("{n_appended} records were appended to {inbox_topic}; the worker reads the objects within Amazon's quota");
+    println!("appended {} to {inbox_topic}", counted(n_appended, "record"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -147,16 +148,17 @@ fn list<'a>(accounts: impl Iterator<Item = &'a Account>) -> String {
 /// What would be done, and for how long it keeps the worker busy.
 fn plan(objects: &[ObjectRef], config: &Config, arguments: &Arguments) -> String {
     let rules = config.quota.rules(&config.worker);
-    let mut lines = vec![format!("{} objects of merchant {} are to be read", objects.len(), arguments.merchant)];
+    let mut lines =
+        vec![format!("to be read: {} of merchant {}", counted(objects.len(), "object"), arguments.merchant)];
     for environment in [Environment::Live, Environment::Sandbox] {
         let quota = if environment == Environment::Live { rules.live } else { rules.sandbox };
         for kind in ObjectKind::ALL {
             let of_it = |object: &&ObjectRef| object.kind == kind && object.account.environment == environment;
             let n = objects.iter().filter(of_it).count();
             if n > 0 {
-                let seconds = (n as f64 / quota.per_second).ceil();
+                let time = about(Duration::from_secs_f64(n as f64 / quota.per_second));
                 lines.push(format!(
-                    "  {:<8} {:<18} {n:>8}, which take about {seconds} s of its quota",
+                    "  {:<8} {:<18} {n:>8}, at our part of its quota in about {time}",
                     environment.as_str(),
                     kind.as_str()
                 ));

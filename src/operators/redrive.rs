@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 
-use super::Error;
 use super::consent::Consent;
 use super::scan::{Offsets, Topic};
+use super::{Error, about, counted};
 use crate::config::{Config, MerchantAccount};
 use crate::domain::merchants::Merchants;
 use crate::domain::redrive::{Filter, Letter, Redriven};
@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let inbox = config.kafka.topics().inbox;
-    if arguments.consent.is_given(&format!("Append {} records to {inbox}?", found.to_append))? {
+    if arguments.consent.is_given(&format!("Append {} to {inbox}?", counted(found.to_append, "record")))? {
         redrive.act(config, arguments, found.to_append)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -152,7 +152,7 @@ impl Redrive {
             rate.keep(n_appended);
         }
         progress.end();
-        println!("{n_appended} records were appended to {}; the worker takes them up", config.kafka.topics().inbox);
+        println!("appended {} to {}", counted(n_appended, "record"), config.kafka.topics().inbox);
         Ok(())
     }
 
@@ -166,11 +166,13 @@ impl Redrive {
 impl Found {
     fn told(&self, redrive: &Redrive, per_second: u32) -> String {
         let Self { by_reason, to_append, redriven_before, without_original, without_place } = self;
-        let seconds = to_append.div_ceil(per_second as usize);
+        let rate = Rate { started: Instant::now(), per_second };
         let mut lines = vec![format!(
-            "{to_append} dead letters of {} are to be redriven ({}), at {per_second} a second: about {seconds} s",
+            "to be redriven: {} of {} ({}), at {per_second} a second in about {}",
+            counted(*to_append, "dead letter"),
             redrive.letters.name(),
             redrive.filter,
+            about(rate.time_for(*to_append)),
         )];
         let counts = by_reason.iter().map(|((reason, merchant), n)| format!("  {reason:<18} {merchant:<24} {n:>8}"));
         lines.extend(counts);

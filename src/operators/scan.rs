@@ -22,6 +22,8 @@ pub(super) struct Topic {
     consumer: BaseConsumer,
     pub(super) starts: Offsets,
     pub(super) ends: Offsets,
+    /// For so long a killed run's transaction may keep its offsets from being told.
+    unsettled_for: Duration,
 }
 
 /// One way through a topic.
@@ -56,7 +58,8 @@ impl Topic {
             starts.insert(partition.id(), start);
             ends.insert(partition.id(), end);
         }
-        Ok(Self { name, consumer, starts, ends })
+        let unsettled_for = Duration::from_millis(kafka.transaction_timeout_ms) + BROKER_LOOKS_EVERY;
+        Ok(Self { name, consumer, starts, ends, unsettled_for })
     }
 
     /// Where this consumer's group stands in it; partitions without a committed offset are not in it.
@@ -65,7 +68,7 @@ impl Topic {
         for partition in self.ends.keys() {
             wanted.add_partition(&self.name, *partition);
         }
-        let committed = self.consumer.committed_offsets(wanted, ANSWER_TIMEOUT)?;
+        let committed = self.consumer.committed_offsets(wanted, ANSWER_TIMEOUT + self.unsettled_for)?;
         let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
             _ => None,
@@ -146,6 +149,8 @@ fn left(open: &BTreeMap<i32, (i64, i64)>) -> usize {
 }
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Kafka ends transactions that took too long at this interval (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
+const BROKER_LOOKS_EVERY: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_mins(1);
 /// What takes no time needs no bar.
 const WORTH_SHOWING: usize = 10_000;

@@ -18,7 +18,7 @@ fn a_change_that_no_notification_told_of_is_told_after_a_recheck() {
         let operator = Operator::of(&stage);
         let recheck = ["--merchant", &stage.world.merchants[0], CHARGE, "--yes"];
         let said = operator.ok("recheck", &recheck);
-        assert!(said.contains("sandbox  Charge") && said.contains("1 records were appended"), "{said}");
+        assert!(said.contains("to be read: 1 object of") && said.contains("appended 1 record to"), "{said}");
         let told = events(&mut reader, 1).await;
         assert_eq!(
             (names(&told), &told[0]["data"]["previousState"]),
@@ -47,7 +47,7 @@ fn a_baseline_is_taken_down_without_events_and_a_later_change_is_told_with_the_s
         std::fs::write(&file, format!("# open refunds\n\n  {id}  # asked for twice\n{id}\n")).unwrap();
         let (operator, merchant) = (Operator::of(&stage), &stage.world.merchants[0]);
         let seed = ["--merchant", merchant, "--file", file.to_str().unwrap(), "--seed", "--yes"];
-        assert!(operator.ok("recheck", &seed).contains("1 records were appended"));
+        assert!(operator.ok("recheck", &seed).contains("appended 1 record to"));
         // The refund leads to its charge, and that to its permission.
         for id in [id, CHARGE, PERMISSION] {
             until("all are known", || state_of(&stage, id).is_some_and(|state| state["observed"].is_object())).await;
