@@ -17,7 +17,7 @@ use super::scan::{Offsets, Topic};
 use super::{Error, about, counted};
 use crate::config::{Config, MerchantAccount};
 use crate::domain::merchants::Merchants;
-use crate::domain::redrive::{Filter, Letter, Redriven};
+use crate::domain::redrive::{COUNT_HEADER, Filter, Letter, Redriven};
 use crate::domain::sns::TopicPolicy;
 use crate::domain::timestamp::Timestamp;
 use crate::inbox::InboxRecord;
@@ -84,6 +84,8 @@ struct Found {
     without_original: usize,
     /// Of what would be appended: would become dead letters again.
     without_place: usize,
+    /// Of what would be appended: came back once, in vain.
+    in_vain_before: usize,
 }
 
 impl Redrive {
@@ -107,6 +109,7 @@ impl Redrive {
             } else if letter.has_original() {
                 found.to_append += 1;
                 found.without_place += usize::from(letter.has_no_place(&self.merchants));
+                found.in_vain_before += usize::from(letter.header(COUNT_HEADER).is_some());
                 let merchant = letter.merchant().unwrap_or("no merchant");
                 *found.by_reason.entry((letter.reason().to_owned(), merchant.to_owned())).or_default() += 1;
             } else {
@@ -165,7 +168,7 @@ impl Redrive {
 
 impl Found {
     fn told(&self, redrive: &Redrive, per_second: u32) -> String {
-        let Self { by_reason, to_append, redriven_before, without_original, without_place } = self;
+        let Self { by_reason, to_append, redriven_before, without_original, without_place, in_vain_before } = self;
         let rate = Rate { started: Instant::now(), per_second };
         let mut lines = vec![format!(
             "to be redriven: {} of {} ({}), at {per_second} a second in about {}",
@@ -181,6 +184,7 @@ impl Found {
                 *without_place,
                 "of these would become dead letters again: the settings still have no merchant, topic or environment for them, or this version does not understand them",
             ),
+            (*in_vain_before, "of these were redriven before and became dead letters again"),
             (*redriven_before, "more were redriven by this filter before (--again takes them, too)"),
             (
                 *without_original,

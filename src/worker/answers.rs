@@ -273,7 +273,7 @@ impl Ledger {
             None => self.give_up(
                 object,
                 DeadLetterReason::UnknownObject,
-                format!("{what}; {} was asked for {} times", object.id, attempts + 1),
+                format!("{what}; read {} of {}", attempts + 1, object.id),
                 now,
             ),
         }

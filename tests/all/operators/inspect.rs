@@ -49,7 +49,7 @@ fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
                 last["sequence"].as_str().unwrap().trim_start_matches('0'),
                 "dead letters: 1",
                 "unknown_object: Amazon Pay answered 404 Not Found (ResourceNotFound), x-amz-pay-request-id ",
-                &format!("; {CHARGE} was asked for 1 times"),
+                &format!("; read 1 of {CHARGE}"),
             ] {
                 assert!(said.contains(part), "{mode}: {part} is missing in\n{said}");
             }

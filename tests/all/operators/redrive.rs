@@ -97,7 +97,7 @@ fn a_redrive_that_is_killed_half_way_goes_on_and_appends_each_letter_once() {
         let stage = Stage::new(1, "").await;
         for n in 0..30 {
             let original = envelope_with(&stage, &format!("no IPN {n}"));
-            write_letter(&stage, &format!("key {n}"), &original, "not_understood", "2026-01-01T00:00:00.000Z").await;
+            write_letter(&stage, &format!("key {n}"), &original, &[]).await;
         }
         let operator = Operator::of(&stage);
         let kill_half_way = async |arguments: &[&str], n_before: usize| {
@@ -127,7 +127,7 @@ fn of_two_runs_at_once_the_first_is_fenced_and_each_letter_is_appended_once() {
         let stage = Stage::new(1, "").await;
         for n in 0..20 {
             let original = envelope_with(&stage, &format!("no IPN {n}"));
-            write_letter(&stage, &format!("key {n}"), &original, "not_understood", "2026-01-01T00:00:00.000Z").await;
+            write_letter(&stage, &format!("key {n}"), &original, &[]).await;
         }
         let operator = Operator::of(&stage);
         let slowly = ["--yes", "--per-second", "2"];
@@ -148,11 +148,10 @@ fn times_appended(stage: &Stage) -> Vec<usize> {
     times.into_values().collect()
 }
 
-async fn write_letter(stage: &Stage, key: &str, original: &str, reason: &str, at: &str) {
+async fn write_letter(stage: &Stage, key: &str, original: &str, headers: &[(&str, &str)]) {
     let producer: FutureProducer = stage.kafka().client().create().unwrap();
-    let headers = OwnedHeaders::new()
-        .insert(Header { key: "ipn-dlq-reason", value: Some(reason) })
-        .insert(Header { key: "ipn-dlq-at", value: Some(at) });
+    let headers =
+        headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
     let topic = stage.kafka().topics().dead_letters;
     let record = FutureRecord::to(&topic).key(key).payload(original).headers(headers);
     producer.send(record, Duration::from_secs(10)).await.unwrap();
@@ -173,7 +172,9 @@ fn a_dry_run_counts_what_the_filter_means_and_appends_nothing() {
             ("not_understood", envelope_with(&stage, "no IPN"), "2026-01-03T00:00:00.000Z"),
             ("vanished", String::new(), "2026-01-04T00:00:00.000Z"),
         ] {
-            write_letter(&stage, merchant, &value, reason, at).await;
+            let mut headers = vec![("ipn-dlq-reason", reason), ("ipn-dlq-at", at)];
+            headers.extend((reason == "not_understood").then_some(("ipn-redrives", "1")));
+            write_letter(&stage, merchant, &value, &headers).await;
         }
         let operator = Operator::of(&stage);
         for (arguments, parts) in [
@@ -183,6 +184,7 @@ fn a_dry_run_counts_what_the_filter_means_and_appends_nothing() {
                     "3 dead letters",
                     "(everything)",
                     "1 of these would become dead letters again",
+                    "1 of these were redriven before and became dead letters again",
                     "1 more cannot be redriven",
                 ][..],
             ),
