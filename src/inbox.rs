@@ -15,7 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::config::Kafka;
 use crate::domain::dead_letter::header;
 use crate::domain::notification::Notification;
-use crate::domain::recheck::{self, Recheck};
+use crate::domain::recheck_request::{self, Recheck};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 
@@ -90,7 +90,7 @@ impl Inbox {
     pub async fn append_recheck(&self, recheck: &Recheck) -> Result<(), AppendError> {
         let headers = OwnedHeaders::new_with_capacity(2)
             .insert(Header { key: "ipn-schema", value: Some("1") })
-            .insert(Header { key: recheck::KIND_HEADER, value: Some(recheck::KIND) });
+            .insert(Header { key: recheck_request::KIND_HEADER, value: Some(recheck_request::KIND) });
         self.deliver(recheck.object.account.merchant_id.as_str(), &recheck.to_json(), headers).await
     }
 

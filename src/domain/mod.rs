@@ -14,7 +14,7 @@ pub mod merchants;
 
 pub mod notification;
 
-pub mod recheck;
+pub mod recheck_request;
 
 pub mod pay;
 

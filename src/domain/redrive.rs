@@ -11,7 +11,7 @@ use super::ipn::{Ipn, Message};
 use super::merchants::Merchants;
 use super::notification::key_of;
 use super::pay::{MerchantId, ObjectId};
-use super::recheck::{self, KIND_HEADER, Recheck};
+use super::recheck_request::{self, KIND_HEADER, Recheck};
 use super::sns::{Envelope, TopicPolicy};
 use super::timestamp::Timestamp;
 
@@ -160,7 +160,7 @@ impl Letter {
 
 impl Content {
     fn of(value: &[u8], headers: &[(String, Vec<u8>)]) -> Self {
-        if header(headers, KIND_HEADER) == Some(recheck::KIND) {
+        if header(headers, KIND_HEADER) == Some(recheck_request::KIND) {
             return Recheck::parse(value).map_or(Self::Unreadable, |recheck| Self::Recheck(Box::new(recheck)));
         }
         let Ok(envelope) = Envelope::parse(value.to_vec()) else { return Self::Unreadable };

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, MerchantAccount};
 use crate::domain::merchants::Merchants;
 use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
-use crate::domain::recheck::Recheck;
+use crate::domain::recheck_request::Recheck;
 use crate::inbox::Inbox;
 use crate::progress::{Medium, Progress};
 use crate::topics;

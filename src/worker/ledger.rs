@@ -15,7 +15,7 @@ use crate::domain::events::Event;
 use crate::domain::ipn::{Ipn, Message};
 use crate::domain::merchants::{Merchants, Unroutable};
 use crate::domain::pay::{Account, MerchantId, ObjectRef};
-use crate::domain::recheck::{self, KIND_HEADER};
+use crate::domain::recheck_request::{self, KIND_HEADER};
 use crate::domain::sns::Envelope;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
@@ -216,7 +216,7 @@ impl Ledger {
     }
 
     fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
-        if record.header(KIND_HEADER) == Some(recheck::KIND) {
+        if record.header(KIND_HEADER) == Some(recheck_request::KIND) {
             return rechecks::read(&self.merchants, record);
         }
         // It was verified before it was appended, and only this program appends.

@@ -6,7 +6,7 @@ use super::tests::{account, ledger_with, record_of};
 use super::*;
 use crate::config::Quotas;
 use crate::domain::pay::{DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
-use crate::domain::recheck::Recheck;
+use crate::domain::recheck_request::Recheck;
 use crate::pay_api::Disposition;
 
 fn at(s: i64) -> Timestamp {
@@ -31,7 +31,7 @@ fn recheck(object: &ObjectRef, seed: bool) -> InboxRecord {
         appended_at: at(0),
         key: object.account.merchant_id.as_str().into(),
         value: Recheck { object: object.clone(), seed, requested_at: at(0) }.to_json(),
-        headers: vec![(KIND_HEADER.to_owned(), recheck::KIND.into())],
+        headers: vec![(KIND_HEADER.to_owned(), recheck_request::KIND.into())],
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::merchants::Merchants;
 use crate::domain::pay::ObjectRef;
-use crate::domain::recheck::Recheck;
+use crate::domain::recheck_request::Recheck;
 use crate::domain::work::{Cause, Origin};
 use crate::inbox::InboxRecord;
 
