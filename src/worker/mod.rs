@@ -11,6 +11,7 @@ mod group;
 mod late;
 mod ledger;
 mod plan;
+mod rechecks;
 mod report;
 mod status;
 mod undelivered;
@@ -285,7 +286,7 @@ impl Worker {
             match &answer.disposition {
                 Disposition::Systemic(blame, what) => self.alarms.raise(&answer.object.account, *blame, what),
                 Disposition::Throttled { retry_after } => self.alarms.tell_throttled(&answer.object, *retry_after),
-                Disposition::Fetched(_) | Disposition::NotFound | Disposition::ObjectTrouble(_) => {}
+                Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectTrouble(_) => {}
             }
             let (now, epoch) = (self.plan.clock.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {

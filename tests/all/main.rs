@@ -24,6 +24,8 @@ mod pending;
 mod quota;
 mod reads;
 
+mod operators;
+
 mod development;
 mod events_doc;
 mod openapi_doc;
