@@ -149,6 +149,8 @@ struct Data<'a> {
 enum ToldCause<'a> {
     #[serde(rename = "IPN")]
     Ipn { message_id: Uuid, notification_type: &'a NotificationType, timestamp: Timestamp },
+    #[serde(rename = "RECONCILIATION")]
+    Reconciliation { timestamp: Timestamp },
     #[serde(rename = "HELPER_READ")]
     Helper { read_for: &'a ObjectId, timestamp: Timestamp },
 }
@@ -184,6 +186,7 @@ impl<'a> ToldCause<'a> {
             Origin::Ipn { message_id, notification_type, position: _ } => {
                 Self::Ipn { message_id: *message_id, notification_type, timestamp }
             }
+            Origin::Reconciliation => Self::Reconciliation { timestamp },
             Origin::Helper { read_for } => Self::Helper { read_for, timestamp },
         }
     }
