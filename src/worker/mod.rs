@@ -11,6 +11,7 @@ mod ledger;
 mod plan;
 mod report;
 mod status;
+mod sweep;
 mod undelivered;
 mod waiting;
 
@@ -283,6 +284,7 @@ impl Worker {
         let Some(assignment) = &mut self.assignment else { return Ok(()) };
         let (Some(ledger), Some(outbox)) = (&mut assignment.ledger, &self.outbox) else { return Ok(()) };
         ledger.release_overdue(now);
+        ledger.sweep(now);
         ledger.report_lanes(now);
         let is_worth_it = ledger.has_news() || (offsets_are_due && ledger.offsets_moved());
         if !is_worth_it {
