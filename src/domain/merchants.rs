@@ -42,6 +42,11 @@ impl Merchants {
         self.0.iter().fold(TopicPolicy::default(), |policy, merchant| policy.and(merchant.topics.clone()))
     }
 
+    /// Whether this account is configured.
+    pub fn has(&self, account: &Account) -> bool {
+        self.0.iter().any(|merchant| merchant.account == *account)
+    }
+
     /// The object that `ipn`, which came by `topic`, asks to read.
     ///
     /// Topic and merchant decide; the object id's prefix only chooses between that merchant's environments, and

@@ -27,7 +27,7 @@ use crate::state_store::{Restored, StateStore};
 /// The books of one assignment.
 pub(super) struct Ledger {
     pub(super) settings: Settings,
-    merchants: std::sync::Arc<Merchants>,
+    pub(super) merchants: std::sync::Arc<Merchants>,
     /// Where buyers update their payment method, by account.
     pub(super) update_urls: UpdateUrls,
     pub(super) store: StateStore,

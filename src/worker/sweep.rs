@@ -160,6 +160,10 @@ impl Ledger {
         let factor = self.sweep.period_factor;
         for ((account, kind), lane) in &mut self.sweep.lanes {
             let per_second = self.queue.reconciliations_per_second(account.environment);
+            if !self.merchants.has(account) {
+                // Without its key nothing can be read, and nobody need hear of that every day.
+                (lane.n_open, lane.due) = (0, BinaryHeap::new());
+            }
             show_reconciliation(account, *kind, std::mem::take(&mut lane.n_open), per_second);
             lane.queued.retain(|object| self.queue.is_reconciling(object));
             for (due, place) in std::mem::take(&mut lane.due).into_sorted_vec() {

@@ -227,6 +227,17 @@ fn a_change_that_nobody_told_of_is_marked_and_counted_and_one_that_an_ipn_tells_
 }
 
 #[test]
+fn objects_of_a_merchant_that_is_no_longer_configured_are_left_alone() {
+    for merchant in ["M1", "GONE"] {
+        let mut ledger = ledger();
+        let account = Account { merchant_id: MerchantId::parse(merchant).unwrap(), ..account() };
+        know(&mut ledger, &ObjectRef { account, ..charge(1) }, "Authorized", 2 * DAY);
+        walk(&mut ledger, now(), 3);
+        assert_eq!(ledger.queue.len(), usize::from(merchant == "M1"));
+    }
+}
+
+#[test]
 fn an_object_that_amazon_no_longer_shows_waits_for_its_next_turn_and_takes_no_place() {
     let mut ledger = ledger();
     know(&mut ledger, &charge(1), "Authorized", 2 * DAY);
