@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ledger::Ledger;
+use super::rechecks::finds_nothing;
 use super::report::show_breaker;
 use super::undelivered::Undelivered;
 use super::waiting::Kept;
@@ -131,7 +132,7 @@ impl Ledger {
                 let slack = Duration::from_millis(self.settings.settle_slack_ms);
                 let is_lagging = !is_confirming && needs_confirming_read(causes, fetched.last_updated, slack);
                 let has_found = is_recheck && !events.is_empty();
-                if is_recheck && !has_found && differs_in_time_alone(known.as_ref(), &observed) {
+                if is_recheck && finds_nothing(known.as_ref(), &observed) {
                     self.note_read(object, read_started_at);
                 } else {
                     self.tell(object, permission, events, *observed, now);
@@ -248,26 +249,6 @@ impl Ledger {
         waiting
     }
 
-    /// Nothing is new but the time of the read, which is written now and then, so that a million re-checks are no million
-    /// records.
-    fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp) {
-        if self.store.note_read(object, read_started_at) {
-            self.note_changed(object);
-        }
-    }
-
-    /// Nobody told us of anything and nothing can be seen, so it is left alone until its next turn.
-    fn recheck_failed(&mut self, object: &ObjectRef, what: &Disposition, read_started_at: Timestamp, now: Timestamp) {
-        if let Some(n_before) = self.object_troubles.may_tell(object.account.clone()) {
-            tracing::error!(
-                account = %object.account, object.id = %object.id, ?what, n_before,
-                "Amazon Pay no longer shows an object that it showed before; asking again when it is its turn",
-            );
-        }
-        self.note_read(object, read_started_at);
-        self.settle(object, now);
-    }
-
     /// 404: a test IPN or an object that is not readable yet; for an object we know, a riddle.
     fn not_found(&mut self, object: &ObjectRef, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
@@ -330,7 +311,7 @@ impl Ledger {
         self.book(object, &settled);
     }
 
-    fn settle(&mut self, object: &ObjectRef, now: Timestamp) {
+    pub(super) fn settle(&mut self, object: &ObjectRef, now: Timestamp) {
         let settled = self.queue.settle(object, now);
         self.book(object, &settled);
     }
@@ -371,10 +352,6 @@ fn facts_of<'a>(
         permission_type: fetched.charge_permission_type.as_deref().or(known_type),
         seen: known.filter(|_| is_another).map(|known| (&known.state, known.read_started_at)),
     }
-}
-
-fn differs_in_time_alone(known: Option<&Observed>, observed: &Observed) -> bool {
-    known.is_some_and(|known| Observed { read_started_at: known.read_started_at, ..observed.clone() } == *known)
 }
 
 fn backoff(first: Duration, attempts: u32, most: Duration) -> Duration {

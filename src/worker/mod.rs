@@ -9,6 +9,7 @@ mod answers;
 mod group;
 mod ledger;
 mod plan;
+mod rechecks;
 mod report;
 mod status;
 mod sweep;
