@@ -23,6 +23,7 @@ mod exactly_once;
 mod pending;
 mod quota;
 mod reads;
+mod reconciliation;
 
 mod operators;
 
