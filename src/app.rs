@@ -97,9 +97,10 @@ impl App {
         let clock_watch = ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s));
         let peers = clock_peers(config.role, &config.policy(&merchants), &accounts, &outside);
         let mut tasks = vec![tokio::spawn(clock_watch.clone().run(peers))];
-        let worker = match config.role.works() {
-            true => Some(start_worker(&config, accounts, &merchants, &outside, &clock_watch, &mut tasks)?),
-            false => None,
+        let worker = if config.role.works() {
+            Some(start_worker(&config, accounts, &merchants, &outside, &clock_watch, &mut tasks)?)
+        } else {
+            None
         };
         let status = worker.as_ref().map(|worker| worker.status.clone());
         let readiness =
