@@ -24,6 +24,7 @@ mod pending;
 mod quota;
 mod reads;
 mod reconciliation;
+mod roles;
 
 mod operators;
 

@@ -52,7 +52,13 @@ impl Fleet {
 
     /// A worker, with failpoints such as `after-produce=3*off->return(kill)`.
     pub(crate) fn worker(&self, failpoints: &str) -> Process {
-        self.start("worker", 0, &[("FAILPOINTS", failpoints.to_owned())])
+        self.worker_with(failpoints, &[])
+    }
+
+    /// The same with more settings.
+    pub(crate) fn worker_with(&self, failpoints: &str, more: &[(&str, String)]) -> Process {
+        let failpoints = ("FAILPOINTS", failpoints.to_owned());
+        self.start("worker", 0, &[&[failpoints], more].concat())
     }
 
     /// What takes notifications, at this port.
@@ -124,6 +130,12 @@ impl Process {
     /// Whether its log holds this text.
     pub(crate) fn has_said(&self, text: &str) -> bool {
         std::fs::read_to_string(&self.log).unwrap_or_default().contains(text)
+    }
+
+    /// When it last published something, as its log tells; the empty text if it never did.
+    pub(crate) fn said_at(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        log.lines().rfind(|line| line.contains("\"published")).unwrap_or_default().chars().take(60).collect()
     }
 
     /// Waits until it owns its partitions (or, if it takes notifications, until it started).

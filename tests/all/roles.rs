@@ -1,0 +1,53 @@
+//! `ingest` and `worker`: each is half of the receiver, and starts nothing of the other half.
+
+use ipn_receiver::app::App;
+use ipn_receiver::config::Role;
+use ipn_receiver::outside::Broker;
+use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
+use serde_json::Value;
+
+use crate::harness::{Stage, events, inbox_records_left, names, run, silence, until};
+
+const PERMISSION: &str = "C02-0000001-1111111";
+
+async fn start(stage: &Stage, role: Role, port: u16) -> App {
+    let mut config = stage.config();
+    config.role = role;
+    config.ingress.listen.set_port(port);
+    if role == Role::Ingest {
+        // It would find none in its pod.
+        config.merchants.iter_mut().for_each(|merchant| merchant.credentials = None);
+    }
+    let app = App::start(config, stage.world.outside(Broker::Real).unwrap()).await.unwrap();
+    until("it does what its role is for", || app.is_ready()).await;
+    app
+}
+
+async fn checks(app: &App) -> Vec<String> {
+    let body = reqwest::get(format!("http://{}/readyz", app.admin_address())).await.unwrap().text().await.unwrap();
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let checks = body["checks"].as_array().unwrap();
+    checks.iter().map(|check| check["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_one_process_takes_another_tells_and_neither_does_the_others_work() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let mut reader = stage.reader();
+        let ingest = start(&stage, Role::Ingest, 0).await;
+        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        assert_eq!(stage.tell(&ingest, ObjectKind::ChargePermission, PERMISSION).await.status, 200);
+        silence(&mut reader).await;
+        assert_eq!((inbox_records_left(&stage.kafka()), stage.world.pay_api.requests().len()), (1, 0));
+        assert_eq!(checks(&ingest).await, ["inbox", "lifecycle", "clock"]);
+        assert!(!ingest.is_working());
+
+        // That port is taken, and the worker does not want it.
+        let worker = start(&stage, Role::Worker, ingest.ingress_address().port()).await;
+        assert_eq!(names(&events(&mut reader, 1).await), ["PermissionChargeable"]);
+        assert_eq!(checks(&worker).await, ["lifecycle", "worker", "pay_api", "clock"]);
+        ingest.stop().await;
+        worker.stop().await;
+    });
+}
