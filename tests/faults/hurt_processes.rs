@@ -14,7 +14,7 @@ pub(crate) struct Processes {
 }
 
 const WORKERS_MAX: usize = 5;
-const DEADLY_POINTS: [&str; 6] =
+pub(crate) const DEADLY_POINTS: [&str; 6] =
     ["after-produce", "after-send-offsets", "after-commit", "before-barrier", "during-restore", "during-revoke"];
 const FREEZING_POINTS: [&str; 4] = ["before-transaction", "after-produce", "after-send-offsets", "before-barrier"];
 

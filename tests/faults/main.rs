@@ -15,6 +15,7 @@ mod stage;
 mod chaos;
 mod hurt_kafka;
 mod hurt_processes;
+mod points;
 mod recovery;
 mod self_test;
 
