@@ -210,7 +210,8 @@ fn start_worker(
         config.events.free_text,
         (outside.clock, clock_watch.clone()),
     );
-    Ok(worker::Plan::new(config, merchants.clone(), update_urls, pay_api, outside.clock).start()?)
+    let plan = worker::Plan::new(config, merchants.clone(), update_urls, pay_api, outside.clock, outside.broker);
+    Ok(plan.start()?)
 }
 
 fn start_entry(

@@ -4,6 +4,9 @@
 //! The end of a topic says nothing in `read_committed` mode (markers trail behind, positions skip them), so the
 //! rebuild reads up to a barrier record that this worker itself wrote in a committed transaction.
 
+mod mark;
+mod told;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
@@ -13,6 +16,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+pub use self::mark::{MARK_KEY, Mark, Marks};
+pub use self::told::read_told;
 use crate::config::Kafka;
 use crate::domain::pay::ObjectRef;
 use crate::domain::state::{KnownState, Observed, VERSION};
@@ -31,6 +36,8 @@ pub struct StateStore {
 pub struct Restored {
     /// What is known.
     pub store: StateStore,
+    /// What the partitions say about themselves.
+    pub marks: Marks,
     /// When the broker says it appended the barrier: the broker's clock, beside ours.
     pub barrier_at: Option<Timestamp>,
 }
@@ -135,6 +142,7 @@ pub fn restore(
     for partition in partitions {
         assignment.add_partition_offset(&topic, *partition, Offset::Beginning)?;
     }
+    restored.marks = Marks::ask(&consumer, &topic, partitions)?;
     consumer.assign(&assignment)?;
     let mut waiting: BTreeSet<i32> = partitions.iter().copied().collect();
     let mut last_record = Instant::now();
@@ -161,6 +169,7 @@ pub fn restore(
             restored.barrier_at = message.timestamp().to_millis().map(Timestamp::from_unix_ms);
             continue;
         }
+        restored.marks.note(&message);
         let (partition, offset) = (message.partition(), message.offset());
         restored.store.apply(&message).map_err(|what| Error::Record { partition, offset, what })?;
         failpoints::reach("during-restore");
@@ -175,4 +184,5 @@ pub fn restore(
 pub const BARRIER_KEY: &str = "__barrier";
 const INTERNAL_KEYS: &str = "__";
 const ASK_EVERY: Duration = Duration::from_millis(100);
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -10,6 +10,7 @@ mod group;
 #[cfg(feature = "failpoints")]
 mod late;
 mod ledger;
+mod losses;
 mod plan;
 mod report;
 mod status;
@@ -27,13 +28,16 @@ use rdkafka::error::KafkaError;
 use self::alarms::Alarms;
 use self::group::{Change, GroupContext};
 use self::ledger::Ledger;
+use self::losses::Loss;
 pub use self::plan::Plan;
 pub use self::status::Status;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::work::InboxPosition;
 use crate::failpoints;
 use crate::inbox::InboxRecord;
 use crate::outbox::{Doubt, Outbox};
+use crate::outside::Broker;
 use crate::pay_api::Disposition;
 use crate::state_store::{self, Restored, restore};
 
@@ -115,6 +119,8 @@ enum Trouble {
     Kafka(#[from] KafkaError),
     #[error("the consumer is of no more use: {0}")]
     Consumer(KafkaError),
+    #[error("inbox partition {0} ends before what was read")]
+    InboxEnd(i32),
 }
 
 impl Worker {
@@ -193,10 +199,27 @@ impl Worker {
             let record = InboxRecord::from_message(&message);
             drop(message);
             let now = self.plan.clock.now();
+            self.notice_gap(record.position)?;
             if let Some(ledger) = self.ledger() {
                 ledger.take_in(record, now);
             }
             wait = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    /// Offsets that are left out are transaction markers, or records that were deleted before they were read.
+    fn notice_gap(&mut self, position: InboxPosition) -> Result<(), Trouble> {
+        let Some(expected) = self.ledger().and_then(|ledger| ledger.expected_instead_of(position)) else {
+            return Ok(());
+        };
+        let InboxPosition { partition, .. } = position;
+        let topic = self.plan.kafka.topics().inbox;
+        match group::standing_at(&self.consumer, &topic, partition, expected)?.loss() {
+            // Known state says what was answered, and is judged anew with the inbox that there is now.
+            Some(Loss::InboxEnd { .. }) => return Err(Trouble::InboxEnd(partition)),
+            Some(loss) => loss.tell(partition),
+            None => {}
         }
         Ok(())
     }
@@ -227,7 +250,8 @@ impl Worker {
             Some(outbox) => outbox,
             None => Outbox::open(&self.plan.kafka, &self.transactional_id, self.plan.wire.clone())?,
         };
-        let positions = group::starting_positions(&self.consumer, &topic, &assignment.partitions)?;
+        let standings = group::standings(&self.consumer, &topic, &assignment.partitions)?;
+        let mut positions = losses::positions(&standings);
         let nonce = uuid::Uuid::new_v4().to_string();
         let mut now = self.plan.clock.now();
         let restored = if assignment.partitions.is_empty() {
@@ -239,10 +263,17 @@ impl Worker {
             now = self.plan.clock.now();
             let (context, status) = (self.consumer.context(), &self.status);
             // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.
-            restore(&self.plan.kafka, &assignment.partitions, &nonce, || {
+            let still_ours = || {
                 drop(self.consumer.poll(Duration::ZERO));
                 !context.has_changes() && !status.stop.load(Ordering::Relaxed)
-            })?
+            };
+            let kafka = &self.plan.kafka;
+            let mut restored = restore(kafka, &assignment.partitions, &nonce, still_ours)?;
+            if self.plan.broker == Broker::Real {
+                let writer = (&outbox, &assignment.group);
+                positions = losses::make_good(kafka, &standings, &mut restored, writer, now, still_ours)?;
+            }
+            restored
         };
         group::open_at(&self.consumer, &topic, &positions)?;
         let n_objects = restored.store.len();

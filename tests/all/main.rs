@@ -3,6 +3,7 @@
 
 mod harness;
 mod mock_stage;
+mod process;
 
 mod layering;
 mod properties;
@@ -20,9 +21,11 @@ mod breaker;
 mod buyer_data;
 mod dead_letters;
 mod exactly_once;
+mod losses;
 mod pending;
 mod quota;
 mod reads;
+mod topics;
 
 mod development;
 mod events_doc;
