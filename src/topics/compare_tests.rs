@@ -131,7 +131,7 @@ fn partitions_are_compared_with_the_record_first_and_those_of_events_are_anybody
 
 #[test]
 fn a_setting_that_differs_from_the_record_is_refused_even_if_the_topics_follow_it() {
-    let at = |recorded_partitions, partitions| Wanted { recorded_partitions, partitions, ..wanted() };
+    let at = |recorded_partitions, partitions| Wanted { partitions, recorded_partitions, ..wanted() };
     assert_eq!(compare_record(&at(None, 12), "s"), None);
     assert_eq!(compare_record(&at(Some(12), 12), "s"), None);
     let difference = compare_record(&at(Some(12), 24), "s").unwrap();

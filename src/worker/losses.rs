@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
 
-use super::Trouble;
 use super::plan::Positions;
+use super::{Trouble, Worker, group};
 use crate::config::Kafka;
 use crate::domain::homes::home;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::work::InboxPosition;
 use crate::outbox::{Batch, Outbox, StateRecord};
 use crate::state_store::{Mark, Restored, StateStore, read_told};
 
@@ -129,6 +130,24 @@ pub(super) fn make_good(
         write(outbox, group, records, &marks, &positions, now)?;
     }
     Ok(positions)
+}
+
+impl Worker {
+    /// Offsets that are left out are transaction markers, or records that were deleted before they were read.
+    pub(super) fn notice_gap(&mut self, position: InboxPosition) -> Result<(), Trouble> {
+        let Some(expected) = self.ledger().and_then(|ledger| ledger.expected_instead_of(position)) else {
+            return Ok(());
+        };
+        let InboxPosition { partition, .. } = position;
+        let topic = self.plan.kafka.topics().inbox;
+        match group::standing_at(&self.consumer, &topic, partition, expected)?.loss() {
+            // Known state says what was answered, and is judged anew with the inbox that there is now.
+            Some(Loss::InboxEnd { .. }) => return Err(Trouble::InboxEnd(partition)),
+            Some(loss) => loss.tell(partition),
+            None => {}
+        }
+        Ok(())
+    }
 }
 
 /// The positions to go on from, as far as the inbox alone says.

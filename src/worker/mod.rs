@@ -28,12 +28,10 @@ use rdkafka::error::KafkaError;
 use self::alarms::Alarms;
 use self::group::{Change, GroupContext};
 use self::ledger::Ledger;
-use self::losses::Loss;
 pub use self::plan::Plan;
 pub use self::status::Status;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::InboxPosition;
 use crate::failpoints;
 use crate::inbox::InboxRecord;
 use crate::outbox::{Doubt, Outbox};
@@ -204,22 +202,6 @@ impl Worker {
                 ledger.take_in(record, now);
             }
             wait = Duration::ZERO;
-        }
-        Ok(())
-    }
-
-    /// Offsets that are left out are transaction markers, or records that were deleted before they were read.
-    fn notice_gap(&mut self, position: InboxPosition) -> Result<(), Trouble> {
-        let Some(expected) = self.ledger().and_then(|ledger| ledger.expected_instead_of(position)) else {
-            return Ok(());
-        };
-        let InboxPosition { partition, .. } = position;
-        let topic = self.plan.kafka.topics().inbox;
-        match group::standing_at(&self.consumer, &topic, partition, expected)?.loss() {
-            // Known state says what was answered, and is judged anew with the inbox that there is now.
-            Some(Loss::InboxEnd { .. }) => return Err(Trouble::InboxEnd(partition)),
-            Some(loss) => loss.tell(partition),
-            None => {}
         }
         Ok(())
     }

@@ -127,11 +127,11 @@ impl Scene {
     }
 }
 
-async fn lost(serve: &Serve, what: &str) -> f64 {
-    serve.metric(&format!("kafka_data_lost_total{{what=\"{what}\"}}")).await
+async fn lost(serve: &Serve, what: &str) -> u64 {
+    serve.count(&format!("kafka_data_lost_total{{what=\"{what}\"}}")).await
 }
 
-async fn all_lost(serve: &Serve) -> [f64; 3] {
+async fn all_lost(serve: &Serve) -> [u64; 3] {
     [lost(serve, "offsets").await, lost(serve, "inbox").await, lost(serve, "state").await]
 }
 
@@ -139,18 +139,18 @@ async fn all_lost(serve: &Serve) -> [f64; 3] {
 fn offsets_that_are_lost_are_told_and_the_replay_tells_nothing_new() {
     run(async {
         let (mut scene, serve, told) = Scene::new().await;
-        assert_eq!(all_lost(&serve).await, [0.0; 3], "a new system has lost nothing");
+        assert_eq!(all_lost(&serve).await, [0; 3], "a new system has lost nothing");
         serve.stop();
         scene.admin().delete_groups(&[&scene.kafka.group()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
         let serve = scene.serve().await;
         assert!(serve.said().contains("the group's offsets are lost"), "{}", serve.said());
-        assert_eq!(all_lost(&serve).await, [3.0, 0.0, 0.0], "one for each partition");
+        assert_eq!(all_lost(&serve).await, [3, 0, 0], "one for each partition");
         until("the inbox is passed again", || inbox_records_left(&scene.kafka) == 0).await;
         silence(&mut scene.reader).await;
         scene.goes_on(&serve, CHARGE, &told).await;
         serve.stop();
         let serve = scene.serve().await;
-        assert_eq!(all_lost(&serve).await, [0.0; 3], "it is told once");
+        assert_eq!(all_lost(&serve).await, [0; 3], "it is told once");
     });
 }
 
@@ -167,7 +167,7 @@ fn unread_notifications_that_were_deleted_are_counted_and_later_ones_are_told() 
         let serve = scene.serve().await;
         let said = serve.said();
         assert!(said.contains("deleted before they were read") && said.contains("\"n_lost\":4"), "{said}");
-        assert_eq!(all_lost(&serve).await, [0.0, 1.0, 0.0], "where something was unread");
+        assert_eq!(all_lost(&serve).await, [0, 1, 0], "where something was unread");
         silence(&mut scene.reader).await;
         scene.goes_on(&serve, CHARGE, &told).await;
         // The next notification of the object puts it right.
@@ -188,7 +188,7 @@ fn notifications_deleted_under_a_running_worker_are_noticed() {
         serve.signal("CONT");
         scene.goes_on(&serve, CHARGE, &told).await;
         assert!(serve.said().contains("deleted before they were read"), "{}", serve.said());
-        assert_eq!(all_lost(&serve).await, [0.0, 1.0, 0.0]);
+        assert_eq!(all_lost(&serve).await, [0, 1, 0]);
         until("the inbox is passed", || inbox_records_left(&scene.kafka) == 0).await;
     });
 }
@@ -206,7 +206,7 @@ fn an_inbox_that_ends_before_what_was_read_is_told_and_read_again() {
         drop(consumer);
         let serve = scene.serve().await;
         assert!(serve.said().contains("the inbox ends before what was read"), "{}", serve.said());
-        assert_eq!(all_lost(&serve).await, [0.0, 1.0, 0.0]);
+        assert_eq!(all_lost(&serve).await, [0, 1, 0]);
         silence(&mut scene.reader).await;
         scene.goes_on(&serve, CHARGE, &told).await;
     });
@@ -221,14 +221,14 @@ fn state_that_was_cut_off_is_rebuilt_from_what_was_told_and_nothing_is_told_twic
         let serve = scene.serve().await;
         assert!(serve.said().contains("state records are lost"), "{}", serve.said());
         let [offsets, inbox, state] = all_lost(&serve).await;
-        assert_eq!((offsets, inbox, state), (0.0, 0.0, 3.0));
+        assert_eq!((offsets, inbox, state), (0, 0, 3));
         until("the inbox is read again", || inbox_records_left(&scene.kafka) == 0).await;
         scene.post(&serve, OTHER).await;
         silence(&mut scene.reader).await;
         scene.goes_on(&serve, CHARGE, &told).await;
         serve.stop();
         let serve = scene.serve().await;
-        assert_eq!(all_lost(&serve).await, [0.0; 3], "it is told once");
+        assert_eq!(all_lost(&serve).await, [0; 3], "it is told once");
         scene.goes_on(&serve, OTHER, &told).await;
     });
 }
@@ -277,7 +277,7 @@ fn a_state_topic_made_anew_and_offsets_lost_with_it_tell_nothing_twice() {
         .await;
         let serve = scene.serve().await; // `topics` is run before
         let [offsets, _, state] = all_lost(&serve).await;
-        assert_eq!((offsets, state), (1.0, 1.0), "of the merchant's partition; elsewhere nothing was ever told");
+        assert_eq!((offsets, state), (1, 1), "of the merchant's partition; elsewhere nothing was ever told");
         until("the inbox is read again", || inbox_records_left(&scene.kafka) == 0).await;
         silence(&mut scene.reader).await;
         scene.goes_on(&serve, CHARGE, &told).await;

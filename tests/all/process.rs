@@ -70,12 +70,12 @@ impl Serve {
         }
     }
 
-    /// The value of the one line of a metric that begins so; 0 where there is none.
-    pub(crate) async fn metric(&self, line: &str) -> f64 {
+    /// What a counter's line that begins so says; 0 where there is none.
+    pub(crate) async fn count(&self, line: &str) -> u64 {
         let text =
             reqwest::get(format!("http://{}/metrics", self.address("admin"))).await.unwrap().text().await.unwrap();
         let value = text.lines().find(|found| found.starts_with(line)).and_then(|found| found.rsplit(' ').next());
-        value.map_or(0.0, |value| value.parse().unwrap())
+        value.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Sends a signal, by its name.

@@ -3,12 +3,13 @@
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
 use ipn_receiver::outside::Broker;
-use ipn_receiver::topics::{self, Difference, Severity};
+use ipn_receiver::sandbox::world::World;
+use ipn_receiver::topics::Severity::{Refused, Warned};
+use ipn_receiver::topics::{self, Difference};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
 use crate::harness::{Stage, alter_topic, committed_records, kafka, run};
-use ipn_receiver::sandbox::world::World;
 
 async fn differences(config: &Config) -> Vec<Difference> {
     topics::look(config).await.unwrap().differences
@@ -22,7 +23,6 @@ fn each_setting_that_breaks_or_weakens_a_guarantee_is_told_with_its_reason_and_t
         let few_replicas = |difference: &Difference| difference.setting == "replicas";
         let as_made = differences(&config).await;
         assert!(as_made.len() == 4 && as_made.iter().all(few_replicas), "{as_made:?}");
-        use Severity::{Refused, Warned};
         for (topic, setting, bad, good, severity) in [
             (&names.inbox, "cleanup.policy", "compact", "delete", Refused),
             (&names.state, "cleanup.policy", "compact,delete", "compact", Refused),
