@@ -54,7 +54,8 @@ pub enum Error {
     },
     /// The partition count on record could not be read or written.
     #[error(
-        "the partition count on record in {topic} cannot be {verb}: {what}; the rights Read and Write on this topic are needed"
+        "the partition count on record in {topic} cannot be {verb}: {what}; whoever serves needs the right Read on this topic, \
+         and workers and `topics` need Write"
     )]
     Record {
         /// The state topic.
@@ -153,8 +154,8 @@ pub async fn look(config: &Config) -> Result<Comparison, Error> {
     Ok(Comparison { missing, differences, min_in_sync_replicas: in_sync.unwrap_or(1), on_record })
 }
 
-/// For `serve`: refuses what breaks a guarantee, all of it in one error. Puts the partition count on record where it is
-/// not, since the topics may have been made by something else than `topics`.
+/// For `serve`: refuses what breaks a guarantee, all of it in one error. A worker puts the partition count on record where
+/// it is not, since the topics may have been made by something else than `topics`.
 pub async fn check(config: &Config) -> Result<Comparison, Error> {
     let found = look(config).await?;
     if !found.missing.is_empty() {
@@ -164,7 +165,9 @@ pub async fn check(config: &Config) -> Result<Comparison, Error> {
     if !refused.is_empty() {
         return Err(Error::Unfit(refused));
     }
-    found.keep_on_record(&config.kafka).await?;
+    if config.role.works() {
+        found.keep_on_record(&config.kafka).await?;
+    }
     Ok(found)
 }
 

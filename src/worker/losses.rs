@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
 
-use super::plan::Positions;
+use super::plan::{Plan, Positions};
 use super::{Trouble, Worker, group};
-use crate::config::Kafka;
 use crate::domain::homes::home;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 use crate::outbox::{Batch, Outbox, StateRecord};
-use crate::state_store::{Mark, Restored, StateStore, read_told};
+use crate::outside::Broker;
+use crate::state_store::{Mark, Restored, StateStore, read_told, restore};
 
 /// Where the group and the log of one inbox partition stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,15 +97,33 @@ fn judge(standing: &Standing, found: &Found) -> Vec<Loss> {
     offsets.into_iter().chain(standing.loss()).chain(state).collect()
 }
 
-/// Judges every partition that was taken over, tells what is lost, and rebuilds state. Gives the positions to go on from.
-pub(super) fn make_good(
-    kafka: &Kafka,
+/// Reads the state of partitions that were taken over, up to the barrier with this nonce; judges each, tells what is lost
+/// and rebuilds what can be. Gives the positions to go on from, too.
+pub(super) fn restore_whole(
+    plan: &Plan,
+    standings: &Standings,
+    nonce: &str,
+    (outbox, group): (&Outbox, &ConsumerGroupMetadata),
+    mut still_ours: impl FnMut() -> bool,
+) -> Result<(Restored, Positions), Trouble> {
+    let partitions: Vec<i32> = standings.keys().copied().collect();
+    let mut restored = restore(&plan.kafka, &partitions, nonce, &mut still_ours)?;
+    // A mock keeps no offsets of transactions, and nothing for long.
+    let positions = match plan.broker {
+        Broker::Real => make_good(plan, standings, &mut restored, (outbox, group), still_ours)?,
+        Broker::Mock => positions(standings),
+    };
+    Ok((restored, positions))
+}
+
+fn make_good(
+    plan: &Plan,
     standings: &Standings,
     restored: &mut Restored,
     (outbox, group): (&Outbox, &ConsumerGroupMetadata),
-    now: Timestamp,
     still_ours: impl FnMut() -> bool,
 ) -> Result<Positions, Trouble> {
+    let kafka = &plan.kafka;
     let mut found = look(standings, restored);
     let broken: BTreeSet<i32> = found.iter().filter(|(_, found)| !found.is_whole()).map(|(at, _)| *at).collect();
     let mut positions = positions(standings);
@@ -127,7 +145,7 @@ pub(super) fn make_good(
     }
     if !broken.is_empty() {
         let marks: Vec<(i32, i64)> = broken.iter().map(|at| (*at, found[at].log_start)).collect();
-        write(outbox, group, records, &marks, &positions, now)?;
+        write(outbox, group, records, &marks, &positions, plan.clock.now())?;
     }
     Ok(positions)
 }

@@ -35,9 +35,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
 use crate::inbox::InboxRecord;
 use crate::outbox::{Doubt, Outbox};
-use crate::outside::Broker;
 use crate::pay_api::Disposition;
-use crate::state_store::{self, Restored, restore};
+use crate::state_store::{self, Restored};
 
 /// A worker on its thread.
 pub struct Handle {
@@ -249,12 +248,9 @@ impl Worker {
                 drop(self.consumer.poll(Duration::ZERO));
                 !context.has_changes() && !status.stop.load(Ordering::Relaxed)
             };
-            let kafka = &self.plan.kafka;
-            let mut restored = restore(kafka, &assignment.partitions, &nonce, still_ours)?;
-            if self.plan.broker == Broker::Real {
-                let writer = (&outbox, &assignment.group);
-                positions = losses::make_good(kafka, &standings, &mut restored, writer, now, still_ours)?;
-            }
+            let writer = (&outbox, &assignment.group);
+            let restored;
+            (restored, positions) = losses::restore_whole(&self.plan, &standings, &nonce, writer, still_ours)?;
             restored
         };
         group::open_at(&self.consumer, &topic, &positions)?;
