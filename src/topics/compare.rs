@@ -95,7 +95,7 @@ fn compare_partitions(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Dif
     let (is, should_be, remedy) = if wanted.recorded_partitions.is_some() && count > expected {
         let remedy =
             "partitions cannot be taken away again: set another kafka.topic_prefix and create its topics; there \
-                      everything is a first sight, with the ids that its events had before"
+                      every object is a first sight again"
                 .to_owned();
         (count.to_string(), format!("{expected}, as on record in the state topic"), remedy)
     } else if wanted.recorded_partitions.is_some() {

@@ -252,8 +252,7 @@ impl Loss {
                 n_rebuilt,
                 "state records are lost (deleted by hand, a cleanup.policy with delete, or the topic made anew): what was told \
                  is rebuilt from the events topic, and the inbox is read again for work that was owed. Nothing is told twice, \
-                 but for objects last told of longer ago than the events topic goes back: they are first sights again, with \
-                 the same ids"
+                 but for objects last told of longer ago than the events topic goes back: they are first sights again"
             ),
         }
     }
