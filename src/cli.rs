@@ -244,8 +244,8 @@ fn tell_differences(found: &topics::Comparison) -> ExitCode {
     match (n_refused, n_warned) {
         (0, 0) if found.missing.is_empty() => println!("all topics are as they should be"),
         (0, 0) => println!("the topics that are there are as they should be"),
-        (0, _) => println!("{n_warned} differences; serve starts, and warns of them"),
-        (_, _) => println!("{n_refused} differences are refused by serve, {n_warned} it warns of"),
+        (0, _) => println!("{n_warned} to be warned of; serve starts"),
+        (_, _) => println!("{n_refused} refused, {n_warned} to be warned of; serve does not start"),
     }
     if n_refused > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

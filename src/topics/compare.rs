@@ -12,7 +12,7 @@ use super::rules::rules;
 pub struct Difference {
     /// Whether `serve` starts all the same.
     pub severity: Severity,
-    /// Which topic.
+    /// Which topic, or several of which the same is to be said.
     pub topic: String,
     /// The name of the setting; "partitions" and "replicas" are no settings of Kafka's, but read like one.
     pub setting: &'static str,
@@ -70,6 +70,20 @@ pub(super) fn compare(wanted: &Wanted, plan: &Plan, found: &Found) -> Vec<Differ
     let is_new = |warning: &Difference| refused.iter().all(|other: &Difference| other.setting != warning.setting);
     let warned: Vec<_> = warned.into_iter().filter(is_new).collect();
     refused.into_iter().chain(warned).collect()
+}
+
+/// By severity; what is the same of several topics is said once.
+pub(super) fn together(differences: impl IntoIterator<Item = Difference>) -> Vec<Difference> {
+    let mut all: Vec<Difference> = Vec::new();
+    for difference in differences {
+        let same = |other: &&mut Difference| Difference { topic: other.topic.clone(), ..difference.clone() } == **other;
+        match all.iter_mut().find(same) {
+            Some(other) => other.topic = format!("{}, {}", other.topic, difference.topic),
+            None => all.push(difference),
+        }
+    }
+    all.sort_by_key(|difference| difference.severity);
+    all
 }
 
 /// The configured count against the one on record, which holds for both topics.

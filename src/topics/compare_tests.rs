@@ -139,6 +139,22 @@ fn a_setting_that_differs_from_the_record_is_refused_even_if_the_topics_follow_i
 }
 
 #[test]
+fn what_is_the_same_of_several_topics_is_said_once_and_what_is_refused_comes_first() {
+    let wanted = Wanted { replication_factor: 1, ..wanted() };
+    let alone = |role| Found { replicas: 1, ..with(role, "min.insync.replicas", "1") };
+    let inbox = compare(&wanted, &plan(Inbox), &alone(Inbox));
+    let events = compare(&wanted, &plan(Events), &Found { replicas: 1, ..with(Events, "cleanup.policy", "compact") });
+    let told = together(inbox.into_iter().chain(events));
+    let told: Vec<_> = told.iter().map(|it| (it.severity, it.topic.as_str(), it.setting)).collect();
+    let both = "amazonpay.ipn.inbox.v1, amazonpay.events.v1";
+    let events = "amazonpay.events.v1";
+    assert_eq!(
+        told,
+        [(Refused, events, "min.insync.replicas"), (Refused, events, "cleanup.policy"), (Warned, both, "replicas")]
+    );
+}
+
+#[test]
 fn a_difference_says_what_it_is_what_it_should_be_why_and_the_command_that_changes_it() {
     let found = with(Events, "cleanup.policy", "compact");
     assert_eq!(

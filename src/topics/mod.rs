@@ -17,7 +17,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 
 pub use self::compare::{Difference, Severity};
-use self::compare::{Wanted, compare, compare_record};
+use self::compare::{Wanted, compare, compare_record, together};
 use self::plan::plans;
 use self::record::OnRecord;
 use crate::config::{Config, Kafka};
@@ -147,9 +147,8 @@ pub async fn look(config: &Config) -> Result<Comparison, Error> {
         inbox_keeps: config.worker.inbox_keeps(),
     };
     let there = || plans.iter().zip(&found).filter_map(|(plan, found)| Some((plan, found.as_ref()?)));
-    let mut differences: Vec<Difference> = compare_record(&wanted, &state_topic).into_iter().collect();
-    differences.extend(there().flat_map(|(plan, found)| compare(&wanted, plan, found)));
-    differences.sort_by_key(|difference| difference.severity);
+    let of_topics = there().flat_map(|(plan, found)| compare(&wanted, plan, found));
+    let differences = together(compare_record(&wanted, &state_topic).into_iter().chain(of_topics));
     let in_sync = found[0].as_ref().and_then(|inbox| inbox.settings.get("min.insync.replicas")?.parse().ok());
     Ok(Comparison { missing, differences, min_in_sync_replicas: in_sync.unwrap_or(1), on_record })
 }

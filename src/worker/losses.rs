@@ -196,7 +196,7 @@ fn add(store: &mut StateStore, told: KnownState, partitions: i32) -> Option<Stat
     is_news.then(|| StateRecord { key: told.object.state_key(), partition, value })
 }
 
-/// Writes what was rebuilt. The last transaction says that it is all there, and moves the group's offsets.
+/// Writes what was rebuilt, and moves the group's offsets. The last transaction says that it is all there.
 fn write(
     outbox: &Outbox,
     group: &ConsumerGroupMetadata,

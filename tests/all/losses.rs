@@ -94,22 +94,38 @@ impl Scene {
         self.kafka.client().create().unwrap()
     }
 
-    /// Deletes every record of a topic, as `kafka-delete-records.sh` does.
+    /// Deletes every record of a topic.
     async fn delete_records(&self, topic: &str) {
-        let mut all = TopicPartitionList::new();
-        for partition in 0..self.kafka.partitions {
-            all.add_partition_offset(topic, partition, Offset::End).unwrap();
+        let all: Vec<_> = (0..self.kafka.partitions).map(|partition| (partition, Offset::End)).collect();
+        self.delete_records_before(topic, &all).await;
+    }
+
+    /// Deletes records as `kafka-delete-records.sh` does.
+    async fn delete_records_before(&self, topic: &str, offsets: &[(i32, Offset)]) {
+        let mut before = TopicPartitionList::new();
+        for (partition, offset) in offsets {
+            before.add_partition_offset(topic, *partition, *offset).unwrap();
         }
-        let done = self.admin().delete_records(&all, &AdminOptions::new()).await.unwrap();
+        let done = self.admin().delete_records(&before, &AdminOptions::new()).await.unwrap();
         done.elements().iter().for_each(|element| element.error().unwrap());
     }
 
     /// Everything known is gone.
     async fn truncate_state(&self) {
+        let all: Vec<_> = (0..self.kafka.partitions).map(|partition| (partition, Offset::End)).collect();
+        self.truncate_state_before(&all).await;
+    }
+
+    async fn truncate_state_before(&self, offsets: &[(i32, Offset)]) {
         let state = self.kafka.topics().state;
         alter_topic(&self.kafka, &state, &[("cleanup.policy", "compact,delete")]).await;
-        self.delete_records(&state).await;
+        self.delete_records_before(&state, offsets).await;
         alter_topic(&self.kafka, &state, &[("cleanup.policy", "compact")]).await;
+    }
+
+    /// Whether the state topic says how many partitions it was begun with.
+    fn is_on_record(&self) -> bool {
+        committed_records(&self.kafka, &self.kafka.topics().state).iter().any(|record| record.key == "__partitions")
     }
 
     /// The same object changes and is told of once, as if nothing had happened.
@@ -222,6 +238,7 @@ fn state_that_was_cut_off_is_rebuilt_from_what_was_told_and_nothing_is_told_twic
         assert!(serve.said().contains("state records are lost"), "{}", serve.said());
         let [offsets, inbox, state] = all_lost(&serve).await;
         assert_eq!((offsets, inbox, state), (0, 0, 3));
+        assert!(scene.is_on_record());
         until("the inbox is read again", || inbox_records_left(&scene.kafka) == 0).await;
         scene.post(&serve, OTHER).await;
         silence(&mut scene.reader).await;
@@ -230,6 +247,21 @@ fn state_that_was_cut_off_is_rebuilt_from_what_was_told_and_nothing_is_told_twic
         let serve = scene.serve().await;
         assert_eq!(all_lost(&serve).await, [0; 3], "it is told once");
         scene.goes_on(&serve, OTHER, &told).await;
+    });
+}
+
+#[test]
+fn a_partition_count_whose_record_was_cut_off_is_put_on_record_again() {
+    run(async {
+        let (mut scene, serve, told) = Scene::new().await;
+        serve.stop();
+        assert!(scene.is_on_record());
+        scene.truncate_state_before(&[(0, Offset::Offset(1))]).await;
+        assert!(!scene.is_on_record());
+        let serve = scene.serve().await;
+        assert!(scene.is_on_record());
+        assert_eq!(all_lost(&serve).await, [0, 0, 1], "nobody knows what else stood there");
+        scene.goes_on(&serve, CHARGE, &told).await;
     });
 }
 
