@@ -243,7 +243,7 @@ fn tell_differences(found: &topics::Comparison) -> ExitCode {
     let (n_refused, n_warned) = (found.refused().count(), found.warned().count());
     match (n_refused, n_warned) {
         (0, 0) if found.missing.is_empty() => println!("all topics are as they should be"),
-        (0, 0) => println!("the topics that are there are as they should be"),
+        (0, 0) => println!("{} topics are missing; there is nothing to be said of the others", found.missing.len()),
         (0, _) => println!("{n_warned} to be warned of; serve starts"),
         (_, _) => println!("{n_refused} refused, {n_warned} to be warned of; serve does not start"),
     }
