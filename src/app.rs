@@ -97,9 +97,10 @@ impl App {
         let clock_watch = ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s));
         let peers = clock_peers(config.role, &config.policy(&merchants), &accounts, &outside);
         let mut tasks = vec![tokio::spawn(clock_watch.clone().run(peers))];
-        let worker = match config.role.works() {
-            true => Some(start_worker(&config, accounts, &merchants, &outside, &clock_watch, &mut tasks)?),
-            false => None,
+        let worker = if config.role.works() {
+            Some(start_worker(&config, accounts, &merchants, &outside, &clock_watch, &mut tasks)?)
+        } else {
+            None
         };
         let status = worker.as_ref().map(|worker| worker.status.clone());
         let readiness =
@@ -147,9 +148,9 @@ impl App {
         self.worker.as_ref().is_some_and(|worker| worker.status.is_working.load(Ordering::Relaxed))
     }
 
-    /// Whether the worker's thread has ended on its own, which it must not.
+    /// Whether the worker's thread has ended on its own, which it must not, or hangs.
     pub fn has_failed(&self) -> bool {
-        self.worker.as_ref().is_some_and(worker::Handle::has_ended)
+        self.worker.as_ref().is_some_and(worker::Handle::has_failed)
     }
 
     /// Leaves: not ready → no new requests → requests end → reads end, last transaction → group left → flushed.

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::config::{Config, MerchantAccount};
 use crate::domain::events::{self, CATALOG};
+use crate::operators::{inspect, recheck, redrive};
 use crate::outside::Outside;
 use crate::sandbox::{self, Scenario, simulators};
 use crate::saved_messages::{self, At};
@@ -52,6 +53,12 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Put dead letters back into the inbox, each once: first counts, then asks. What was told before is not told again.
+    Redrive(redrive::Arguments),
+    /// Have objects read: a baseline on the first day (--seed), or what an outage may have swallowed.
+    Recheck(recheck::Arguments),
+    /// Print what is known of an object: state, work that is owed, events and dead letters. Exit code 1: nothing is.
+    Inspect(inspect::Arguments),
     /// Judge saved SNS messages by the checks that `serve` makes. Exit code 0: all are genuine, 1: some are not, 2: some
     /// could not be judged.
     Verify {
@@ -127,6 +134,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Sandbox { .. } => "error,librdkafka=off,rdkafka=off",
         // What librdkafka and the HTTP server say of themselves is told in this program's own words.
         Command::Verify { .. } | Command::Schema { .. } => "error",
+        Command::Redrive(_) | Command::Recheck(_) | Command::Inspect(_) => "warn,librdkafka=off,rdkafka=off",
         Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
     };
     telemetry::log(arguments.log_format, level);
@@ -141,6 +149,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
             }
             Command::Topics { config, dry_run: false } => make_topics(&load(&config)?).await,
             Command::Topics { config, dry_run: true } => compare_topics(&load(&config)?).await,
+            Command::Redrive(arguments) => redrive::run(&arguments, &load(&arguments.config)?),
+            Command::Recheck(arguments) => recheck::run(&arguments, &load(&arguments.config)?).await,
+            Command::Inspect(arguments) => inspect::run(&arguments, &load(&arguments.config)?),
             Command::Verify { files, at, cert, config, json } => {
                 let at = at.unwrap_or(At::Now);
                 let format = if json { saved_messages::Format::Json } else { saved_messages::Format::Text };

@@ -13,7 +13,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
+use crate::domain::dead_letter::header;
 use crate::domain::notification::Notification;
+use crate::domain::recheck_request::{self, Recheck};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 
@@ -81,7 +83,19 @@ impl Inbox {
             .insert(Header { key: "ipn-received-at", value: Some(&received_at) })
             .insert(Header { key: "ipn-sns-message-id", value: Some(&envelope.message_id) })
             .insert(Header { key: "ipn-sns-topic-arn", value: Some(envelope.topic_arn.as_str()) });
-        let record = FutureRecord::to(&self.topic).key(notification.key()).payload(&envelope.body).headers(headers);
+        self.deliver(notification.key(), &envelope.body, headers).await
+    }
+
+    /// Makes what an operator asks for durable.
+    pub async fn append_recheck(&self, recheck: &Recheck) -> Result<(), AppendError> {
+        let headers = OwnedHeaders::new_with_capacity(2)
+            .insert(Header { key: "ipn-schema", value: Some("1") })
+            .insert(Header { key: recheck_request::KIND_HEADER, value: Some(recheck_request::KIND) });
+        self.deliver(recheck.object.account.merchant_id.as_str(), &recheck.to_json(), headers).await
+    }
+
+    async fn deliver(&self, key: &str, value: &[u8], headers: OwnedHeaders) -> Result<(), AppendError> {
+        let record = FutureRecord::to(&self.topic).key(key).payload(value).headers(headers);
         // `send` would wait in a loop for room in the buffer; the poster is better told at once.
         let delivery = self.producer.send_result(record).map_err(|(error, _)| match error {
             KafkaError::MessageProduction(rdkafka::types::RDKafkaErrorCode::QueueFull) => AppendError::Full,
@@ -128,6 +142,11 @@ impl Inbox {
 }
 
 impl InboxRecord {
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+
     /// Copies a message out of librdkafka's hands.
     pub fn from_message(message: &BorrowedMessage<'_>) -> Self {
         let headers = message.headers().map_or_else(Vec::new, |headers| {

@@ -43,6 +43,8 @@ pub mod clock;
 pub mod clock_watch;
 pub mod config;
 pub mod failpoints;
+pub mod operators;
+pub mod progress;
 pub mod saved_messages;
 pub mod telemetry;
 pub mod topics;

@@ -19,8 +19,9 @@ use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::{Kafka, Topics};
-use crate::domain::dead_letter::DeadLetter;
+use crate::domain::dead_letter::{DeadLetter, Writer};
 use crate::domain::events::{Encoded, Event, Wire};
+use crate::domain::redrive::Redriven;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
@@ -79,7 +80,7 @@ impl Outbox {
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random");
         let producer = BaseProducer::from_config_and_context(&client, TransactionContext::default())?;
-        producer.init_transactions(Duration::from_secs(30))?;
+        producer.init_transactions(Duration::from_millis(kafka.transaction_timeout_ms))?;
         Ok(Self {
             producer,
             topics: kafka.topics(),
@@ -100,7 +101,7 @@ impl Outbox {
         nonce.clone_into(&mut self.barrier);
         let none = BTreeMap::new();
         let offsets = if failpoints::breaks("barrier-offset") { &none } else { positions };
-        self.transaction(offsets, group, || {
+        self.transaction(&self.topics.inbox, offsets, group, || {
             positions.keys().try_for_each(|partition| {
                 self.send(BaseRecord::to(&self.topics.state).key(BARRIER_KEY).payload(nonce).partition(*partition))
             })
@@ -116,7 +117,7 @@ impl Outbox {
         group: &ConsumerGroupMetadata,
         now: Timestamp,
     ) -> Result<(), Doubt> {
-        self.transaction(positions, group, || {
+        self.transaction(&self.topics.inbox, positions, group, || {
             for (event, sequence) in &batch.events {
                 self.send_event(event, *sequence)?;
             }
@@ -138,8 +139,25 @@ impl Outbox {
         })
     }
 
+    /// Appends dead letters to the inbox again, together with how far the dead-letter topic was gone through.
+    pub fn redrive(
+        &self,
+        letters: &[Redriven],
+        positions: &BTreeMap<i32, i64>,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), Doubt> {
+        self.transaction(&self.topics.dead_letters, positions, group, || {
+            letters.iter().try_for_each(|letter| {
+                let record = BaseRecord::to(&self.topics.inbox).key(letter.key()).payload(letter.value());
+                self.send(record.headers(to_kafka(letter.headers())))
+            })
+        })
+    }
+
+    /// All or nothing of what `write` sends, with the group's new positions in `topic`.
     fn transaction(
         &self,
+        topic: &str,
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
         write: impl FnOnce() -> Result<(), Doubt>,
@@ -154,7 +172,7 @@ impl Outbox {
         self.await_deliveries()?;
         let mut offsets = TopicPartitionList::new();
         for (partition, position) in positions {
-            offsets.add_partition_offset(&self.topics.inbox, *partition, Offset::Offset(*position))?;
+            offsets.add_partition_offset(topic, *partition, Offset::Offset(*position))?;
         }
         if !failpoints::breaks("fencing") && !failpoints::breaks("offsets-in-transaction") {
             self.producer.send_offsets_to_transaction(&offsets, group, Duration::from_secs(10))?;
@@ -200,19 +218,10 @@ impl Outbox {
     }
 
     fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), Doubt> {
-        let mut headers = OwnedHeaders::new();
-        for (name, value) in &letter.headers {
-            headers = headers.insert(Header { key: name, value: Some(value) });
-        }
-        let source = format!("{}/{}/{}", self.topics.inbox, letter.position.partition, letter.position.offset);
-        for (key, value) in [
-            ("ipn-dlq-reason", letter.reason.as_str()),
-            ("ipn-dlq-detail", &letter.detail),
-            ("ipn-dlq-source", &source),
-            ("ipn-dlq-at", &now.to_string()),
-            ("ipn-dlq-instance", &self.instance),
-        ] {
-            headers = headers.insert(Header { key, value: Some(value) });
+        let mut headers = to_kafka(&letter.headers);
+        let (inbox, instance) = (self.topics.inbox.as_str(), self.instance.as_str());
+        for (key, value) in letter.told(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now }) {
+            headers = headers.insert(Header { key, value: Some(&value) });
         }
         self.send(BaseRecord::to(&self.topics.dead_letters).key(&letter.key).payload(&letter.value).headers(headers))
     }
@@ -223,6 +232,10 @@ impl Outbox {
     ) -> Result<(), Doubt> {
         self.producer.send(record).map_err(|(error, _)| Doubt::from(error))
     }
+}
+
+fn to_kafka(headers: &[(String, Vec<u8>)]) -> OwnedHeaders {
+    headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }))
 }
 
 impl From<KafkaError> for Doubt {

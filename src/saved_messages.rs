@@ -86,8 +86,7 @@ impl At {
         if text == "message" {
             return Ok(Self::Message);
         }
-        let moment = Timestamp::from_amazon(&json!(text)).filter(|_| text.contains('T'));
-        moment
+        Timestamp::parse_written(text)
             .map(Self::Moment)
             .ok_or_else(|| "write 2026-01-02T03:04:05Z, or message for its own Timestamp".to_owned())
     }

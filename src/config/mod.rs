@@ -187,6 +187,12 @@ impl Kafka {
         if self.group_id.is_empty() { format!("{}.worker", self.topic_prefix) } else { self.group_id.clone() }
     }
 
+    /// For how long a worker may be busy with Kafka before its group goes on without it: longer than a transaction and its
+    /// successor's initialisation may take, and no longer, since a rebalance waits for so long.
+    pub fn poll_interval_max(&self) -> Duration {
+        Duration::from_millis((2 * self.transaction_timeout_ms + 15_000).max(self.session_timeout_ms))
+    }
+
     /// How long an append may take.
     pub fn append_timeout(&self) -> Duration {
         Duration::from_millis(self.append_timeout_ms)

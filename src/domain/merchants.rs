@@ -37,6 +37,16 @@ impl Merchants {
         self.0.iter().any(|merchant| merchant.account.merchant_id == *merchant_id)
     }
 
+    /// Whether this merchant is configured in this environment.
+    pub fn has(&self, account: &Account) -> bool {
+        self.accounts().any(|known| known == account)
+    }
+
+    /// All of them.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.0.iter().map(|merchant| &merchant.account)
+    }
+
     /// The policy that lets in what any merchant is notified by.
     pub fn topic_policy(&self) -> TopicPolicy {
         self.0.iter().fold(TopicPolicy::default(), |policy, merchant| policy.and(merchant.topics.clone()))

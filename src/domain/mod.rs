@@ -16,6 +16,8 @@ pub mod homes;
 
 pub mod notification;
 
+pub mod recheck_request;
+
 pub mod pay;
 
 pub mod work;
@@ -25,6 +27,8 @@ pub mod state;
 pub mod events;
 
 pub mod dead_letter;
+
+pub mod redrive;
 
 /// A stranger's word made fit for a log line.
 fn printable(word: &str, chars_max: usize) -> String {

@@ -2,7 +2,7 @@
 
 use super::ipn::Message;
 use super::merchants::Merchants;
-use super::sns::{Envelope, Policy, Verified};
+use super::sns::{Envelope, Policy, TopicPolicy, Verified};
 
 /// A genuine message that is to be made durable. It can be made from a [`Verified`] envelope only.
 #[derive(Debug)]
@@ -17,11 +17,8 @@ impl Notification {
     /// owns a merchant's whole quota, or the topic's owner where the merchant cannot be told.
     pub fn new(envelope: Verified<Envelope>, merchants: &Merchants, policy: &Policy) -> Self {
         let message = Message::parse(&envelope.get().message);
-        let key = match &message {
-            Message::Ipn(ipn) if merchants.knows(&ipn.merchant_id) => ipn.merchant_id.as_str(),
-            _ => policy.topics.owner_of(&envelope.get().topic_arn).unwrap_or_default(),
-        };
-        Self { key: key.to_owned(), message, envelope }
+        let key = key_of(envelope.get(), &message, merchants, &policy.topics).unwrap_or_default().to_owned();
+        Self { envelope, message, key }
     }
 
     /// The envelope under it.
@@ -37,5 +34,18 @@ impl Notification {
     /// The key of its record.
     pub fn key(&self) -> &str {
         &self.key
+    }
+}
+
+/// The key of what an envelope says; none if neither its merchant nor its topic is configured.
+pub(super) fn key_of<'a>(
+    envelope: &Envelope,
+    message: &'a Message,
+    merchants: &Merchants,
+    topics: &'a TopicPolicy,
+) -> Option<&'a str> {
+    match message {
+        Message::Ipn(ipn) if merchants.knows(&ipn.merchant_id) => Some(ipn.merchant_id.as_str()),
+        _ => topics.owner_of(&envelope.topic_arn),
     }
 }

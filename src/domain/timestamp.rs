@@ -47,6 +47,11 @@ impl Timestamp {
         }
     }
 
+    /// Reads a time as a person writes it: `2026-01-02T03:04:05Z`, or the same with milliseconds.
+    pub fn parse_written(text: &str) -> Option<Self> {
+        Self::from_amazon(&Value::from(text)).filter(|_| text.contains('T'))
+    }
+
     /// This moment and `duration` more.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

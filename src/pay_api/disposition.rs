@@ -12,8 +12,8 @@ use crate::outbound::BadBody;
 pub enum Disposition {
     /// The object.
     Fetched(Box<Fetched>),
-    /// Amazon does not know the object, or not yet.
-    NotFound,
+    /// Amazon does not know the object, or not yet; what it said.
+    NotFound(String),
     /// What is wrong with this object alone.
     ObjectTrouble(String),
     /// Too many requests of this operation.
@@ -91,7 +91,7 @@ impl Disposition {
                 }
                 Err(error) => Self::ObjectTrouble(format!("{}: {error}", told())),
             },
-            404 | 410 => Self::NotFound,
+            404 | 410 => Self::NotFound(told()),
             429 => Self::Throttled { retry_after },
             401 | 403 => Self::Systemic(Blame::Credentials, told()),
             // A redirect or another success is not the API we know, so it says nothing about this object.
@@ -104,7 +104,7 @@ impl Disposition {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Fetched(_) => "fetched",
-            Self::NotFound => "not_found",
+            Self::NotFound(_) => "not_found",
             Self::ObjectTrouble(_) => "object_trouble",
             Self::Throttled { .. } => "throttled",
             Self::Systemic(Blame::Network, _) => "network",
@@ -167,9 +167,13 @@ mod tests {
             (answered(200, Ok(&CHARGE.replace("Live", "Sandbox"))), "object_trouble", "another environment"),
             (answered(200, Err(BadBody::TooLong(9))), "object_trouble", "longer than 9 bytes"),
             (answered(200, Err(broke_off())), "network", "connection reset"),
-            (answered(404, Ok(NOT_FOUND)), "not_found", ""),
+            (
+                answered(404, Ok(NOT_FOUND)),
+                "not_found",
+                "404 Not Found (ResourceNotFound), x-amz-pay-request-id 5ee0d5f4",
+            ),
             (answered(404, Ok("")), "not_found", ""),
-            (answered(410, Ok("")), "not_found", ""),
+            (answered(410, Ok("")), "not_found", "410 Gone"),
             (answered(500, Ok(NOT_FOUND)), "amazon", "500 Internal Server Error (ResourceNotFound), x-amz-pay"),
             (answered(408, Ok("")), "amazon", "408"),
             (answered(425, Ok("")), "amazon", "425"),

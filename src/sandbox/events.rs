@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Error;
 use crate::config::Kafka;
+use crate::domain::events::decode;
+use crate::inbox::InboxRecord;
 
 /// Reads events on a thread of its own.
 pub struct EventReader {
@@ -36,7 +37,8 @@ impl EventReader {
         std::thread::Builder::new().name("event-reader".to_owned()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
-                if sender.send(event(&message)).is_err() {
+                let InboxRecord { headers, value, .. } = InboxRecord::from_message(&message);
+                if sender.send(decode(&headers, &value)).is_err() {
                     return;
                 }
             }
@@ -48,23 +50,6 @@ impl EventReader {
     pub async fn next(&mut self, patience: Duration) -> Option<Value> {
         tokio::time::timeout(patience, self.events.recv()).await.ok().flatten()
     }
-}
-
-/// The event of a record, in whichever content mode it came.
-fn event(message: &BorrowedMessage<'_>) -> Value {
-    let value: Value = serde_json::from_slice(message.payload().unwrap_or_default()).unwrap_or(Value::Null);
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    let attributes = headers.filter_map(|header| {
-        let text = String::from_utf8_lossy(header.value.unwrap_or_default()).into_owned();
-        Some((header.key.strip_prefix("ce_")?.to_owned(), Value::from(text)))
-    });
-    let mut event: Map<String, Value> = attributes.collect();
-    if event.is_empty() {
-        return value;
-    }
-    event.insert("datacontenttype".to_owned(), "application/json".into());
-    event.insert("data".to_owned(), value);
-    event.into()
 }
 
 impl Drop for EventReader {

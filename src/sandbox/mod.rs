@@ -20,7 +20,6 @@ mod story;
 mod tale;
 
 mod format;
-mod progress;
 mod screen;
 
 use std::process::ExitCode;

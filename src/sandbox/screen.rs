@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::broker::Broker;
 use super::format::Format;
-use super::progress::Progress;
 use super::world::World;
 use crate::app::App;
 use crate::config::Topics;
+use crate::progress::{Medium, Progress};
 
 /// Who does something in the story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,11 @@ impl Screen {
     }
 
     pub(super) fn progress(&self, what: &'static str, of: usize) -> Progress {
-        Progress::new(self.format, what, of)
+        let medium = match self.format {
+            Format::Text => Medium::Stdout,
+            Format::Json => Medium::StdoutJson,
+        };
+        Progress::new(medium, what, of)
     }
 
     pub(super) fn drained(&self, n_ipns: usize, n_told: usize, problems: &[String]) {

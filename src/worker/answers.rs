@@ -56,8 +56,8 @@ impl Ledger {
         }
         match disposition {
             Disposition::Fetched(fetched) => self.fetched(object, &fetched, read_started_at, now),
-            Disposition::NotFound => {
-                self.not_found(object, now);
+            Disposition::NotFound(what) => {
+                self.not_found(object, &what, now);
                 self.tell_without(object, now);
             }
             Disposition::ObjectTrouble(what) => {
@@ -206,8 +206,10 @@ impl Ledger {
     /// Its answer is kept until the other object was read, so that neither is read twice.
     fn wait_for(&mut self, helper: &ObjectRef, kept: Kept, now: Timestamp) {
         let object = kept.object.clone();
-        let newest = self.queue.causes_of(&object).0.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
-        let cause = Cause { origin: Origin::Helper { read_for: object.id.clone() }, timestamp: newest };
+        let causes = self.queue.causes_of(&object).0;
+        let newest = causes.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
+        let origin = Origin::Helper { read_for: object.id.clone(), seed: Cause::are_seeds(causes) };
+        let cause = Cause { origin, timestamp: newest };
         self.queue.read_first(helper, cause, now);
         let helper_fails = self.queue.attempts_of(helper) > 0;
         let is_kept = self.waiting.keep(helper.clone(), kept);
@@ -252,7 +254,7 @@ impl Ledger {
     }
 
     /// 404: a test IPN or an object that is not readable yet; for an object we know, a riddle.
-    fn not_found(&mut self, object: &ObjectRef, now: Timestamp) {
+    fn not_found(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
         if self.store.observed(object).is_some() {
             tracing::error!(object.id = %object.id, "Amazon Pay no longer knows an object that it showed before; asking again every hour");
@@ -260,7 +262,7 @@ impl Ledger {
                 return self.give_up(
                     object,
                     DeadLetterReason::Vanished,
-                    "answered 404 although it was read before".to_owned(),
+                    format!("{what}, although it was read before"),
                     now,
                 );
             }
@@ -271,7 +273,7 @@ impl Ledger {
             None => self.give_up(
                 object,
                 DeadLetterReason::UnknownObject,
-                format!("{} answered 404 {} times", object.id, attempts + 1),
+                format!("{what}; read {} of {}", attempts + 1, object.id),
                 now,
             ),
         }
@@ -304,11 +306,12 @@ impl Ledger {
 
     /// Its own trouble keeps it from being told: the originals become dead letters.
     fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
+        let story = self.queue.story_of(object, now);
         let settled = self.queue.settle(object, now);
         let positions: Vec<_> = settled.causes.iter().filter_map(Cause::position).collect();
         // What we looked at by ourselves has no original to keep.
         if !positions.is_empty() {
-            self.mark_undelivered(Undelivered { reason, detail, positions, record: None });
+            self.mark_undelivered(Undelivered { reason, detail, story, positions, record: None });
         }
         self.book(object, &settled);
     }

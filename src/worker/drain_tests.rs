@@ -45,7 +45,7 @@ impl Amazon {
             return Disposition::Throttled { retry_after: None };
         }
         *used += 1.0;
-        let Some((state, updated_ms)) = self.objects.get(object) else { return Disposition::NotFound };
+        let Some((state, updated_ms)) = self.objects.get(object) else { return Disposition::NotFound("404".into()) };
         let mut body = json!({
             "statusDetails": {"state": state, "lastUpdatedTimestamp": updated_ms / 1000},
         });

@@ -88,7 +88,7 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
         .set("isolation.level", "read_committed")
         .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
         .set("heartbeat.interval.ms", (kafka.session_timeout_ms / 10).max(100).to_string())
-        .set("max.poll.interval.ms", "300000")
+        .set("max.poll.interval.ms", kafka.poll_interval_max().as_millis().to_string())
         .set("queued.min.messages", "500")
         .set("queued.max.messages.kbytes", "4096")
         .set("fetch.wait.max.ms", "100");

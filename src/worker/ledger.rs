@@ -6,14 +6,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::plan::{Plan, Positions, UpdateUrls};
+use super::rechecks;
 use super::undelivered::Undelivered;
 use super::waiting::Waiting;
 use crate::config::Worker as Settings;
-use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, Story};
 use crate::domain::events::Event;
 use crate::domain::ipn::{Ipn, Message};
 use crate::domain::merchants::{Merchants, Unroutable};
 use crate::domain::pay::{Account, MerchantId, ObjectRef};
+use crate::domain::recheck_request::{self, KIND_HEADER};
 use crate::domain::sns::Envelope;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
@@ -113,6 +115,7 @@ impl Ledger {
                 self.undelivered.push(Undelivered {
                     reason,
                     detail,
+                    story: Story::of_one(record.appended_at),
                     positions: vec![record.position],
                     record: Some(record),
                 });
@@ -218,6 +221,9 @@ impl Ledger {
     }
 
     fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
+        if record.header(KIND_HEADER) == Some(recheck_request::KIND) {
+            return rechecks::read(&self.merchants, record);
+        }
         // It was verified before it was appended, and only this program appends.
         let envelope = Envelope::parse(record.value.clone())
             .map_err(|error| (DeadLetterReason::NotUnderstood, error.to_string()))?;
@@ -322,3 +328,7 @@ mod tests;
 #[cfg(test)]
 #[path = "drain_tests.rs"]
 mod drain_tests;
+
+#[cfg(test)]
+#[path = "recheck_tests.rs"]
+mod recheck_tests;

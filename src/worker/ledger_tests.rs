@@ -149,7 +149,7 @@ fn systemic_trouble_waits_without_counting_and_the_work_is_written_down_after_a_
 fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() {
     let mut first = ledger(Settings::default());
     first.take_in(record(0, 100), at(100));
-    read(&mut first, 101, Disposition::NotFound);
+    read(&mut first, 101, Disposition::NotFound("404".into()));
     let record = first.take_batch(vec![]).records.remove(0);
     let written = record.value.expect("a record is written");
     assert_eq!(written.pending.as_ref().map(|pending| (pending.attempts, pending.causes.len())), Some((1, 1)));
@@ -174,7 +174,7 @@ fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up()
     ledger.take_in(record(0, 0), at(0));
     let mut tries = Vec::new();
     for s in 0..7200 {
-        if read(&mut ledger, s, Disposition::NotFound) {
+        if read(&mut ledger, s, Disposition::NotFound("404".into())) {
             tries.push(s);
         }
     }
@@ -345,7 +345,7 @@ fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
     let settings = Settings::default();
     let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
     for trouble in [
-        Disposition::NotFound,
+        Disposition::NotFound("404".into()),
         Disposition::ObjectTrouble("no JSON".into()),
         Disposition::Systemic(Blame::Amazon, "503".into()),
     ] {

@@ -12,8 +12,10 @@ mod late;
 mod ledger;
 mod losses;
 mod plan;
+mod rechecks;
 mod report;
 mod status;
+mod trouble;
 mod undelivered;
 mod waiting;
 
@@ -30,17 +32,19 @@ use self::group::{Change, GroupContext};
 use self::ledger::Ledger;
 pub use self::plan::Plan;
 pub use self::status::Status;
+use self::trouble::Trouble;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
 use crate::inbox::InboxRecord;
-use crate::outbox::{Doubt, Outbox};
+use crate::outbox::Outbox;
 use crate::pay_api::Disposition;
 use crate::state_store::{self, Restored};
 
 /// A worker on its thread.
 pub struct Handle {
     thread: std::thread::JoinHandle<()>,
+    silence_max: Duration,
     /// How it is.
     pub status: Arc<Status>,
 }
@@ -49,12 +53,14 @@ impl Plan {
     /// Starts the thread. Reads run on the runtime this is called in.
     pub fn start(self) -> Result<Handle, KafkaError> {
         let status = Arc::new(Status::default());
+        // Its group has gone on without it for long by then.
+        let silence_max = self.kafka.poll_interval_max() * 2;
         let worker = Worker::new(self, status.clone())?;
         let thread = std::thread::Builder::new()
             .name("worker".to_owned())
             .spawn(move || worker.run())
             .expect("the system lets us start a thread");
-        Ok(Handle { thread, status })
+        Ok(Handle { thread, silence_max, status })
     }
 }
 
@@ -67,9 +73,13 @@ impl Handle {
         }
     }
 
-    /// Whether its thread has ended.
-    pub fn has_ended(&self) -> bool {
-        self.thread.is_finished()
+    /// Whether its thread has ended, or hangs in a request to Kafka (librdkafka#5456): only a new process helps then.
+    pub fn has_failed(&self) -> bool {
+        let silent_for = self.status.silent_for();
+        if silent_for > self.silence_max {
+            tracing::error!(silent_s = silent_for.as_secs(), "the worker hangs in a request to Kafka");
+        }
+        self.thread.is_finished() || silent_for > self.silence_max
     }
 }
 
@@ -105,21 +115,6 @@ struct Answer {
     read_started_at: Timestamp,
 }
 
-/// Why the ledger cannot be trusted any more.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Outbox(#[from] Doubt),
-    #[error(transparent)]
-    Restore(#[from] state_store::Error),
-    #[error("Kafka: {0}")]
-    Kafka(#[from] KafkaError),
-    #[error("the consumer is of no more use: {0}")]
-    Consumer(KafkaError),
-    #[error("inbox partition {0} ends before what was read")]
-    InboxEnd(i32),
-}
-
 impl Worker {
     fn new(plan: Plan, status: Arc<Status>) -> Result<Self, KafkaError> {
         let consumer = group::join(&plan.kafka)?;
@@ -144,6 +139,7 @@ impl Worker {
     fn run(mut self) {
         let mut pause = Duration::ZERO;
         while !self.status.stop.load(Ordering::Relaxed) {
+            self.status.note_alive();
             match self.round() {
                 Ok(()) => pause = Duration::ZERO,
                 Err(trouble @ Trouble::Consumer(_)) => {
@@ -246,6 +242,7 @@ impl Worker {
             // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.
             let still_ours = || {
                 drop(self.consumer.poll(Duration::ZERO));
+                status.note_alive();
                 !context.has_changes() && !status.stop.load(Ordering::Relaxed)
             };
             let writer = (&outbox, &assignment.group);
@@ -285,7 +282,7 @@ impl Worker {
             match &answer.disposition {
                 Disposition::Systemic(blame, what) => self.alarms.raise(&answer.object.account, *blame, what),
                 Disposition::Throttled { retry_after } => self.alarms.tell_throttled(&answer.object, *retry_after),
-                Disposition::Fetched(_) | Disposition::NotFound | Disposition::ObjectTrouble(_) => {}
+                Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectTrouble(_) => {}
             }
             let (now, epoch) = (self.plan.clock.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {

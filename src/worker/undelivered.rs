@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 
 use crate::config::Kafka;
-use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, Story};
 use crate::domain::work::InboxPosition;
 use crate::inbox::{InboxRecord, read_back};
 
@@ -13,6 +13,7 @@ use crate::inbox::{InboxRecord, read_back};
 pub(super) struct Undelivered {
     pub(super) reason: DeadLetterReason,
     pub(super) detail: String,
+    pub(super) story: Story,
     pub(super) positions: Vec<InboxPosition>,
     pub(super) record: Option<InboxRecord>,
 }
@@ -20,7 +21,7 @@ pub(super) struct Undelivered {
 /// Fetches the originals of what is to be dead-lettered from the inbox.
 pub(super) fn dead_letters(kafka: &Kafka, undelivered: Vec<Undelivered>) -> Result<Vec<DeadLetter>, KafkaError> {
     let mut letters = Vec::new();
-    for Undelivered { reason, detail, positions, record } in undelivered {
+    for Undelivered { reason, detail, story, positions, record } in undelivered {
         let records = match record {
             Some(record) => vec![Some(record)],
             None => read_back(kafka, &positions, READ_BACK_TIMEOUT)?,
@@ -30,7 +31,8 @@ pub(super) fn dead_letters(kafka: &Kafka, undelivered: Vec<Undelivered>) -> Resu
             let record = record.map(|record| (record.key, record.value, record.headers)).unwrap_or_default();
             let detail =
                 if gone { format!("{detail}; the inbox no longer holds the original") } else { detail.clone() };
-            letters.push(DeadLetter { reason, detail, position, key: record.0, value: record.1, headers: record.2 });
+            let (key, value, headers) = record;
+            letters.push(DeadLetter { reason, detail, story: story.clone(), position, key, value, headers });
         }
     }
     Ok(letters)

@@ -27,6 +27,8 @@ mod quota;
 mod reads;
 mod topics;
 
+mod operators;
+
 mod development;
 mod events_doc;
 mod openapi_doc;

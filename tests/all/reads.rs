@@ -111,7 +111,7 @@ fn reads_share_connections_and_ask_for_no_compression() {
         let client = world.outside(ipn_receiver::outside::Broker::Mock).unwrap().pay_api;
         let reader = reader(&world, client, Some(format!("http://{address}")));
         for _ in 0..30 {
-            assert_eq!(reader.read(&the_charge(&world)).await, Disposition::NotFound);
+            assert_eq!(reader.read(&the_charge(&world)).await.as_str(), "not_found");
         }
         let seen = seen.lock().unwrap();
         assert_eq!(seen.len(), 30);

@@ -19,6 +19,8 @@ pub(crate) struct Fleet {
 pub(crate) struct Process {
     /// Such as `worker-3`.
     pub(crate) name: String,
+    /// Where it takes notifications, if it does.
+    pub(crate) port: u16,
     child: Child,
     log: PathBuf,
 }
@@ -30,10 +32,15 @@ impl Fleet {
         Self { config, logs, settings, started: Cell::new(0) }
     }
 
+    /// Where the processes' logs are.
+    pub(crate) fn logs(&self) -> &Path {
+        &self.logs
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
         command.envs(self.settings.iter().map(|(name, value)| (name, value))).env_remove("FAILPOINTS");
-        command.env("RUST_LOG", "info,librdkafka=off,rdkafka=off");
+        command.env("RUST_LOG", "info,ipn_receiver::worker=debug,librdkafka=off,rdkafka=off,actix_server=warn");
         command
     }
 
@@ -45,15 +52,15 @@ impl Fleet {
 
     /// A worker, with failpoints such as `after-produce=3*off->return(kill)`.
     pub(crate) fn worker(&self, failpoints: &str) -> Process {
-        self.start("worker", &[("FAILPOINTS", failpoints.to_owned())])
+        self.start("worker", 0, &[("FAILPOINTS", failpoints.to_owned())])
     }
 
     /// What takes notifications, at this port.
     pub(crate) fn ingest(&self, port: u16) -> Process {
-        self.start("ingest", &[("IPN_RECEIVER__INGRESS__LISTEN", format!("127.0.0.1:{port}"))])
+        self.start("ingest", port, &[("IPN_RECEIVER__INGRESS__LISTEN", format!("127.0.0.1:{port}"))])
     }
 
-    fn start(&self, role: &str, more: &[(&str, String)]) -> Process {
+    fn start(&self, role: &str, port: u16, more: &[(&str, String)]) -> Process {
         self.started.set(self.started.get() + 1);
         let name = format!("{role}-{}", self.started.get());
         let log = self.logs.join(format!("{name}.log"));
@@ -66,7 +73,7 @@ impl Fleet {
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Process { name, child, log }
+        Process { name, port, child, log }
     }
 }
 
@@ -95,6 +102,8 @@ impl Process {
     /// Asks it to leave, and waits until it has. It must leave well.
     pub(crate) async fn leave(mut self) {
         self.signal(Signal::TERM);
+        // It may have frozen itself.
+        self.signal(Signal::CONT);
         let name = self.name.clone();
         let left = tokio::task::spawn_blocking(move || self.child.wait().unwrap());
         match tokio::time::timeout(Duration::from_mins(1), left).await {
@@ -123,11 +132,6 @@ impl Process {
     pub(crate) async fn is_up(&self) {
         let sign = if self.name.starts_with("worker") { "inbox open" } else { "ipn-receiver started" };
         until(&format!("{} is up", self.name), || self.has_said(sign)).await;
-    }
-
-    /// Where its log is.
-    pub(crate) fn log(&self) -> &Path {
-        &self.log
     }
 }
 

@@ -13,7 +13,8 @@ mod shop;
 mod stage;
 
 mod chaos;
-mod recovery;
+mod hurt_kafka;
+mod hurt_processes;
 mod self_test;
 
 use std::future::Future;

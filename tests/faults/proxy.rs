@@ -16,8 +16,6 @@ use tokio::sync::Notify;
 #[repr(i16)]
 pub(crate) enum Kind {
     Produce = 0,
-    Fetch = 1,
-    OffsetFetch = 9,
     JoinGroup = 11,
     Heartbeat = 12,
     SyncGroup = 14,
@@ -37,6 +35,16 @@ pub(crate) enum Loss {
     AnswerAndConnection,
     /// The client loses the connection, and the node gets the request this much later.
     Late(Duration),
+}
+
+impl Loss {
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Self::Answer => "answer lost",
+            Self::AnswerAndConnection => "answer and connection lost",
+            Self::Late(_) => "comes late, connection lost",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,11 +115,15 @@ impl Proxy {
         self.shared.cut.notify_waiters();
     }
 
-    /// Nothing is wrong any more. Tells how many requests were lost since this was last called.
-    pub(crate) fn heal(&self) -> usize {
-        let faults = std::mem::take(&mut *self.shared.faults());
+    /// How many requests met their fate since this was last healed.
+    pub(crate) fn losses(&self) -> usize {
+        self.shared.faults().losses_done
+    }
+
+    /// Nothing is wrong any more.
+    pub(crate) fn heal(&self) {
+        *self.shared.faults() = Faults::default();
         self.shared.healed.notify_waiters();
-        faults.losses_done
     }
 }
 

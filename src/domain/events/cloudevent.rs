@@ -72,6 +72,22 @@ impl Wire {
     }
 }
 
+/// The event of a record in whichever content mode, as one JSON object; null if its value is no JSON.
+pub fn decode(headers: &[(String, Vec<u8>)], value: &[u8]) -> Value {
+    let value: Value = serde_json::from_slice(value).unwrap_or(Value::Null);
+    let attributes = headers.iter().filter_map(|(name, text)| {
+        let text = String::from_utf8_lossy(text).into_owned();
+        Some((name.strip_prefix("ce_")?.to_owned(), Value::from(text)))
+    });
+    let mut event: Map<String, Value> = attributes.collect();
+    if event.is_empty() {
+        return value;
+    }
+    event.insert("datacontenttype".to_owned(), "application/json".into());
+    event.insert("data".to_owned(), value);
+    event.into()
+}
+
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("an event is plain data")
 }
@@ -151,6 +167,8 @@ enum ToldCause<'a> {
     Ipn { message_id: Uuid, notification_type: &'a NotificationType, timestamp: Timestamp },
     #[serde(rename = "HELPER_READ")]
     Helper { read_for: &'a ObjectId, timestamp: Timestamp },
+    #[serde(rename = "RECHECK")]
+    Recheck { timestamp: Timestamp },
 }
 
 impl<'a> Data<'a> {
@@ -184,7 +202,8 @@ impl<'a> ToldCause<'a> {
             Origin::Ipn { message_id, notification_type, position: _ } => {
                 Self::Ipn { message_id: *message_id, notification_type, timestamp }
             }
-            Origin::Helper { read_for } => Self::Helper { read_for, timestamp },
+            Origin::Helper { read_for, seed: _ } => Self::Helper { read_for, timestamp },
+            Origin::Recheck { position: _, seed: _ } => Self::Recheck { timestamp },
         }
     }
 }

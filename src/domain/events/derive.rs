@@ -70,7 +70,8 @@ pub enum Derivation {
 
 /// Compares what is known with what was read.
 pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
-    let Some(known) = known else { return first_sight(reading) };
+    let untold = known.filter(|known| is_told_of_what_was_seeded(known, reading));
+    let Some(known) = known.filter(|_| untold.is_none()) else { return first_sight(reading) };
     let fetched = reading.fetched;
     if fetched.last_updated < known.last_updated && !reading.believe_older {
         return Derivation::Older;
@@ -102,10 +103,23 @@ fn first_sight(reading: &Reading<'_>) -> Derivation {
         Told::Reached { updated_when_late: true, .. } if is_late => updated_type(fetched.kind).unwrap_or(reached),
         _ => reached,
     };
-    let event = state_event(told_as, None, reading);
     let payment_method_reason = payment_method_reason(None, &fetched.state, &fetched.reasons);
-    let observed = Observed { payment_method_reason, last_event_id: Some(event.id), ..observed(reading, None) };
-    told(vec![event], observed)
+    let observed = Observed { payment_method_reason, ..observed(reading, None) };
+    if Cause::are_seeds(reading.causes) {
+        return told(vec![], observed);
+    }
+    told(vec![state_event(told_as, None, reading)], observed)
+}
+
+/// Amazon tells us of the very state that was taken down as a baseline and told to nobody: it changed while the baseline
+/// was made, and would otherwise be missing. A notification of old, sent again, is not that.
+fn is_told_of_what_was_seeded(known: &Observed, reading: &Reading<'_>) -> bool {
+    let is_of_it = |cause: &Cause| {
+        cause.timestamp >= known.last_updated && cause.timestamp.since(known.last_updated) < NOTIFIED_WITHIN
+    };
+    let is_as_it_was = reading.fetched.state == known.state && reading.fetched.last_updated == known.last_updated;
+    let mut hints = reading.causes.iter().filter(|cause| cause.is_ipn() && !cause.is_attribute_change());
+    known.last_event_id.is_none() && is_as_it_was && hints.any(is_of_it)
 }
 
 fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
@@ -337,6 +351,8 @@ pub(super) fn payment_method_reason(remembered: Option<&str>, state: &State, rea
     named.or(remembered).map(str::to_owned)
 }
 
+/// Amazon's notifications follow a change within seconds.
+const NOTIFIED_WITHIN: Duration = Duration::from_hours(1);
 const LATE_AFTER: Duration = Duration::from_hours(24);
 
 #[cfg(test)]

@@ -270,6 +270,61 @@ fn a_read_that_looks_older_than_the_newest_hint_is_confirmed() {
             && needs("ATTRIBUTE_CHANGE", 50)
             && needs("NOVEL", 106)
     );
-    let helper = Cause { origin: Origin::Helper { read_for: ObjectId::parse("R").unwrap() }, ..cause("", 999) };
+    let helper =
+        Cause { origin: Origin::Helper { read_for: ObjectId::parse("R").unwrap(), seed: false }, ..cause("", 999) };
     assert!(!needs_confirming_read(&[helper], updated, slack));
+}
+
+fn recheck(seed: bool) -> Cause {
+    let origin = Origin::Recheck { position: InboxPosition { partition: 0, offset: 1 }, seed };
+    Cause { origin, timestamp: Timestamp::from_unix_ms(1_000_000) }
+}
+
+/// The names of the events and what is known then.
+fn derived(known: Option<&Observed>, state: &str, updated_s: i64, causes: &[Cause]) -> (Vec<&'static str>, Observed) {
+    let kind = ObjectKind::Charge;
+    let (object, fetched) = (object(kind), fetched(kind, state, &[], updated_s, "0"));
+    match derive(known, &reading(&object, &fetched, causes, false)) {
+        Derivation::Told { events, observed, .. } => {
+            (events.iter().map(|event| event.event_type.name).collect(), *observed)
+        }
+        Derivation::Older => panic!("older"),
+    }
+}
+
+#[test]
+fn a_baseline_tells_nothing_and_what_changes_later_is_told() {
+    let (told, known) = derived(None, "Authorized", 10, &[recheck(true), recheck(true)]);
+    assert_eq!((told, known.state.as_str(), known.last_event_id), (vec![], "Authorized", None));
+    let (told, _) = derived(Some(&known), "Authorized", 10, &[recheck(true)]);
+    assert_eq!(told, [""; 0]);
+    let (told, known) = derived(Some(&known), "Captured", 20, &[recheck(true)]);
+    assert_eq!(told, ["ChargeCaptured"], "something was known, so it is told even to a seeding recheck");
+    assert!(known.last_event_id.is_some());
+}
+
+#[test]
+fn what_nothing_is_known_of_is_told_to_a_recheck_and_to_a_notification_that_came_along() {
+    assert_eq!(derived(None, "Authorized", 950, &[recheck(false)]).0, ["ChargeAuthorized"]);
+    assert_eq!(derived(None, "Authorized", 950, &[recheck(true), recheck(false)]).0, ["ChargeAuthorized"]);
+    assert_eq!(derived(None, "Authorized", 950, &[recheck(true), cause("STATE_CHANGE", 951)]).0, ["ChargeAuthorized"]);
+}
+
+#[test]
+fn a_change_that_a_baseline_was_faster_to_see_is_told_when_its_notification_comes() {
+    let (_, baseline) = derived(None, "Captured", 1000, &[recheck(true)]);
+    for (sent_s, told) in [(1001, vec!["ChargeCaptured"]), (999, vec![]), (1000 + 3600, vec![])] {
+        let (names, known) = derived(Some(&baseline), "Captured", 1000, &[cause("STATE_CHANGE", sent_s)]);
+        assert_eq!(names, told, "{sent_s}");
+        let (again, _) = derived(Some(&known), "Captured", 1000, &[cause("STATE_CHANGE", sent_s)]);
+        assert_eq!(again, [""; 0], "once");
+    }
+    assert_eq!(derived(Some(&baseline), "Captured", 1000, &[cause("ATTRIBUTE_CHANGE", 1001)]).0, [""; 0]);
+}
+
+#[test]
+fn a_recheck_asks_for_no_confirming_read() {
+    let slack = Duration::from_secs(5);
+    assert!(!needs_confirming_read(&[recheck(false)], Timestamp::from_unix_ms(0), slack));
+    assert!(needs_confirming_read(&[recheck(false), cause("STATE_CHANGE", 10)], Timestamp::from_unix_ms(0), slack));
 }

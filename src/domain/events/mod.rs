@@ -14,7 +14,7 @@ mod catalog;
 mod evidence;
 
 pub use catalog::{CATALOG, EventType, Told, event_type, updated_type};
-pub use cloudevent::{Encoded, Mode, Wire};
+pub use cloudevent::{Encoded, Mode, Wire, decode};
 pub use derive::{Derivation, Permission, Reading, derive, needs_confirming_read};
 pub use event::{Event, NAMESPACE};
 pub use evidence::Evidence;

@@ -108,9 +108,21 @@ impl ObjectId {
 
     /// Whether the last part is the one of a charge (`-C` and digits).
     pub fn has_charge_suffix(&self) -> bool {
-        self.0.rsplit_once("-C").is_some_and(|(head, digits)| {
-            head.contains('-') && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
-        })
+        self.kind_hint() == Some(ObjectKind::Charge)
+    }
+
+    /// The kind its form hints at: `-C`, `-R` or `-B` and digits at the end of a charge, refund or dispute, and three
+    /// parts alone for a permission.
+    pub fn kind_hint(&self) -> Option<ObjectKind> {
+        let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let (head, last) = self.0.rsplit_once('-')?;
+        match last.split_at_checked(1)? {
+            ("C", digits) if head.contains('-') && are_digits(digits) => Some(ObjectKind::Charge),
+            ("R", digits) if head.contains('-') && are_digits(digits) => Some(ObjectKind::Refund),
+            ("B", digits) if head.contains('-') && are_digits(digits) => Some(ObjectKind::Dispute),
+            _ if are_digits(last) && head.split('-').count() == 2 => Some(ObjectKind::ChargePermission),
+            _ => None,
+        }
     }
 }
 
@@ -247,6 +259,22 @@ mod tests {
     fn an_id_cannot_leave_its_path_segment() {
         for text in ["", "..", "a/b", "a%2fb", "a?b", "a b", "é", &"a".repeat(65)] {
             assert_eq!(ObjectId::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_an_id_hints_at_its_kind() {
+        for (id, kind) in [
+            ("S02-6865442-5879427", Some(ObjectKind::ChargePermission)),
+            ("C01-2612863-4691163", Some(ObjectKind::ChargePermission)),
+            ("S02-6865442-5879427-C004671", Some(ObjectKind::Charge)),
+            ("S02-6865442-5879427-R004671", Some(ObjectKind::Refund)),
+            ("S02-6865442-5879427-B004671", Some(ObjectKind::Dispute)),
+            ("S02-6865442-5879427-A004671", None),
+            ("S02-6865442", None),
+            ("a6b9c0ae", None),
+        ] {
+            assert_eq!(ObjectId::parse(id).unwrap().kind_hint(), kind, "{id}");
         }
     }
 

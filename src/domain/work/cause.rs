@@ -14,7 +14,7 @@ pub struct Cause {
     /// Where it came from.
     #[serde(flatten)]
     pub origin: Origin,
-    /// When its sender made it: SNS's `Timestamp` for an IPN.
+    /// When its sender made it: SNS's `Timestamp` for an IPN, the moment of the command for a recheck.
     pub timestamp: Timestamp,
 }
 
@@ -37,6 +37,17 @@ pub enum Origin {
     Helper {
         /// That object.
         read_for: ObjectId,
+        /// That object is only taken down as a baseline, and so is this one.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        seed: bool,
+    },
+    /// An operator asked.
+    #[serde(rename = "RECHECK")]
+    Recheck {
+        /// Its record.
+        position: InboxPosition,
+        /// What is not known yet is taken down as a baseline, and not told.
+        seed: bool,
     },
 }
 
@@ -77,7 +88,7 @@ impl Cause {
     /// Its record in the inbox, if it has one.
     pub fn position(&self) -> Option<InboxPosition> {
         match self.origin {
-            Origin::Ipn { position, .. } => Some(position),
+            Origin::Ipn { position, .. } | Origin::Recheck { position, .. } => Some(position),
             Origin::Helper { .. } => None,
         }
     }
@@ -85,6 +96,16 @@ impl Cause {
     /// Whether it is an IPN about something else than the state, which no time on the object can confirm.
     pub fn is_attribute_change(&self) -> bool {
         matches!(&self.origin, Origin::Ipn { notification_type: NotificationType::AttributeChange, .. })
+    }
+
+    /// Whether what is not known yet is only to be taken down.
+    pub fn is_seed(&self) -> bool {
+        matches!(self.origin, Origin::Helper { seed: true, .. } | Origin::Recheck { seed: true, .. })
+    }
+
+    /// Whether all of these only want a baseline taken down.
+    pub fn are_seeds(causes: &[Self]) -> bool {
+        !causes.is_empty() && causes.iter().all(Self::is_seed)
     }
 
     /// Whether Amazon told us, rather than ourselves.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::cause::{Cause, InboxPosition, Pending};
+use super::cause::{Cause, InboxPosition, Origin, Pending};
 use crate::domain::pay::ObjectId;
 use crate::domain::timestamp::Timestamp;
 
@@ -48,7 +48,7 @@ pub(super) enum Class {
     Confirming,
     /// What failed before.
     Retry,
-    /// What Amazon no longer shows; only patience helps.
+    /// What an operator asked for, and what Amazon no longer shows, where only patience helps.
     Recheck,
     /// What nobody told us of, read to see whether something was missed: from a slice of the quota of its own.
     Reconcile,
@@ -184,6 +184,18 @@ impl Entry {
     /// Whether the state record holds its work as pending.
     pub(super) fn is_released(&self) -> bool {
         self.causes.released || self.during.as_ref().is_some_and(|during| during.released)
+    }
+}
+
+impl Class {
+    /// The one of objects that are to be read for these reasons.
+    pub(super) fn of(causes: &[Cause]) -> Self {
+        let class = |cause: &Cause| match cause.origin {
+            Origin::Ipn { .. } => Self::Fresh,
+            Origin::Helper { .. } => Self::Helper,
+            Origin::Recheck { .. } => Self::Recheck,
+        };
+        causes.iter().map(class).min().unwrap_or(Self::Reconcile)
     }
 }
 

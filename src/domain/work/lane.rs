@@ -46,19 +46,24 @@ impl Lane {
 
     /// Adds a cause; the object is due at once, or right after the read that is under way.
     pub(super) fn push(&mut self, id: &ObjectId, cause: Cause, now: Timestamp) {
-        let place = self.place_for(id, now, Class::Fresh);
+        let class = Class::of(std::slice::from_ref(&cause));
+        let place = self.place_for(id, now, class);
         self.records_open += usize::from(cause.position().is_some());
         let entry = self.entries.at_mut(place);
         let waits_anew = if entry.in_flight {
             entry.during.get_or_insert_default().add(cause, now)
         } else {
-            entry.confirming = false; // the next read is the first one that can answer this hint
+            // The next read is the first one that can answer a hint. An operator is answered by any, a confirming one too.
+            entry.confirming &= class != Class::Fresh;
             entry.waiting = false;
             let waits_anew = entry.causes.add(cause, now);
-            // A fresh hint overtakes a back-off and whatever is no news; what is due already keeps its time.
-            if entry.class != Class::Fresh || entry.due > now {
-                let due = entry.due.min(now);
-                self.schedule(place, due, Class::Fresh);
+            let (due, class) = match (entry.class, class) {
+                (Class::Confirming, Class::Recheck) => (entry.due, entry.class), // soon, and not sooner for a reason
+                // It overtakes a back-off and whatever matters less; what is due already keeps its time.
+                (before, class) => (entry.due.min(now), before.min(class)),
+            };
+            if (due, class) != (entry.due, entry.class) {
+                self.schedule(place, due, class);
             }
             waits_anew
         };
@@ -75,7 +80,11 @@ impl Lane {
             self.entries.at_mut(place).causes.add(cause, now);
             return;
         };
-        let entry = self.entries.at(place);
+        let entry = self.entries.at_mut(place);
+        if !cause.is_seed() && Cause::are_seeds(&entry.causes.newest) {
+            // What is told of the other object must not be missing of this one.
+            entry.causes.add(cause, now);
+        }
         if !entry.in_flight && entry.attempts() == 0 {
             let due = entry.due.min(now);
             self.schedule(place, due, Class::Helper);
@@ -91,8 +100,7 @@ impl Lane {
     pub(super) fn restore(&mut self, id: &ObjectId, pending: Pending) {
         let class = match (pending.confirming, pending.attempts) {
             (true, _) => Class::Confirming,
-            (false, 0) if pending.causes.iter().any(Cause::is_ipn) => Class::Fresh,
-            (false, 0) => Class::Helper,
+            (false, 0) => Class::of(&pending.causes),
             (false, _) => Class::Retry,
         };
         let due = pending.due;
@@ -159,10 +167,11 @@ impl Lane {
         match during {
             None => self.entries.remove(place),
             Some(during) => {
-                let mut next = Entry::new(id.clone(), now, Class::Fresh);
+                let class = Class::of(&during.newest);
+                let mut next = Entry::new(id.clone(), now, class);
                 next.causes = *during;
                 *self.entries.at_mut(place) = next;
-                self.schedule(place, now, Class::Fresh);
+                self.schedule(place, now, class);
             }
         }
         self.records_open -= causes.open.len();
@@ -185,15 +194,18 @@ impl Lane {
             PutBack::ObjectFailed | PutBack::Waiting | PutBack::Systemic => Class::Retry,
             PutBack::Vanished => Class::Recheck,
         };
-        let (due, class) = match entry.during.take() {
+        let during = entry.during.take();
+        entry.waiting = why == PutBack::Waiting && class == Class::Retry && during.is_none();
+        let (due, class) = match during {
             None => (due, class),
             Some(during) => {
+                let came = Class::of(&during.newest);
                 entry.causes.absorb(*during);
-                entry.confirming = false; // a newer hint: its first read is not a confirming one
-                (if why == PutBack::Systemic { due } else { now }, Class::Fresh)
+                entry.confirming &= came != Class::Fresh; // a newer hint: its first read is not a confirming one
+                let is_in_time = why == PutBack::Systemic || entry.confirming;
+                (if is_in_time { due } else { now }, class.min(came))
             }
         };
-        entry.waiting = why == PutBack::Waiting && class == Class::Retry;
         self.schedule(place, due, class);
     }
 

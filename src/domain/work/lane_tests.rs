@@ -30,7 +30,7 @@ fn ipn() -> Cause {
 }
 
 fn helper() -> Cause {
-    Cause { origin: Origin::Helper { read_for: id("R9") }, timestamp: at(0) }
+    Cause { origin: Origin::Helper { read_for: id("R9"), seed: false }, timestamp: at(0) }
 }
 
 /// An object that is due since `s` in this class, put there the way it gets there.
@@ -137,4 +137,72 @@ fn what_is_settled_is_gone_and_a_backlog_that_is_done_gives_its_memory_back() {
     assert_eq!((lane.len(), lane.in_flight(), lane.records_open(), lane.has_due(at(100))), (0, 0, 0, false));
     assert_eq!(lane.release_since(at(2), 10), []);
     assert!(lane.entries.capacity() < 5000 && lane.open.capacity() < 5000);
+}
+
+fn recheck(seed: bool) -> Cause {
+    let origin = Origin::Recheck { position: InboxPosition { partition: 0, offset: 0 }, seed };
+    Cause { origin, timestamp: at(0) }
+}
+
+#[test]
+fn ten_thousand_rechecks_hold_up_no_news_even_when_they_have_waited_for_long() {
+    let mut lane = lane();
+    for n in 0..10_000 {
+        lane.push(&id(&format!("R{n}")), recheck(false), at(0));
+    }
+    for now in [at(10), at(10_000)] {
+        for name in ["A", "B", "C"] {
+            lane.push(&id(name), ipn(), now);
+            let n_before = (0..9).take_while(|_| lane.take_due(now, AGED) != Some(id(name))).count();
+            assert!(n_before <= 2, "{name} at {now}: {n_before} reads before it");
+            lane.settle(&id(name), now);
+        }
+    }
+}
+
+#[test]
+fn a_recheck_hurries_what_failed_and_leaves_a_second_look_and_news_their_rank() {
+    let mut lane = lane();
+    lane.push(&id("FAILED"), ipn(), at(0));
+    lane.put_back(&id("FAILED"), PutBack::ObjectFailed, at(9000), at(1));
+    lane.push(&id("LOOK"), ipn(), at(0));
+    lane.put_back(&id("LOOK"), PutBack::Confirm, at(30), at(1));
+    lane.push(&id("NEWS"), ipn(), at(3));
+    for name in ["NEW", "FAILED", "LOOK", "NEWS"] {
+        lane.push(&id(name), recheck(false), at(2));
+    }
+    assert_eq!(order(&mut lane, at(5)), ["NEWS", "FAILED", "NEW"]);
+    assert_eq!(order(&mut lane, at(30)), ["LOOK"]);
+    assert!(lane.get(&id("LOOK")).unwrap().confirming, "it answers the operator, too");
+}
+
+#[test]
+fn a_recheck_that_comes_during_a_read_leads_to_one_more_of_its_own_rank() {
+    for why in [None, Some(PutBack::Waiting)] {
+        let mut lane = lane();
+        lane.push(&id("R1"), recheck(true), at(0));
+        assert_eq!(order(&mut lane, at(1)), ["R1"]);
+        lane.push(&id("R1"), recheck(true), at(2));
+        match why {
+            None => drop(lane.settle(&id("R1"), at(3))),
+            Some(why) => lane.put_back(&id("R1"), why, at(900), at(3)),
+        }
+        assert!(!lane.get(&id("R1")).unwrap().waiting, "what was read before it was asked for is no answer");
+        lane.push(&id("NEWS"), ipn(), at(4));
+        assert_eq!(order(&mut lane, at(5)), ["NEWS", "R1"]);
+    }
+}
+
+#[test]
+fn what_is_taken_down_for_one_object_is_told_if_another_needs_it_told() {
+    let mut lane = lane();
+    let helper = |seed| Cause { origin: Origin::Helper { read_for: id("C1"), seed }, timestamp: at(0) };
+    lane.read_first(&id("P1"), helper(true), at(0));
+    lane.read_first(&id("P1"), helper(true), at(1));
+    assert!(Cause::are_seeds(&lane.get(&id("P1")).unwrap().causes.newest));
+    lane.read_first(&id("P1"), helper(false), at(2));
+    assert!(!Cause::are_seeds(&lane.get(&id("P1")).unwrap().causes.newest));
+    lane.push(&id("P2"), recheck(true), at(0));
+    lane.push(&id("P2"), ipn(), at(1));
+    assert!(!Cause::are_seeds(&lane.get(&id("P2")).unwrap().causes.newest));
 }

@@ -12,6 +12,7 @@ use super::breaker::BreakerChange;
 use super::cause::{Cause, InboxPosition, Pending};
 use super::entry::{Entry, PutBack, Settled};
 use super::lane::Lane;
+use crate::domain::dead_letter::Story;
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
@@ -113,6 +114,17 @@ impl WorkQueue {
     /// For how long it has been failing so. Trouble of another kind in between does not count.
     pub fn failing_for(&self, object: &ObjectRef, now: Timestamp) -> Duration {
         self.entry(object).map_or(Duration::ZERO, |entry| entry.failing_for(now))
+    }
+
+    /// What became of the causes of an object whose read has just failed for good.
+    pub fn story_of(&self, object: &ObjectRef, now: Timestamp) -> Story {
+        self.entry(object).map_or_else(Story::default, |entry| Story {
+            object: Some(object.clone()),
+            first_seen: Some(entry.first_seen()),
+            causes_seen: entry.causes.seen,
+            attempts: entry.attempts() + 1,
+            failing_for: entry.failing_for(now),
+        })
     }
 
     /// Whether it waits for another object, and nothing newer was heard of it since.

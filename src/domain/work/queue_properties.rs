@@ -14,6 +14,7 @@ enum Step {
     Push(u8),
     Hurry(u8),
     Reconcile(u8),
+    Recheck(u8),
     Pass(u16),
     Settle(u8),
     PutBack(u8, PutBack, u16),
@@ -36,6 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             6 => object.clone().prop_map(Step::Push),
             1 => object.clone().prop_map(Step::Hurry),
             1 => object.clone().prop_map(Step::Reconcile),
+            2 => object.clone().prop_map(Step::Recheck),
             6 => (0..20_000_u16).prop_map(Step::Pass),
             4 => any::<u8>().prop_map(Step::Settle),
             4 => (any::<u8>(), why, any::<u16>()).prop_map(|(n, why, wait)| Step::PutBack(n, why, wait)),
@@ -100,10 +102,18 @@ impl Checked {
             let kind = if n.is_multiple_of(2) { ObjectKind::Charge } else { ObjectKind::Refund };
             ObjectRef { kind, ..charge(&format!("C{n}")) }
         };
-        let helper = Cause { origin: Origin::Helper { read_for: charge("R9").id }, timestamp: at(self.now_ms) };
+        let helper =
+            Cause { origin: Origin::Helper { read_for: charge("R9").id, seed: false }, timestamp: at(self.now_ms) };
         match *step {
             Step::Push(n) => {
                 self.queue.push(&object(n), ipn(self.next_offset, self.now_ms), at(self.now_ms));
+                self.open.insert(self.next_offset, object(n));
+                self.next_offset += 1;
+            }
+            Step::Recheck(n) => {
+                let position = InboxPosition { partition: 0, offset: self.next_offset };
+                let origin = Origin::Recheck { position, seed: n.is_multiple_of(3) };
+                self.queue.push(&object(n), Cause { origin, timestamp: at(self.now_ms) }, at(self.now_ms));
                 self.open.insert(self.next_offset, object(n));
                 self.next_offset += 1;
             }

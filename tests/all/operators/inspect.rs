@@ -1,0 +1,82 @@
+//! What the topics hold of one object is shown, whichever way its events are written.
+
+use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge_permission};
+use serde_json::Value;
+
+use super::{CHARGE, Operator, PERMISSION, dead_letters, put_charge, state_of};
+use crate::harness::{Stage, events, run, until};
+
+#[test]
+fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
+    run(async {
+        for mode in ["structured", "binary"] {
+            let settings = format!(
+                "events.mode = \"{mode}\"\nworker.pending_after_ms = 200\nworker.unknown_object_retries_ms = []"
+            );
+            let stage = Stage::new(1, &settings).await;
+            let app = stage.receiver().await;
+            let mut reader = stage.reader();
+            stage.world.put(
+                ObjectKind::ChargePermission,
+                charge_permission(PERMISSION, "Recurring"),
+                "Chargeable",
+                &[],
+            );
+            stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+            until("it is not there yet", || dead_letters(&stage).len() == 1).await;
+            put_charge(&stage, CHARGE, "Authorized");
+            stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+            events(&mut reader, 2).await;
+            put_charge(&stage, CHARGE, "Captured");
+            stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+            let last = events(&mut reader, 1).await.remove(0);
+            stage.world.pay_api.set_fault(Some(Fault::Status(503)));
+            stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+            until("a read is owed", || state_of(&stage, CHARGE).is_some_and(|state| state["pending"].is_object()))
+                .await;
+
+            let operator = Operator::of(&stage);
+            let said = operator.ok("inspect", &[CHARGE]);
+            for part in [
+                "Charge of A0SANDBOXMERCHANT/sandbox",
+                "Captured since",
+                &format!("permission {PERMISSION}"),
+                "a read is owed: due",
+                " IPN STATE_CHANGE ",
+                "events: 2",
+                "Captured ← Authorized",
+                last["id"].as_str().unwrap(),
+                last["sequence"].as_str().unwrap().trim_start_matches('0'),
+                "dead letters: 1",
+                "unknown_object: Amazon Pay answered 404 Not Found (ResourceNotFound), x-amz-pay-request-id ",
+                &format!("; read 1 of {CHARGE}"),
+            ] {
+                assert!(said.contains(part), "{mode}: {part} is missing in\n{said}");
+            }
+            let said = operator.ok("inspect", &[PERMISSION]);
+            for part in ["ChargePermission of", "objects below it: 1", &format!("Charge {CHARGE}"), "events: 3"] {
+                assert!(said.contains(part), "{mode}: {part} is missing in\n{said}");
+            }
+            let shown: Value = serde_json::from_str(&operator.ok("inspect", &[CHARGE, "--json"])).unwrap();
+            assert_eq!(shown["known"][0]["observed"]["state"], "Captured");
+            assert_eq!(
+                (shown["events"][1]["id"].clone(), shown["events"].as_array().unwrap().len()),
+                (last["id"].clone(), 2)
+            );
+            assert_eq!(shown["deadLetters"][0]["reason"], "unknown_object");
+            app.stop().await;
+        }
+    });
+}
+
+#[test]
+fn an_object_that_no_topic_knows_is_exit_code_1_and_a_hint_at_recheck() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        put_charge(&stage, CHARGE, "Authorized");
+        assert!(stage.world.pay_api.get(Environment::Sandbox, ObjectKind::Charge, CHARGE).is_some());
+        let said = Operator::of(&stage).run("inspect", &[CHARGE]);
+        assert_eq!(said.code, 1, "{}", said.out);
+        assert!(said.err.contains(&format!("ipn-receiver recheck --merchant MERCHANT {CHARGE}")), "{}", said.err);
+    });
+}

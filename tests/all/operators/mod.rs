@@ -1,0 +1,86 @@
+//! `redrive`, `recheck` and `inspect` as processes beside a running receiver.
+
+mod inspect;
+mod recheck;
+mod redrive;
+
+use std::process::{Command, Stdio};
+
+use ipn_receiver::sandbox::pay_api::{ObjectKind, charge};
+use ipn_receiver::sandbox::sns::Draft;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::harness::{Record, Stage, committed_records};
+
+pub(crate) const PERMISSION: &str = "C02-0000001-1111111";
+pub(crate) const CHARGE: &str = "S02-0000001-2222222-C000001";
+
+/// An operator at a machine that has the receiver's configuration.
+pub(crate) struct Operator {
+    folder: tempfile::TempDir,
+}
+
+/// What a command said.
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Operator {
+    pub(crate) fn of(stage: &Stage) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let text = stage.world.config_for_another_process(&stage.servers).unwrap();
+        std::fs::write(folder.path().join("receiver.toml"), text).unwrap();
+        Self { folder }
+    }
+
+    /// The command, with nobody at its standard input.
+    pub(crate) fn command(&self, command: &str, arguments: &[&str]) -> Command {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
+        process.env_remove("RUST_LOG").arg(command).arg("--config").arg(self.folder.path().join("receiver.toml"));
+        process.args(arguments).stdin(Stdio::null());
+        process
+    }
+
+    pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> Said {
+        let output = self.command(command, arguments).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// The same, where it must succeed.
+    pub(crate) fn ok(&self, command: &str, arguments: &[&str]) -> String {
+        let said = self.run(command, arguments);
+        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        said.out
+    }
+}
+
+pub(crate) fn dead_letters(stage: &Stage) -> Vec<Record> {
+    committed_records(&stage.kafka(), &stage.kafka().topics().dead_letters)
+}
+
+/// Where each inbox record comes from that was appended again.
+pub(crate) fn redriven(stage: &Stage) -> Vec<String> {
+    let records = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
+    records.iter().filter_map(|record| record.headers.get("ipn-redriven-from").cloned()).collect()
+}
+
+pub(crate) fn put_charge(stage: &Stage, id: &str, state: &str) {
+    stage.world.put(ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
+}
+
+/// A genuine envelope with this `Message`, by the topic of the first merchant.
+pub(crate) fn envelope_with(stage: &Stage, message: &str) -> String {
+    let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+    stage.world.sns.notification(&Draft::new(&topic, message, OffsetDateTime::now_utc()))
+}
+
+/// What the state topic last said of an object.
+pub(crate) fn state_of(stage: &Stage, id: &str) -> Option<Value> {
+    let records = committed_records(&stage.kafka(), &stage.kafka().topics().state);
+    let last = records.iter().rfind(|record| record.key.ends_with(id))?;
+    serde_json::from_slice(&last.value).ok()
+}
