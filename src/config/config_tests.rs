@@ -81,6 +81,16 @@ fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
         &GOOD.replace("[[merchants]]", "[kafka.properties]\n\"foo.bar\" = \"secret\"\n[[merchants]]"),
         "kafka.properties.\"foo.bar\": is no property of librdkafka",
     );
+    check(
+        &GOOD.replace("[[merchants]]", "[worker]\nforget_after_d = 29.5\n[[merchants]]"),
+        "worker.forget_after_d: must be at least worker.stub_after_d",
+    );
+    for factor in ["0.0", "-1.0", "nan", "inf"] {
+        check(
+            &GOOD.replace("[[merchants]]", &format!("[reconciliation]\nperiod_factor = {factor}\n[[merchants]]")),
+            "reconciliation.period_factor: must be above 0 and at most 1000; 2 looks half as often",
+        );
+    }
     check(&GOOD[..GOOD.find("[[merchants]]").unwrap()], "merchants: is empty; add a [[merchants]] table");
     check("[kafka]\nsasl = \"hunter2", "line 2: not TOML");
     let twice = format!("{GOOD}\n{}", &GOOD[GOOD.find("[[merchants]]").unwrap()..]);

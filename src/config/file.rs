@@ -6,7 +6,8 @@ use toml::{Table, Value};
 use super::development::DevelopmentSetting;
 use super::merchants::MerchantSetting;
 use super::{
-    Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Role, Shutdown, Sns, Worker, mistake,
+    Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Reconciliation, Role, Shutdown, Sns, Worker,
+    mistake,
 };
 
 /// The whole file.
@@ -29,6 +30,8 @@ pub(super) struct File {
     pub(super) worker: Worker,
     #[serde(default)]
     pub(super) quota: Quotas,
+    #[serde(default)]
+    pub(super) reconciliation: Reconciliation,
     #[serde(default)]
     pub(super) events: Events,
     #[serde(default)]
@@ -148,6 +151,21 @@ impl File {
             (self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
             (self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
             (self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
+            (
+                self.worker.stub_after_d > 0.0,
+                "worker.stub_after_d",
+                "must be above 0; a fraction of a day is good, too",
+            ),
+            (
+                (self.worker.stub_after_d..=36_500.0).contains(&self.worker.forget_after_d),
+                "worker.forget_after_d",
+                "must be at least worker.stub_after_d, and at most 36500 (a hundred years)",
+            ),
+            (
+                self.reconciliation.period_factor > 0.0 && self.reconciliation.period_factor <= 1000.0,
+                "reconciliation.period_factor",
+                "must be above 0 and at most 1000; 2 looks half as often, enabled = false never",
+            ),
             (!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
         ];
         let broken = rules.iter().filter(|(holds, _, _)| !holds).map(|(_, setting, what)| mistake(*setting, *what));

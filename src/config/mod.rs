@@ -19,7 +19,8 @@ pub use self::development::Development;
 pub use self::key_files::{Fingerprint, KeyFiles};
 pub use self::merchants::{Credentials, MerchantAccount};
 pub use self::tables::{
-    Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Role, Shutdown, Sns, UpdateUrls, Worker,
+    Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Reconciliation, Role, Shutdown, Sns, UpdateUrls,
+    Worker,
 };
 use crate::domain::events::Wire;
 use crate::domain::merchants::Merchants;
@@ -46,6 +47,8 @@ pub struct Config {
     pub worker: Worker,
     /// Amazon's throttling.
     pub quota: Quotas,
+    /// Looking at what nobody told us of.
+    pub reconciliation: Reconciliation,
     /// How events are named.
     pub events: Events,
     /// How to leave.
@@ -124,6 +127,7 @@ impl Config {
             pay_api: file.pay_api,
             worker: file.worker,
             quota: file.quota,
+            reconciliation: file.reconciliation,
             events: file.events,
             shutdown: file.shutdown,
             development,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::domain::events::Mode;
+use crate::domain::forgetting::Keeping;
 use crate::domain::pay::FreeText;
 
 /// `role`: which half of the receiver a process is.
@@ -152,6 +153,20 @@ pub struct Worker {
     pub pending_age_max_h: u64,
     /// An inbox record this much older than the last read of its object needs no other read.
     pub inbox_clock_margin_ms: u64,
+    /// After so many quiet days what is known of an object in a final state shrinks to a stub.
+    pub stub_after_d: f64,
+    /// After so many it is forgotten.
+    pub forget_after_d: f64,
+}
+
+/// `[reconciliation]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reconciliation {
+    /// Whether objects are looked at that nobody told us of.
+    pub enabled: bool,
+    /// Scales every time between two looks.
+    pub period_factor: f64,
 }
 
 /// `[quota]`
@@ -240,6 +255,12 @@ impl Worker {
     pub fn inbox_keeps(&self) -> Duration {
         Duration::from_hours(self.pending_age_max_h.saturating_add(48))
     }
+
+    /// For how long what is known of an object in a final state is kept.
+    pub fn keeping(&self) -> Keeping {
+        let days = |days: f64| Duration::from_secs_f64(days * 86_400.0);
+        Keeping { stub_after: days(self.stub_after_d), forget_after: days(self.forget_after_d) }
+    }
 }
 
 impl Default for Ingress {
@@ -323,7 +344,15 @@ impl Default for Worker {
             aged_after_ms: 300_000,
             pending_age_max_h: 168,
             inbox_clock_margin_ms: 10_000,
+            stub_after_d: 30.0,
+            forget_after_d: 730.0,
         }
+    }
+}
+
+impl Default for Reconciliation {
+    fn default() -> Self {
+        Self { enabled: true, period_factor: 1.0 }
     }
 }
 

@@ -24,11 +24,36 @@ pub mod work;
 
 pub mod state;
 
+pub mod forgetting;
+
 pub mod events;
+
+pub mod recheck;
 
 pub mod dead_letter;
 
 pub mod redrive;
+
+/// Reads a text that `parse` understands, without a copy of it in between.
+fn deserialize_text<'de, D: serde::Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    struct Text<F>(&'static str, F);
+    impl<T, F: FnOnce(&str) -> Option<T>> serde::de::Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            (self.1)(text).ok_or_else(|| E::custom(format_args!("not {}", self.0)))
+        }
+    }
+    deserializer.deserialize_str(Text(expected, parse))
+}
 
 /// A stranger's word made fit for a log line.
 fn printable(word: &str, chars_max: usize) -> String {

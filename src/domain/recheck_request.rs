@@ -91,7 +91,7 @@ mod tests {
         for (field, value, found) in [
             ("objectType", Value::Null, Ok(ObjectKind::Charge)),
             ("version", json!(2), Err("version 2, newer than 1")),
-            ("merchantId", json!("a/b"), Err("a merchant id is letters and digits")),
+            ("merchantId", json!("a/b"), Err("not a merchant id, which is letters and digits")),
             ("environment", json!("moon"), Err("unknown variant `moon`")),
             ("requestedAt", json!("now"), Err("not a time like")),
         ] {

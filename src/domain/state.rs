@@ -43,7 +43,7 @@ pub struct Observed {
     /// On permissions: the type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge_permission_type: Option<String>,
-    /// Digest of every other published fact.
+    /// Digest of every other published fact; empty in a stub.
     pub attributes_digest: String,
     /// How often those facts changed.
     pub attribute_revision: u64,
@@ -90,6 +90,27 @@ impl KnownState {
         let next = self.sequence.map_or(clock, |last| clock.max(last + 1));
         self.sequence = Some(next);
         next
+    }
+}
+
+impl Observed {
+    /// What is enough to know old news by: the state, its time and the last event. What the object looked like beside that
+    /// is dropped, so the next look at it, if there ever is one, is where comparing begins anew.
+    #[must_use]
+    pub fn stub(self) -> Self {
+        Self {
+            reasons: Vec::new(),
+            attributes_digest: String::new(),
+            unconfirmed_digest: None,
+            payment_method_reason: None,
+            private: None,
+            ..self
+        }
+    }
+
+    /// Whether it was shrunk.
+    pub fn is_stub(&self) -> bool {
+        self.attributes_digest.is_empty()
     }
 }
 

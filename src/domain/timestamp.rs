@@ -11,6 +11,8 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
+use super::deserialize_text;
+
 /// Milliseconds since 1970-01-01T00:00:00Z. Printed as `2026-01-02T03:04:05.678Z`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -31,7 +33,31 @@ impl Timestamp {
 
     /// Reads exactly `2026-01-02T03:04:05.678Z`, the only form SNS sends; anything else is `None`.
     pub fn parse_sns(text: &str) -> Option<Self> {
-        Self::parse(text, EXTENDED_MS)
+        Self::parse_plain(text.as_bytes()).or_else(|| Self::parse(text, EXTENDED_MS))
+    }
+
+    /// The same for the usual case, in a tenth of the time: a million known objects have four million times. `None` decides
+    /// nothing.
+    fn parse_plain(text: &[u8]) -> Option<Self> {
+        let number = |at: std::ops::Range<usize>| {
+            text[at].iter().try_fold(0_i64, |n, byte| byte.is_ascii_digit().then(|| n * 10 + i64::from(byte - b'0')))
+        };
+        let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
+        if text.len() != 24 || marks.iter().any(|(at, mark)| text[*at] != *mark) {
+            return None;
+        }
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let (hour, minute, second, ms) = (number(11..13)?, number(14..16)?, number(17..19)?, number(20..23)?);
+        // Every month has these days, so that no calendar is needed.
+        let is_usual = (1..=12).contains(&month) && (1..=28).contains(&day) && hour < 24 && minute < 60 && second < 60;
+        if !is_usual || year < 1 {
+            return None;
+        }
+        // Days since 1970, with years that begin in March ("days_from_civil" by Howard Hinnant).
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let day_of_year = (153 * month + 2) / 5 + day - 1;
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
+        Some(Self((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + ms))
     }
 
     /// Reads a time as Amazon Pay writes it: `20260102T030405Z`, an extended ISO 8601 form, or a number of
@@ -112,8 +138,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse_sns(&text).ok_or_else(|| serde::de::Error::custom("not a time like 2026-01-02T03:04:05.678Z"))
+        deserialize_text(deserializer, "a time like 2026-01-02T03:04:05.678Z", Self::parse_sns)
     }
 }
 
@@ -143,6 +168,31 @@ mod tests {
         }
         assert_eq!(Timestamp::from_amazon(&json!(null)), None);
         assert_eq!(Timestamp::from_amazon(&json!("soon")), None);
+    }
+
+    #[test]
+    fn the_short_way_of_reading_a_time_leads_to_the_same_moment() {
+        let a_day_and_a_bit = Duration::from_millis(86_400_000 + 3_723_456);
+        let mut moment = Timestamp::parse("1999-12-31T23:59:59.999Z", EXTENDED_MS).unwrap();
+        for _ in 0..40_000 {
+            moment = moment.plus(a_day_and_a_bit);
+            let text = moment.to_string();
+            let short = Timestamp::parse_plain(text.as_bytes());
+            assert_eq!(
+                (Timestamp::parse(&text, EXTENDED_MS), short.unwrap_or(moment)),
+                (Some(moment), moment),
+                "{text}"
+            );
+            assert_eq!(short.is_none(), &text[8..10] > "28");
+        }
+        for text in [
+            "2026-02-29T00:00:00.000Z",
+            "2026-01-01T24:00:00.000Z",
+            "2026-1-001T00:00:00.000Z",
+            "2026-01-0éT0:00:00.00Z",
+        ] {
+            assert_eq!(Timestamp::parse_sns(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::ledger::Ledger;
+use super::rechecks::finds_nothing;
 use super::report::show_breaker;
 use super::undelivered::Undelivered;
 use super::waiting::Kept;
@@ -54,8 +55,12 @@ impl Ledger {
         if let Some(change) = change {
             tell(&object.account, change, &self.settings);
         }
+        let is_recheck = self.queue.causes_of(object).0.is_empty();
         match disposition {
             Disposition::Fetched(fetched) => self.fetched(object, &fetched, read_started_at, now),
+            Disposition::NotFound(_) | Disposition::ObjectTrouble(_) if is_recheck => {
+                self.recheck_failed(object, &disposition, read_started_at, now);
+            }
             Disposition::NotFound(what) => {
                 self.not_found(object, &what, now);
                 self.tell_without(object, now);
@@ -101,10 +106,14 @@ impl Ledger {
     ) {
         let attempts = self.queue.attempts_of(object);
         let (causes, is_confirming) = self.queue.causes_of(object);
+        let is_recheck = causes.is_empty();
+        let by_ourselves = [Cause { origin: Origin::Reconciliation, timestamp: read_started_at }];
+        let causes = if is_recheck { &by_ourselves[..] } else { causes };
+        let known_permission = self.store.observed(permission);
         let reading = Reading {
             object,
             fetched,
-            permission: self.facts_of(permission, object, fetched),
+            permission: facts_of(permission, known_permission.as_ref(), object, fetched),
             captured: self.captured_of(permission, fetched),
             update_url: self.update_urls.get(&object.account).map_or("", String::as_str),
             causes,
@@ -114,7 +123,7 @@ impl Ledger {
             believe_older: attempts >= OLDER_ANSWERS_MAX,
         };
         let known = self.store.observed(object);
-        match derive(known, &reading) {
+        match derive(known.as_ref(), &reading) {
             Derivation::Older => {
                 tracing::warn!(object.id = %object.id, attempts, "Amazon Pay answered with an older state than it did before; asking again");
                 self.put_back(object, PutBack::ObjectFailed, OLDER_AGAIN * (attempts + 1), now);
@@ -122,12 +131,19 @@ impl Ledger {
             Derivation::Told { events, observed, ask_again } => {
                 let slack = Duration::from_millis(self.settings.settle_slack_ms);
                 let is_lagging = !is_confirming && needs_confirming_read(causes, fetched.last_updated, slack);
-                self.tell(object, permission, events, *observed, now);
+                let has_found = is_recheck && !events.is_empty();
+                if is_recheck && finds_nothing(known.as_ref(), &observed) {
+                    self.note_read(object, read_started_at);
+                } else {
+                    self.tell(object, permission, events, *observed, now);
+                }
                 if ask_again || is_lagging {
                     let wait = self.confirm_after(object);
                     self.put_back(object, PutBack::Confirm, wait, now);
                 } else {
                     self.settle(object, now);
+                    // An IPN that came during the read was late, not lost.
+                    self.found.extend((has_found && !self.queue.holds(object)).then(|| object.clone()));
                 }
                 self.tell_waiting(object, now);
             }
@@ -135,9 +151,9 @@ impl Ledger {
     }
 
     /// A charge, refund or dispute is told with its permission's type and state. The permission is read first if it
-    /// never was, unless it cannot be read itself, or this has waited for it long enough.
+    /// never was, unless it cannot be read itself, or this has waited for it long enough, or nobody told us of anything.
     fn is_worth_waiting_for(&self, permission: &ObjectRef, object: &ObjectRef) -> bool {
-        let is_known = self.store.observed(permission).is_some();
+        let is_known = self.store.is_observed(permission) || self.queue.causes_of(object).0.is_empty();
         let can_be_had = self.queue.attempts_of(permission) == 0 && !self.waiting.holds(permission, object);
         object.kind != ObjectKind::ChargePermission && !is_known && can_be_had
     }
@@ -149,25 +165,7 @@ impl Ledger {
             && fetched.state == State::Closed
             && fetched.charge_permission_type.as_deref() == Some("OneTime")
             && !fetched.is_used_up(None);
-        let observed = || self.store.iter().filter_map(|(_, state)| state.observed.as_ref());
-        let of_it = || observed().filter(|observed| observed.charge_permission_id == permission.id);
-        is_asked.then(|| of_it().filter_map(|charge| charge.captured).sum())
-    }
-
-    fn facts_of<'a>(
-        &'a self,
-        permission: &'a ObjectRef,
-        object: &ObjectRef,
-        fetched: &'a Fetched,
-    ) -> events::Permission<'a> {
-        let known = self.store.observed(permission);
-        let known_type = known.and_then(|known| known.charge_permission_type.as_deref());
-        let is_another = object.kind != ObjectKind::ChargePermission;
-        events::Permission {
-            id: &permission.id,
-            permission_type: fetched.charge_permission_type.as_deref().or(known_type),
-            seen: known.filter(|_| is_another).map(|known| (&known.state, known.read_started_at)),
-        }
+        is_asked.then(|| self.store.captured_of(permission))
     }
 
     fn tell(
@@ -181,17 +179,17 @@ impl Ledger {
         let home = self.home(object);
         for event in events {
             // The permission's record keeps the count, even if the permission itself was never read.
-            let sequence = self.store.entry(permission, home).next_sequence(now);
+            let sequence = self.store.update(permission, home, |state| state.next_sequence(now));
             self.note_changed(permission);
             self.events.push((event, sequence));
         }
-        self.store.entry(object, home).observed = Some(observed);
+        self.store.update(object, home, |state| state.observed = Some(observed));
         self.note_changed(object);
     }
 
     /// A refund or a dispute names its charge, and only the charge names the permission.
     fn permission_of(&self, object: &ObjectRef, fetched: &Fetched) -> Owner {
-        let of = |object: &ObjectRef| Some(self.store.observed(object)?.charge_permission_id.clone());
+        let of = |object: &ObjectRef| Some(self.store.observed(object)?.charge_permission_id);
         let told = fetched.charge_permission_id.clone().or_else(|| of(object));
         match (told, &fetched.charge_id) {
             (Some(id), _) => Owner::Known(id),
@@ -256,7 +254,7 @@ impl Ledger {
     /// 404: a test IPN or an object that is not readable yet; for an object we know, a riddle.
     fn not_found(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
-        if self.store.observed(object).is_some() {
+        if self.store.is_observed(object) {
             tracing::error!(object.id = %object.id, "Amazon Pay no longer knows an object that it showed before; asking again every hour");
             if self.has_failed_for_too_long(object, now) {
                 return self.give_up(
@@ -316,7 +314,7 @@ impl Ledger {
         self.book(object, &settled);
     }
 
-    fn settle(&mut self, object: &ObjectRef, now: Timestamp) {
+    pub(super) fn settle(&mut self, object: &ObjectRef, now: Timestamp) {
         let settled = self.queue.settle(object, now);
         self.book(object, &settled);
     }
@@ -341,6 +339,21 @@ impl Ledger {
         let base = self.settings.confirm_after_ms;
         let spread: u64 = object.id.as_str().bytes().fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 1000);
         Duration::from_millis(base + base * spread / 1000)
+    }
+}
+
+fn facts_of<'a>(
+    permission: &'a ObjectRef,
+    known: Option<&'a Observed>,
+    object: &ObjectRef,
+    fetched: &'a Fetched,
+) -> events::Permission<'a> {
+    let known_type = known.and_then(|known| known.charge_permission_type.as_deref());
+    let is_another = object.kind != ObjectKind::ChargePermission;
+    events::Permission {
+        id: &permission.id,
+        permission_type: fetched.charge_permission_type.as_deref().or(known_type),
+        seen: known.filter(|_| is_another).map(|known| (&known.state, known.read_started_at)),
     }
 }
 

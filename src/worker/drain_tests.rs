@@ -16,18 +16,18 @@ const STEP_MS: i64 = 10;
 const LATENCY_MS: i64 = 120;
 /// What Amazon publishes for live.
 const BURST: f64 = 20.0;
-const PER_SECOND: f64 = 4.0;
+pub(super) const PER_SECOND: f64 = 4.0;
 
 /// Amazon: its objects, its throttling, its trouble.
 #[derive(Default)]
-struct Amazon {
-    objects: HashMap<ObjectRef, (&'static str, i64)>,
+pub(super) struct Amazon {
+    pub(super) objects: HashMap<ObjectRef, (&'static str, i64)>,
     /// Requests counted against the quota, by operation, and since when.
     used: HashMap<ObjectKind, (f64, i64)>,
     /// Requests a second that the shop makes of every operation.
     taken_by_the_shop: f64,
     is_down: bool,
-    throttled: u32,
+    pub(super) throttled: u32,
     refused: u32,
 }
 
@@ -72,27 +72,31 @@ impl Amazon {
 
 /// What a read was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Purpose {
+pub(super) enum Purpose {
     First,
     Confirming,
     Helper,
+    /// Nobody told us.
+    Recheck,
 }
 
 /// The worker's loop without its thread.
-struct Drive {
-    ledger: Ledger,
-    amazon: Amazon,
-    now_ms: i64,
+pub(super) struct Drive {
+    pub(super) ledger: Ledger,
+    pub(super) amazon: Amazon,
+    pub(super) now_ms: i64,
     inbox: VecDeque<InboxRecord>,
     appended: i64,
     under_way: VecDeque<(i64, ObjectRef, i64)>,
-    reads: Vec<(i64, ObjectRef, Purpose)>,
-    told: Vec<(i64, ObjectRef)>,
+    pub(super) reads: Vec<(i64, ObjectRef, Purpose)>,
+    pub(super) told: Vec<(i64, ObjectRef)>,
+    /// Events whose only cause is that it was their object's turn.
+    pub(super) found: usize,
 }
 
 impl Drive {
     /// With everything as it is by default.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let settings = config::Worker::default();
         let rules = config::Quotas::default().rules(&settings);
         Self {
@@ -104,11 +108,12 @@ impl Drive {
             under_way: VecDeque::new(),
             reads: Vec::new(),
             told: Vec::new(),
+            found: 0,
         }
     }
 
     /// Amazon changes an object and tells of it a second later.
-    fn change(&mut self, object: &ObjectRef, state: &'static str, at_ms: i64, notification_type: &str) {
+    pub(super) fn change(&mut self, object: &ObjectRef, state: &'static str, at_ms: i64, notification_type: &str) {
         self.amazon.objects.insert(object.clone(), (state, at_ms));
         let since = ("Chargeable", START_MS - 9_000_000);
         self.amazon.objects.entry(permission_of(object)).or_insert(since);
@@ -133,6 +138,7 @@ impl Drive {
         for object in self.ledger.queue.take_due(now) {
             let purpose = match self.ledger.queue.causes_of(&object) {
                 (_, true) => Purpose::Confirming,
+                ([], false) => Purpose::Recheck,
                 (causes, _) if !causes.iter().any(Cause::is_ipn) => Purpose::Helper,
                 _ => Purpose::First,
             };
@@ -145,16 +151,19 @@ impl Drive {
             self.ledger.answer(&object, disposition, Timestamp::from_unix_ms(started_ms), now);
         }
         self.ledger.release_overdue(now);
+        self.ledger.sweep(now);
         if self.ledger.has_news() {
             assert!(self.ledger.take_undelivered().is_empty(), "nothing here is to become a dead letter");
             let batch = self.ledger.take_batch(vec![]);
             self.told.extend(batch.events.iter().map(|(event, _)| (self.now_ms, event.object.clone())));
+            let is_found = |event: &Event| matches!(&event.causes[..], [Cause { origin: Origin::Reconciliation, .. }]);
+            self.found += batch.events.iter().filter(|(event, _)| is_found(event)).count();
             let positions = self.ledger.positions();
             self.ledger.committed(&positions);
         }
     }
 
-    fn run_for(&mut self, time: Duration) {
+    pub(super) fn run_for(&mut self, time: Duration) {
         let until = self.now_ms + time.as_millis() as i64;
         while self.now_ms < until {
             self.step();
@@ -162,7 +171,7 @@ impl Drive {
     }
 
     /// Until everything is told; how long that took.
-    fn drain(&mut self) -> Duration {
+    pub(super) fn drain(&mut self) -> Duration {
         let began = self.now_ms;
         while !(self.inbox.is_empty() && self.ledger.queue.is_empty()) {
             assert!(self.now_ms - began < 20_000_000, "{} objects are left", self.ledger.queue.len());
@@ -175,7 +184,7 @@ impl Drive {
         self.reads.iter().filter(|(_, object, of)| object.kind == kind && *of == purpose).count()
     }
 
-    fn told_at(&self, object: &ObjectRef) -> Option<i64> {
+    pub(super) fn told_at(&self, object: &ObjectRef) -> Option<i64> {
         self.told.iter().find(|(_, of)| of == object).map(|(at, _)| *at)
     }
 
@@ -189,9 +198,9 @@ impl Drive {
     }
 }
 
-const START_MS: i64 = 1_767_000_000_000;
+pub(super) const START_MS: i64 = 1_767_000_000_000;
 
-fn object(kind: ObjectKind, n: i64) -> ObjectRef {
+pub(super) fn object(kind: ObjectKind, n: i64) -> ObjectRef {
     let letter = match kind {
         ObjectKind::ChargePermission => "",
         ObjectKind::Charge => "-C",
@@ -207,7 +216,7 @@ fn number(object: &ObjectRef) -> i64 {
     object.id.as_str()[4..11].parse().unwrap()
 }
 
-fn permission_of(of: &ObjectRef) -> ObjectRef {
+pub(super) fn permission_of(of: &ObjectRef) -> ObjectRef {
     object(ObjectKind::ChargePermission, number(of))
 }
 

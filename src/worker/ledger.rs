@@ -6,10 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::plan::{Plan, Positions, UpdateUrls};
-use super::rechecks;
+use super::requests;
+use super::sweep::Sweep;
 use super::undelivered::Undelivered;
 use super::waiting::Waiting;
-use crate::config::Worker as Settings;
+use crate::config::{Reconciliation, Worker as Settings};
 use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, Story};
 use crate::domain::events::Event;
 use crate::domain::ipn::{Ipn, Message};
@@ -28,7 +29,7 @@ use crate::state_store::{Restored, StateStore};
 /// The books of one assignment.
 pub(super) struct Ledger {
     pub(super) settings: Settings,
-    merchants: std::sync::Arc<Merchants>,
+    pub(super) merchants: std::sync::Arc<Merchants>,
     /// Where buyers update their payment method, by account.
     pub(super) update_urls: UpdateUrls,
     pub(super) store: StateStore,
@@ -40,7 +41,10 @@ pub(super) struct Ledger {
     /// Objects whose state records are to be written.
     changed: BTreeSet<ObjectRef>,
     undelivered: Vec<Undelivered>,
+    /// Objects whose change nobody told us of.
+    pub(super) found: Vec<ObjectRef>,
     pub(super) waiting: Waiting,
+    pub(super) sweep: Sweep,
     /// When overdue work is looked for next.
     look_again_at: Timestamp,
     /// Objects that cannot be read, told of once in a while for each account.
@@ -57,7 +61,8 @@ impl Ledger {
         let clocks_agree = clocks_agree(restored.barrier_at, now, &plan.settings);
         let ledger =
             Self::open(plan.settings.clone(), plan.rules, plan.merchants.clone(), restored.store, positions, now);
-        Self { clocks_agree, update_urls: plan.update_urls.clone(), ..ledger }
+        let sweep = Sweep::new(&plan.settings, &plan.reconciliation, now);
+        Self { clocks_agree, sweep, update_urls: plan.update_urls.clone(), ..ledger }
     }
 
     fn open(
@@ -70,7 +75,7 @@ impl Ledger {
     ) -> Self {
         let mut queue = WorkQueue::new(rules, now);
         let waiting = Waiting::new(settings.answers_kept_max);
-        let homes = store.iter().map(|(at, state)| (state.object.account.merchant_id.clone(), at)).collect();
+        let homes = store.homes();
         // From here on the queue alone keeps it, until a record is written anew.
         for (object, pending) in store.take_pending() {
             queue.restore(&object, pending);
@@ -78,6 +83,7 @@ impl Ledger {
         let offsets =
             positions.iter().map(|(partition, position)| (*partition, Offsets::starting_at(*position))).collect();
         Self {
+            sweep: Sweep::new(&settings, &Reconciliation::default(), now),
             settings,
             merchants,
             update_urls: UpdateUrls::default(),
@@ -88,6 +94,7 @@ impl Ledger {
             events: Vec::new(),
             changed: BTreeSet::new(),
             undelivered: Vec::new(),
+            found: Vec::new(),
             waiting,
             look_again_at: now,
             object_troubles: Pace::new(TROUBLES_TOLD_EVERY),
@@ -207,7 +214,7 @@ impl Ledger {
 
     /// What the state topic is to hold of an object: what is known of it, and the work that is owed.
     fn record(&self, object: &ObjectRef) -> StateRecord {
-        let known = self.store.get(object).cloned();
+        let known = self.store.get(object);
         let state = KnownState {
             pending: self.queue.pending_of(object),
             ..known.unwrap_or_else(|| KnownState::blank(object.clone()))
@@ -222,7 +229,7 @@ impl Ledger {
 
     fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
         if record.header(KIND_HEADER) == Some(recheck_request::KIND) {
-            return rechecks::read(&self.merchants, record);
+            return requests::read(&self.merchants, record);
         }
         // It was verified before it was appended, and only this program appends.
         let envelope = Envelope::parse(record.value.clone())
@@ -326,9 +333,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 mod tests;
 
 #[cfg(test)]
+#[path = "sweep_tests.rs"]
+mod sweep_tests;
+
+#[cfg(test)]
 #[path = "drain_tests.rs"]
 mod drain_tests;
 
 #[cfg(test)]
 #[path = "recheck_tests.rs"]
 mod recheck_tests;
+
+#[cfg(test)]
+#[path = "reconciliation_tests.rs"]
+mod reconciliation_tests;

@@ -155,7 +155,7 @@ fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() 
     assert_eq!(written.pending.as_ref().map(|pending| (pending.attempts, pending.causes.len())), Some((1, 1)));
 
     let mut store = StateStore::default();
-    *store.entry(&object(), 0) = written;
+    store.put(0, written);
     let rules = Quotas::default().rules(&Settings::default());
     let merchants = first.merchants.clone();
     let mut next = Ledger::open(Settings::default(), rules, merchants, store, &BTreeMap::from([(0, 1)]), at(102));

@@ -174,26 +174,26 @@ pub(super) fn positions(standings: &Standings) -> Positions {
 }
 
 fn look(standings: &Standings, restored: &Restored) -> BTreeMap<i32, Found> {
+    let counts = restored.store.len_by_partition();
     let found = |partition: &i32| {
         let (log_start, mark) = restored.marks.of(*partition);
-        (*partition, Found { log_start, mark, n_objects: 0, n_rebuilt: 0 })
+        let n_objects = counts.get(partition).copied().unwrap_or(0);
+        (*partition, Found { log_start, mark, n_objects, n_rebuilt: 0 })
     };
-    let mut found: BTreeMap<i32, Found> = standings.keys().map(found).collect();
-    for (partition, _) in restored.store.iter() {
-        found.entry(partition).and_modify(|found| found.n_objects += 1);
-    }
-    found
+    standings.keys().map(found).collect()
 }
 
 /// Adds what the state topic does not know. Its own records are kept: they are as new as the events, and say more.
 fn add(store: &mut StateStore, told: KnownState, partitions: i32) -> Option<StateRecord> {
     let partition = home(&told.object.account.merchant_id, partitions);
-    let known = store.entry(&told.object, partition);
-    let is_news = (known.observed.is_none() && told.observed.is_some()) || told.sequence > known.sequence;
-    known.observed = known.observed.take().or(told.observed);
-    known.sequence = known.sequence.max(told.sequence);
-    let value = Some(known.clone());
-    is_news.then(|| StateRecord { key: told.object.state_key(), partition, value })
+    let key = told.object.state_key();
+    let value = store.update(&told.object, partition, |known| {
+        let is_news = (known.observed.is_none() && told.observed.is_some()) || told.sequence > known.sequence;
+        known.observed = known.observed.take().or(told.observed);
+        known.sequence = known.sequence.max(told.sequence);
+        is_news.then(|| known.clone())
+    })?;
+    Some(StateRecord { key, partition, value: Some(value) })
 }
 
 /// Writes what was rebuilt, and moves the group's offsets. The last transaction says that it is all there.

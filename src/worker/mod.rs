@@ -14,7 +14,9 @@ mod losses;
 mod plan;
 mod rechecks;
 mod report;
+mod requests;
 mod status;
+mod sweep;
 mod trouble;
 mod undelivered;
 mod waiting;
@@ -303,6 +305,7 @@ impl Worker {
         let Some(assignment) = &mut self.assignment else { return Ok(()) };
         let (Some(ledger), Some(outbox)) = (&mut assignment.ledger, &self.outbox) else { return Ok(()) };
         ledger.release_overdue(now);
+        ledger.sweep(now);
         ledger.report_lanes(now);
         let is_worth_it = ledger.has_news() || (offsets_are_due && ledger.offsets_moved());
         if !is_worth_it {

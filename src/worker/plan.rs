@@ -21,6 +21,7 @@ pub(super) type UpdateUrls = Arc<HashMap<Account, String>>;
 pub struct Plan {
     pub(super) kafka: Kafka,
     pub(super) settings: config::Worker,
+    pub(super) reconciliation: config::Reconciliation,
     pub(super) rules: Rules,
     pub(super) update_urls: UpdateUrls,
     pub(super) wire: Wire,
@@ -43,6 +44,7 @@ impl Plan {
         Self {
             kafka: config.kafka.clone(),
             settings: config.worker.clone(),
+            reconciliation: config.reconciliation.clone(),
             rules: config.quota.rules(&config.worker),
             wire: config.events.wire(),
             merchants,

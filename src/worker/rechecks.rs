@@ -1,31 +1,40 @@
-//! Inbox records that an operator made.
+//! What becomes of a read that nobody asked for and that finds nothing.
 
-use crate::domain::dead_letter::DeadLetterReason;
-use crate::domain::merchants::Merchants;
+use super::ledger::Ledger;
 use crate::domain::pay::ObjectRef;
-use crate::domain::recheck_request::Recheck;
-use crate::domain::work::{Cause, Origin};
-use crate::inbox::InboxRecord;
+use crate::domain::state::Observed;
+use crate::domain::timestamp::Timestamp;
+use crate::pay_api::Disposition;
 
-/// The object that such a record asks for, under the same terms as a notification's.
-pub(super) fn read(
-    merchants: &Merchants,
-    record: &InboxRecord,
-) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
-    let Recheck { object, seed, requested_at } =
-        Recheck::parse(&record.value).map_err(|what| (DeadLetterReason::NotUnderstood, what))?;
-    let account = &object.account;
-    if record.key != account.merchant_id.as_str().as_bytes() {
-        return Err((DeadLetterReason::NotUnderstood, "a recheck record whose key is not its merchant".to_owned()));
+impl Ledger {
+    /// Nothing is new but the time of the read, which is written now and then, so that a million re-checks are no million
+    /// records.
+    pub(super) fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp) {
+        if self.store.note_read(object, read_started_at) {
+            self.note_changed(object);
+        }
     }
-    if !merchants.knows(&account.merchant_id) {
-        let detail = format!("no merchants[] entry has id {}", account.merchant_id);
-        return Err((DeadLetterReason::UnknownMerchant, detail));
+
+    /// Nobody told us of anything and nothing can be seen, so it is left alone until its next turn.
+    pub(super) fn recheck_failed(
+        &mut self,
+        object: &ObjectRef,
+        what: &Disposition,
+        read_started_at: Timestamp,
+        now: Timestamp,
+    ) {
+        if let Some(n_before) = self.object_troubles.may_tell(object.account.clone()) {
+            tracing::error!(
+                account = %object.account, object.id = %object.id, ?what, n_before,
+                "Amazon Pay no longer shows an object that it showed before; asking again when it is its turn",
+            );
+        }
+        self.note_read(object, read_started_at);
+        self.settle(object, now);
     }
-    if !merchants.has(account) {
-        let detail = format!("merchant {} is not configured for {}", account.merchant_id, account.environment);
-        return Err((DeadLetterReason::Misrouted, detail));
-    }
-    let origin = Origin::Recheck { position: record.position, seed };
-    Ok((object, Cause { origin, timestamp: requested_at }))
+}
+
+/// Whether nothing is new but the time of the read.
+pub(super) fn finds_nothing(known: Option<&Observed>, observed: &Observed) -> bool {
+    known.is_some_and(|known| Observed { read_started_at: known.read_started_at, ..observed.clone() } == *known)
 }

@@ -10,7 +10,7 @@ use crate::outbox::Batch;
 
 impl Ledger {
     /// Metrics and log lines of a committed batch.
-    pub(super) fn report(&self, batch: &Batch, now: Timestamp) {
+    pub(super) fn report(&mut self, batch: &Batch, now: Timestamp) {
         metrics::gauge!("worker_objects_queued").set(self.queue.len() as f64);
         metrics::gauge!("worker_reads_in_flight").set(self.queue.in_flight() as f64);
         metrics::gauge!("known_objects").set(self.store.len() as f64);
@@ -21,6 +21,10 @@ impl Ledger {
                 event.id = %event.id, event.r#type = event.event_type.name, object.id = %event.object.id, sequence,
                 merchant = %event.object.account, "published {}", event.event_type.name,
             );
+        }
+        for object in std::mem::take(&mut self.found) {
+            metrics::counter!("missed_ipns_found_total", &labels(&object.account, object.kind)).increment(1);
+            tracing::info!(object.id = %object.id, merchant = %object.account, "a change was found that no IPN told of");
         }
         for letter in &batch.dead_letters {
             metrics::counter!("dead_letters_total", "reason" => letter.reason.as_str()).increment(1);
@@ -63,18 +67,30 @@ impl Ledger {
             show(account, kind, LaneReport::IDLE, Timestamp::NEVER);
             show_breaker(account, false);
         }
+        self.sweep.report_gone();
     }
 }
 
 fn show(account: &Account, kind: ObjectKind, lane: LaneReport, now: Timestamp) {
-    let labels = [
-        ("merchant", account.merchant_id.to_string()),
-        ("environment", account.environment.to_string()),
-        ("operation", kind.to_string()),
-    ];
+    let labels = labels(account, kind);
     metrics::gauge!("worker_lane_objects", &labels).set(lane.objects as f64);
     metrics::gauge!("worker_oldest_work_seconds", &labels).set(now.since(lane.first_seen).as_secs_f64());
     metrics::gauge!("pay_api_quota_factor", &labels).set(lane.quota_factor);
+}
+
+/// How many objects of an operation may still change, and for how long looking at each of them takes.
+pub(super) fn show_reconciliation(account: &Account, kind: ObjectKind, objects: u64, per_second: f64) {
+    let labels = labels(account, kind);
+    metrics::gauge!("reconciliation_objects", &labels).set(objects as f64);
+    metrics::gauge!("reconciliation_period_seconds", &labels).set(objects as f64 / per_second);
+}
+
+fn labels(account: &Account, kind: ObjectKind) -> [(&'static str, String); 3] {
+    [
+        ("merchant", account.merchant_id.to_string()),
+        ("environment", account.environment.to_string()),
+        ("operation", kind.to_string()),
+    ]
 }
 
 pub(super) fn show_breaker(account: &Account, is_open: bool) {

@@ -161,7 +161,7 @@ kind of permission first and the reasons second; each event's table has all that
 | `evidence` | `PaymentMethodUpdated` | how it is known: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
 | `nextAction` | always | see above |
 | `snapshot` | always | every other fact of the object that is not about the buyer, under Amazon's names; amounts are text |
-| `causes` | always, may be empty | what made us look: `IPN` with SNS's `messageId`, `HELPER_READ` for another object, or `RECHECK` by an operator |
+| `causes` | always, may be empty | what made us look: `IPN` with SNS's `messageId`, `HELPER_READ` for another object, `RECHECK` by an operator, or `RECONCILIATION` where nobody told us and it was its turn to be looked at |
 | `observedAt` | always | when it was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
 | `amazonPayRequestId` | where Amazon gave one | the `x-amz-pay-request-id` of that read, for Amazon's support |
 | `unexpectedTransition` | where true | the state does not follow the one before in Amazon's documents |

@@ -25,6 +25,7 @@ mod losses;
 mod pending;
 mod quota;
 mod reads;
+mod reconciliation;
 mod topics;
 
 mod operators;

@@ -245,8 +245,9 @@ mod tests {
 
     #[test]
     fn it_finds_nothing_where_all_is_well_and_each_damage_by_its_name() {
+        type Damage = fn(&mut Observed);
         assert_eq!(check(&good()), [""; 0]);
-        let damages: [(&str, fn(&mut Observed)); 14] = [
+        let damages: [(&str, Damage); 14] = [
             ("doubled", |all| all.events.push(Record { offset: 3, ..event(2, "Closed", Some("Closed")) })),
             ("order", |all| all.events.swap(0, 1)),
             ("key", |all| all.events[0].key = "another".to_owned()),

@@ -106,10 +106,8 @@ impl Process {
         self.signal(Signal::CONT);
         let name = self.name.clone();
         let left = tokio::task::spawn_blocking(move || self.child.wait().unwrap());
-        match tokio::time::timeout(Duration::from_mins(1), left).await {
-            Ok(status) => assert!(status.unwrap().success(), "{name} left with an error"),
-            Err(_) => panic!("{name} did not leave within a minute"),
-        }
+        let status = tokio::time::timeout(Duration::from_mins(1), left).await;
+        assert!(status.is_ok_and(|status| status.unwrap().success()), "{name} did not leave well within a minute");
     }
 
     /// Whether it has frozen itself.

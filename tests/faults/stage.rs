@@ -2,11 +2,13 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use ipn_receiver::config::{Config, Kafka};
 use ipn_receiver::sandbox::world::World;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::checker::check;
 use crate::cluster::Cluster;
@@ -27,13 +29,14 @@ pub(crate) struct Stage {
 }
 
 /// The cluster is hurt by one test at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+static PORTS_TRIED: AtomicU16 = AtomicU16::new(0);
 const PARTITIONS: i32 = 6;
 
 impl Stage {
     /// So many merchants and ports for notifications. The group waits `session` for a silent member.
     pub(crate) async fn new(name: &str, merchants: usize, ingests: usize, session: Duration) -> Self {
-        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = ONE_AT_A_TIME.lock().await;
         let cluster = Cluster::start().await;
         let world = World::start_fast(merchants).await.unwrap().reachable_by_address();
         let files = tempfile::tempdir().unwrap();
@@ -135,12 +138,7 @@ fn logs(name: &str) -> PathBuf {
 
 /// A port that was free a moment ago, below those that the system gives to clients.
 fn free_port() -> u16 {
-    let mut port = 10_000 + (std::process::id() % 3000) as u16;
-    static TAKEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
-    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    while taken.contains(&port) || TcpListener::bind(("127.0.0.1", port)).is_err() {
-        port += 1;
-    }
-    taken.push(port);
-    port
+    let first = 10_000 + (std::process::id() % 3000) as u16;
+    let mut tried = std::iter::repeat_with(|| first + PORTS_TRIED.fetch_add(1, Ordering::Relaxed));
+    tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("one of many ports is free")
 }

@@ -225,6 +225,11 @@ pub fn event_type(kind: ObjectKind, state: &State) -> &'static EventType {
         .expect("each kind has a row for unknown states")
 }
 
+/// Whether no other state is expected after this one. Of a word that is not known nobody can say.
+pub fn is_final(kind: ObjectKind, state: &State) -> bool {
+    matches!(event_type(kind, state).told, Told::Reached { terminal: true, .. })
+}
+
 /// The type that tells that facts of an object of this kind changed, if there is one.
 pub fn updated_type(kind: ObjectKind) -> Option<&'static EventType> {
     find(kind, |row| row.told == Told::Updated)

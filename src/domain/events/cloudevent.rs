@@ -165,6 +165,8 @@ struct Data<'a> {
 enum ToldCause<'a> {
     #[serde(rename = "IPN")]
     Ipn { message_id: Uuid, notification_type: &'a NotificationType, timestamp: Timestamp },
+    #[serde(rename = "RECONCILIATION")]
+    Reconciliation { timestamp: Timestamp },
     #[serde(rename = "HELPER_READ")]
     Helper { read_for: &'a ObjectId, timestamp: Timestamp },
     #[serde(rename = "RECHECK")]
@@ -204,6 +206,7 @@ impl<'a> ToldCause<'a> {
             }
             Origin::Helper { read_for, seed: _ } => Self::Helper { read_for, timestamp },
             Origin::Recheck { position: _, seed: _ } => Self::Recheck { timestamp },
+            Origin::Reconciliation => Self::Reconciliation { timestamp },
         }
     }
 }

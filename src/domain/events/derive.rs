@@ -76,7 +76,9 @@ pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
     if fetched.last_updated < known.last_updated && !reading.believe_older {
         return Derivation::Older;
     }
-    let same_codes = known.reasons.iter().map(|r| &r.reason_code).eq(fetched.reasons.iter().map(|r| &r.reason_code));
+    // A stub has no reasons to compare, and no digests: its next look is where comparing begins anew.
+    let same_codes = known.is_stub()
+        || known.reasons.iter().map(|r| &r.reason_code).eq(fetched.reasons.iter().map(|r| &r.reason_code));
     if fetched.state == known.state && same_codes && fetched.last_updated >= known.last_updated {
         same_state(known, reading)
     } else {
@@ -173,8 +175,8 @@ fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     if changes.snapshot || changes.private.shipping_address {
         events.extend(updated_event(known, &next, reading));
     }
-    if !(reading.is_confirming || changes.any()) {
-        // The second look decides whether anything explains it.
+    if !(reading.is_confirming || changes.any() || known.is_stub()) {
+        // The second look decides whether anything explains it. What a stub looked like before nobody knows.
         next.attribute_hint_told = known.attribute_hint_told;
     }
     told(events, next)
@@ -192,7 +194,8 @@ impl Changes {
             (Some(now), Some(then)) => now.changes_since(then),
             _ => PrivateChanges::default(),
         };
-        Self { snapshot: reading.fetched.snapshot_digest != known.attributes_digest, private }
+        let snapshot = !known.is_stub() && reading.fetched.snapshot_digest != known.attributes_digest;
+        Self { snapshot, private }
     }
 
     fn any(&self) -> bool {

@@ -270,9 +270,55 @@ fn a_read_that_looks_older_than_the_newest_hint_is_confirmed() {
             && needs("ATTRIBUTE_CHANGE", 50)
             && needs("NOVEL", 106)
     );
-    let helper =
-        Cause { origin: Origin::Helper { read_for: ObjectId::parse("R").unwrap(), seed: false }, ..cause("", 999) };
-    assert!(!needs_confirming_read(&[helper], updated, slack));
+    for origin in [Origin::Helper { read_for: ObjectId::parse("R").unwrap(), seed: false }, Origin::Reconciliation] {
+        let by_ourselves = Cause { origin, ..cause("", 999) };
+        assert!(!needs_confirming_read(&[by_ourselves], updated, slack));
+    }
+}
+
+/// What a read of this means to a stub of what the first one showed.
+fn of_stub(kind: ObjectKind, first: &Fetched, then: &Fetched, causes: &[Cause], is_confirming: bool) -> Derivation {
+    let Derivation::Told { observed, .. } = derive(None, &reading(&object(kind), first, &[], false)) else { panic!() };
+    let stub = observed.stub();
+    assert!(stub.is_stub());
+    derive(Some(&stub), &Reading { is_confirming, ..reading(&object(kind), then, causes, false) })
+}
+
+#[test]
+fn to_a_stub_the_state_alone_can_be_news() {
+    let kind = ObjectKind::Charge;
+    let first = fetched(kind, "Declined", &["HardDeclined"], 30, "0");
+    for (state, codes, updated_s, balance, told) in [
+        ("Declined", &["HardDeclined"][..], 30, "0", &[][..]),
+        ("Declined", &["HardDeclined"], 30, "5", &[]),
+        ("Declined", &[], 30, "0", &[]),
+        ("Declined", &["Novel"], 40, "5", &[]),
+        ("Captured", &[], 40, "0", &["ChargeCaptured"]),
+    ] {
+        let then = fetched(kind, state, codes, updated_s, balance);
+        let Derivation::Told { events, observed, ask_again } = of_stub(kind, &first, &then, &[], false) else {
+            panic!()
+        };
+        let names: Vec<&str> = events.iter().map(|event| event.event_type.name).collect();
+        assert_eq!((names, ask_again), (told.to_vec(), false), "{state} {codes:?} {updated_s} {balance}");
+        assert!(events.iter().all(|event| event.previous_state == Some(State::Declined)));
+        assert_eq!(observed.attributes_digest, then.snapshot_digest, "from here on differences count again");
+    }
+    let earlier = fetched(kind, "Authorized", &[], 20, "0");
+    assert_eq!(of_stub(kind, &first, &earlier, &[], false), Derivation::Older);
+}
+
+#[test]
+fn what_a_stub_looked_like_nobody_knows_so_a_hint_about_it_tells_nothing() {
+    let kind = ObjectKind::ChargePermission;
+    let closed = fetched(kind, "Closed", &["BuyerClosed"], 30, "0");
+    let hint = [cause("ATTRIBUTE_CHANGE", 5000)];
+    let Derivation::Told { events, observed, .. } = of_stub(kind, &closed, &closed, &hint, false) else { panic!() };
+    assert!(events.is_empty());
+    let object = object(kind);
+    let confirming = Reading { is_confirming: true, ..reading(&object, &closed, &hint, false) };
+    let Derivation::Told { events, .. } = derive(Some(&observed), &confirming) else { panic!() };
+    assert_eq!(events, []);
 }
 
 fn recheck(seed: bool) -> Cause {

@@ -91,7 +91,7 @@ fn data(row: &EventType) -> Value {
                 "type": "object",
                 "required": ["type", "timestamp"],
                 "properties": {
-                    "type": {"type": "string", "examples": ["IPN", "HELPER_READ", "RECHECK"]},
+                    "type": {"type": "string", "examples": ["IPN", "HELPER_READ", "RECHECK", "RECONCILIATION"]},
                     "timestamp": {"type": "string", "format": "date-time"},
                     "messageId": {"type": "string", "format": "uuid", "description": "SNS's MessageId."},
                     "notificationType": {"type": "string", "examples": ["STATE_CHANGE", "ATTRIBUTE_CHANGE"]},

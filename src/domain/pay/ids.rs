@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::domain::deserialize_text;
+
 /// A merchant's id at Amazon Pay, such as `A1O8CIV1A24A6X`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct MerchantId(Arc<str>);
@@ -197,6 +199,15 @@ impl ObjectRef {
         format!("{}/{}", self.account, self.id)
     }
 
+    /// The account and the object's id in such a key.
+    pub fn split_state_key(key: &str) -> Option<(Account, &str)> {
+        let mut parts = key.splitn(3, '/');
+        let merchant_id = MerchantId::parse(parts.next()?)?;
+        let name = parts.next()?;
+        let environment = [Environment::Live, Environment::Sandbox].into_iter().find(|of| of.as_str() == name)?;
+        Some((Account { merchant_id, environment }, parts.next()?))
+    }
+
     /// Another object of the same account.
     #[must_use]
     pub fn sibling(&self, kind: ObjectKind, id: ObjectId) -> Self {
@@ -223,16 +234,13 @@ impl fmt::Display for Account {
 
 impl<'de> Deserialize<'de> for MerchantId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom("a merchant id is letters and digits, like A1O8CIV1A24A6X"))
+        deserialize_text(deserializer, "a merchant id, which is letters and digits, like A1O8CIV1A24A6X", Self::parse)
     }
 }
 
 impl<'de> Deserialize<'de> for ObjectId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("an object id is letters, digits and hyphens"))
+        deserialize_text(deserializer, "an object id, which is letters, digits and hyphens", Self::parse)
     }
 }
 

@@ -13,6 +13,7 @@ use super::amount::Amount;
 use super::canonical_json::digest;
 use super::ids::{Environment, ObjectId, ObjectKind};
 use super::private_details::{Edge, FreeText, PrivateDigests};
+use crate::domain::deserialize_text;
 use crate::domain::timestamp::Timestamp;
 
 /// One object as it was read.
@@ -269,7 +270,7 @@ impl Serialize for State {
 
 impl<'de> Deserialize<'de> for State {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::parse(&String::deserialize(deserializer)?))
+        deserialize_text(deserializer, "a state", |word| Some(Self::parse(word)))
     }
 }
 

@@ -28,13 +28,28 @@ pub struct Rules {
     pub records_open_max: usize,
 }
 
+impl Rules {
+    /// Our part of Amazon's quota, for each operation.
+    fn of(&self, environment: Environment) -> Quota {
+        match environment {
+            Environment::Live => self.live,
+            Environment::Sandbox => self.sandbox,
+        }
+    }
+
+    /// The slice of that for what nobody told us of.
+    pub(super) fn reconciliation_of(&self, environment: Environment) -> Quota {
+        self.of(environment).share(self.reconciliation_share)
+    }
+}
+
 /// One account's lanes.
 #[derive(Debug)]
 pub(super) struct AccountWork {
     pub(super) breaker: Breaker,
     lanes: BTreeMap<ObjectKind, Lane>,
     quota: Quota,
-    reconciliation_share: f64,
+    reconciliation: Quota,
     since: Timestamp,
     /// Which of [`ObjectKind::ALL`] is asked first.
     first: usize,
@@ -43,16 +58,12 @@ pub(super) struct AccountWork {
 impl AccountWork {
     /// No work yet; `since` is when its quota began to be ours.
     pub(super) fn new(account: &Account, rules: &Rules, since: Timestamp) -> Self {
-        let quota = match account.environment {
-            Environment::Live => rules.live,
-            Environment::Sandbox => rules.sandbox,
-        };
         let breaker = Breaker::new(rules.breaker);
         Self {
             breaker,
             lanes: BTreeMap::new(),
-            quota,
-            reconciliation_share: rules.reconciliation_share,
+            quota: rules.of(account.environment),
+            reconciliation: rules.reconciliation_of(account.environment),
             since,
             first: 0,
         }
@@ -65,8 +76,8 @@ impl AccountWork {
     /// The lane of an operation, made if need be.
     pub(super) fn lane_for(&mut self, kind: ObjectKind) -> &mut Lane {
         self.lanes.entry(kind).or_insert_with(|| {
-            let reconciliation = self.quota.share(self.reconciliation_share);
-            Lane::new(TokenBucket::empty(self.quota, self.since), TokenBucket::empty(reconciliation, self.since))
+            let bucket = |quota| TokenBucket::empty(quota, self.since);
+            Lane::new(bucket(self.quota), bucket(self.reconciliation))
         })
     }
 

@@ -32,6 +32,9 @@ pub enum Origin {
         /// Its record.
         position: InboxPosition,
     },
+    /// Nobody told us: it was its turn to be looked at.
+    #[serde(rename = "RECONCILIATION")]
+    Reconciliation,
     /// Another object cannot be told without this one.
     #[serde(rename = "HELPER_READ")]
     Helper {
@@ -89,7 +92,7 @@ impl Cause {
     pub fn position(&self) -> Option<InboxPosition> {
         match self.origin {
             Origin::Ipn { position, .. } | Origin::Recheck { position, .. } => Some(position),
-            Origin::Helper { .. } => None,
+            Origin::Reconciliation | Origin::Helper { .. } => None,
         }
     }
 

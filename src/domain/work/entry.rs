@@ -194,6 +194,7 @@ impl Class {
             Origin::Ipn { .. } => Self::Fresh,
             Origin::Helper { .. } => Self::Helper,
             Origin::Recheck { .. } => Self::Recheck,
+            Origin::Reconciliation => Self::Reconcile,
         };
         causes.iter().map(class).min().unwrap_or(Self::Reconcile)
     }

@@ -264,6 +264,11 @@ impl Lane {
         self.entries.iter().map(Entry::first_seen).min().unwrap_or(Timestamp::NEVER)
     }
 
+    /// How many objects are to be read for a reason. Looks at every entry.
+    pub(super) fn owed(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.class != Class::Reconcile).count()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::account_work::{AccountWork, Rules};
 use super::breaker::BreakerChange;
 use super::cause::{Cause, InboxPosition, Pending};
-use super::entry::{Entry, PutBack, Settled};
+use super::entry::{Class, Entry, PutBack, Settled};
 use super::lane::Lane;
 use crate::domain::dead_letter::Story;
-use crate::domain::pay::{Account, ObjectKind, ObjectRef};
+use crate::domain::pay::{Account, Environment, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
 /// All objects that are to be read, and those being read.
@@ -38,7 +38,7 @@ pub struct BoundHits {
 /// One operation of one account.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LaneReport {
-    /// Objects to be read or being read.
+    /// Objects to be read or being read, but for those that nobody told us of.
     pub objects: usize,
     /// When the oldest cause was taken in that has no answer yet; [`Timestamp::NEVER`] without any.
     pub first_seen: Timestamp,
@@ -83,6 +83,21 @@ impl WorkQueue {
     /// To be read from `due` on although nobody told us anything, unless it is to be read anyway.
     pub fn reconcile(&mut self, object: &ObjectRef, due: Timestamp) {
         self.lane_for(object).reconcile(&object.id, due);
+    }
+
+    /// Whether it is to be read, or being read.
+    pub fn holds(&self, object: &ObjectRef) -> bool {
+        self.entry(object).is_some()
+    }
+
+    /// Whether it is to be read, or being read, although nobody told us anything.
+    pub fn is_reconciling(&self, object: &ObjectRef) -> bool {
+        self.entry(object).is_some_and(|entry| entry.class == Class::Reconcile)
+    }
+
+    /// How many reads a second an operation has for that.
+    pub fn reconciliations_per_second(&self, environment: Environment) -> f64 {
+        self.rules.reconciliation_of(environment).per_second
     }
 
     /// Continues work that an earlier owner of the partition left in the state record.
@@ -199,7 +214,7 @@ impl WorkQueue {
     /// How each operation of each account is. Looks at every entry.
     pub fn lanes(&self) -> Vec<(&Account, ObjectKind, LaneReport)> {
         let of = |lane: &Lane, work: &AccountWork| LaneReport {
-            objects: lane.len(),
+            objects: lane.owed(),
             first_seen: lane.first_seen(),
             quota_factor: lane.quota_factor(),
             time_left: lane.time_left(),

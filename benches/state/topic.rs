@@ -1,0 +1,60 @@
+//! The same records in a real state topic.
+
+use std::time::{Duration, Instant};
+
+use ipn_receiver::config::Kafka;
+use ipn_receiver::state_store::{BARRIER_KEY, restore};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+use super::{OBJECTS, PARTITIONS, Record};
+
+/// Fills a topic and reads it back as a worker does; how many records, and how long that took.
+pub(super) fn restored_from(servers: &str) -> (u64, Duration) {
+    let kafka = Kafka {
+        bootstrap_servers: servers.to_owned(),
+        topic_prefix: format!("bench-{}", uuid::Uuid::new_v4()),
+        ..Kafka::default()
+    };
+    let topic = kafka.topics().state;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create().expect("an admin client");
+    let wanted = NewTopic::new(&topic, PARTITIONS, TopicReplication::Fixed(1));
+    let made = runtime.block_on(admin.create_topics([&wanted], &AdminOptions::new())).expect("Kafka answers");
+    made[0].as_ref().expect("the topic is created");
+    fill(&kafka, &topic);
+    let partitions: Vec<i32> = (0..PARTITIONS).collect();
+    let began = Instant::now();
+    let restored = restore(&kafka, &partitions, NONCE, || true).expect("the state is restored");
+    let time = began.elapsed();
+    assert_eq!(restored.store.len() as u64, OBJECTS);
+    runtime.block_on(admin.delete_topics(&[&topic], &AdminOptions::new())).expect("the topic is deleted");
+    (OBJECTS, time)
+}
+
+/// As the outbox writes them: compressed, in many small batches.
+fn fill(kafka: &Kafka, topic: &str) {
+    let mut client = kafka.client();
+    client.set("compression.type", "lz4").set("linger.ms", "5").set("acks", "1");
+    let producer: BaseProducer = client.create().expect("a producer");
+    let send = |key: &[u8], value: &[u8], partition: i32| {
+        let mut record = BaseRecord::to(topic).key(key).payload(value).partition(partition);
+        while let Err((_, again)) = producer.send(record) {
+            producer.poll(Duration::from_millis(10));
+            record = again;
+        }
+    };
+    for n in 0..OBJECTS {
+        let Record { partition, key, value } = Record::new(n);
+        send(&key, &value, partition);
+        producer.poll(Duration::ZERO);
+    }
+    producer.flush(Duration::from_mins(2)).expect("all records are acknowledged");
+    for partition in 0..PARTITIONS {
+        send(BARRIER_KEY.as_bytes(), NONCE.as_bytes(), partition);
+    }
+    producer.flush(Duration::from_mins(1)).expect("the barriers are acknowledged");
+}
+
+const NONCE: &str = "here the state ends";

@@ -1,0 +1,182 @@
+//! The store against a plain map, and what a stub keeps.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::pay::{Environment, PrivateDigests, Reason};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::{Cause, Origin};
+
+/// What may be done to the store.
+#[derive(Clone, Debug)]
+enum Step {
+    Apply(Box<KnownState>),
+    Tombstone(ObjectRef),
+    Read(ObjectRef, i64),
+    TakePending,
+}
+
+fn object() -> impl Strategy<Value = ObjectRef> {
+    let ids = ["P01-1-1", "P01-1-1-C1", "S01-5454037-1929856-C015396", "an-id-that-is-longer-than-thirty-letters"];
+    let kinds = ObjectKind::ALL.to_vec();
+    let account = (prop::sample::select(vec!["M1", "M2"]), prop::bool::ANY);
+    (account, prop::sample::select(kinds), prop::sample::select(ids.to_vec())).prop_map(
+        |((merchant, live), kind, id)| {
+            let environment = if live { Environment::Live } else { Environment::Sandbox };
+            let account = Account { merchant_id: MerchantId::parse(merchant).unwrap(), environment };
+            ObjectRef { account, kind, id: ObjectId::parse(id).unwrap() }
+        },
+    )
+}
+
+fn word() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["", "0123456789abcdef", "0123456789ABCDEF", "+123456789abcdef", "a longer word than any"])
+        .prop_map(str::to_owned)
+}
+
+fn at() -> impl Strategy<Value = Timestamp> {
+    (0..2_000_000_000_000_i64).prop_map(Timestamp::from_unix_ms)
+}
+
+prop_compose! {
+    fn private()(key_id in word(), digests in prop::collection::vec(prop::option::of(word()), 3)) -> PrivateDigests {
+        PrivateDigests {
+            key_id,
+            payment_descriptor: digests[0].clone(),
+            billing_address: digests[1].clone(),
+            shipping_address: digests[2].clone(),
+        }
+    }
+}
+
+prop_compose! {
+    fn observed()(
+        state in prop::sample::select(vec!["Chargeable", "Captured", "Tomorrow"]),
+        codes in prop::collection::vec(word(), 0..3),
+        times in (at(), at(), prop::option::of(at())),
+        id in prop::sample::select(vec!["P01-1-1", "another-id-that-is-longer-than-thirty-letters"]),
+        words in (word(), prop::option::of(word()), prop::option::of(word()), prop::option::of(word())),
+        attribute_revision in 0..3_u64,
+        captured in prop::option::of(0..3_u8),
+        private in prop::option::of(private()),
+        last_event_id in prop::option::of(any::<u128>().prop_map(Uuid::from_u128)),
+    ) -> Observed {
+        Observed {
+            state: State::parse(state),
+            reasons: codes.into_iter().map(|reason_code| Reason { reason_code, reason_description: None }).collect(),
+            last_updated: times.0,
+            charge_permission_id: ObjectId::parse(id).unwrap(),
+            charge_permission_type: words.1,
+            attributes_digest: words.0,
+            attribute_revision,
+            unconfirmed_digest: words.2,
+            payment_method_reason: words.3,
+            captured: captured.and_then(|amount| Amount::parse(&amount.to_string())),
+            private,
+            attribute_hint_told: times.2,
+            read_started_at: times.1,
+            last_event_id,
+        }
+    }
+}
+
+fn pending() -> impl Strategy<Value = Pending> {
+    (object(), at()).prop_map(|(read_for, at)| Pending {
+        causes: vec![Cause { origin: Origin::Helper { read_for: read_for.id, seed: false }, timestamp: at }],
+        causes_seen: 1,
+        first_seen: at,
+        due: at,
+        attempts: 0,
+        failing_ms: 0,
+        failed_at: None,
+        confirming: false,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let observed = prop::option::weighted(0.9, observed());
+    let record = (object(), observed, prop::option::of(any::<u64>()), prop::option::weighted(0.2, pending()));
+    let record = record.prop_map(|(object, observed, sequence, pending)| KnownState {
+        observed,
+        sequence,
+        pending,
+        ..KnownState::blank(object)
+    });
+    prop_oneof![
+        6 => record.prop_map(Box::new).prop_map(Step::Apply),
+        2 => object().prop_map(Step::Tombstone),
+        1 => (object(), 0..1000_i64).prop_map(|(object, ms)| Step::Read(object, ms)),
+        1 => Just(Step::TakePending),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn the_store_is_a_map_that_forgets_nothing_of_a_record(steps in prop::collection::vec(step(), 1..40)) {
+        let mut store = StateStore::default();
+        let mut model: BTreeMap<String, KnownState> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Apply(state) => {
+                    let key = state.object.state_key();
+                    store.apply(3, key.as_bytes(), Some(&serde_json::to_vec(&*state).unwrap())).unwrap();
+                    model.insert(key, *state);
+                }
+                Step::Tombstone(object) => {
+                    store.apply(3, object.state_key().as_bytes(), None).unwrap();
+                    model.remove(&object.state_key());
+                }
+                Step::Read(object, ms) => {
+                    store.note_read(&object, Timestamp::from_unix_ms(ms));
+                    if let Some(observed) = model.get_mut(&object.state_key()).and_then(|state| state.observed.as_mut()) {
+                        observed.read_started_at = Timestamp::from_unix_ms(ms);
+                    }
+                }
+                Step::TakePending => {
+                    let owed: BTreeMap<_, _> = store.take_pending().into_iter().collect();
+                    let mut expected = BTreeMap::new();
+                    model.retain(|_, state| {
+                        expected.extend(state.pending.take().map(|pending| (state.object.clone(), pending)));
+                        // What stands blank in the topic was never written by this program, and is dropped with the rest.
+                        !(expected.contains_key(&state.object) && state.is_blank())
+                    });
+                    prop_assert_eq!(owed, expected);
+                }
+            }
+            prop_assert_eq!(store.len(), model.len());
+            for state in model.values() {
+                let held = store.get(&state.object);
+                prop_assert_eq!(held.as_ref(), Some(state));
+                prop_assert_eq!(store.is_observed(&state.object), state.observed.is_some());
+            }
+            let all: BTreeMap<_, _> = store.iter().map(|(partition, state)| {
+                assert_eq!(partition, 3);
+                (state.object.state_key(), state)
+            }).collect();
+            prop_assert_eq!(&all, &model);
+            prop_assert_eq!((0..store.n_places()).filter_map(|place| store.look_at(place)).count(), model.len());
+        }
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_read_says_why_and_a_barrier_is_no_record() {
+    let mut store = StateStore::default();
+    assert_eq!(store.apply(0, BARRIER_KEY.as_bytes(), Some(b"nonce")), Ok(()));
+    for (key, value, says) in [
+        (&b"\xff"[..], &b"{}"[..], "its key is no text"),
+        (b"M1/live/P01-1-1", b"{", "column 1"),
+        (
+            b"M1/live/P01-1-1",
+            br#"{"version":2,"object":{"account":{"merchant_id":"M1","environment":"live"},"kind":"Charge","id":"P01-1-1"}}"#,
+            "version 2 is newer than 1",
+        ),
+    ] {
+        assert_eq!(store.apply(0, key, Some(value)), Err(says.to_owned()));
+    }
+    assert_eq!(store.apply(0, b"no key of ours", None), Ok(()));
+    assert!(store.is_empty());
+}
