@@ -211,7 +211,8 @@ fn start_worker(
         config.events.free_text,
         (outside.clock, clock_watch.clone()),
     );
-    Ok(worker::Plan::new(config, merchants.clone(), update_urls, pay_api, outside.clock).start()?)
+    let plan = worker::Plan::new(config, merchants.clone(), update_urls, pay_api, outside.clock, outside.broker);
+    Ok(plan.start()?)
 }
 
 fn start_entry(
@@ -318,9 +319,9 @@ fn warn_of_development() {
 
 async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
     tracing::info!(bootstrap_servers = config.kafka.bootstrap_servers, "asking Kafka about the topics");
-    let found = topics::check(&config.kafka, config.worker.inbox_keeps()).await?;
-    for warning in &found.warnings {
-        tracing::warn!("{warning}");
+    let found = topics::check(config).await?;
+    for difference in found.warned() {
+        tracing::warn!("topic {difference}");
     }
     Ok(found.min_in_sync_replicas)
 }

@@ -18,7 +18,7 @@ use crate::sandbox::{self, Scenario, simulators};
 use crate::saved_messages::{self, At};
 use crate::signing_certs::CertAuthorities;
 use crate::telemetry::{self, LogFormat};
-use crate::topics;
+use crate::topics::{self, Difference, Severity};
 
 /// Receives Amazon Pay IPNs, proves them genuine, reads the authoritative state from the Amazon Pay API and
 /// publishes what changed exactly once on Kafka.
@@ -43,11 +43,15 @@ enum Command {
         #[arg(long, value_parser = ["all", "ingest", "worker"])]
         role: Option<String>,
     },
-    /// Create the Kafka topics that are missing, then check all of them.
+    /// Create the Kafka topics that are missing, then tell how all of them differ from what they must be. Exit code 1:
+    /// `serve` would refuse them.
     Topics {
         /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
         #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
         config: PathBuf,
+        /// Create nothing; tell what would be created, and how those that are there differ.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Put dead letters back into the inbox, each once: first counts, then asks. What was told before is not told again.
     Redrive(redrive::Arguments),
@@ -143,7 +147,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
                 // Of two that name the same setting the last one holds.
                 serve(Config::load(&config, std::env::vars().chain(role))?).await
             }
-            Command::Topics { config } => make_topics(&load(&config)?).await,
+            Command::Topics { config, dry_run: false } => make_topics(&load(&config)?).await,
+            Command::Topics { config, dry_run: true } => compare_topics(&load(&config)?).await,
             Command::Redrive(arguments) => redrive::run(&arguments, &load(&arguments.config)?),
             Command::Recheck(arguments) => recheck::run(&arguments, &load(&arguments.config)?).await,
             Command::Inspect(arguments) => inspect::run(&arguments, &load(&arguments.config)?),
@@ -223,14 +228,37 @@ async fn make_topics(config: &Config) -> Outcome {
     for topic in &made {
         println!("created {topic}");
     }
-    let found = topics::check(&config.kafka, config.worker.inbox_keeps()).await?;
-    for warning in &found.warnings {
-        println!("warning: {warning}");
+    let found = topics::look(config).await?;
+    if found.refused().next().is_none() {
+        found.keep_on_record(&config.kafka).await?;
     }
-    if found.warnings.is_empty() {
-        println!("all topics are as they should be");
+    Ok(tell_differences(&found))
+}
+
+async fn compare_topics(config: &Config) -> Outcome {
+    let found = topics::look(config).await?;
+    for line in topics::describe_plans(&config.kafka, &found.missing) {
+        println!("would create {line}");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(tell_differences(&found))
+}
+
+/// What is refused makes the exit code 1.
+fn tell_differences(found: &topics::Comparison) -> ExitCode {
+    for Difference { severity, topic, setting, is, should_be, why, remedy } in &found.differences {
+        let severity = if *severity == Severity::Refused { "REFUSED" } else { "warning" };
+        println!("{severity}  {topic}  {setting} is {is}, should be {should_be}");
+        println!("         why: {why}");
+        println!("         remedy: {remedy}");
+    }
+    let (n_refused, n_warned) = (found.refused().count(), found.warned().count());
+    match (n_refused, n_warned) {
+        (0, 0) if found.missing.is_empty() => println!("all topics are as they should be"),
+        (0, 0) => println!("{} topics are missing; there is nothing to be said of the others", found.missing.len()),
+        (0, _) => println!("{n_warned} to be warned of; serve starts"),
+        (_, _) => println!("{n_refused} refused, {n_warned} to be warned of; serve does not start"),
+    }
+    if n_refused > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 async fn serve(config: Config) -> Outcome {

@@ -25,7 +25,7 @@ use crate::domain::redrive::Redriven;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
-use crate::state_store::BARRIER_KEY;
+use crate::state_store::{BARRIER_KEY, MARK_KEY, Mark};
 
 /// What one transaction writes besides the offsets.
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ pub struct Batch {
     pub records: Vec<StateRecord>,
     /// What could not be told.
     pub dead_letters: Vec<DeadLetter>,
+    /// Partitions of the state topic that hold everything from here on, or soon will.
+    pub marks: Vec<(i32, Mark)>,
 }
 
 /// One record for the state topic.
@@ -128,6 +130,10 @@ impl Outbox {
                     Some(value) => record.payload(value.as_slice()),
                     None => record,
                 })?;
+            }
+            for (partition, mark) in &batch.marks {
+                let value = serde_json::to_vec(mark).expect("a mark is plain data");
+                self.send(BaseRecord::to(&self.topics.state).key(MARK_KEY).payload(&value).partition(*partition))?;
             }
             batch.dead_letters.iter().try_for_each(|letter| self.send_dead_letter(letter, now))
         })

@@ -108,7 +108,7 @@ impl Bench {
     fn commit(&self, from: usize, size: usize) {
         let events = (0..size).map(|n| (self.event.clone(), (from + n) as u64)).collect();
         let records = (0..size).map(|n| self.state_record(from + n)).collect();
-        let batch = Batch { events, records, dead_letters: Vec::new() };
+        let batch = Batch { events, records, ..Batch::default() };
         let positions = [(0, from as i64)].into();
         self.outbox.commit(&batch, &positions, &self.group, Timestamp::from_unix_ms(0)).expect("a commit");
     }

@@ -12,6 +12,8 @@ pub mod ipn;
 
 pub mod merchants;
 
+pub mod homes;
+
 pub mod notification;
 
 pub mod recheck_request;

@@ -58,7 +58,7 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
     if !arguments.consent.is_given(&format!("Append {} to {inbox_topic}?", counted(objects.len(), "record")))? {
         return Ok(ExitCode::SUCCESS);
     }
-    let found = topics::check(&config.kafka, config.worker.inbox_keeps()).await?;
+    let found = topics::check(config).await?;
     let inbox = Inbox::new(&config.kafka, found.min_in_sync_replicas)?;
     let (requested_at, progress) = (Clock::system().now(), Progress::new(Medium::Stderr, "appended", objects.len()));
     let mut n_appended = 0;

@@ -4,17 +4,22 @@
 //! The end of a topic says nothing in `read_committed` mode (markers trail behind, positions skip them), so the
 //! rebuild reads up to a barrier record that this worker itself wrote in a committed transaction.
 
+mod mark;
 mod packed;
 mod restore;
+mod told;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 use hashbrown::HashTable;
 use slab::Slab;
 
+pub use self::mark::{MARK_KEY, Mark, Marks};
 use self::packed::Packed;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
+pub use self::told::read_told;
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef, State};
 use crate::domain::state::{KnownState, Observed, VERSION};
 use crate::domain::timestamp::Timestamp;
@@ -135,6 +140,13 @@ impl StateStore {
             *glance.account == permission.account && glance.packed.permission_id() == Some(permission.id.as_str())
         };
         self.glances().filter(of_it).filter_map(|charge| charge.packed.observed.as_ref()?.captured).sum()
+    }
+
+    /// How many objects of each partition are known, where there is any.
+    pub fn len_by_partition(&self) -> BTreeMap<i32, usize> {
+        let mut counts = BTreeMap::new();
+        self.glances().for_each(|glance| *counts.entry(glance.packed.partition).or_default() += 1);
+        counts
     }
 
     /// How many objects are known.
@@ -285,6 +297,9 @@ impl Accounts {
 const READS_UNWRITTEN_MAX: u8 = 8;
 /// Keys of records that are about no object.
 const INTERNAL_KEYS: &str = "__";
+const ASK_EVERY: Duration = Duration::from_millis(100);
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 #[path = "store_tests.rs"]

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::StateStore;
+use super::{ASK_EVERY, Marks, PATIENCE, StateStore};
 use crate::config::Kafka;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
@@ -19,6 +19,8 @@ use crate::failpoints;
 pub struct Restored {
     /// What is known.
     pub store: StateStore,
+    /// What the partitions say about themselves.
+    pub marks: Marks,
     /// When the broker says it appended the barrier: the broker's clock, beside ours.
     pub barrier_at: Option<Timestamp>,
 }
@@ -70,6 +72,7 @@ pub fn restore(
     for partition in partitions {
         assignment.add_partition_offset(&topic, *partition, Offset::Beginning)?;
     }
+    restored.marks = Marks::ask(&consumer, &topic, partitions)?;
     consumer.assign(&assignment)?;
     let mut waiting: BTreeSet<i32> = partitions.iter().copied().collect();
     let mut last_record = Instant::now();
@@ -96,6 +99,7 @@ pub fn restore(
             restored.barrier_at = message.timestamp().to_millis().map(Timestamp::from_unix_ms);
             continue;
         }
+        restored.marks.note(&message);
         let (partition, offset) = (message.partition(), message.offset());
         let (key, value) = (message.key().unwrap_or_default(), message.payload());
         restored.store.apply(partition, key, value).map_err(|what| Error::Record { partition, offset, what })?;
@@ -110,5 +114,3 @@ pub fn restore(
 /// The key of a barrier record; its value is the nonce.
 pub const BARRIER_KEY: &str = "__barrier";
 const LEADERS_TIMEOUT: Duration = Duration::from_secs(1);
-const ASK_EVERY: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_mins(1);

@@ -13,6 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMe
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::losses::{Standing, Standings};
 use crate::config::Kafka;
 
 /// What happened in the group, in order.
@@ -82,7 +83,7 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
         .set("partition.assignment.strategy", "range")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        // The inbox never skips: a group without offsets starts at the beginning.
+        // The inbox never skips: where an offset is gone it goes on at the start, and the gap is noticed.
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
@@ -96,27 +97,35 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
     Ok(consumer)
 }
 
-/// The positions to continue the inbox from: what the group committed, else where the log starts.
-pub(super) fn starting_positions(
+/// Where the group and the log of each of these partitions stand.
+pub(super) fn standings(
     consumer: &BaseConsumer<GroupContext>,
     topic: &str,
     partitions: &[i32],
-) -> Result<BTreeMap<i32, i64>, KafkaError> {
+) -> Result<Standings, KafkaError> {
     let mut wanted = TopicPartitionList::new();
     for partition in partitions {
         wanted.add_partition(topic, *partition);
     }
     let committed = consumer.committed_offsets(wanted, ANSWER_TIMEOUT)?;
-    let mut positions = BTreeMap::new();
-    for partition in partitions {
+    let standing = |partition: &i32| {
         let found = committed.find_partition(topic, *partition).map(|element| element.offset());
-        let position = match found {
-            Some(Offset::Offset(offset)) => offset,
-            _ => consumer.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT)?.0,
-        };
-        positions.insert(*partition, position);
-    }
-    Ok(positions)
+        let committed = if let Some(Offset::Offset(offset)) = found { Some(offset) } else { None };
+        let (start, end) = consumer.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT)?;
+        Ok((*partition, Standing { committed, start, end }))
+    };
+    partitions.iter().map(standing).collect()
+}
+
+/// The same for one partition, as if this offset were committed.
+pub(super) fn standing_at(
+    consumer: &BaseConsumer<GroupContext>,
+    topic: &str,
+    partition: i32,
+    expected: i64,
+) -> Result<Standing, KafkaError> {
+    let (start, end) = consumer.fetch_watermarks(topic, partition, ANSWER_TIMEOUT)?;
+    Ok(Standing { committed: Some(expected), start, end })
 }
 
 /// Lets records flow from these positions.

@@ -166,12 +166,17 @@ impl Ledger {
     pub(super) fn take_batch(&mut self, dead_letters: Vec<DeadLetter>) -> Batch {
         let changed = std::mem::take(&mut self.changed);
         let records = changed.into_iter().map(|object| self.record(&object)).collect();
-        Batch { events: std::mem::take(&mut self.events), records, dead_letters }
+        Batch { events: std::mem::take(&mut self.events), records, dead_letters, marks: Vec::new() }
     }
 
     /// A position for every partition, moved or not.
     pub(super) fn positions(&self) -> Positions {
         self.offsets.iter().map(|(partition, offsets)| (*partition, offsets.position())).collect()
+    }
+
+    /// Which offset of this partition was to come next, if it is not this one.
+    pub(super) fn expected_instead_of(&self, position: InboxPosition) -> Option<i64> {
+        self.offsets.get(&position.partition).map(Offsets::next).filter(|next| *next != position.offset)
     }
 
     /// These positions and this batch are Kafka's now.

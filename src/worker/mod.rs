@@ -10,12 +10,14 @@ mod group;
 #[cfg(feature = "failpoints")]
 mod late;
 mod ledger;
+mod losses;
 mod plan;
 mod rechecks;
 mod report;
 mod requests;
 mod status;
 mod sweep;
+mod trouble;
 mod undelivered;
 mod waiting;
 
@@ -32,13 +34,14 @@ use self::group::{Change, GroupContext};
 use self::ledger::Ledger;
 pub use self::plan::Plan;
 pub use self::status::Status;
+use self::trouble::Trouble;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
 use crate::inbox::InboxRecord;
-use crate::outbox::{Doubt, Outbox};
+use crate::outbox::Outbox;
 use crate::pay_api::Disposition;
-use crate::state_store::{self, Restored, restore};
+use crate::state_store::{self, Restored};
 
 /// A worker on its thread.
 pub struct Handle {
@@ -112,19 +115,6 @@ struct Answer {
     object: ObjectRef,
     disposition: Disposition,
     read_started_at: Timestamp,
-}
-
-/// Why the ledger cannot be trusted any more.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Outbox(#[from] Doubt),
-    #[error(transparent)]
-    Restore(#[from] state_store::Error),
-    #[error("Kafka: {0}")]
-    Kafka(#[from] KafkaError),
-    #[error("the consumer is of no more use: {0}")]
-    Consumer(KafkaError),
 }
 
 impl Worker {
@@ -204,6 +194,7 @@ impl Worker {
             let record = InboxRecord::from_message(&message);
             drop(message);
             let now = self.plan.clock.now();
+            self.notice_gap(record.position)?;
             if let Some(ledger) = self.ledger() {
                 ledger.take_in(record, now);
             }
@@ -238,7 +229,8 @@ impl Worker {
             Some(outbox) => outbox,
             None => Outbox::open(&self.plan.kafka, &self.transactional_id, self.plan.wire.clone())?,
         };
-        let positions = group::starting_positions(&self.consumer, &topic, &assignment.partitions)?;
+        let standings = group::standings(&self.consumer, &topic, &assignment.partitions)?;
+        let mut positions = losses::positions(&standings);
         let nonce = uuid::Uuid::new_v4().to_string();
         let mut now = self.plan.clock.now();
         let restored = if assignment.partitions.is_empty() {
@@ -250,11 +242,15 @@ impl Worker {
             now = self.plan.clock.now();
             let (context, status) = (self.consumer.context(), &self.status);
             // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.
-            restore(&self.plan.kafka, &assignment.partitions, &nonce, || {
+            let still_ours = || {
                 drop(self.consumer.poll(Duration::ZERO));
                 status.note_alive();
                 !context.has_changes() && !status.stop.load(Ordering::Relaxed)
-            })?
+            };
+            let writer = (&outbox, &assignment.group);
+            let restored;
+            (restored, positions) = losses::restore_whole(&self.plan, &standings, &nonce, writer, still_ours)?;
+            restored
         };
         group::open_at(&self.consumer, &topic, &positions)?;
         let n_objects = restored.store.len();

@@ -9,6 +9,7 @@ use crate::domain::events::Wire;
 use crate::domain::merchants::Merchants;
 use crate::domain::pay::Account;
 use crate::domain::work::Rules;
+use crate::outside::Broker;
 use crate::pay_api::PayApi;
 
 /// Where the group stands in the inbox, by partition.
@@ -27,6 +28,7 @@ pub struct Plan {
     pub(super) merchants: Arc<Merchants>,
     pub(super) pay_api: PayApi,
     pub(super) clock: Clock,
+    pub(super) broker: Broker,
 }
 
 impl Plan {
@@ -37,6 +39,7 @@ impl Plan {
         update_urls: HashMap<Account, String>,
         pay_api: PayApi,
         clock: Clock,
+        broker: Broker,
     ) -> Self {
         Self {
             kafka: config.kafka.clone(),
@@ -48,6 +51,7 @@ impl Plan {
             update_urls: update_urls.into(),
             pay_api,
             clock,
+            broker,
         }
     }
 }

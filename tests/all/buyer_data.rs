@@ -1,17 +1,15 @@
 //! Nothing about a buyer leaves the answers it came in: every object carries marker words, and every topic, log line, metric
 //! and page is searched for them.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{committed_records, kafka, run, until};
+use crate::process::Serve;
 
 const MARKER: &str = "BUYER-DATA";
 const PERMISSION: &str = "C02-0000001-1111111";
@@ -19,61 +17,6 @@ const CHARGE: &str = "S02-0000001-2222222-C000001";
 const REFUND: &str = "S02-0000001-2222222-R000001";
 const DISPUTE: &str = "S02-0000001-2222222-B000001";
 const UNREADABLE: &str = "S02-0000009-2222222-C000001";
-
-/// A receiver as a process, and all that it ever said.
-struct Serve {
-    child: Child,
-    said: Arc<Mutex<String>>,
-}
-
-impl Serve {
-    fn start(config: &std::path::Path) -> Self {
-        let program = env!("CARGO_BIN_EXE_ipn-receiver");
-        let made = Command::new(program).args(["topics", "--config"]).arg(config).output().unwrap();
-        assert!(made.status.success(), "{made:?}");
-        let mut child = Command::new(program)
-            .args(["--log-format", "json", "serve", "--config"])
-            .arg(config)
-            .env("RUST_LOG", "ipn_receiver=trace,info")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (said, lines) = (Arc::new(Mutex::new(String::new())), BufReader::new(child.stderr.take().unwrap()).lines());
-        let heard = said.clone();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let mut heard = heard.lock().unwrap();
-                heard.push_str(&line);
-                heard.push('\n');
-            }
-        });
-        Self { child, said }
-    }
-
-    fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
-    }
-
-    /// Where it said that it listens.
-    fn address(&self, name: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let started = self.said().lines().find(|line| line.contains("ipn-receiver started")).map(str::to_owned);
-            if let Some(line) = started {
-                return serde_json::from_str::<Value>(&line).unwrap()[name].as_str().unwrap().to_owned();
-            }
-            assert!(Instant::now() < deadline, "{}", self.said());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Everything that happens to one permission and its objects, and trouble that quotes what came.
 async fn everything(world: &World, url: &str) {

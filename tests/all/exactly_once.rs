@@ -211,8 +211,8 @@ fn a_transaction_that_fails_half_way_is_invisible_and_its_facts_are_told_once_wh
     run(async {
         let stage = Stage::new(1, "").await;
         let kafka = stage.kafka();
-        limit_event_bytes(&stage, 200).await;
         let app = stage.receiver().await;
+        limit_event_bytes(&stage, 200).await;
         let mut reader = stage.reader();
         stage.world.put(
             ObjectKind::ChargePermission,

@@ -14,7 +14,7 @@ use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
 use ipn_receiver::sandbox::world::{Hint, World};
 use ipn_receiver::{app, telemetry, topics};
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -108,12 +108,20 @@ pub(crate) fn http_server(routes: impl Fn(&mut web::ServiceConfig) + Clone + Sen
     address
 }
 
-/// Sets settings of a topic; those not named go back to the broker's defaults.
+/// Sets settings of a topic; those not named stay as they are.
 pub(crate) async fn alter_topic(kafka: &Kafka, topic: &str, settings: &[(&str, &str)]) {
     let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+    let options = AdminOptions::new();
+    let described =
+        admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await.unwrap().remove(0).unwrap();
+    let own = described.entries.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+    let mut all: BTreeMap<&str, &str> =
+        own.map(|entry| (entry.name.as_str(), entry.value.as_deref().unwrap_or_default())).collect();
+    all.extend(settings.iter().copied());
+    // The call resets what it does not name.
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
-    let change = settings.iter().fold(change, |change, (name, value)| change.set(name, value));
-    admin.alter_configs([&change], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    let change = all.into_iter().fold(change, |change, (name, value)| change.set(name, value));
+    admin.alter_configs([&change], &options).await.unwrap()[0].as_ref().unwrap();
 }
 
 /// Waits for a fact.

@@ -3,6 +3,7 @@
 
 mod harness;
 mod mock_stage;
+mod process;
 
 mod layering;
 mod properties;
@@ -20,11 +21,13 @@ mod breaker;
 mod buyer_data;
 mod dead_letters;
 mod exactly_once;
+mod losses;
 mod pending;
 mod quota;
 mod reads;
 mod reconciliation;
 mod roles;
+mod topics;
 
 mod operators;
 

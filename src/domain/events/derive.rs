@@ -9,7 +9,9 @@ use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Told, event_type, paymen
 use super::event::{AttributeChange, Event, attribute_event_id, state_event_id};
 use super::evidence::Evidence;
 use super::next_action::{PermissionType, Situation, next_action};
-use crate::domain::pay::{Amount, Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, State};
+use crate::domain::pay::{
+    Amount, Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, Reason, State,
+};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
@@ -103,7 +105,7 @@ fn first_sight(reading: &Reading<'_>) -> Derivation {
         Told::Reached { updated_when_late: true, .. } if is_late => updated_type(fetched.kind).unwrap_or(reached),
         _ => reached,
     };
-    let payment_method_reason = payment_method_reason(None, reading.fetched);
+    let payment_method_reason = payment_method_reason(None, &fetched.state, &fetched.reasons);
     let observed = Observed { payment_method_reason, ..observed(reading, None) };
     if Cause::are_seeds(reading.causes) {
         return told(vec![], observed);
@@ -133,7 +135,8 @@ fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     };
     let mut next = observed(reading, Some(known));
     next.attribute_revision += u64::from(changes.any());
-    next.payment_method_reason = payment_method_reason(known.payment_method_reason.as_deref(), fetched);
+    next.payment_method_reason =
+        payment_method_reason(known.payment_method_reason.as_deref(), &fetched.state, &fetched.reasons);
     let became_chargeable = fetched.state == State::Chargeable && known.payment_method_reason.is_some();
     let mut evidence = changes.evidence();
     if became_chargeable {
@@ -342,15 +345,12 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
 
 /// Remembers that the payment method was the trouble, through a charge in progress and other reasons, until the
 /// permission is Chargeable again or Closed.
-fn payment_method_reason(remembered: Option<&str>, fetched: &Fetched) -> Option<String> {
-    if matches!(fetched.state, State::Chargeable | State::Closed) {
+pub(super) fn payment_method_reason(remembered: Option<&str>, state: &State, reasons: &[Reason]) -> Option<String> {
+    if matches!(state, State::Chargeable | State::Closed) {
         return None;
     }
-    let named = fetched
-        .reasons
-        .iter()
-        .map(|reason| reason.reason_code.as_str())
-        .find(|code| PAYMENT_METHOD_REASONS.contains(code));
+    let named =
+        reasons.iter().map(|reason| reason.reason_code.as_str()).find(|code| PAYMENT_METHOD_REASONS.contains(code));
     named.or(remembered).map(str::to_owned)
 }
 

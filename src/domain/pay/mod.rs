@@ -11,6 +11,6 @@ mod ids;
 pub use amount::Amount;
 pub use canonical_json::digest;
 pub use ids::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Region};
-pub use object::{DecodeError, Fetched, Reason, State};
+pub use object::{DecodeError, Fetched, Reason, State, captured};
 pub use private_details::{DigestKey, Edge, FreeText, PrivateChanges, PrivateDigests};
 pub use request_signing::{ApiKey, BadApiKey, SIGNED_HEADERS, SignedGet, canonical_request, string_to_sign};

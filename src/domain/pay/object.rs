@@ -142,8 +142,13 @@ impl Fetched {
 
     /// On charges: how much was captured.
     pub fn captured(&self) -> Option<Amount> {
-        amount(self.snapshot.get("captureAmount")?)
+        captured(&self.snapshot)
     }
+}
+
+/// What a charge's snapshot says was captured.
+pub fn captured(snapshot: &Map<String, Value>) -> Option<Amount> {
+    amount(snapshot.get("captureAmount")?)
 }
 
 fn amount(price: &Value) -> Option<Amount> {

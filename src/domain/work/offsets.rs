@@ -32,6 +32,11 @@ impl Offsets {
         self.open.first().copied().unwrap_or(self.next)
     }
 
+    /// The offset after the last one consumed.
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
     /// Whether committing would move anything.
     pub fn has_moved(&self) -> bool {
         self.position() > self.committed

@@ -1,0 +1,163 @@
+//! Events read back: what was told of each object, and so what is known of it, where its state record is lost.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::derive::payment_method_reason;
+use crate::domain::ipn::NotificationType;
+use crate::domain::pay::{
+    Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State, captured, digest,
+};
+use crate::domain::state::{KnownState, Observed};
+use crate::domain::timestamp::Timestamp;
+
+/// An event as it stood on the wire, as far as known state is made of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retold {
+    /// What it is about.
+    pub object: ObjectRef,
+    id: Uuid,
+    time: Timestamp,
+    sequence: u64,
+    data: Data,
+}
+
+/// What was told of objects, event by event.
+#[derive(Debug, Default)]
+pub struct History {
+    objects: HashMap<ObjectRef, (u64, Observed)>,
+    /// By permission.
+    sequences: HashMap<ObjectRef, u64>,
+}
+
+#[derive(Deserialize)]
+struct Structured {
+    #[serde(flatten)]
+    attributes: Attributes,
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Attributes {
+    id: Uuid,
+    source: String,
+    time: Timestamp,
+    sequence: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    object_type: ObjectKind,
+    object_id: ObjectId,
+    charge_permission_id: ObjectId,
+    charge_permission_type: Option<String>,
+    state: State,
+    reasons: Vec<Reason>,
+    snapshot: Map<String, Value>,
+    causes: Vec<ToldCause>,
+    observed_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ToldCause {
+    notification_type: Option<NotificationType>,
+    timestamp: Timestamp,
+}
+
+impl Retold {
+    /// Reads a record in either content mode; `None` if it is no event of ours.
+    pub fn read<'a>(header: impl Fn(&str) -> Option<&'a [u8]>, value: &[u8]) -> Option<Self> {
+        let text = |name: &str| std::str::from_utf8(header(name)?).ok();
+        let (attributes, data) = if text("ce_id").is_some() {
+            let attributes = Attributes {
+                id: text("ce_id")?.parse().ok()?,
+                source: text("ce_source")?.to_owned(),
+                time: Timestamp::parse_sns(text("ce_time")?)?,
+                sequence: text("ce_sequence")?.to_owned(),
+            };
+            (attributes, serde_json::from_slice(value).ok()?)
+        } else {
+            let Structured { attributes, data } = serde_json::from_slice(value).ok()?;
+            (attributes, data)
+        };
+        let (merchant, environment) = attributes.source.strip_prefix("/amazonpay/")?.split_once('/')?;
+        let environment = [Environment::Live, Environment::Sandbox].into_iter().find(|e| e.as_str() == environment)?;
+        let account = Account { merchant_id: MerchantId::parse(merchant)?, environment };
+        Some(Self {
+            object: ObjectRef { account, kind: data.object_type, id: data.object_id.clone() },
+            id: attributes.id,
+            time: attributes.time,
+            sequence: attributes.sequence.parse().ok()?,
+            data,
+        })
+    }
+
+    fn observed(self, before: Option<Observed>) -> Observed {
+        let Data { charge_permission_id, charge_permission_type, state, reasons, snapshot, causes, .. } = self.data;
+        let is_hint = |cause: &&ToldCause| cause.notification_type == Some(NotificationType::AttributeChange);
+        let hint = causes.iter().filter(is_hint).map(|cause| cause.timestamp).max();
+        let remembered = before.as_ref().and_then(|before| before.payment_method_reason.as_deref());
+        Observed {
+            payment_method_reason: payment_method_reason(remembered, &state, &reasons),
+            state,
+            reasons,
+            last_updated: self.time,
+            charge_permission_id,
+            charge_permission_type: charge_permission_type.filter(|_| self.object.kind == ObjectKind::ChargePermission),
+            attributes_digest: digest(&snapshot),
+            // How often attributes changed is not told. A sequence number is more than that can have been, and the ids
+            // of attribute events, which are made with it, differ from all before.
+            attribute_revision: self.sequence,
+            unconfirmed_digest: None,
+            captured: captured(&snapshot).filter(|_| self.object.kind == ObjectKind::Charge),
+            private: None,
+            attribute_hint_told: hint.max(before.and_then(|before| before.attribute_hint_told)),
+            read_started_at: self.data.observed_at.minus(READ_BEFORE),
+            last_event_id: Some(self.id),
+        }
+    }
+}
+
+impl History {
+    /// Takes one more event in. Those of an object come in the order of `sequence`; an older one again changes nothing.
+    pub fn add(&mut self, event: Retold) {
+        let permission = event.object.sibling(ObjectKind::ChargePermission, event.data.charge_permission_id.clone());
+        let last = self.sequences.entry(permission).or_default();
+        *last = event.sequence.max(*last);
+        let before = self.objects.remove(&event.object);
+        let known = match before {
+            Some((sequence, observed)) if sequence >= event.sequence => (sequence, observed),
+            before => (event.sequence, event.clone().observed(before.map(|(_, observed)| observed))),
+        };
+        self.objects.insert(event.object, known);
+    }
+
+    /// What is known by it: of each object what was told last, and of each permission the last `sequence`.
+    pub fn into_known(self) -> Vec<KnownState> {
+        let mut known: HashMap<ObjectRef, KnownState> = HashMap::new();
+        let blank = |object: ObjectRef| (object.clone(), KnownState::blank(object));
+        for (object, (_, observed)) in self.objects {
+            let (key, blank) = blank(object);
+            known.entry(key).or_insert(blank).observed = Some(observed);
+        }
+        for (permission, sequence) in self.sequences {
+            let (key, blank) = blank(permission);
+            known.entry(key).or_insert(blank).sequence = Some(sequence);
+        }
+        known.into_values().collect()
+    }
+}
+
+/// An event says when its object was compared, not when the read began. No answer waits for another object longer than a
+/// quarter of an hour, so by then it had not begun, and what was appended later is read again.
+const READ_BEFORE: Duration = Duration::from_hours(1);
+
+#[cfg(test)]
+#[path = "retold_tests.rs"]
+mod tests;

@@ -1,0 +1,159 @@
+//! What the wire tells is enough to know again what was told.
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::events::{Derivation, Encoded, Event, Mode, Permission, Reading, Wire, derive};
+use crate::domain::pay::{Amount, DigestKey, Edge, Fetched};
+use crate::domain::work::{Cause, InboxPosition, Origin};
+
+const NOON: i64 = 1_767_323_045_000;
+
+/// One look at an object: its state, reasons, when that changed (seconds), its balance, the IPN that made us look.
+type Look = (&'static str, &'static [&'static str], i64, &'static str, &'static str);
+
+fn object(kind: ObjectKind) -> ObjectRef {
+    let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Sandbox };
+    let id = if kind == ObjectKind::Charge { "S01-1-2-C3" } else { "B01-1-2" };
+    ObjectRef { account, kind, id: ObjectId::parse(id).unwrap() }
+}
+
+fn fetched(object: &ObjectRef, (state, codes, updated_s, balance, _): Look) -> Fetched {
+    let mut reasons: Vec<Value> = codes.iter().map(|code| json!({"reasonCode": code})).collect();
+    reasons.extend(codes.first().map(|_| json!({"reasonCode": "Another", "reasonDescription": "A sentence."})));
+    let status = json!({"state": state, "lastUpdatedTimestamp": 1_700_000_000 + updated_s, "reasons": reasons});
+    let permission_type = (object.kind == ObjectKind::ChargePermission).then_some("Recurring");
+    let body = json!({
+        object.kind.id_field(): object.id, "chargePermissionId": "B01-1-2", "chargePermissionType": permission_type,
+        "statusDetails": status, "limits": {"amountBalance": {"amount": balance, "currencyCode": "EUR"}},
+        "captureAmount": {"amount": balance, "currencyCode": "EUR"}, "billingAddress": {"city": "A"},
+    });
+    let edge = Edge::strict(DigestKey::derive(b"test"));
+    Fetched::decode((object.kind, &object.id), object.account.environment, &edge, body.to_string().as_bytes()).unwrap()
+}
+
+/// What is known after these looks, and what was told.
+fn life(object: &ObjectRef, looks: &[Look]) -> (Observed, Vec<(Event, u64)>) {
+    let (mut known, mut told) = (None, Vec::new());
+    let permission = ObjectId::parse("B01-1-2").unwrap();
+    for (n, look) in looks.iter().enumerate() {
+        let fetched = fetched(object, *look);
+        let origin = Origin::Ipn {
+            message_id: Uuid::nil(),
+            notification_type: NotificationType::parse(look.4),
+            position: InboxPosition { partition: 0, offset: 0 },
+        };
+        let at = Timestamp::from_unix_ms(NOON + n as i64 * 1000);
+        let reading = Reading {
+            object,
+            fetched: &fetched,
+            permission: Permission { id: &permission, permission_type: Some("Recurring"), seen: None },
+            captured: None,
+            update_url: "",
+            causes: &[Cause { origin, timestamp: at }],
+            is_confirming: true,
+            read_started_at: at.minus(READ_BEFORE),
+            observed_at: at,
+            believe_older: false,
+        };
+        let Derivation::Told { events, observed, .. } = derive(known.as_ref(), &reading) else {
+            panic!("none is older")
+        };
+        for event in events {
+            told.push((event, NOON as u64 + told.len() as u64));
+        }
+        known = Some(*observed);
+    }
+    (known.unwrap(), told)
+}
+
+fn reread(mode: Mode, event: &Event, sequence: u64) -> Option<Retold> {
+    let Encoded { headers, value } = Wire { type_prefix: "a.b".to_owned(), mode }.encode(event, sequence);
+    let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
+    Retold::read(header, &value)
+}
+
+#[test]
+fn what_was_told_in_either_mode_is_what_is_known() {
+    let permission: &[Look] = &[
+        ("Chargeable", &[], 10, "100", "STATE_CHANGE"),
+        ("NonChargeable", &["PaymentMethodInvalid"], 20, "100", "STATE_CHANGE"),
+        ("NonChargeable", &["ChargeInProgress"], 30, "90", "ATTRIBUTE_CHANGE"),
+    ];
+    let attributes: &[Look] = &[
+        ("Chargeable", &[], 10, "100", "STATE_CHANGE"),
+        ("Chargeable", &[], 10, "90", "STATE_CHANGE"),
+        ("Chargeable", &[], 10, "90", "STATE_CHANGE"),
+        ("Chargeable", &[], 10, "90", "ATTRIBUTE_CHANGE"),
+    ];
+    let charge: &[Look] =
+        &[("Authorized", &[], 10, "0", "STATE_CHANGE"), ("Captured", &[], 20, "9.99", "STATE_CHANGE")];
+    for (kind, looks, n_told) in [
+        (ObjectKind::ChargePermission, permission, 3),
+        (ObjectKind::ChargePermission, attributes, 3),
+        (ObjectKind::Charge, charge, 2),
+    ] {
+        let object = object(kind);
+        let (mut known, told) = life(&object, looks);
+        assert_eq!(told.len(), n_told, "{kind}");
+        let last_sequence = told.last().unwrap().1;
+        for mode in [Mode::Structured, Mode::Binary] {
+            let mut history = History::default();
+            // An older one that comes again changes nothing.
+            for (event, sequence) in told.iter().chain(told.iter().rev()) {
+                history.add(reread(mode, event, *sequence).unwrap());
+            }
+            let rebuilt = history.into_known();
+            let of = |id: &str| rebuilt.iter().find(|state| state.object.id.as_str() == id).unwrap();
+            assert_eq!(of("B01-1-2").sequence, Some(last_sequence));
+            let observed = of(object.id.as_str()).observed.clone().unwrap();
+            known.private = None; // digests of what is not published
+            known.attribute_revision = last_sequence;
+            // The last look may have told nothing.
+            known.read_started_at = observed.read_started_at;
+            if n_told == looks.len() {
+                assert_eq!(observed, known, "{kind} {mode:?}");
+            }
+            assert_eq!(observed.last_event_id, known.last_event_id);
+        }
+    }
+}
+
+#[test]
+fn after_a_rebuild_the_same_look_tells_nothing_and_another_tells_what_it_was_before() {
+    let object = object(ObjectKind::Charge);
+    let (_, told) = life(&object, &[("Captured", &[], 20, "9.99", "STATE_CHANGE")]);
+    let mut history = History::default();
+    told.iter().for_each(|(event, sequence)| history.add(reread(Mode::Structured, event, *sequence).unwrap()));
+    let known = history.into_known().into_iter().find_map(|state| state.observed).unwrap();
+    assert_eq!(known.captured, Amount::parse("9.99"));
+    let permission = ObjectId::parse("B01-1-2").unwrap();
+    for (state, updated_s, expected) in [("Captured", 20, None), ("Canceled", 30, Some(("ChargeCanceled", "Captured")))]
+    {
+        let fetched = fetched(&object, (state, &[], updated_s, "9.99", ""));
+        let at = Timestamp::from_unix_ms(NOON + 1_000_000);
+        let reading = Reading {
+            object: &object,
+            fetched: &fetched,
+            permission: Permission { id: &permission, permission_type: Some("Recurring"), seen: None },
+            captured: None,
+            update_url: "",
+            causes: &[],
+            is_confirming: false,
+            read_started_at: at,
+            observed_at: at,
+            believe_older: false,
+        };
+        let Derivation::Told { events, .. } = derive(Some(&known), &reading) else { panic!("it is not older") };
+        let told = events.first().map(|event| (event.event_type.name, event.previous_state.as_ref().unwrap().as_str()));
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn what_is_no_event_of_ours_is_not_read() {
+    let none = |_: &str| None;
+    for value in ["", "{}", "null", r#"{"id":"x","data":{}}"#] {
+        assert_eq!(Retold::read(none, value.as_bytes()), None, "{value}");
+    }
+}

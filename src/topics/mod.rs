@@ -1,0 +1,228 @@
+//! The four topics: making them, telling how they differ from what they must be, and refusing to start on ones that
+//! break a promise.
+
+mod cluster;
+
+mod compare;
+mod plan;
+mod rules;
+
+mod record;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode;
+
+pub use self::compare::{Difference, Severity};
+use self::compare::{Wanted, compare, compare_record, together};
+use self::plan::plans;
+use self::record::OnRecord;
+use crate::config::{Config, Kafka};
+
+/// What is wrong with the topics, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Kafka did not answer.
+    #[error(
+        "Kafka at {bootstrap_servers} cannot be reached: {what}; check kafka.bootstrap_servers and kafka.properties"
+    )]
+    Unreachable {
+        /// Where it was looked for.
+        bootstrap_servers: String,
+        /// What librdkafka says.
+        what: String,
+    },
+    /// Topics that are not there.
+    #[error("missing topics: {}; create them with: ipn-receiver topics --config FILE", .0.join(", "))]
+    Missing(Vec<String>),
+    /// Topics that would break a guarantee: each difference that is refused.
+    #[error("the topics would break what is guaranteed, so nothing is started:{}", lines(.0))]
+    Unfit(Vec<Difference>),
+    /// The settings of a topic may not be read.
+    #[error(
+        "topic {topic} cannot be described: {code}; give this principal the right DescribeConfigs on the topics of \
+         kafka.topic_prefix"
+    )]
+    NotDescribed {
+        /// Which.
+        topic: String,
+        /// Kafka's word.
+        code: RDKafkaErrorCode,
+    },
+    /// The partition count on record could not be read or written.
+    #[error(
+        "the partition count on record in {topic} cannot be {verb}: {what}; whoever serves needs the right Read on this topic, \
+         and workers and `topics` need Write"
+    )]
+    Record {
+        /// The state topic.
+        topic: String,
+        /// "read" or "written".
+        verb: &'static str,
+        /// What librdkafka says.
+        what: rdkafka::error::KafkaError,
+    },
+    /// A topic could not be made.
+    #[error("topic {topic} could not be created: {code}{}", if *.code == RDKafkaErrorCode::InvalidReplicationFactor { "; the cluster has fewer brokers than kafka.replication_factor (set it to 1 for a try on a single one)" } else { "" })]
+    NotCreated {
+        /// Which.
+        topic: String,
+        /// Kafka's word.
+        code: RDKafkaErrorCode,
+    },
+}
+
+/// How the topics are.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Those that are not there.
+    pub missing: Vec<String>,
+    /// How the others differ from what they must be; what is refused comes first.
+    pub differences: Vec<Difference>,
+    /// `min.insync.replicas` of the inbox.
+    pub min_in_sync_replicas: usize,
+    on_record: OnRecord,
+}
+
+/// Creates the topics that are missing, and puts the partition count on record in a new state topic. Gives the names
+/// of those it made.
+pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
+    let admin: AdminClient<DefaultClientContext> =
+        kafka.client().create().map_err(|error| unreachable(kafka, &error))?;
+    let plans = plans(kafka);
+    let new: Vec<NewTopic<'_>> = plans
+        .iter()
+        .map(|plan| {
+            let replication = TopicReplication::Fixed(kafka.replication_factor);
+            let topic = NewTopic::new(&plan.name, kafka.partitions, replication);
+            plan.settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
+        })
+        .collect();
+    let results = admin.create_topics(&new, &options()).await.map_err(|error| unreachable(kafka, &error))?;
+    let mut made = Vec::new();
+    for result in results {
+        match result {
+            Ok(topic) => made.push(topic),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(Error::NotCreated { topic, code }),
+        }
+    }
+    if made.contains(&kafka.topics().state) {
+        put_on_record(kafka).await?;
+    }
+    Ok(made)
+}
+
+/// What [`create`] would make, as lines for people.
+pub fn describe_plans(kafka: &Kafka, missing: &[String]) -> Vec<String> {
+    let is_missing = |name: &String| missing.contains(name);
+    plans(kafka)
+        .iter()
+        .filter(|plan| is_missing(&plan.name))
+        .map(|plan| {
+            let (count, replicas) = (kafka.partitions, kafka.replication_factor);
+            let start = format!("{} with {count} partitions, {replicas} replicas", plan.name);
+            plan.settings.iter().fold(start, |line, (name, value)| format!("{line}, {name}={value}"))
+        })
+        .collect()
+}
+
+/// Compares what is there with what must be.
+pub async fn look(config: &Config) -> Result<Comparison, Error> {
+    let kafka = &config.kafka;
+    let (plans, found) = (plans(kafka), cluster::found(kafka).await?);
+    let missing = plans.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(plan, _)| plan.name.clone());
+    let missing: Vec<String> = missing.collect();
+    let state_topic = kafka.topics().state;
+    let on_record =
+        if missing.contains(&state_topic) { OnRecord::NothingAtAll } else { read_record(kafka, &state_topic).await? };
+    let wanted = Wanted {
+        bootstrap_servers: kafka.bootstrap_servers.clone(),
+        partitions: kafka.partitions,
+        recorded_partitions: if let OnRecord::Count(count) = on_record { Some(count) } else { None },
+        replication_factor: kafka.replication_factor,
+        inbox_keeps: config.worker.inbox_keeps(),
+    };
+    let there = || plans.iter().zip(&found).filter_map(|(plan, found)| Some((plan, found.as_ref()?)));
+    let of_topics = there().flat_map(|(plan, found)| compare(&wanted, plan, found));
+    let differences = together(compare_record(&wanted, &state_topic).into_iter().chain(of_topics));
+    let in_sync = found[0].as_ref().and_then(|inbox| inbox.settings.get("min.insync.replicas")?.parse().ok());
+    Ok(Comparison { missing, differences, min_in_sync_replicas: in_sync.unwrap_or(1), on_record })
+}
+
+/// For `serve`: refuses what breaks a guarantee, all of it in one error. A worker puts the partition count on record where
+/// it is not, since the topics may have been made by something else than `topics`.
+pub async fn check(config: &Config) -> Result<Comparison, Error> {
+    let found = look(config).await?;
+    if !found.missing.is_empty() {
+        return Err(Error::Missing(found.missing));
+    }
+    let refused: Vec<Difference> = found.refused().cloned().collect();
+    if !refused.is_empty() {
+        return Err(Error::Unfit(refused));
+    }
+    if config.role.works() {
+        found.keep_on_record(&config.kafka).await?;
+    }
+    Ok(found)
+}
+
+impl Comparison {
+    /// What breaks a guarantee.
+    pub fn refused(&self) -> impl Iterator<Item = &Difference> {
+        self.differences.iter().filter(|difference| difference.severity == Severity::Refused)
+    }
+
+    /// What works, but promises less than it should.
+    pub fn warned(&self) -> impl Iterator<Item = &Difference> {
+        self.differences.iter().filter(|difference| difference.severity == Severity::Warned)
+    }
+
+    /// Puts the partition count on record where it is not. Only for topics of which nothing is refused: then the counts
+    /// agree.
+    pub async fn keep_on_record(&self, kafka: &Kafka) -> Result<(), Error> {
+        let partitions = kafka.partitions;
+        match self.on_record {
+            OnRecord::Count(_) => return Ok(()),
+            OnRecord::NothingAtAll => tracing::info!(partitions, "the partition count is put on record"),
+            OnRecord::OnlyOthers => tracing::warn!(
+                partitions,
+                "the state topic does not say how many partitions it was begun with: an earlier version made it, or its \
+                 beginning was cut off; the present count is put on record"
+            ),
+        }
+        put_on_record(kafka).await
+    }
+}
+
+async fn read_record(kafka: &Kafka, topic: &str) -> Result<OnRecord, Error> {
+    let asked = kafka.clone();
+    let read = tokio::task::spawn_blocking(move || record::read(&asked, TIMEOUT)).await;
+    let read = read.expect("reading a record does not panic");
+    read.map_err(|what| Error::Record { topic: topic.to_owned(), verb: "read", what })
+}
+
+async fn put_on_record(kafka: &Kafka) -> Result<(), Error> {
+    let written = record::write(kafka, kafka.partitions, TIMEOUT).await;
+    written.map_err(|what| Error::Record { topic: kafka.topics().state, verb: "written", what })
+}
+
+fn lines(differences: &[Difference]) -> String {
+    differences.iter().fold(String::new(), |mut lines, difference| {
+        write!(lines, "\n  topic {difference}").expect("a string takes everything");
+        lines
+    })
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT))
+}
+
+fn unreachable(kafka: &Kafka, what: &dyn std::fmt::Display) -> Error {
+    Error::Unreachable { bootstrap_servers: kafka.bootstrap_servers.clone(), what: what.to_string() }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(15);

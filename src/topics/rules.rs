@@ -1,0 +1,206 @@
+//! What each setting of a topic must be like: one row for each, with the reason.
+
+use std::fmt;
+
+use super::compare::{Difference, Found, Severity, Wanted};
+use super::plan::{Plan, Role};
+
+/// What a setting must be like, of which topics, and why.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    severity: Severity,
+    pub(super) roles: &'static [Role],
+    setting: &'static str,
+    need: Need,
+    why: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Need {
+    Is(&'static str),
+    AtLeast(f64),
+    MoreThan(f64),
+    AtMost(f64),
+}
+
+/// The rows of the table, and those that depend on our settings or on how many replicas there are.
+pub(super) fn rules(wanted: &Wanted, found: &Found) -> Vec<Rule> {
+    let replicas = f64::from(found.replicas);
+    let mut rules = vec![
+        refused(
+            ALL,
+            "min.insync.replicas",
+            Need::AtMost(replicas),
+            "it asks for more replicas than there are: some versions of Kafka then take no record at all, others ask for \
+             fewer than it says",
+        ),
+        refused(
+            &[Role::Inbox],
+            "retention.ms",
+            Need::MoreThan(wanted.inbox_keeps.as_millis() as f64),
+            "work may wait for worker.pending_age_max_h, and two days to mend things are added; until then a dead letter is \
+             made from the record (lowering that setting is a remedy, too)",
+        ),
+    ];
+    if found.replicas >= 2 {
+        rules.push(refused(
+            ALL,
+            "min.insync.replicas",
+            Need::AtLeast(2.0),
+            "one broker's disk would be enough for a 200, and with it would be lost what was acknowledged",
+        ));
+    }
+    rules.extend(RULES);
+    rules
+}
+
+const RULES: &[Rule] = &[
+    refused(
+        &[Role::State],
+        "cleanup.policy",
+        Need::Is("compact"),
+        "otherwise what was told of an object is forgotten, and told again",
+    ),
+    refused(
+        &[Role::Inbox],
+        "cleanup.policy",
+        Need::Is("delete"),
+        "compaction would leave one IPN of each merchant and drop the others unread",
+    ),
+    refused(
+        &[Role::Events, Role::DeadLetters],
+        "cleanup.policy",
+        Need::Is("delete"),
+        "compaction would leave the last record of each key and drop the others unread",
+    ),
+    refused(
+        ALL,
+        "unclean.leader.election.enable",
+        Need::Is("false"),
+        "a broker that had missed acknowledged records could become leader, and they would be gone",
+    ),
+    refused(
+        &[Role::Inbox, Role::State],
+        "message.timestamp.type",
+        Need::Is("LogAppendTime"),
+        "whether an IPN came before the last read of its object is judged by the broker's time; by another clock one could be \
+         skipped",
+    ),
+    refused(
+        ALL,
+        "max.message.bytes",
+        Need::AtLeast(BATCH_BYTES),
+        "producers send batches of up to this size, and a batch that is refused is a 503 or a transaction that cannot succeed",
+    ),
+    warned(
+        &[Role::Inbox],
+        "retention.ms",
+        Need::AtLeast(14.0 * DAY_MS),
+        "a backlog that grows older than this is lost unread",
+    ),
+    warned(
+        &[Role::Events, Role::DeadLetters],
+        "retention.ms",
+        Need::AtLeast(90.0 * DAY_MS),
+        "who is away for longer misses records, and what was told can be rebuilt from no further back",
+    ),
+    warned(
+        &[Role::Inbox, Role::Events, Role::DeadLetters],
+        "retention.bytes",
+        Need::Is("-1"),
+        "a flood can push out records before their time",
+    ),
+    warned(
+        &[Role::State],
+        "delete.retention.ms",
+        Need::AtLeast(DAY_MS),
+        "a start that takes longer than this could miss that an object was forgotten",
+    ),
+    warned(
+        &[Role::State],
+        "min.cleanable.dirty.ratio",
+        Need::AtMost(0.3),
+        "the topic grows larger before it is compacted, and a start reads all of it",
+    ),
+    warned(
+        &[Role::State],
+        "segment.ms",
+        Need::AtMost(DAY_MS),
+        "the newest segment is never compacted, and a start reads all of it",
+    ),
+    warned(
+        &[Role::State],
+        "max.compaction.lag.ms",
+        Need::AtMost(7.0 * DAY_MS),
+        "what was replaced or forgotten may stay on disk for longer than a week",
+    ),
+];
+
+const fn refused(roles: &'static [Role], setting: &'static str, need: Need, why: &'static str) -> Rule {
+    Rule { severity: Severity::Refused, roles, setting, need, why }
+}
+
+const fn warned(roles: &'static [Role], setting: &'static str, need: Need, why: &'static str) -> Rule {
+    Rule { severity: Severity::Warned, roles, setting, need, why }
+}
+
+impl Rule {
+    pub(super) fn apply(&self, wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Difference> {
+        let is = found.settings.get(self.setting).filter(|value| !value.is_empty())?;
+        if self.need.is_met_by(self.setting, is) {
+            return None;
+        }
+        let value = self.need.value();
+        let change =
+            format!("--alter --entity-type topics --entity-name {} --add-config {}={value}", plan.name, self.setting);
+        Some(Difference {
+            severity: self.severity,
+            topic: plan.name.clone(),
+            setting: self.setting,
+            is: is.clone(),
+            should_be: self.need.to_string(),
+            why: self.why,
+            remedy: format!("kafka-configs.sh --bootstrap-server {} {change}", wanted.bootstrap_servers),
+        })
+    }
+}
+
+impl Need {
+    fn is_met_by(&self, setting: &str, is: &str) -> bool {
+        // -1 is for ever, or without bound.
+        let number =
+            if setting.starts_with("retention.") && is == "-1" { Ok(f64::INFINITY) } else { is.parse::<f64>() };
+        match (self, number) {
+            (Self::Is(word), _) => is == *word,
+            (Self::AtLeast(least), Ok(number)) => number >= *least,
+            (Self::MoreThan(bound), Ok(number)) => number > *bound,
+            (Self::AtMost(most), Ok(number)) => number <= *most,
+            (_, Err(_)) => true,
+        }
+    }
+
+    /// A value that meets it.
+    fn value(&self) -> String {
+        match self {
+            Self::Is(word) => (*word).to_owned(),
+            Self::AtLeast(number) | Self::AtMost(number) => number.to_string(),
+            Self::MoreThan(bound) => (bound + 1.0).to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(word) => f.write_str(word),
+            Self::AtLeast(number) => write!(f, "at least {number}"),
+            Self::MoreThan(number) => write!(f, "more than {number}"),
+            Self::AtMost(number) => write!(f, "at most {number}"),
+        }
+    }
+}
+
+const ALL: &[Role] = &[Role::Inbox, Role::State, Role::Events, Role::DeadLetters];
+const DAY_MS: f64 = 86_400_000.0;
+/// librdkafka's `batch.size`; the largest body (512 KiB) fits with its headers.
+const BATCH_BYTES: f64 = 1_000_000.0;

@@ -1,0 +1,21 @@
+//! Why the worker starts over.
+
+use rdkafka::error::KafkaError;
+
+use crate::outbox::Doubt;
+use crate::state_store;
+
+/// Why the ledger cannot be trusted any more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error(transparent)]
+    Outbox(#[from] Doubt),
+    #[error(transparent)]
+    Restore(#[from] state_store::Error),
+    #[error("Kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    #[error("the consumer is of no more use: {0}")]
+    Consumer(KafkaError),
+    #[error("inbox partition {0} ends before what was read")]
+    InboxEnd(i32),
+}

@@ -1,0 +1,182 @@
+//! Topics that are not as they must be: what is refused, what is warned of, and what is said about it.
+
+use ipn_receiver::app::App;
+use ipn_receiver::config::Config;
+use ipn_receiver::outside::Broker;
+use ipn_receiver::sandbox::world::World;
+use ipn_receiver::topics::Severity::{Refused, Warned};
+use ipn_receiver::topics::{self, Difference};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+
+use crate::harness::{Stage, alter_topic, committed_records, kafka, run};
+
+async fn differences(config: &Config) -> Vec<Difference> {
+    topics::look(config).await.unwrap().differences
+}
+
+#[test]
+fn each_setting_that_breaks_or_weakens_a_guarantee_is_told_with_its_reason_and_the_command_that_mends_it() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let (config, names) = (stage.config(), stage.kafka().topics());
+        let few_replicas = |difference: &Difference| difference.setting == "replicas";
+        let as_made = differences(&config).await;
+        assert!(as_made.len() == 1 && as_made.iter().all(few_replicas), "{as_made:?}");
+        for (topic, setting, bad, good, severity) in [
+            (&names.inbox, "cleanup.policy", "compact", "delete", Refused),
+            (&names.state, "cleanup.policy", "compact,delete", "compact", Refused),
+            (&names.events, "cleanup.policy", "compact", "delete", Refused),
+            (&names.dead_letters, "cleanup.policy", "compact", "delete", Refused),
+            (&names.inbox, "retention.ms", "86400000", "1209600000", Refused),
+            (&names.inbox, "message.timestamp.type", "CreateTime", "LogAppendTime", Refused),
+            (&names.state, "message.timestamp.type", "CreateTime", "LogAppendTime", Refused),
+            (&names.events, "unclean.leader.election.enable", "true", "false", Refused),
+            (&names.dead_letters, "max.message.bytes", "10000", "1048588", Refused),
+            (&names.inbox, "min.insync.replicas", "2", "1", Refused),
+            (&names.inbox, "retention.bytes", "1000000000", "-1", Warned),
+            (&names.inbox, "retention.ms", "1000000000", "1209600000", Warned),
+            (&names.events, "retention.ms", "86400000", "7776000000", Warned),
+            (&names.dead_letters, "retention.ms", "86400000", "7776000000", Warned),
+            (&names.state, "delete.retention.ms", "1000", "86400000", Warned),
+            (&names.state, "min.cleanable.dirty.ratio", "0.9", "0.3", Warned),
+            (&names.state, "segment.ms", "604800000", "86400000", Warned),
+            (&names.state, "max.compaction.lag.ms", "6048000000", "604800000", Warned),
+        ] {
+            alter_topic(&config.kafka, topic, &[(setting, bad)]).await;
+            let found: Vec<_> = differences(&config).await.into_iter().filter(|found| !few_replicas(found)).collect();
+            alter_topic(&config.kafka, topic, &[(setting, good)]).await;
+            assert_eq!(found.len(), 1, "{topic} {setting}={bad}: {found:?}");
+            assert_eq!(
+                (found[0].severity, &found[0].topic, found[0].setting, found[0].is.as_str()),
+                (severity, topic, setting, bad)
+            );
+            let command = format!("--entity-name {topic} --add-config {setting}=");
+            assert!(found[0].remedy.contains(&command) && found[0].why.len() > 20, "{}", found[0]);
+        }
+        assert_eq!(differences(&config).await, as_made, "the commands' values mend it");
+    });
+}
+
+#[test]
+fn the_service_starts_with_warnings_and_refuses_everything_that_is_wrong_in_one_message() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let (config, names) = (stage.config(), stage.kafka().topics());
+        let start = |config| App::start(config, stage.world.outside(Broker::Real).unwrap());
+        alter_topic(&config.kafka, &names.events, &[("retention.ms", "86400000")]).await;
+        start(stage.config()).await.unwrap().stop().await;
+        alter_topic(&config.kafka, &names.events, &[("cleanup.policy", "compact")]).await;
+        alter_topic(&config.kafka, &names.inbox, &[("message.timestamp.type", "CreateTime")]).await;
+        let mut config = stage.config();
+        config.kafka.replication_factor = 3;
+        let Err(error) = start(config).await else { panic!("it must not start") };
+        let said = error.to_string();
+        for part in [
+            format!("topic {}: cleanup.policy is compact, should be delete", names.events),
+            format!("topic {}: message.timestamp.type is CreateTime, should be LogAppendTime", names.inbox),
+            format!("{}: replicas is 1, should be 3, as kafka.replication_factor is", names.dead_letters),
+            "accept it with kafka.replication_factor = 1".to_owned(),
+        ] {
+            assert!(said.contains(&part), "{part} in {said}");
+        }
+        assert!(!said.contains("retention.ms"), "{said}");
+    });
+}
+
+/// The partition counts on record in the state topic.
+fn on_record(config: &Config) -> Vec<String> {
+    let records = committed_records(&config.kafka, &config.kafka.topics().state);
+    let of_partitions = records.iter().filter(|record| record.key == "__partitions");
+    of_partitions.map(|record| String::from_utf8(record.value.clone()).unwrap()).collect()
+}
+
+#[test]
+fn partitions_that_were_added_are_refused_even_if_the_setting_follows() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let (kafka, names) = (stage.kafka(), stage.kafka().topics());
+        stage.receiver().await.stop().await;
+        assert_eq!(on_record(&stage.config()), [r#"{"version":1,"partitions":3}"#], "it is written once");
+        let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+        let more = [NewPartitions::new(&names.inbox, 5), NewPartitions::new(&names.state, 5)];
+        for result in admin.create_partitions(&more, &AdminOptions::new()).await.unwrap() {
+            result.unwrap();
+        }
+        let mut config = stage.config();
+        config.kafka.partitions = 5;
+        let Err(error) = App::start(config, stage.world.outside(Broker::Real).unwrap()).await else {
+            panic!("it must not start")
+        };
+        let said = error.to_string();
+        for part in [
+            "partitions is on record as 3, but kafka.partitions is 5",
+            "partitions is 5, should be 3, as on record in the state topic",
+            "partitions cannot be taken away again",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+    });
+}
+
+#[test]
+fn topics_that_something_else_made_are_put_on_record_at_the_first_start() {
+    run(async {
+        let world = World::start_fast(1).await.unwrap();
+        let config = world.config_with(&kafka(), "").unwrap();
+        let names = config.kafka.topics();
+        let admin: AdminClient<DefaultClientContext> = config.kafka.client().create().unwrap();
+        let topic =
+            |name| NewTopic::new(name, 3, TopicReplication::Fixed(1)).set("message.timestamp.type", "LogAppendTime");
+        let made = [
+            topic(&names.inbox).set("retention.ms", "-1"),
+            topic(&names.state).set("cleanup.policy", "compact"),
+            topic(&names.events),
+            topic(&names.dead_letters),
+        ];
+        for result in admin.create_topics(&made, &AdminOptions::new()).await.unwrap() {
+            result.unwrap();
+        }
+        for _ in 0..2 {
+            let config = world.config_with(&kafka(), "").unwrap();
+            App::start(config, world.outside(Broker::Real).unwrap()).await.unwrap().stop().await;
+            let config = world.config_with(&kafka(), "").unwrap();
+            assert_eq!(on_record(&config), [r#"{"version":1,"partitions":3}"#]);
+        }
+    });
+}
+
+#[test]
+fn the_command_creates_nothing_in_a_dry_run_and_its_exit_code_tells_whether_serve_would_start() {
+    run(async {
+        let world = World::start_fast(1).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("receiver.toml");
+        std::fs::write(&file, world.config_for_another_process(&kafka()).unwrap()).unwrap();
+        let command = |more: &[&str]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
+            let output = command.args(["topics", "--config"]).arg(&file).args(more).output().unwrap();
+            (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+        };
+        let config = world.config_with(&kafka(), "").unwrap();
+        let inbox = config.kafka.topics().inbox;
+        for _ in 0..2 {
+            let (code, said) = command(&["--dry-run"]);
+            assert!(
+                code == 0 && said.contains(&format!("would create {inbox} with 3 partitions, 1 replicas")),
+                "{said}"
+            );
+            assert_eq!(said.matches("would create ").count(), 4, "nothing was made: {said}");
+        }
+        let (code, said) = command(&[]);
+        assert!(code == 0 && said.matches("created ").count() == 4, "{said}");
+        alter_topic(&config.kafka, &inbox, &[("cleanup.policy", "compact")]).await;
+        for more in [&[][..], &["--dry-run"]] {
+            let (code, said) = command(more);
+            assert_eq!(code, 1, "{said}");
+            let remedy = format!("--entity-name {inbox} --add-config cleanup.policy=delete");
+            assert!(said.starts_with("REFUSED  ") && said.contains(&remedy), "{said}");
+            assert!(said.ends_with("1 refused, 1 to be warned of; serve does not start\n"), "{said}");
+        }
+    });
+}
