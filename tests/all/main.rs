@@ -7,6 +7,7 @@ mod process;
 
 mod layering;
 mod properties;
+mod readme;
 mod vectors;
 
 mod clock;
