@@ -261,11 +261,21 @@ fn tell_differences(found: &topics::Comparison) -> ExitCode {
     if n_refused > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
+fn not_started() -> ExitCode {
+    tracing::info!("told to stop before it had started; nothing was begun");
+    ExitCode::SUCCESS
+}
+
 async fn serve(config: Config) -> Outcome {
     let outside = Outside::internet(&config)?;
-    let app = App::start(config, outside).await?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    // Kafka may let it wait for a while.
+    let app = tokio::select! {
+        app = App::start(config, outside) => app?,
+        _ = terminate.recv() => return Ok(not_started()),
+        _ = interrupt.recv() => return Ok(not_started()),
+    };
     let mut check = tokio::time::interval(Duration::from_secs(1));
     let failed = loop {
         tokio::select! {

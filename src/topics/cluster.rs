@@ -9,7 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 
-use super::compare::Found;
+use super::difference::Found;
 use super::plan::plans;
 use super::{Error, TIMEOUT, options, unreachable};
 use crate::config::Kafka;

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::*;
 use crate::config::Kafka;
 use crate::topics::plan::plans;

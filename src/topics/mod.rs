@@ -4,6 +4,7 @@
 mod cluster;
 
 mod compare;
+mod difference;
 mod plan;
 mod rules;
 
@@ -16,8 +17,9 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 
-pub use self::compare::{Difference, Severity};
-use self::compare::{Wanted, compare, compare_record, together};
+use self::compare::{compare, compare_record, together};
+use self::difference::Wanted;
+pub use self::difference::{Difference, Severity};
 use self::plan::plans;
 use self::record::OnRecord;
 use crate::config::{Config, Kafka};

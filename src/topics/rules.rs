@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::compare::{Difference, Found, Severity, Wanted};
+use super::difference::{Difference, Found, Severity, Wanted};
 use super::plan::{Plan, Role};
 
 /// What a setting must be like, of which topics, and why.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::gauges::show_breaker;
 use super::ledger::Ledger;
 use super::rechecks::finds_nothing;
-use super::report::show_breaker;
 use super::undelivered::Undelivered;
 use super::waiting::Kept;
 use crate::config::Worker as Settings;

@@ -13,7 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMe
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::losses::{Standing, Standings};
+use super::standing::{Standing, Standings};
 use crate::config::Kafka;
 
 /// What happened in the group, in order.

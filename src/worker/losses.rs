@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rdkafka::consumer::ConsumerGroupMetadata;
 
 use super::plan::{Plan, Positions};
+use super::standing::{Standing, Standings};
 use super::{Trouble, Worker, group};
 use crate::domain::homes::home;
 use crate::domain::state::KnownState;
@@ -19,17 +20,6 @@ use crate::domain::work::InboxPosition;
 use crate::outbox::{Batch, Outbox, StateRecord};
 use crate::outside::Broker;
 use crate::state_store::{Mark, Restored, StateStore, read_told, restore};
-
-/// Where the group and the log of one inbox partition stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
-    /// What the group committed.
-    pub(super) committed: Option<i64>,
-    /// The first offset there is.
-    pub(super) start: i64,
-    /// The offset after the last one.
-    pub(super) end: i64,
-}
 
 /// What was found in one partition of the state topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +44,7 @@ pub(super) enum Loss {
     State { log_start: i64, n_rebuilt: usize },
 }
 
-pub(super) type Standings = BTreeMap<i32, Standing>;
-
 impl Standing {
-    /// Where to go on: at what was committed, if that is there.
-    pub(super) fn position(&self) -> i64 {
-        self.committed.filter(|at| (self.start..=self.end).contains(at)).unwrap_or(self.start)
-    }
-
     /// What the inbox has lost.
     pub(super) fn loss(&self) -> Option<Loss> {
         let Standing { committed, start, end } = *self;

@@ -6,7 +6,9 @@
 
 mod alarms;
 mod answers;
+mod gauges;
 mod group;
+mod handle;
 #[cfg(feature = "failpoints")]
 mod late;
 mod ledger;
@@ -15,10 +17,12 @@ mod plan;
 mod rechecks;
 mod report;
 mod requests;
+mod standing;
 mod status;
 mod sweep;
 mod trouble;
 mod undelivered;
+mod visits;
 mod waiting;
 
 use std::sync::Arc;
@@ -31,6 +35,7 @@ use rdkafka::error::KafkaError;
 
 use self::alarms::Alarms;
 use self::group::{Change, GroupContext};
+pub use self::handle::Handle;
 use self::ledger::Ledger;
 pub use self::plan::Plan;
 pub use self::status::Status;
@@ -42,48 +47,6 @@ use crate::inbox::InboxRecord;
 use crate::outbox::Outbox;
 use crate::pay_api::Disposition;
 use crate::state_store::{self, Restored};
-
-/// A worker on its thread.
-pub struct Handle {
-    thread: std::thread::JoinHandle<()>,
-    silence_max: Duration,
-    /// How it is.
-    pub status: Arc<Status>,
-}
-
-impl Plan {
-    /// Starts the thread. Reads run on the runtime this is called in.
-    pub fn start(self) -> Result<Handle, KafkaError> {
-        let status = Arc::new(Status::default());
-        // Its group has gone on without it for long by then.
-        let silence_max = self.kafka.poll_interval_max() * 2;
-        let worker = Worker::new(self, status.clone())?;
-        let thread = std::thread::Builder::new()
-            .name("worker".to_owned())
-            .spawn(move || worker.run())
-            .expect("the system lets us start a thread");
-        Ok(Handle { thread, silence_max, status })
-    }
-}
-
-impl Handle {
-    /// Asks it to finish what is under way, commit and leave the group; waits for that. Blocks.
-    pub fn stop(self) {
-        self.status.stop.store(true, Ordering::Relaxed);
-        if self.thread.join().is_err() {
-            tracing::error!("the worker panicked");
-        }
-    }
-
-    /// Whether its thread has ended, or hangs in a request to Kafka (librdkafka#5456): only a new process helps then.
-    pub fn has_failed(&self) -> bool {
-        let silent_for = self.status.silent_for();
-        if silent_for > self.silence_max {
-            tracing::error!(silent_s = silent_for.as_secs(), "the worker hangs in a request to Kafka");
-        }
-        self.thread.is_finished() || silent_for > self.silence_max
-    }
-}
 
 struct Worker {
     plan: Plan,
