@@ -37,6 +37,17 @@ impl Fleet {
         &self.logs
     }
 
+    /// Which processes panicked, killed ones included.
+    pub(crate) fn panics(&self) -> Vec<String> {
+        let logs = std::fs::read_dir(&self.logs).unwrap().map(|entry| entry.unwrap().path());
+        let panicked = logs.filter_map(|log| {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let line = text.lines().find(|line| line.contains("panicked at"))?;
+            Some(format!("panic: {}: {line}", log.display()))
+        });
+        panicked.collect()
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
         command.envs(self.settings.iter().map(|(name, value)| (name, value))).env_remove("FAILPOINTS");

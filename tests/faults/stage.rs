@@ -76,7 +76,8 @@ impl Stage {
         let deadline = Instant::now() + patience;
         loop {
             let observed = self.observe().await;
-            let findings = check(&observed);
+            let mut findings = check(&observed);
+            findings.extend(self.fleet.panics());
             if findings.is_empty() || Instant::now() > deadline {
                 return (observed, findings);
             }
