@@ -509,6 +509,8 @@ def main():
         help="folder with Kafka's jars, such as libs of its distribution (default: where scripts/kafka keeps them)",
     )  # fmt: skip
     options = parser.parse_args()
+    # A shell starts what it puts into the background with SIGINT ignored, and a JVM would go on ignoring it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wanted = [options.only] if options.only else ["python", "java"]
     if "java" in wanted:
         if not options.kafka_jars:
