@@ -104,8 +104,9 @@ pub fn restore(
         let (key, value) = (message.key().unwrap_or_default(), message.payload());
         restored.store.apply(partition, key, value).map_err(|what| Error::Record { partition, offset, what })?;
         failpoints::reach("during-restore");
-        if failpoints::breaks("restore-to-barrier") {
-            break;
+        // Where the partition did not say that it is whole, it would be taken for damaged and be rebuilt.
+        if failpoints::breaks("restore-to-barrier") && restored.marks.of(partition).1.is_some() {
+            waiting.remove(&partition);
         }
     }
     Ok(restored)

@@ -202,7 +202,9 @@ mod tests {
         let event = json!({
             "id": format!("id-{n}"), "type": "t", "subject": PERMISSION, "partitionkey": PERMISSION,
             "sequence": format!("{n:020}"), "time": format!("time-{n}"),
-            "data": {"state": state, "previousState": previous, "firstSight": previous.is_none()},
+            "data": {
+                "state": state, "previousState": previous, "firstSight": previous.is_none(), "observedAt": format!("read-{n}"),
+            },
         });
         record(n, PERMISSION, &event, &[])
     }

@@ -20,8 +20,8 @@ fn a_worker_that_hangs_in_kafka_holds_its_group_back_for_a_while_and_its_process
         let stage = Stage::new("hang", 1, 1, SESSION).await;
         let _ingests = stage.ingests().await;
         stage.shop.open(1);
-        // The first transaction is the barrier; the second waits for ten minutes.
-        let mut hanging = stage.fleet.worker_with("after-produce=1*off->1*sleep(600000)", &quick);
+        // On new topics the first transactions are the barrier and the mark; the third waits for ten minutes.
+        let mut hanging = stage.fleet.worker_with("after-produce=2*off->1*sleep(600000)", &quick);
         hanging.is_up().await;
         for id in stage.shop.histories().into_keys() {
             stage.shop.tell_again(ObjectKind::ChargePermission, &id);

@@ -72,13 +72,22 @@ impl Stage {
     /// Waits until every message was answered, and then until the checker finds nothing or `patience` is over. Returns
     /// what it finds.
     pub(crate) async fn settle(&self, patience: Duration) -> (Observed, Vec<String>) {
+        self.settle_until(patience, <[String]>::is_empty).await
+    }
+
+    /// The same until it finds what is expected.
+    pub(crate) async fn settle_until(
+        &self,
+        patience: Duration,
+        is_as_expected: impl Fn(&[String]) -> bool,
+    ) -> (Observed, Vec<String>) {
         until("every message is answered", || self.shop.sns.record().under_way == 0).await;
         let deadline = Instant::now() + patience;
         loop {
             let observed = self.observe().await;
             let mut findings = check(&observed);
             findings.extend(self.fleet.panics());
-            if findings.is_empty() || Instant::now() > deadline {
+            if is_as_expected(&findings) || Instant::now() > deadline {
                 return (observed, findings);
             }
         }
