@@ -16,6 +16,7 @@ use crate::config::Kafka;
 use crate::domain::dead_letter::header;
 use crate::domain::notification::Notification;
 use crate::domain::recheck_request::{self, Recheck};
+use crate::domain::record_version::Newer;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 
@@ -79,7 +80,7 @@ impl Inbox {
         let envelope = notification.envelope();
         let received_at = received_at.to_string();
         let headers = OwnedHeaders::new_with_capacity(4)
-            .insert(Header { key: "ipn-schema", value: Some("1") })
+            .insert(Header { key: SCHEMA_HEADER, value: Some(SCHEMA) })
             .insert(Header { key: "ipn-received-at", value: Some(&received_at) })
             .insert(Header { key: "ipn-sns-message-id", value: Some(&envelope.message_id) })
             .insert(Header { key: "ipn-sns-topic-arn", value: Some(envelope.topic_arn.as_str()) });
@@ -89,7 +90,7 @@ impl Inbox {
     /// Makes what an operator asks for durable.
     pub async fn append_recheck(&self, recheck: &Recheck) -> Result<(), AppendError> {
         let headers = OwnedHeaders::new_with_capacity(2)
-            .insert(Header { key: "ipn-schema", value: Some("1") })
+            .insert(Header { key: SCHEMA_HEADER, value: Some(SCHEMA) })
             .insert(Header { key: recheck_request::KIND_HEADER, value: Some(recheck_request::KIND) });
         self.deliver(recheck.object.account.merchant_id.as_str(), &recheck.to_json(), headers).await
     }
@@ -147,6 +148,13 @@ impl InboxRecord {
         header(&self.headers, name)
     }
 
+    /// Whether its form is one that is read here. A record without the header has the first form.
+    pub fn check_schema(&self) -> Result<(), String> {
+        let Some(found) = self.header(SCHEMA_HEADER) else { return Ok(()) };
+        let number = |text: &str| text.parse().map_err(|_| format!("{SCHEMA_HEADER} is {found:.16}, which is no version"));
+        Newer::check(number(found)?, number(SCHEMA)?).map_err(|newer| format!("an inbox record: {newer}, then redrive it"))
+    }
+
     /// Copies a message out of librdkafka's hands.
     pub fn from_message(message: &BorrowedMessage<'_>) -> Self {
         let headers = message.headers().map_or_else(Vec::new, |headers| {
@@ -199,6 +207,10 @@ fn read_one(
     }
     Err(KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut))
 }
+
+/// The header that tells a record's form: which headers there are, and what the value is.
+const SCHEMA_HEADER: &str = "ipn-schema";
+const SCHEMA: &str = "1";
 
 /// Keeps librdkafka's complaints for who asks; the probe and each failed append tell the trouble in one line.
 struct AppendContext;

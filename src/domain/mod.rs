@@ -16,6 +16,8 @@ pub mod homes;
 
 pub mod notification;
 
+pub mod record_version;
+
 pub mod recheck_request;
 
 pub mod pay;

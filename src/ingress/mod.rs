@@ -8,9 +8,10 @@ mod body;
 mod refusal;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::http::StatusCode;
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -47,6 +48,8 @@ pub struct Ingress {
     pub settings: config::Ingress,
     /// What was told lately, by outcome and subject.
     pub told: Pace<(&'static str, String)>,
+    /// Set when the process is about to leave.
+    pub is_leaving: Arc<AtomicBool>,
 }
 
 /// What became of a request that got a 200.
@@ -102,13 +105,18 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
         Err(_) => Err(Refusal::Deadline(ingress.settings.deadline_ms)),
     };
     metrics::histogram!("ipn_request_seconds").record(started.elapsed().as_secs_f64());
-    match outcome {
+    let mut answer = match outcome {
         Ok(accepted) => {
             metrics::counter!("ipn_requests_total", "outcome" => accepted.as_str()).increment(1);
             HttpResponse::Ok().finish()
         }
         Err(refusal) => ingress.refuse(&refusal),
+    };
+    if ingress.is_leaving.load(Ordering::Relaxed) {
+        // Whoever keeps the connection would find it closed, perhaps in the midst of the next request.
+        answer.head_mut().set_connection_type(ConnectionType::Close);
     }
+    answer
 }
 
 impl Ingress {

@@ -228,6 +228,7 @@ impl Ledger {
     }
 
     fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
+        record.check_schema().map_err(|what| (DeadLetterReason::NotUnderstood, what))?;
         if record.header(KIND_HEADER) == Some(recheck_request::KIND) {
             return requests::read(&self.merchants, record);
         }

@@ -15,6 +15,7 @@ mod contract;
 mod floods;
 mod hostile_hosts;
 mod ingress;
+mod interface;
 mod terms;
 mod trouble;
 
@@ -27,6 +28,7 @@ mod pending;
 mod quota;
 mod reads;
 mod reconciliation;
+mod records;
 mod roles;
 mod topics;
 
