@@ -151,8 +151,10 @@ impl InboxRecord {
     /// Whether its form is one that is read here. A record without the header has the first form.
     pub fn check_schema(&self) -> Result<(), String> {
         let Some(found) = self.header(SCHEMA_HEADER) else { return Ok(()) };
-        let number = |text: &str| text.parse().map_err(|_| format!("{SCHEMA_HEADER} is {found:.16}, which is no version"));
-        Newer::check(number(found)?, number(SCHEMA)?).map_err(|newer| format!("an inbox record: {newer}, then redrive it"))
+        let number =
+            |text: &str| text.parse().map_err(|_| format!("{SCHEMA_HEADER} is {found:.16}, which is no version"));
+        Newer::check(number(found)?, number(SCHEMA)?)
+            .map_err(|newer| format!("an inbox record: {newer}, then redrive it"))
     }
 
     /// Copies a message out of librdkafka's hands.

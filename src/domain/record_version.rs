@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 /// A record of a format that only a later release knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("version {found} is newer than {known}, the newest that this release reads; run the release that wrote it, or a later one")]
+#[error(
+    "version {found} is newer than {known}, the newest that this release reads; run the release that wrote it, or a later one"
+)]
 pub struct Newer {
     /// The record's.
     pub found: u32,

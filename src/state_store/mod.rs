@@ -192,7 +192,9 @@ impl StateStore {
         };
         let newest = newest_read();
         let state: KnownState = serde_json::from_slice(value).map_err(|error| {
-            Newer::check_json(value, newest).err().map_or_else(|| format!("column {}", error.column()), |newer| newer.to_string())
+            Newer::check_json(value, newest)
+                .err()
+                .map_or_else(|| format!("column {}", error.column()), |newer| newer.to_string())
         })?;
         Newer::check(state.version, newest).map_err(|newer| newer.to_string())?;
         self.put(partition, state);

@@ -102,8 +102,11 @@ pub fn restore(
         let (partition, offset) = (message.partition(), message.offset());
         let (key, value) = (message.key().unwrap_or_default(), message.payload());
         let mark = restored.marks.note(&message).map_err(|newer| newer.to_string());
-        mark.and_then(|()| restored.store.apply(partition, key, value))
-            .map_err(|what| Error::Record { partition, offset, what })?;
+        mark.and_then(|()| restored.store.apply(partition, key, value)).map_err(|what| Error::Record {
+            partition,
+            offset,
+            what,
+        })?;
         failpoints::reach("during-restore");
         if failpoints::breaks("restore-to-barrier") {
             break;

@@ -122,10 +122,7 @@ fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_v
             json!({"Version": "2013-01-01", "NotificationType": "PaymentCapture", "NotificationData": "<?xml?>"})
                 .to_string();
         assert_eq!(stage.post(&app, &sns.notification(&draft(&legacy))).await.status, 200);
-        assert_eq!(
-            stage.post(&app, &sns.unsubscribe_confirmation(&draft("gone"), "00ff")).await.status,
-            200
-        );
+        assert_eq!(stage.post(&app, &sns.unsubscribe_confirmation(&draft("gone"), "00ff")).await.status, 200);
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
         let visits = sns.visits();
         assert!(
@@ -146,8 +143,7 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
         let confirmation = |topic: &str| {
             sns.subscription_confirmation(&Draft::new(topic, "please confirm", OffsetDateTime::now_utc()), "00ff00ff")
         };
-        let strangers =
-            stage.post(&app, &confirmation("arn:aws:sns:eu-west-1:999999999999:stranger")).await;
+        let strangers = stage.post(&app, &confirmation("arn:aws:sns:eu-west-1:999999999999:stranger")).await;
         assert_eq!((strangers.status, sns.confirmed().len()), (503, 0));
         for _ in 0..2 {
             assert_eq!(stage.post(&app, &confirmation(&topic)).await.status, 200);
@@ -186,11 +182,7 @@ fn genuine_messages_that_are_not_understood_or_not_configured_are_durable_under_
             Hint { merchant: "ASTRANGER", kind: ObjectKind::Charge, id: CHARGE, notification_type: "STATE_CHANGE" };
         for text in ["not json".to_owned(), "{}".to_owned(), message(&hint)] {
             let draft = Draft::new(&stage.world.topic_arn(&owner), &text, OffsetDateTime::now_utc());
-            assert_eq!(
-                stage.post(&app, &stage.world.sns.notification(&draft)).await.status,
-                200,
-                "{text}"
-            );
+            assert_eq!(stage.post(&app, &stage.world.sns.notification(&draft)).await.status, 200, "{text}");
         }
         let inbox = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
         assert_eq!(inbox.iter().map(|record| record.key.as_str()).collect::<Vec<_>>(), vec![owner.as_str(); 3]);

@@ -32,7 +32,9 @@ fn mistakes(method: &str, path: &str, answer: &Answer) -> Vec<String> {
     if method != "HEAD" {
         wrong.extend(body_mistakes(response, answer));
     }
-    if answer.status == 405 && answer.headers.get("allow").map(String::as_str) != Some(methods(path).join(", ").as_str()) {
+    if answer.status == 405
+        && answer.headers.get("allow").map(String::as_str) != Some(methods(path).join(", ").as_str())
+    {
         wrong.push(format!("Allow is not {:?}", methods(path)));
     }
     wrong
@@ -81,7 +83,9 @@ fn header_mistakes(response: &Value, headers: &BTreeMap<String, String>) -> Vec<
             Some(text) => {
                 let is_number = header["schema"]["type"] == "integer";
                 let value = if is_number { text.parse::<i64>().map_or(json!(text), Value::from) } else { json!(text) };
-                wrong.extend(schema_mistakes(&header["schema"], &value).into_iter().map(|error| format!("{name}: {error}")));
+                wrong.extend(
+                    schema_mistakes(&header["schema"], &value).into_iter().map(|error| format!("{name}: {error}")),
+                );
             }
             None if header["required"] == true => wrong.push(format!("the header {name} is missing")),
             None => {}
@@ -117,7 +121,8 @@ fn body_mistakes(response: &Value, answer: &Answer) -> Vec<String> {
 
 fn schema_mistakes(schema: &Value, value: &Value) -> Vec<String> {
     let whole = json!({"allOf": [schema], "components": DOCUMENT["components"]});
-    let validator = jsonschema::options().should_validate_formats(true).build(&whole).expect("a schema of openapi.yaml");
+    let validator =
+        jsonschema::options().should_validate_formats(true).build(&whole).expect("a schema of openapi.yaml");
     validator.iter_errors(value).map(|error| error.to_string()).collect()
 }
 
@@ -145,7 +150,9 @@ fn each_port_serves_the_paths_and_methods_that_are_described_and_no_other() {
         let ports = [(app.ingress_address(), &ingress), (app.admin_address(), &admin)];
         let mut n_asked = 0;
         for (address, own) in ports {
-            for path in ingress.iter().chain(&admin).map(String::as_str).chain(["/", "/ipn/", "/ipn/x", "/openapi.yaml"]) {
+            for path in
+                ingress.iter().chain(&admin).map(String::as_str).chain(["/", "/ipn/", "/ipn/x", "/openapi.yaml"])
+            {
                 for method in METHODS {
                     let answer = ask(address, method, path).await;
                     if own.contains(path) {

@@ -16,7 +16,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
-use crate::harness::{alter_topic, committed_records, events, inbox_records_left, kafka, names, post_to, run, silence, until};
+use crate::harness::{
+    alter_topic, committed_records, events, inbox_records_left, kafka, names, post_to, run, silence, until,
+};
 use crate::process::Serve;
 
 const PERMISSION: &str = "C02-0000001-1111111";

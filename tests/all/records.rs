@@ -16,7 +16,7 @@ use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Story, Wri
 use ipn_receiver::domain::homes::home;
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{
-    Account, Amount, Environment, MerchantId, ObjectId, ObjectRef, PrivateDigests, Reason, State,
+    Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
 use ipn_receiver::domain::recheck_request::Recheck;
 use ipn_receiver::domain::state::{KnownState, Observed, VERSION};
@@ -24,7 +24,7 @@ use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
 use ipn_receiver::inbox::Inbox;
 use ipn_receiver::outside::Broker;
-use ipn_receiver::sandbox::pay_api::{ObjectKind, charge, charge_permission, with_state};
+use ipn_receiver::sandbox::pay_api::{self, charge, charge_permission, with_state};
 use ipn_receiver::state_store::{Mark, StateStore};
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -58,7 +58,10 @@ fn written() -> BTreeMap<&'static str, Value> {
         ("state-pending.v1", state(&pending())),
         ("state-stub.v1", state(&stub())),
         ("state-whole.v1", json!({"key": "__whole", "value": Mark::new(0, true)})),
-        ("inbox-recheck.v1", json!({"key": MERCHANT, "headers": {"ipn-schema": "1", "ipn-kind": "recheck"}, "value": value(recheck.to_json())})),
+        (
+            "inbox-recheck.v1",
+            json!({"key": MERCHANT, "headers": {"ipn-schema": "1", "ipn-kind": "recheck"}, "value": value(recheck.to_json())}),
+        ),
         ("dead-letter.v1", json!({"headers": dead_letter_headers()})),
     ])
 }
@@ -100,11 +103,7 @@ fn permission() -> KnownState {
 fn pending() -> KnownState {
     let position = InboxPosition { partition: 1, offset: 42 };
     let origins = [
-        Origin::Ipn {
-            message_id: Uuid::from_u128(2),
-            notification_type: NotificationType::StateChange,
-            position,
-        },
+        Origin::Ipn { message_id: Uuid::from_u128(2), notification_type: NotificationType::StateChange, position },
         Origin::Recheck { position, seed: false },
         Origin::Helper { read_for: id(STUB_CHARGE), seed: true },
         Origin::Reconciliation,
@@ -197,7 +196,12 @@ fn what_is_written_is_the_newest_golden_record() {
         if std::env::var_os("UPDATE_DOCS").is_some() && !file(name).exists() {
             std::fs::write(file(name), format!("{record:#}\n")).unwrap();
         }
-        assert_eq!(record, golden(name), "{name}: the format changed; what is to be done stands at the head of {}", file!());
+        assert_eq!(
+            record,
+            golden(name),
+            "{name}: the format changed; what is to be done stands at the head of {}",
+            file!()
+        );
     }
 }
 
@@ -224,7 +228,8 @@ fn every_golden_state_record_is_read_and_one_of_a_later_release_is_refused() {
     }
     assert!(n_objects >= 3, "{n_objects}");
     for (name, record) in goldens("inbox-recheck") {
-        let recheck = Recheck::parse(record["value"].to_string().as_bytes()).unwrap_or_else(|what| panic!("{name}: {what}"));
+        let recheck =
+            Recheck::parse(record["value"].to_string().as_bytes()).unwrap_or_else(|what| panic!("{name}: {what}"));
         assert_eq!(recheck.object, object(ObjectKind::Charge, RECHECKED_CHARGE));
     }
 }
@@ -260,15 +265,26 @@ fn what_a_receiver_writes_has_the_form_of_the_golden_records() {
         let kafka = stage.kafka();
         let mut reader = stage.reader();
         let app = stage.receiver().await;
-        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
-        stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await;
+        stage.world.put(
+            pay_api::ObjectKind::ChargePermission,
+            charge_permission(PERMISSION, "Recurring"),
+            "Chargeable",
+            &[],
+        );
+        stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         events(&mut reader, 1).await;
-        let recheck = Recheck { object: object(ObjectKind::ChargePermission, PERMISSION), seed: false, requested_at: at("2026-01-02T03:04:09.000Z") };
+        let recheck = Recheck {
+            object: object(ObjectKind::ChargePermission, PERMISSION),
+            seed: false,
+            requested_at: at("2026-01-02T03:04:09.000Z"),
+        };
         Inbox::new(&kafka, 1).unwrap().append_recheck(&recheck).await.unwrap();
         app.stop().await;
         let inbox = committed_records(&kafka, &kafka.topics().inbox);
         let state = committed_records(&kafka, &kafka.topics().state);
-        let of = |records: &[Record], is_it: &dyn Fn(&Record) -> bool| form_of(records.iter().find(|record| is_it(record)).unwrap());
+        let of = |records: &[Record], is_it: &dyn Fn(&Record) -> bool| {
+            form_of(records.iter().find(|record| is_it(record)).unwrap())
+        };
         let is_recheck = |record: &Record| record.headers.contains_key("ipn-kind");
         assert_eq!(of(&inbox, &|record| !is_recheck(record)), form_of_golden("inbox-ipn.v1"));
         assert_eq!(of(&inbox, &is_recheck), form_of_golden("inbox-recheck.v1"));
@@ -289,9 +305,8 @@ async fn append(stage: &Stage, topic: &str, records: impl IntoIterator<Item = Va
     let partition = home(&MerchantId::parse(MERCHANT).unwrap(), kafka.partitions);
     for record in records {
         let headers = record["headers"].as_object().into_iter().flatten();
-        let headers = headers.fold(OwnedHeaders::new(), |all, (key, text)| {
-            all.insert(Header { key, value: text.as_str() })
-        });
+        let headers =
+            headers.fold(OwnedHeaders::new(), |all, (key, text)| all.insert(Header { key, value: text.as_str() }));
         let value = record["value"].as_str().map_or_else(|| record["value"].to_string(), str::to_owned);
         let key = record["key"].as_str().unwrap();
         let record = FutureRecord::to(topic).key(key).payload(&value).partition(partition).headers(headers);
@@ -309,17 +324,17 @@ fn a_worker_goes_on_with_what_the_first_release_left_behind() {
         append(&stage, &topics.state, state.map(|(_, record)| record)).await;
         append(&stage, &topics.inbox, goldens("inbox-").into_values()).await;
         let world = &stage.world;
-        world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        world.put(pay_api::ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
         for (id, state) in [(PENDING_CHARGE, "Captured"), (RECHECKED_CHARGE, "Authorized")] {
-            world.put(ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
+            world.put(pay_api::ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
         }
         // The golden IPN is about a charge that is final since the time in its golden state: late, and no news.
         let final_since = at("2026-01-01T03:04:05.000Z").unix_ms() / 1000;
         let stub = with_state(charge(STUB_CHARGE, PERMISSION, "9.99", "EUR"), "Captured", &[], final_since);
-        world.pay_api.put(Environment::Sandbox, ObjectKind::Charge, stub);
+        world.pay_api.put(pay_api::Environment::Sandbox, pay_api::ObjectKind::Charge, stub);
         let mut reader = stage.reader();
         let app = stage.receiver().await;
-        stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await;
+        stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         let mut told = events(&mut reader, 4).await;
         while let Some(event) = reader.next(Duration::from_secs(3)).await {
             told.push(event);
@@ -333,7 +348,11 @@ fn a_worker_goes_on_with_what_the_first_release_left_behind() {
             found[0]
         };
         let owed = of(PENDING_CHARGE, "ChargeCaptured");
-        assert_eq!(owed["data"]["causes"][0]["messageId"], Uuid::from_u128(2).to_string(), "work that was owed is done");
+        assert_eq!(
+            owed["data"]["causes"][0]["messageId"],
+            Uuid::from_u128(2).to_string(),
+            "work that was owed is done"
+        );
         assert_eq!(of(RECHECKED_CHARGE, "ChargeAuthorized")["data"]["causes"][0]["type"], "RECHECK");
         for name in ["PermissionChargeable", "PaymentMethodUpdated"] {
             let event = of(PERMISSION, name);
@@ -367,7 +386,7 @@ fn what_a_later_release_wrote_is_refused_plainly() {
         append(&stage, &topics.state, [later]).await;
         let app = App::start(stage.config(), stage.world.outside(Broker::Real).unwrap()).await.unwrap();
         until("notifications are taken", || app.is_ready()).await;
-        stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await;
+        stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         silence(&mut stage.reader()).await;
         assert!(!app.is_working(), "it tells nothing of partitions whose state it cannot read");
         app.stop().await;
