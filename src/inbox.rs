@@ -18,6 +18,7 @@ use crate::domain::notification::Notification;
 use crate::domain::recheck_request::{self, Recheck};
 use crate::domain::record_version::Newer;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;
 
 /// The writing side.
@@ -76,14 +77,20 @@ impl Inbox {
     }
 
     /// Makes `notification` durable.
-    pub async fn append(&self, notification: &Notification, received_at: Timestamp) -> Result<(), AppendError> {
+    pub async fn append(
+        &self,
+        notification: &Notification,
+        received_at: Timestamp,
+        traceparent: TraceParent,
+    ) -> Result<(), AppendError> {
         let envelope = notification.envelope();
-        let received_at = received_at.to_string();
-        let headers = OwnedHeaders::new_with_capacity(4)
+        let (received_at, traceparent) = (received_at.to_string(), traceparent.to_string());
+        let headers = OwnedHeaders::new_with_capacity(5)
             .insert(Header { key: SCHEMA_HEADER, value: Some(SCHEMA) })
             .insert(Header { key: "ipn-received-at", value: Some(&received_at) })
             .insert(Header { key: "ipn-sns-message-id", value: Some(&envelope.message_id) })
-            .insert(Header { key: "ipn-sns-topic-arn", value: Some(envelope.topic_arn.as_str()) });
+            .insert(Header { key: "ipn-sns-topic-arn", value: Some(envelope.topic_arn.as_str()) })
+            .insert(Header { key: TRACE_HEADER, value: Some(&traceparent) });
         self.deliver(notification.key(), &envelope.body, headers).await
     }
 
@@ -210,6 +217,8 @@ fn read_one(
     Err(KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut))
 }
 
+/// The trace of a notification, under W3C's own name, as other programs that trace know it.
+pub const TRACE_HEADER: &str = "traceparent";
 /// The header that tells a record's form: which headers there are, and what the value is.
 const SCHEMA_HEADER: &str = "ipn-schema";
 const SCHEMA: &str = "1";

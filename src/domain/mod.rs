@@ -18,6 +18,8 @@ pub mod notification;
 
 pub mod record_version;
 
+pub mod trace;
+
 pub mod recheck_request;
 
 pub mod pay;

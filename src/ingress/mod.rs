@@ -23,7 +23,8 @@ use crate::domain::ipn::Message;
 use crate::domain::merchants::Merchants;
 use crate::domain::notification::Notification;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
-use crate::inbox::Inbox;
+use crate::domain::trace::TraceParent;
+use crate::inbox::{Inbox, TRACE_HEADER};
 use crate::pace::Pace;
 use crate::signing_certs::SigningCerts;
 use crate::subscriptions::Subscriptions;
@@ -159,9 +160,14 @@ impl Ingress {
             return Ok(Accepted::IgnoredLegacyV1);
         }
         let started = Instant::now();
-        self.inbox.append(&notification, received_at).await?;
+        let message_id = &notification.envelope().message_id;
+        let given = request.headers().get(TRACE_HEADER).and_then(|text| TraceParent::parse(text.to_str().ok()?));
+        let of_message = || TraceParent::of_message(message_id.parse().expect("an envelope's MessageId is a UUID"));
+        let traceparent = given.unwrap_or_else(of_message);
+        self.inbox.append(&notification, received_at, traceparent).await?;
         metrics::histogram!("inbox_append_seconds").record(started.elapsed().as_secs_f64());
-        tracing::debug!(sns.message_id = notification.envelope().message_id, "durable");
+        let object = if let Message::Ipn(ipn) = notification.message() { Some(ipn.object_id.as_str()) } else { None };
+        tracing::info!(object.id = object, sns.message_id = message_id, trace_id = traceparent.trace_id(), "durable");
         Ok(Accepted::Durable)
     }
 

@@ -23,6 +23,7 @@ mod breaker;
 mod buyer_data;
 mod dead_letters;
 mod exactly_once;
+mod logs;
 mod losses;
 mod pending;
 mod quota;

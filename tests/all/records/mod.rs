@@ -1,177 +1,35 @@
 //! The formats of the records that this program writes for itself. Each version that was ever written is a file in
 //! `tests/fixtures/records`, is read, and is never changed: topics hold such records for years.
 //!
-//! When a format is to change: add what is new to [`written`], and see the test fail. If older releases may simply ignore
+//! When a format is to change: add what is new to `forms.rs`, and see the test fail. If older releases may simply ignore
 //! what is new and lose it, nothing more is to be decided than that; otherwise raise the `VERSION` beside the record's type
 //! in two releases: one that reads both versions and writes the old one, then one that writes the new one. In both cases
-//! `UPDATE_DOCS=1 cargo test --test all records` adds the file of the new form under the name that it has in [`written`]
+//! `UPDATE_DOCS=1 cargo test --test all records` adds the file of the new form under the name that it has there
 //! (such as `state-permission.v2`); it never overwrites one. Files of older forms stay, and are read by these tests.
+
+mod forms;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipn_receiver::app::App;
-use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Story, Writer};
 use ipn_receiver::domain::homes::home;
-use ipn_receiver::domain::ipn::NotificationType;
-use ipn_receiver::domain::pay::{
-    Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
-};
+use ipn_receiver::domain::pay::{MerchantId, ObjectKind};
 use ipn_receiver::domain::recheck_request::Recheck;
-use ipn_receiver::domain::state::{KnownState, Observed, VERSION};
-use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
+use ipn_receiver::domain::state::VERSION;
 use ipn_receiver::inbox::Inbox;
 use ipn_receiver::outside::Broker;
 use ipn_receiver::sandbox::pay_api::{self, charge, charge_permission, with_state};
-use ipn_receiver::state_store::{Mark, StateStore};
+use ipn_receiver::state_store::StateStore;
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+use self::forms::{MERCHANT, PENDING_CHARGE, PERMISSION, RECHECKED_CHARGE, STUB_CHARGE, at, object, written};
 use crate::harness::{Record, Stage, committed_records, events, inbox_records_left, names, run, silence, until};
-
-const MERCHANT: &str = "A0SANDBOXMERCHANT";
-const PERMISSION: &str = "C02-0000001-1111111";
-const PENDING_CHARGE: &str = "S02-0000001-1111111-C000001";
-const STUB_CHARGE: &str = "S02-0000001-1111111-C000002";
-const RECHECKED_CHARGE: &str = "S02-0000001-1111111-C000003";
-const BARRIER: &str = "6f9619ff-8b86-4d11-b42d-00c04fc964ff";
-
-/// What is written today, by the name of its file: records that do not depend on a running Kafka.
-fn written() -> BTreeMap<&'static str, Value> {
-    let value = |json: Vec<u8>| serde_json::from_slice::<Value>(&json).unwrap();
-    let state = |state: &KnownState| {
-        assert_eq!(state.version, VERSION);
-        json!({"key": state.object.state_key(), "headers": {"ipn-barrier": BARRIER}, "value": state})
-    };
-    let recheck = Recheck {
-        object: object(ObjectKind::Charge, RECHECKED_CHARGE),
-        seed: false,
-        requested_at: at("2026-01-02T03:04:09.000Z"),
-    };
-    BTreeMap::from([
-        ("state-permission.v1", state(&permission())),
-        ("state-pending.v1", state(&pending())),
-        ("state-stub.v1", state(&stub())),
-        ("state-whole.v1", json!({"key": "__whole", "value": Mark::new(0, true)})),
-        (
-            "inbox-recheck.v1",
-            json!({"key": MERCHANT, "headers": {"ipn-schema": "1", "ipn-kind": "recheck"}, "value": value(recheck.to_json())}),
-        ),
-        ("dead-letter.v1", json!({"headers": dead_letter_headers()})),
-    ])
-}
-
-/// Every field has a value here: one that is new does not compile until it stands here, too.
-fn permission() -> KnownState {
-    KnownState {
-        version: VERSION,
-        object: object(ObjectKind::ChargePermission, PERMISSION),
-        observed: Some(Observed {
-            state: State::parse("NonChargeable"),
-            reasons: vec![Reason {
-                reason_code: "PaymentMethodInvalid".to_owned(),
-                reason_description: Some("Amazon's own sentence.".to_owned()),
-            }],
-            last_updated: at("2026-01-01T03:04:05.000Z"),
-            charge_permission_id: id(PERMISSION),
-            charge_permission_type: Some("Recurring".to_owned()),
-            attributes_digest: "0123456789abcdef".to_owned(),
-            attribute_revision: 3,
-            unconfirmed_digest: Some("fedcba9876543210".to_owned()),
-            payment_method_reason: Some("PaymentMethodInvalid".to_owned()),
-            captured: Some(Amount::parse("9.99").unwrap()),
-            private: Some(PrivateDigests {
-                key_id: "00112233445566".to_owned(),
-                payment_descriptor: Some("1111111111111111".to_owned()),
-                billing_address: Some("2222222222222222".to_owned()),
-                shipping_address: Some("3333333333333333".to_owned()),
-            }),
-            attribute_hint_told: Some(at("2026-01-01T03:04:06.000Z")),
-            read_started_at: at("2026-01-01T03:04:07.000Z"),
-            last_event_id: Some(Uuid::from_u128(1)),
-        }),
-        sequence: Some(1_767_236_647_000),
-        pending: None,
-    }
-}
-
-fn pending() -> KnownState {
-    let position = InboxPosition { partition: 1, offset: 42 };
-    let origins = [
-        Origin::Ipn { message_id: Uuid::from_u128(2), notification_type: NotificationType::StateChange, position },
-        Origin::Recheck { position, seed: false },
-        Origin::Helper { read_for: id(STUB_CHARGE), seed: true },
-        Origin::Reconciliation,
-    ];
-    let causes = origins.map(|origin| Cause { origin, timestamp: at("2026-01-02T03:04:05.000Z") });
-    KnownState {
-        version: VERSION,
-        object: object(ObjectKind::Charge, PENDING_CHARGE),
-        observed: None,
-        sequence: None,
-        pending: Some(Pending {
-            causes: causes.into(),
-            causes_seen: 4,
-            first_seen: at("2026-01-02T03:04:05.100Z"),
-            due: at("2026-01-02T03:05:05.000Z"),
-            attempts: 2,
-            failing_ms: 60_000,
-            failed_at: Some(at("2026-01-02T03:04:30.000Z")),
-            confirming: true,
-        }),
-    }
-}
-
-fn stub() -> KnownState {
-    let observed = Observed {
-        state: State::parse("Captured"),
-        charge_permission_type: None,
-        attribute_revision: 0,
-        attribute_hint_told: None,
-        ..permission().observed.unwrap()
-    };
-    let object = object(ObjectKind::Charge, STUB_CHARGE);
-    KnownState { version: VERSION, object, observed: Some(observed.stub()), sequence: None, pending: None }
-}
-
-fn dead_letter_headers() -> Map<String, Value> {
-    let letter = DeadLetter {
-        reason: DeadLetterReason::UnknownObject,
-        detail: "Amazon Pay answered 404".to_owned(),
-        story: Story {
-            object: Some(object(ObjectKind::Charge, PENDING_CHARGE)),
-            first_seen: Some(at("2026-01-02T03:04:05.100Z")),
-            causes_seen: 1,
-            attempts: 5,
-            failing_for: Duration::from_hours(1),
-        },
-        position: InboxPosition { partition: 1, offset: 42 },
-        key: Vec::new(),
-        value: Vec::new(),
-        headers: Vec::new(),
-    };
-    let now = at("2026-01-02T04:04:05.000Z");
-    let writer = Writer { inbox: "amazonpay.ipn.inbox.v1", instance: "amazonpay.worker-1", version: "0.1.0", now };
-    letter.told(&writer).into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect()
-}
-
-fn object(kind: ObjectKind, text: &str) -> ObjectRef {
-    let account = Account { merchant_id: MerchantId::parse(MERCHANT).unwrap(), environment: Environment::Sandbox };
-    ObjectRef { account, kind, id: id(text) }
-}
-
-fn id(text: &str) -> ObjectId {
-    ObjectId::parse(text).unwrap()
-}
-
-fn at(text: &str) -> Timestamp {
-    Timestamp::parse_sns(text).unwrap()
-}
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/records").join(format!("{name}.json"))
