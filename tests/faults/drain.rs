@@ -13,6 +13,10 @@ use crate::stage::{Stage, free_port};
 const SESSION: Duration = Duration::from_secs(6);
 const PER_SECOND: u32 = 200;
 const ROLLS: usize = 5;
+/// SNS, too, waits with further deliveries to an endpoint that does not keep up.
+const UNDER_WAY_MAX: usize = 100;
+/// What a machine must manage that does other things, too.
+const REQUESTS_MIN: usize = 1000;
 /// Longer than the balancer takes to see that a process is not ready, as in a cluster.
 const NOTICE: Duration = Duration::from_millis(1500);
 
@@ -74,7 +78,7 @@ async fn roll(role: &str) {
     let lost: BTreeSet<_> = record.accepted.difference(&observed.inbox).collect();
     assert!(lost.is_empty(), "answered 200, and not in the inbox: {lost:?}");
     assert_eq!(findings, [""; 0], "logs in {}", stage.fleet.logs().display());
-    assert!(record.attempts as f64 > f64::from(PER_SECOND) * lasted / 2.0, "the load is a load");
+    assert!(record.attempts >= REQUESTS_MIN, "the load is a load: {}", record.attempts);
 }
 
 async fn start(stage: &Stage, balancer: &Balancer, role: &str) -> (Process, SocketAddr) {
@@ -100,9 +104,14 @@ fn settings(stage: &Stage) -> [(&'static str, String); 3] {
 async fn load(stage: &Stage, is_over: impl Fn() -> bool) {
     let mut random = Random::new(11);
     let mut tick = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
+    // A machine that is starved of its cores gets fewer messages, rather than all of them at once later.
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut n = 0_usize;
     while !is_over() {
         tick.tick().await;
+        if stage.shop.sns.record().under_way > UNDER_WAY_MAX {
+            continue;
+        }
         n += 1;
         if n.is_multiple_of(40) {
             stage.shop.step(&mut random);
