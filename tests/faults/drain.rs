@@ -49,8 +49,8 @@ async fn roll(role: &str) {
     let rolled = async {
         for _ in 0..ROLLS {
             let successor = start(&stage, &balancer, role).await;
-            let (former, address) = (std::mem::replace(&mut process, successor), process.1);
-            former.0.leave().await;
+            let (former, address) = std::mem::replace(&mut process, successor);
+            former.leave().await;
             balancer.remove(address);
         }
         is_over.set(true);
