@@ -18,7 +18,7 @@ pub struct Readiness {
     inbox: Mutex<Option<String>>,
     inbox_was_probed: AtomicBool,
     /// Set when the process is about to leave.
-    pub is_leaving: AtomicBool,
+    pub is_leaving: Arc<AtomicBool>,
     role: Role,
     /// The worker, if this role has one. Beside an ingress it never makes the process unready: notifications are to be
     /// taken all the same.
@@ -36,7 +36,7 @@ impl Readiness {
             role,
             inbox: Mutex::default(),
             inbox_was_probed: AtomicBool::new(false),
-            is_leaving: AtomicBool::new(false),
+            is_leaving: Arc::default(),
             worker,
             clock_watch,
             in_development,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
@@ -110,7 +110,8 @@ impl App {
                 let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
                 let interval = Duration::from_millis(config.admin.probe_interval_ms);
                 tasks.push(tokio::spawn(watch_inbox(inbox.clone(), readiness.clone(), interval)));
-                Some(start_entry(&config, listener, inbox, merchants, outside, clock_watch, &mut tasks)?)
+                let watches = (clock_watch, readiness.is_leaving.clone());
+                Some(start_entry(&config, listener, inbox, merchants, outside, watches, &mut tasks)?)
             }
             None => None,
         };
@@ -221,7 +222,7 @@ fn start_entry(
     inbox: Arc<Inbox>,
     merchants: Arc<Merchants>,
     outside: Outside,
-    clock_watch: ClockWatch,
+    (clock_watch, is_leaving): (ClockWatch, Arc<AtomicBool>),
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<Entry, Error> {
     let address = local(&listener);
@@ -235,6 +236,7 @@ fn start_entry(
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
         told: Pace::new(ingress::TELL_EVERY),
+        is_leaving,
     });
     let ingress = ingress_server(listener, state, config)?;
     let server = ingress.handle();

@@ -16,7 +16,9 @@ use crate::config::Kafka;
 use crate::domain::dead_letter::header;
 use crate::domain::notification::Notification;
 use crate::domain::recheck_request::{self, Recheck};
+use crate::domain::record_version::Newer;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;
 
 /// The writing side.
@@ -75,21 +77,27 @@ impl Inbox {
     }
 
     /// Makes `notification` durable.
-    pub async fn append(&self, notification: &Notification, received_at: Timestamp) -> Result<(), AppendError> {
+    pub async fn append(
+        &self,
+        notification: &Notification,
+        received_at: Timestamp,
+        traceparent: TraceParent,
+    ) -> Result<(), AppendError> {
         let envelope = notification.envelope();
-        let received_at = received_at.to_string();
-        let headers = OwnedHeaders::new_with_capacity(4)
-            .insert(Header { key: "ipn-schema", value: Some("1") })
+        let (received_at, traceparent) = (received_at.to_string(), traceparent.to_string());
+        let headers = OwnedHeaders::new_with_capacity(5)
+            .insert(Header { key: SCHEMA_HEADER, value: Some(SCHEMA) })
             .insert(Header { key: "ipn-received-at", value: Some(&received_at) })
             .insert(Header { key: "ipn-sns-message-id", value: Some(&envelope.message_id) })
-            .insert(Header { key: "ipn-sns-topic-arn", value: Some(envelope.topic_arn.as_str()) });
+            .insert(Header { key: "ipn-sns-topic-arn", value: Some(envelope.topic_arn.as_str()) })
+            .insert(Header { key: TRACE_HEADER, value: Some(&traceparent) });
         self.deliver(notification.key(), &envelope.body, headers).await
     }
 
     /// Makes what an operator asks for durable.
     pub async fn append_recheck(&self, recheck: &Recheck) -> Result<(), AppendError> {
         let headers = OwnedHeaders::new_with_capacity(2)
-            .insert(Header { key: "ipn-schema", value: Some("1") })
+            .insert(Header { key: SCHEMA_HEADER, value: Some(SCHEMA) })
             .insert(Header { key: recheck_request::KIND_HEADER, value: Some(recheck_request::KIND) });
         self.deliver(recheck.object.account.merchant_id.as_str(), &recheck.to_json(), headers).await
     }
@@ -147,6 +155,15 @@ impl InboxRecord {
         header(&self.headers, name)
     }
 
+    /// Whether its form is one that is read here. A record without the header has the first form.
+    pub fn check_schema(&self) -> Result<(), String> {
+        let Some(found) = self.header(SCHEMA_HEADER) else { return Ok(()) };
+        let number =
+            |text: &str| text.parse().map_err(|_| format!("{SCHEMA_HEADER} is {found:.16}, which is no version"));
+        Newer::check(number(found)?, number(SCHEMA)?)
+            .map_err(|newer| format!("an inbox record: {newer}, then redrive it"))
+    }
+
     /// Copies a message out of librdkafka's hands.
     pub fn from_message(message: &BorrowedMessage<'_>) -> Self {
         let headers = message.headers().map_or_else(Vec::new, |headers| {
@@ -199,6 +216,12 @@ fn read_one(
     }
     Err(KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut))
 }
+
+/// The trace of a notification, under W3C's own name, as other programs that trace know it.
+pub const TRACE_HEADER: &str = "traceparent";
+/// The header that tells a record's form: which headers there are, and what the value is.
+const SCHEMA_HEADER: &str = "ipn-schema";
+const SCHEMA: &str = "1";
 
 /// Keeps librdkafka's complaints for who asks; the probe and each failed append tell the trouble in one line.
 struct AppendContext;

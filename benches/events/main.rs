@@ -75,6 +75,7 @@ impl Scene {
             message_id: Uuid::from_u128(1),
             notification_type: NotificationType::StateChange,
             position: InboxPosition { partition: 3, offset: 4711 },
+            traceparent: None,
         };
         let causes = vec![Cause { origin, timestamp: Timestamp::from_unix_ms(1_767_323_046_204) }];
         let (before, after) = (

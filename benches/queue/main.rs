@@ -100,6 +100,7 @@ fn cause(n: i64) -> Cause {
         message_id: Uuid::from_u64_pair(n as u64, 1),
         notification_type: NotificationType::StateChange,
         position: InboxPosition { partition: (n % 12) as i32, offset: n },
+        traceparent: None,
     };
     Cause { origin, timestamp: at(n) }
 }

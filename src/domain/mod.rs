@@ -16,6 +16,10 @@ pub mod homes;
 
 pub mod notification;
 
+pub mod record_version;
+
+pub mod trace;
+
 pub mod recheck_request;
 
 pub mod pay;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
+use super::record_version::Newer;
 use super::timestamp::Timestamp;
 
 /// One object that an operator wants read.
@@ -56,11 +57,9 @@ impl Recheck {
 
     /// Reads a record's value. The error says what is wrong with it.
     pub fn parse(value: &[u8]) -> Result<Self, String> {
+        Newer::check_json(value, VERSION).map_err(|newer| format!("a recheck record: {newer}"))?;
         let written: Written =
             serde_json::from_slice(value).map_err(|error| format!("not a recheck record: {error}"))?;
-        if written.version > VERSION {
-            return Err(format!("a recheck record of version {}, newer than {VERSION}", written.version));
-        }
         let Written { merchant_id, environment, object_id: id, object_type, seed, requested_at, .. } = written;
         let kind = object_type.or_else(|| id.kind_hint()).ok_or("a recheck record whose objectType is missing")?;
         let object = ObjectRef { account: Account { merchant_id, environment }, kind, id };
@@ -90,7 +89,7 @@ mod tests {
     fn a_type_that_is_not_given_is_told_by_the_id_and_what_cannot_be_read_says_why() {
         for (field, value, found) in [
             ("objectType", Value::Null, Ok(ObjectKind::Charge)),
-            ("version", json!(2), Err("version 2, newer than 1")),
+            ("version", json!(2), Err("version 2 is newer than 1")),
             ("merchantId", json!("a/b"), Err("not a merchant id, which is letters and digits")),
             ("environment", json!("moon"), Err("unknown variant `moon`")),
             ("requestedAt", json!("now"), Err("not a time like")),

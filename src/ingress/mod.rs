@@ -8,10 +8,11 @@ mod body;
 mod refusal;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 pub use self::body::Bodies;
@@ -22,7 +23,8 @@ use crate::domain::ipn::Message;
 use crate::domain::merchants::Merchants;
 use crate::domain::notification::Notification;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
-use crate::inbox::Inbox;
+use crate::domain::trace::TraceParent;
+use crate::inbox::{Inbox, TRACE_HEADER};
 use crate::pace::Pace;
 use crate::signing_certs::SigningCerts;
 use crate::subscriptions::Subscriptions;
@@ -47,6 +49,8 @@ pub struct Ingress {
     pub settings: config::Ingress,
     /// What was told lately, by outcome and subject.
     pub told: Pace<(&'static str, String)>,
+    /// Set when the process is about to leave.
+    pub is_leaving: Arc<AtomicBool>,
 }
 
 /// What became of a request that got a 200.
@@ -102,13 +106,18 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
         Err(_) => Err(Refusal::Deadline(ingress.settings.deadline_ms)),
     };
     metrics::histogram!("ipn_request_seconds").record(started.elapsed().as_secs_f64());
-    match outcome {
+    let mut answer = match outcome {
         Ok(accepted) => {
             metrics::counter!("ipn_requests_total", "outcome" => accepted.as_str()).increment(1);
             HttpResponse::Ok().finish()
         }
         Err(refusal) => ingress.refuse(&refusal),
+    };
+    if ingress.is_leaving.load(Ordering::Relaxed) {
+        // Whoever keeps the connection would find it closed, perhaps in the midst of the next request.
+        answer.head_mut().set_connection_type(ConnectionType::Close);
     }
+    answer
 }
 
 impl Ingress {
@@ -151,9 +160,14 @@ impl Ingress {
             return Ok(Accepted::IgnoredLegacyV1);
         }
         let started = Instant::now();
-        self.inbox.append(&notification, received_at).await?;
+        let message_id = &notification.envelope().message_id;
+        let given = request.headers().get(TRACE_HEADER).and_then(|text| TraceParent::parse(text.to_str().ok()?));
+        let of_message = || TraceParent::of_message(message_id.parse().expect("an envelope's MessageId is a UUID"));
+        let traceparent = given.unwrap_or_else(of_message);
+        self.inbox.append(&notification, received_at, traceparent).await?;
         metrics::histogram!("inbox_append_seconds").record(started.elapsed().as_secs_f64());
-        tracing::debug!(sns.message_id = notification.envelope().message_id, "durable");
+        let object = if let Message::Ipn(ipn) = notification.message() { Some(ipn.object_id.as_str()) } else { None };
+        tracing::info!(object.id = object, sns.message_id = message_id, trace_id = traceparent.trace_id(), "durable");
         Ok(Accepted::Durable)
     }
 

@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use serde::{Deserialize, Serialize};
 
 use super::ASK_TIMEOUT;
-use crate::domain::state::VERSION;
+use crate::domain::record_version::Newer;
 
 /// The record with the key [`MARK_KEY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +46,14 @@ impl Marks {
         Ok(Self { log_starts, marks: BTreeMap::new() })
     }
 
-    /// Looks whether this record is one.
-    pub(super) fn note(&mut self, message: &BorrowedMessage<'_>) {
+    /// Looks whether this record is one. One that cannot be read is as good as none; one of a later release is refused.
+    pub(super) fn note(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Newer> {
         if message.key() == Some(MARK_KEY.as_bytes()) {
-            let mark = message.payload().and_then(|json| serde_json::from_slice(json).ok());
-            self.marks.extend(mark.map(|mark: Mark| (message.partition(), mark)));
+            let json = message.payload().unwrap_or_default();
+            Newer::check_json(json, VERSION)?;
+            self.marks.extend(serde_json::from_slice(json).ok().map(|mark: Mark| (message.partition(), mark)));
         }
+        Ok(())
     }
 
     /// Where the log of a partition starts, and its mark.
@@ -60,5 +62,7 @@ impl Marks {
     }
 }
 
+/// The format of a mark.
+const VERSION: u32 = 1;
 /// The key of a mark.
 pub const MARK_KEY: &str = "__whole";

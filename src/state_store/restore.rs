@@ -32,7 +32,7 @@ pub enum Error {
     #[error("state topic cannot be read: {0}")]
     Kafka(#[from] KafkaError),
     /// A record of a later version of this program, or damage.
-    #[error("state record at partition {partition} offset {offset} cannot be read by this version: {what}")]
+    #[error("state record at partition {partition} offset {offset} cannot be read by this release: {what}")]
     Record {
         /// Where.
         partition: i32,
@@ -99,10 +99,14 @@ pub fn restore(
             restored.barrier_at = message.timestamp().to_millis().map(Timestamp::from_unix_ms);
             continue;
         }
-        restored.marks.note(&message);
         let (partition, offset) = (message.partition(), message.offset());
         let (key, value) = (message.key().unwrap_or_default(), message.payload());
-        restored.store.apply(partition, key, value).map_err(|what| Error::Record { partition, offset, what })?;
+        let mark = restored.marks.note(&message).map_err(|newer| newer.to_string());
+        mark.and_then(|()| restored.store.apply(partition, key, value)).map_err(|what| Error::Record {
+            partition,
+            offset,
+            what,
+        })?;
         failpoints::reach("during-restore");
         // Where the partition did not say that it is whole, it would be taken for damaged and be rebuilt.
         if failpoints::breaks("restore-to-barrier") && restored.marks.of(partition).1.is_some() {

@@ -172,11 +172,15 @@ fn a_record_that_cannot_be_read_says_why_and_a_barrier_is_no_record() {
         (
             b"M1/live/P01-1-1",
             br#"{"version":2,"object":{"account":{"merchant_id":"M1","environment":"live"},"kind":"Charge","id":"P01-1-1"}}"#,
-            "version 2 is newer than 1",
+            NEWER,
         ),
+        (b"M1/live/P01-1-1", br#"{"version":2,"objects":["of another form"]}"#, NEWER),
     ] {
         assert_eq!(store.apply(0, key, Some(value)), Err(says.to_owned()));
     }
     assert_eq!(store.apply(0, b"no key of ours", None), Ok(()));
     assert!(store.is_empty());
 }
+
+const NEWER: &str =
+    "version 2 is newer than 1, the newest that this release reads; run the release that wrote it, or a later one";

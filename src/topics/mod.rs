@@ -23,6 +23,7 @@ pub use self::difference::{Difference, Severity};
 use self::plan::plans;
 use self::record::OnRecord;
 use crate::config::{Config, Kafka};
+use crate::domain::record_version::Newer;
 
 /// What is wrong with the topics, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,14 @@ pub enum Error {
         verb: &'static str,
         /// What librdkafka says.
         what: rdkafka::error::KafkaError,
+    },
+    /// The partition count on record is of a later release's format.
+    #[error("the partition count on record in {topic} cannot be read by this release: {newer}")]
+    NewerRecord {
+        /// The state topic.
+        topic: String,
+        /// Which format.
+        newer: Newer,
     },
     /// A topic could not be made.
     #[error("topic {topic} could not be created: {code}{}", if *.code == RDKafkaErrorCode::InvalidReplicationFactor { "; the cluster has fewer brokers than kafka.replication_factor (set it to 1 for a try on a single one)" } else { "" })]
@@ -188,7 +197,8 @@ impl Comparison {
     pub async fn keep_on_record(&self, kafka: &Kafka) -> Result<(), Error> {
         let partitions = kafka.partitions;
         match self.on_record {
-            OnRecord::Count(_) => return Ok(()),
+            // One of a later release ended the look already.
+            OnRecord::Count(_) | OnRecord::Newer(_) => return Ok(()),
             OnRecord::NothingAtAll => tracing::info!(partitions, "the partition count is put on record"),
             OnRecord::OnlyOthers => tracing::warn!(
                 partitions,
@@ -204,7 +214,10 @@ async fn read_record(kafka: &Kafka, topic: &str) -> Result<OnRecord, Error> {
     let asked = kafka.clone();
     let read = tokio::task::spawn_blocking(move || record::read(&asked, TIMEOUT)).await;
     let read = read.expect("reading a record does not panic");
-    read.map_err(|what| Error::Record { topic: topic.to_owned(), verb: "read", what })
+    match read.map_err(|what| Error::Record { topic: topic.to_owned(), verb: "read", what })? {
+        OnRecord::Newer(newer) => Err(Error::NewerRecord { topic: topic.to_owned(), newer }),
+        found => Ok(found),
+    }
 }
 
 async fn put_on_record(kafka: &Kafka) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Kafka;
-use crate::domain::state::VERSION;
+use crate::domain::record_version::Newer;
 
 /// What the record holds.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub(super) enum OnRecord {
     NothingAtAll,
     /// There are records, and this is not among them.
     OnlyOthers,
+    /// A later release wrote it.
+    Newer(Newer),
 }
 
 /// Reads it. It is normally the very first record of partition 0; if not, all of that partition is read. Blocks.
@@ -49,8 +51,8 @@ pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<OnRecord, KafkaEr
                 last_record = Instant::now();
                 found = OnRecord::OnlyOthers;
                 let record = message.payload().filter(|_| message.key() == Some(KEY.as_bytes()));
-                if let Some(record) = record.and_then(|json| serde_json::from_slice::<PartitionsRecord>(json).ok()) {
-                    return Ok(OnRecord::Count(record.partitions));
+                if let Some(on_record) = record.and_then(judge) {
+                    return Ok(on_record);
                 }
             }
             Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
@@ -60,6 +62,13 @@ pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<OnRecord, KafkaEr
         }
     }
     Err(KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut))
+}
+
+fn judge(json: &[u8]) -> Option<OnRecord> {
+    match Newer::check_json(json, VERSION) {
+        Err(newer) => Some(OnRecord::Newer(newer)),
+        Ok(()) => serde_json::from_slice(json).ok().map(|record: PartitionsRecord| OnRecord::Count(record.partitions)),
+    }
 }
 
 /// Writes it.
@@ -83,5 +92,23 @@ fn is_passing(error: &KafkaError) -> bool {
     matches!(error, KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown))
 }
 
+/// The format of the record.
+const VERSION: u32 = 1;
 const KEY: &str = "__partitions";
 const PARTITION: i32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_of_a_later_releases_form_is_told_apart_from_one_that_is_not_there() {
+        for (json, found) in [
+            (r#"{"version":1,"partitions":3}"#, Some(OnRecord::Count(3))),
+            (r#"{"version":2,"counts":[3]}"#, Some(OnRecord::Newer(Newer { found: 2, known: 1 }))),
+            ("{}", None),
+        ] {
+            assert_eq!(judge(json.as_bytes()), found, "{json}");
+        }
+    }
+}

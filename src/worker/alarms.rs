@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::trouble::Trouble;
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::pace::Pace;
 use crate::pay_api::Blame;
@@ -22,8 +23,16 @@ impl Default for Alarms {
 
 impl Alarms {
     /// Tells that the worker starts over, unless it did so a moment ago for whatever reason.
-    pub(super) fn tell_reset(&self, trouble: &str) {
-        if self.resets.may_tell(()).is_some() {
+    pub(super) fn tell_reset(&self, trouble: &Trouble) {
+        let is_told = self.resets.may_tell(()).is_some();
+        let (is_stuck, trouble) = (trouble.is_stuck(), trouble.to_string());
+        if is_told && is_stuck {
+            tracing::error!(
+                trouble,
+                "known state cannot be read, so this worker tells nothing of its partitions; their IPNs wait in the inbox. In a \
+                 rollout this ends when the last worker of the older release is gone; otherwise run the release that is named"
+            );
+        } else if is_told {
             tracing::warn!(
                 trouble,
                 "the worker starts over from what Kafka holds; nothing is lost, nothing is told twice"

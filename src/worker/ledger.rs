@@ -20,8 +20,9 @@ use crate::domain::recheck_request::{self, KIND_HEADER};
 use crate::domain::sns::Envelope;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Rules, WorkQueue};
-use crate::inbox::InboxRecord;
+use crate::inbox::{InboxRecord, TRACE_HEADER};
 use crate::outbox::{Batch, StateRecord};
 use crate::pace::Pace;
 use crate::state_store::{Restored, StateStore};
@@ -228,6 +229,7 @@ impl Ledger {
     }
 
     fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
+        record.check_schema().map_err(|what| (DeadLetterReason::NotUnderstood, what))?;
         if record.header(KIND_HEADER) == Some(recheck_request::KIND) {
             return requests::read(&self.merchants, record);
         }
@@ -246,12 +248,17 @@ impl Ledger {
         };
         let object = self.route(&envelope, &ipn, record)?;
         self.compare_permission(&object, &ipn);
+        let message_id = envelope.message_id.parse().expect("an envelope's MessageId is a UUID");
+        let given = record.header(TRACE_HEADER).and_then(TraceParent::parse);
         let origin = Origin::Ipn {
-            message_id: envelope.message_id.parse().expect("an envelope's MessageId is a UUID"),
+            message_id,
             notification_type: ipn.notification_type,
             position: record.position,
+            traceparent: given.filter(|given| *given != TraceParent::of_message(message_id)).map(Box::new),
         };
-        Ok((object, Cause { origin, timestamp: envelope.timestamp }))
+        let cause = Cause { origin, timestamp: envelope.timestamp };
+        tracing::debug!(object.id = %object.id, sns.message_id = %message_id, trace_id = cause.trace_id(), "taken in");
+        Ok((object, cause))
     }
 
     fn route(

@@ -300,7 +300,7 @@ impl Worker {
         let is_rebalance = matches!(trouble, Trouble::Restore(state_store::Error::Interrupted));
         if !is_rebalance {
             metrics::counter!("worker_resets_total").increment(1);
-            self.alarms.tell_reset(&trouble.to_string());
+            self.alarms.tell_reset(trouble);
         }
         self.outbox = None;
         self.reset();

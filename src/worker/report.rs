@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::gauges::{labels, show, show_breaker};
 use super::ledger::Ledger;
+use crate::domain::dead_letter::header;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{BoundHits, LaneReport};
+use crate::domain::work::{BoundHits, Cause, LaneReport};
 use crate::outbox::Batch;
 
 impl Ledger {
@@ -17,9 +18,14 @@ impl Ledger {
         for (event, sequence) in &batch.events {
             metrics::counter!("events_published_total", "type" => event.event_type.name).increment(1);
             metrics::histogram!("event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
+            let newest_first = || event.causes.iter().rev();
+            let message_ids: Vec<String> =
+                newest_first().filter_map(Cause::message_id).map(|message_id| message_id.to_string()).collect();
             tracing::info!(
                 event.id = %event.id, event.r#type = event.event_type.name, object.id = %event.object.id, sequence,
-                merchant = %event.object.account, "published {}", event.event_type.name,
+                merchant = %event.object.account, sns.message_id = message_ids.join(" "),
+                trace_id = newest_first().find_map(Cause::trace_id), request_id = event.request_id.as_deref(),
+                "published {}", event.event_type.name,
             );
         }
         for object in std::mem::take(&mut self.found) {
@@ -33,6 +39,8 @@ impl Ledger {
                 detail = letter.detail,
                 partition = letter.position.partition,
                 offset = letter.position.offset,
+                object.id = letter.story.object.as_ref().map(|object| object.id.as_str()),
+                sns.message_id = header(&letter.headers, "ipn-sns-message-id"),
                 "dead letter written",
             );
         }

@@ -19,3 +19,10 @@ pub(super) enum Trouble {
     #[error("inbox partition {0} ends before what was read")]
     InboxEnd(i32),
 }
+
+impl Trouble {
+    /// Whether starting over will not end it: a state record that this release cannot read.
+    pub(super) fn is_stuck(&self) -> bool {
+        matches!(self, Self::Restore(state_store::Error::Record { .. }))
+    }
+}

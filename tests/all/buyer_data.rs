@@ -8,7 +8,7 @@ use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
 use serde_json::json;
 
-use crate::harness::{committed_records, kafka, run, until};
+use crate::harness::{committed_records, kafka, post_to, run, until};
 use crate::process::Serve;
 
 const MARKER: &str = "BUYER-DATA";
@@ -22,7 +22,7 @@ const UNREADABLE: &str = "S02-0000009-2222222-C000001";
 async fn everything(world: &World, url: &str) {
     let tell = async |kind, id: &str, notification_type| {
         let hint = Hint { merchant: &world.merchants[0], kind, id, notification_type };
-        let answer = world.post_to(url, &world.envelope(&hint, SignatureVersion::V2)).await.unwrap();
+        let answer = post_to(world, url, &world.envelope(&hint, SignatureVersion::V2)).await;
         assert_eq!(answer.status, 200);
     };
     let permission = charge_permission(PERMISSION, "Recurring");

@@ -25,7 +25,7 @@ fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
             let clock = Clock::starting_at(Timestamp::from_unix_ms(ms));
             let outside = Outside { clock, ..stage.world.outside(Broker::Real).unwrap() };
             let app = App::start(stage.config(), outside).await.unwrap();
-            let answer = stage.world.post(&app, &body).await.unwrap();
+            let answer = stage.post(&app, &body).await;
             assert!(
                 answer.status == 503 && answer.body.contains("certificate-unusable"),
                 "{year}: {} {}",

@@ -78,6 +78,7 @@ fn every_sample_keeps_to_its_schema_and_without_any_field_it_relies_on_it_does_n
         "/data/permissionReadAt",
         "/data/permissionState",
         "/data/reasons/0/reasonDescription",
+        "/traceparent",
     ];
     assert_eq!(optional.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }

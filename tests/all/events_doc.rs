@@ -60,6 +60,7 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             message_id: uuid::uuid!("72fd219f-d2d6-5fea-afff-70487e01d695"),
             notification_type: NotificationType::StateChange,
             position: InboxPosition { partition: 3, offset: 4711 },
+            traceparent: None,
         };
         let causes = [Cause { origin, timestamp: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1204) }];
         let reading = Reading {

@@ -23,6 +23,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
 use crate::contract::check_event;
+use crate::interface::check_answer;
 
 /// Where the real Kafka is. A test that needs it and finds none fails.
 pub(crate) fn kafka() -> String {
@@ -89,14 +90,30 @@ impl Stage {
 
     /// Posts an IPN of the first merchant about a change of state.
     pub(crate) async fn tell(&self, app: &App, kind: ObjectKind, id: &str) -> Answer {
-        let body = self.envelope(kind, id);
-        self.world.post(app, &body).await.unwrap()
+        self.post(app, &self.envelope(kind, id)).await
+    }
+
+    /// Posts a body. The answer must be one that `openapi.yaml` describes.
+    pub(crate) async fn post(&self, app: &App, body: &str) -> Answer {
+        post(&self.world, app, body).await
     }
 
     pub(crate) fn envelope(&self, kind: ObjectKind, id: &str) -> String {
         let hint = Hint { merchant: &self.world.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
         self.world.envelope(&hint, SignatureVersion::V2)
     }
+}
+
+/// Posts a body as SNS does. The answer must be one that `openapi.yaml` describes.
+pub(crate) async fn post(world: &World, app: &App, body: &str) -> Answer {
+    post_to(world, &format!("http://{}/ipn", app.ingress_address()), body).await
+}
+
+/// The same to a receiver in another process.
+pub(crate) async fn post_to(world: &World, url: &str, body: &str) -> Answer {
+    let answer = world.post_to(url, body).await.unwrap();
+    check_answer("POST", "/ipn", &answer);
+    answer
 }
 
 /// A plain HTTP server on loopback; it runs as long as the test's runtime.
@@ -154,7 +171,10 @@ pub(crate) async fn metric(app: &App, name: &str) -> f64 {
 
 /// A page of the admin port.
 pub(crate) async fn admin_page(app: &App, path: &str) -> String {
-    reqwest::get(format!("http://{}{path}", app.admin_address())).await.unwrap().text().await.unwrap()
+    let answer = reqwest::get(format!("http://{}{path}", app.admin_address())).await.unwrap();
+    let answer = Answer::read(answer).await.unwrap();
+    check_answer("GET", path, &answer);
+    answer.body
 }
 
 /// Nothing comes for a while.

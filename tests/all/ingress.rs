@@ -25,7 +25,7 @@ fn a_genuine_ipn_is_in_the_inbox_word_for_word_when_200_is_said() {
                 notification_type: "STATE_CHANGE",
             };
             let body = stage.world.envelope(&hint, version);
-            assert_eq!(stage.world.post(&app, &body).await.unwrap().status, 200);
+            assert_eq!(stage.post(&app, &body).await.status, 200);
             let inbox = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
             let record = inbox.iter().find(|record| record.value == body.as_bytes()).expect("the body is in the inbox");
             assert_eq!(record.key, stage.world.merchants[0]);
@@ -96,14 +96,14 @@ fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
             ("x".repeat(524_289), 413, "body-too-large"),
         ];
         for (body, status, slug) in cases {
-            let answer = stage.world.post(&app, &body).await.unwrap();
+            let answer = stage.post(&app, &body).await;
             let problem: Value = serde_json::from_str(&answer.body).unwrap();
             assert_eq!(
                 (answer.status, problem["type"].as_str().unwrap()),
                 (status, format!("urn:ipn-receiver:problem:{slug}").as_str())
             );
             assert_eq!(problem.as_object().unwrap().len(), 3, "type, title and status: {problem}");
-            assert_eq!(answer.retry_after.is_some(), status == 503, "{slug}");
+            assert_eq!(answer.retry_after().is_some(), status == 503, "{slug}");
         }
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
         app.stop().await;
@@ -121,11 +121,8 @@ fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_v
         let legacy =
             json!({"Version": "2013-01-01", "NotificationType": "PaymentCapture", "NotificationData": "<?xml?>"})
                 .to_string();
-        assert_eq!(stage.world.post(&app, &sns.notification(&draft(&legacy))).await.unwrap().status, 200);
-        assert_eq!(
-            stage.world.post(&app, &sns.unsubscribe_confirmation(&draft("gone"), "00ff")).await.unwrap().status,
-            200
-        );
+        assert_eq!(stage.post(&app, &sns.notification(&draft(&legacy))).await.status, 200);
+        assert_eq!(stage.post(&app, &sns.unsubscribe_confirmation(&draft("gone"), "00ff")).await.status, 200);
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
         let visits = sns.visits();
         assert!(
@@ -146,11 +143,10 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
         let confirmation = |topic: &str| {
             sns.subscription_confirmation(&Draft::new(topic, "please confirm", OffsetDateTime::now_utc()), "00ff00ff")
         };
-        let strangers =
-            stage.world.post(&app, &confirmation("arn:aws:sns:eu-west-1:999999999999:stranger")).await.unwrap();
+        let strangers = stage.post(&app, &confirmation("arn:aws:sns:eu-west-1:999999999999:stranger")).await;
         assert_eq!((strangers.status, sns.confirmed().len()), (503, 0));
         for _ in 0..2 {
-            assert_eq!(stage.world.post(&app, &confirmation(&topic)).await.unwrap().status, 200);
+            assert_eq!(stage.post(&app, &confirmation(&topic)).await.status, 200);
         }
         assert_eq!(sns.confirmed(), [topic.clone(), topic.clone()]);
         let visits = sns.visits();
@@ -165,7 +161,7 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
         let outside =
             Outside { sns_api: stage.world.sns_api(1).unwrap(), ..stage.world.outside(Broker::Real).unwrap() };
         let app = App::start(stage.config(), outside).await.unwrap();
-        let answer = stage.world.post(&app, &confirmation(&topic)).await.unwrap();
+        let answer = stage.post(&app, &confirmation(&topic)).await;
         assert!(
             answer.status == 503 && answer.body.contains("confirmation-failed"),
             "{} {}",
@@ -186,11 +182,7 @@ fn genuine_messages_that_are_not_understood_or_not_configured_are_durable_under_
             Hint { merchant: "ASTRANGER", kind: ObjectKind::Charge, id: CHARGE, notification_type: "STATE_CHANGE" };
         for text in ["not json".to_owned(), "{}".to_owned(), message(&hint)] {
             let draft = Draft::new(&stage.world.topic_arn(&owner), &text, OffsetDateTime::now_utc());
-            assert_eq!(
-                stage.world.post(&app, &stage.world.sns.notification(&draft)).await.unwrap().status,
-                200,
-                "{text}"
-            );
+            assert_eq!(stage.post(&app, &stage.world.sns.notification(&draft)).await.status, 200, "{text}");
         }
         let inbox = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
         assert_eq!(inbox.iter().map(|record| record.key.as_str()).collect::<Vec<_>>(), vec![owner.as_str(); 3]);
@@ -246,13 +238,13 @@ fn a_certificate_host_in_trouble_is_503_and_a_certificate_once_fetched_outlives_
             (CertificateAnswer::Body(b"<html>".to_vec()), "certificate-unusable"),
         ] {
             stage.world.sns.set_certificate_answer(answer);
-            let answer = stage.world.post(&app, &body).await.unwrap();
+            let answer = stage.post(&app, &body).await;
             assert!(answer.status == 503 && answer.body.contains(slug), "{} {}", answer.status, answer.body);
         }
         stage.world.sns.set_certificate_answer(CertificateAnswer::Good);
-        assert_eq!(stage.world.post(&app, &body).await.unwrap().status, 200);
+        assert_eq!(stage.post(&app, &body).await.status, 200);
         stage.world.sns.set_certificate_answer(CertificateAnswer::Status(500));
-        assert_eq!(stage.world.post(&app, &body).await.unwrap().status, 200);
+        assert_eq!(stage.post(&app, &body).await.status, 200);
         app.stop().await;
     });
 }

@@ -16,7 +16,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
-use crate::harness::{alter_topic, committed_records, events, inbox_records_left, kafka, names, run, silence, until};
+use crate::harness::{
+    alter_topic, committed_records, events, inbox_records_left, kafka, names, post_to, run, silence, until,
+};
 use crate::process::Serve;
 
 const PERMISSION: &str = "C02-0000001-1111111";
@@ -78,7 +80,7 @@ impl Scene {
 
     async fn post(&self, serve: &Serve, id: &str) {
         let url = format!("http://{}/ipn", serve.address("ingress"));
-        assert_eq!(self.world.post_to(&url, &self.envelope(id)).await.unwrap().status, 200);
+        assert_eq!(post_to(&self.world, &url, &self.envelope(id)).await.status, 200);
     }
 
     /// What a receiver that takes notifications would append.

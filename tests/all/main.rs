@@ -15,6 +15,7 @@ mod contract;
 mod floods;
 mod hostile_hosts;
 mod ingress;
+mod interface;
 mod terms;
 mod trouble;
 
@@ -22,11 +23,13 @@ mod breaker;
 mod buyer_data;
 mod dead_letters;
 mod exactly_once;
+mod logs;
 mod losses;
 mod pending;
 mod quota;
 mod reads;
 mod reconciliation;
+mod records;
 mod roles;
 mod topics;
 

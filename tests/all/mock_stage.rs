@@ -11,7 +11,7 @@ use ipn_receiver::sandbox::world::{Hint, World};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
-use crate::harness::until;
+use crate::harness::{post, until};
 
 /// Amazon, the broker, and the receiver between them.
 pub(crate) struct MockStage {
@@ -70,14 +70,14 @@ impl MockStage {
 
     pub(crate) async fn post_body(&self, body: &str) -> Answer {
         let asked = Instant::now();
-        let answer = self.world.post(&self.app, body).await.unwrap();
+        let answer = post(&self.world, &self.app, body).await;
         assert!(asked.elapsed() < SNS_GIVES_UP_AFTER, "answered after {:?}", asked.elapsed());
         answer
     }
 
     pub(crate) async fn expect_refused(&self) {
         let answer = self.post().await;
-        assert_eq!((answer.status, answer.retry_after.as_deref()), (503, Some("20")), "{}", answer.body);
+        assert_eq!((answer.status, answer.retry_after()), (503, Some("20")), "{}", answer.body);
     }
 
     pub(crate) async fn expect_accepted_again(&self) {

@@ -104,7 +104,7 @@ fn facts_beside_the_state_are_told_after_a_second_read_agrees() {
             notification_type: "ATTRIBUTE_CHANGE",
         };
         let body = stage.world.envelope(&hint, SignatureVersion::V2);
-        stage.world.post(&app, &body).await.unwrap();
+        stage.post(&app, &body).await;
         let told = events(&mut reader, 1).await;
         assert_eq!(names(&told), ["PermissionUpdated"]);
         assert_eq!(told[0]["data"]["snapshot"]["limits"]["amountBalance"]["amount"], "90.01");

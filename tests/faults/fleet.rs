@@ -1,6 +1,7 @@
 //! The receiver's processes: started, killed, frozen and thawed as a machine or an operator would.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -74,7 +75,13 @@ impl Fleet {
 
     /// What takes notifications, at this port.
     pub(crate) fn ingest(&self, port: u16) -> Process {
-        self.start("ingest", port, &[("IPN_RECEIVER__INGRESS__LISTEN", format!("127.0.0.1:{port}"))])
+        self.taking("ingest", port, &[])
+    }
+
+    /// The same in this role, with more settings.
+    pub(crate) fn taking(&self, role: &str, port: u16, more: &[(&str, String)]) -> Process {
+        let listen = ("IPN_RECEIVER__INGRESS__LISTEN", format!("127.0.0.1:{port}"));
+        self.start(role, port, &[&[listen], more].concat())
     }
 
     fn start(&self, role: &str, port: u16, more: &[(&str, String)]) -> Process {
@@ -144,6 +151,14 @@ impl Process {
     /// Whether its log holds this text.
     pub(crate) fn has_said(&self, text: &str) -> bool {
         std::fs::read_to_string(&self.log).unwrap_or_default().contains(text)
+    }
+
+    /// Where it tells whether it is ready. To be asked when it is up.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let started = log.lines().find(|line| line.contains("ipn-receiver started")).expect("it is up");
+        let line: serde_json::Value = serde_json::from_str(started).unwrap();
+        line["admin"].as_str().unwrap().parse().unwrap()
     }
 
     /// When it last published something, as its log tells; the empty text if it never did.

@@ -3,6 +3,7 @@
 //! `scripts/chaos` runs it for as long as one likes; `FAULTS_SECONDS` and `FAULTS_SEED` choose here.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod balancer;
 mod checker;
 mod cluster;
 mod fleet;
@@ -13,10 +14,12 @@ mod shop;
 mod stage;
 
 mod chaos;
+mod drain;
 mod hurt_kafka;
 mod hurt_processes;
 mod points;
 mod recovery;
+mod rollout;
 mod self_test;
 
 use std::future::Future;

@@ -12,7 +12,7 @@ use crate::stage::Stage;
 const SESSION: Duration = Duration::from_secs(3);
 
 /// Sells until something is so.
-async fn sell_until(stage: &Stage, what: &str, random: &mut Random, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn sell_until(stage: &Stage, what: &str, random: &mut Random, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !holds() {
         assert!(Instant::now() < deadline, "waited a minute for: {what}");

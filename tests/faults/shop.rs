@@ -54,10 +54,13 @@ pub(crate) struct Record {
     pub(crate) attempts: usize,
     /// Deliveries that were answered 5xx, or not at all.
     pub(crate) failed: usize,
+    /// What became of the first of them.
+    pub(crate) failures: Vec<String>,
 }
 
 /// Amazon's objects have whole seconds; each change is told apart from the last.
 const SECOND_CHANGE_AFTER: Duration = Duration::from_millis(1300);
+const FAILURES_KEPT: usize = 20;
 const ENVIRONMENT: Environment = Environment::Sandbox;
 
 impl Shop {
@@ -169,6 +172,12 @@ impl Shop {
         objects.into_iter().for_each(|object| self.put(Object { state, ..object }));
     }
 
+    /// One more IPN about anything that lives.
+    pub(crate) fn tell_of_any(&self, random: &mut Random) {
+        let object = random.pick(&self.objects()).clone();
+        self.tell(&object, Duration::ZERO, false);
+    }
+
     /// One more IPN about an object of the first merchant.
     pub(crate) fn tell_again(&self, kind: ObjectKind, id: &str) {
         let object = Object {
@@ -272,7 +281,8 @@ impl Sns {
                     self.record().refused.push(format!("{id}: {} {}", answer.status, answer.body));
                     return;
                 }
-                Ok(_) | Err(_) => self.record().failed += 1,
+                Ok(answer) => self.record().note_failure(|| format!("{} {}", answer.status, answer.body)),
+                Err(error) => self.record().note_failure(|| format!("{error:?}")),
             }
             tokio::time::sleep(retry_after(attempt)).await;
         }
@@ -280,6 +290,15 @@ impl Sns {
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    fn note_failure(&mut self, what: impl FnOnce() -> String) {
+        self.failed += 1;
+        if self.failures.len() < FAILURES_KEPT {
+            self.failures.push(what());
+        }
     }
 }
 

@@ -147,7 +147,7 @@ fn logs(name: &str) -> PathBuf {
 }
 
 /// A port that was free a moment ago, below those that the system gives to clients.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let first = 10_000 + (std::process::id() % 3000) as u16;
     let mut tried = std::iter::repeat_with(|| first + PORTS_TRIED.fetch_add(1, Ordering::Relaxed));
     tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("one of many ports is free")

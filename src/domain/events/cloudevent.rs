@@ -10,6 +10,7 @@ use super::next_action::NextAction;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, Origin};
 
 /// How events look on the wire.
@@ -61,6 +62,8 @@ impl Wire {
             partitionkey: &event.charge_permission_id,
             // As text of one length: it outgrows what JSON numbers keep exactly, and sorts as it counts.
             sequence: format!("{sequence:020}"),
+            // The newest notification's: causes stand oldest first.
+            traceparent: event.causes.iter().rev().find_map(Cause::traceparent),
         };
         match self.mode {
             Mode::Structured => Encoded {
@@ -113,11 +116,15 @@ struct Attributes<'a> {
     datacontenttype: &'static str,
     partitionkey: &'a ObjectId,
     sequence: String,
+    /// CloudEvents' extension for distributed tracing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<TraceParent>,
 }
 
 impl Attributes<'_> {
     fn headers(self) -> Vec<(&'static str, String)> {
-        vec![
+        let traceparent = self.traceparent.map(|traceparent| ("ce_traceparent", traceparent.to_string()));
+        let attributes = [
             ("ce_specversion", self.specversion.to_owned()),
             ("ce_id", self.id.to_string()),
             ("ce_source", self.source),
@@ -128,7 +135,8 @@ impl Attributes<'_> {
             ("content-type", self.datacontenttype.to_owned()),
             ("ce_partitionkey", self.partitionkey.to_string()),
             ("ce_sequence", self.sequence),
-        ]
+        ];
+        attributes.into_iter().chain(traceparent).collect()
     }
 }
 
@@ -201,7 +209,7 @@ impl<'a> ToldCause<'a> {
     fn of(cause: &'a Cause) -> Self {
         let timestamp = cause.timestamp;
         match &cause.origin {
-            Origin::Ipn { message_id, notification_type, position: _ } => {
+            Origin::Ipn { message_id, notification_type, position: _, traceparent: _ } => {
                 Self::Ipn { message_id: *message_id, notification_type, timestamp }
             }
             Origin::Helper { read_for, seed: _ } => Self::Helper { read_for, timestamp },

@@ -29,7 +29,12 @@ fn decode(kind: ObjectKind, body: &Value) -> Fetched {
 
 fn cause(kind: &str, sent_s: i64) -> Cause {
     let position = InboxPosition { partition: 0, offset: 0 };
-    let origin = Origin::Ipn { message_id: Uuid::nil(), notification_type: NotificationType::parse(kind), position };
+    let origin = Origin::Ipn {
+        message_id: Uuid::nil(),
+        notification_type: NotificationType::parse(kind),
+        position,
+        traceparent: None,
+    };
     Cause { origin, timestamp: Timestamp::from_unix_ms(sent_s * 1000) }
 }
 

@@ -53,6 +53,7 @@ impl Watched {
                     message_id: Uuid::nil(),
                     notification_type: NotificationType::AttributeChange,
                     position: InboxPosition { partition: 0, offset: 0 },
+                    traceparent: None,
                 },
                 timestamp: Timestamp::from_unix_ms(sent_s * 1000),
             })

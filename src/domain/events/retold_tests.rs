@@ -42,6 +42,7 @@ fn life(object: &ObjectRef, looks: &[Look]) -> (Observed, Vec<(Event, u64)>) {
             message_id: Uuid::nil(),
             notification_type: NotificationType::parse(look.4),
             position: InboxPosition { partition: 0, offset: 0 },
+            traceparent: None,
         };
         let at = Timestamp::from_unix_ms(NOON + n as i64 * 1000);
         let reading = Reading {

@@ -26,6 +26,7 @@ pub fn schema(row: &EventType) -> Value {
             "datacontenttype": {"const": "application/json"},
             "partitionkey": {"type": "string", "description": "The charge permission's id, and the record's key."},
             "sequence": {"type": "string", "pattern": "^[0-9]{20}$", "description": "Greater than that of every earlier event of the same charge permission."},
+            "traceparent": {"type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", "description": "W3C Trace Context: the trace of the newest notification that led to this event."},
             "data": data(row),
         },
     })

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::ObjectId;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 
 /// One reason to read an object. A million of them may wait, so it is small.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub enum Origin {
         notification_type: NotificationType,
         /// Its record.
         position: InboxPosition,
+        /// The trace it came with, if that is another than its message's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<Box<TraceParent>>,
     },
     /// Nobody told us: it was its turn to be looked at.
     #[serde(rename = "RECONCILIATION")]
@@ -94,6 +98,22 @@ impl Cause {
             Origin::Ipn { position, .. } | Origin::Recheck { position, .. } => Some(position),
             Origin::Reconciliation | Origin::Helper { .. } => None,
         }
+    }
+
+    /// The trace that an IPN belongs to.
+    pub fn traceparent(&self) -> Option<TraceParent> {
+        let Origin::Ipn { message_id, traceparent, .. } = &self.origin else { return None };
+        Some(traceparent.as_deref().copied().unwrap_or_else(|| TraceParent::of_message(*message_id)))
+    }
+
+    /// Which trace, for a log line.
+    pub fn trace_id(&self) -> Option<String> {
+        self.traceparent().map(TraceParent::trace_id)
+    }
+
+    /// The SNS MessageId of an IPN.
+    pub fn message_id(&self) -> Option<Uuid> {
+        if let Origin::Ipn { message_id, .. } = self.origin { Some(message_id) } else { None }
     }
 
     /// Whether it is an IPN about something else than the state, which no time on the object can confirm.

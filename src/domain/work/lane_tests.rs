@@ -25,7 +25,12 @@ fn id(id: &str) -> ObjectId {
 
 fn ipn() -> Cause {
     let position = InboxPosition { partition: 0, offset: 0 };
-    let origin = Origin::Ipn { message_id: Uuid::nil(), notification_type: NotificationType::StateChange, position };
+    let origin = Origin::Ipn {
+        message_id: Uuid::nil(),
+        notification_type: NotificationType::StateChange,
+        position,
+        traceparent: None,
+    };
     Cause { origin, timestamp: at(0) }
 }
 

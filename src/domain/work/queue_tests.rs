@@ -34,7 +34,8 @@ pub(super) fn charge(id: &str) -> ObjectRef {
 
 pub(super) fn ipn(offset: i64, sent_ms: i64) -> Cause {
     let (message_id, position) = (Uuid::from_u128(offset as u128), InboxPosition { partition: 0, offset });
-    let origin = Origin::Ipn { message_id, notification_type: NotificationType::StateChange, position };
+    let origin =
+        Origin::Ipn { message_id, notification_type: NotificationType::StateChange, position, traceparent: None };
     Cause { origin, timestamp: at(sent_ms) }
 }
 

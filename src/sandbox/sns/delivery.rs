@@ -2,6 +2,7 @@
 //!
 //! Promises: the headers and the time-out of SNS. Never tries twice.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,8 +16,22 @@ pub struct Answer {
     pub status: u16,
     /// Body as text.
     pub body: String,
+    /// Headers, their names in small letters.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Answer {
+    /// Takes an answer in as a whole.
+    pub async fn read(response: reqwest::Response) -> Result<Self, reqwest::Error> {
+        let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        Ok(Self { status: response.status().as_u16(), headers, body: response.text().await? })
+    }
+
     /// The Retry-After header.
-    pub retry_after: Option<String>,
+    pub fn retry_after(&self) -> Option<&str> {
+        self.headers.get("retry-after").map(String::as_str)
+    }
 }
 
 /// Posts a body to an endpoint as SNS does (Amazon SNS developer guide: parsing message formats, and HTTP/HTTPS
@@ -41,13 +56,7 @@ pub async fn post(client: &reqwest::Client, url: &str, body: &str) -> Result<Ans
         }
     }
     let failed = |source| Error::Post { url: url.to_owned(), source };
-    let response = request.send().await.map_err(failed)?;
-    let retry_after = response.headers().get("retry-after");
-    Ok(Answer {
-        status: response.status().as_u16(),
-        retry_after: retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned),
-        body: response.text().await.map_err(failed)?,
-    })
+    Answer::read(request.send().await.map_err(failed)?).await.map_err(failed)
 }
 
 const USER_AGENT: &str = "Amazon Simple Notification Service Agent";

@@ -173,7 +173,7 @@ fn no_url_in_a_confirmation_is_visited_whoever_signed_it() {
             for topic in [&topic, "arn:aws:sns:eu-west-1:666666666666:stranger"] {
                 let draft = Draft::new(topic, "please confirm", OffsetDateTime::now_utc());
                 let body = sns.subscription_confirmation_at(&draft, "00ff00ff", url);
-                let answer = stage.world.post(&stage.app, &body).await.unwrap();
+                let answer = stage.post_body(&body).await;
                 println!("{url} from {topic}: {} {}", answer.status, answer.body);
             }
         }

@@ -66,7 +66,7 @@ fn a_letter_of_an_unknown_merchant_is_told_after_the_merchant_was_configured() {
         let hint =
             Hint { merchant: &newcomer, kind: ObjectKind::Charge, id: CHARGE, notification_type: "STATE_CHANGE" };
         let body = envelope_with(&stage, &message(&hint));
-        assert_eq!(stage.world.post(&app, &body).await.unwrap().status, 200);
+        assert_eq!(stage.post(&app, &body).await.status, 200);
         until("nobody knows whose it is", || dead_letters(&stage).len() == 1).await;
         let letter = &dead_letters(&stage)[0];
         assert_eq!(letter.key, "A0SANDBOXMERCHANT", "the topic's owner");

@@ -1,0 +1,101 @@
+//! The trace that a notification belongs to: `traceparent` of W3C Trace Context, from the POST to the events.
+//!
+//! Amazon SNS sends none. So unless something in front of us does, the trace is made of the SNS MessageId: the same for each
+//! delivery of a message, found from it by eye, and nothing that has to be kept while work waits.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// `00-<trace id, 32 hex>-<parent id, 16 hex>-<flags, 2 hex>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    trace_id: u128,
+    parent_id: u64,
+    flags: u8,
+}
+
+impl TraceParent {
+    /// Reads the header's text. Of a version that is newer the known part counts (Trace Context §3.2.2, versioning).
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(5, '-');
+        let mut hex = |digits: usize| {
+            let part = parts.next().filter(|part| part.len() == digits)?;
+            let is_hex = part.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+            is_hex.then(|| u128::from_str_radix(part, 16).ok()).flatten()
+        };
+        let (version, trace_id, parent_id, flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+        let is_known = version == 0 && parts.next().is_none();
+        let is_newer = version > 0 && version < 0xff;
+        let is_good = (is_known || is_newer) && trace_id != 0 && parent_id != 0;
+        is_good.then_some(Self { trace_id, parent_id: parent_id as u64, flags: flags as u8 })
+    }
+
+    /// The trace of a message that came without one. Not sampled: nobody has recorded anything of it.
+    pub fn of_message(message_id: Uuid) -> Self {
+        let (high, low) = message_id.as_u64_pair();
+        // An id of zeros means none at all.
+        Self { trace_id: message_id.as_u128().max(1), parent_id: (high ^ low).max(1), flags: 0 }
+    }
+
+    /// Which trace: 32 hex digits.
+    pub fn trace_id(self) -> String {
+        format!("{:032x}", self.trace_id)
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.parent_id, self.flags)
+    }
+}
+
+impl Serialize for TraceParent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for TraceParent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        super::deserialize_text(deserializer, "a traceparent", Self::parse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceparent_is_read_as_the_recommendation_says() {
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(TraceParent::parse(good).unwrap().to_string(), good);
+        assert_eq!(TraceParent::parse(good).unwrap().trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        let newer = good.replacen("00", "01", 1) + "-more";
+        assert_eq!(TraceParent::parse(&newer).unwrap().to_string(), good);
+        for text in [
+            "",
+            "00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(TraceParent::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_without_a_trace_has_always_the_same_one() {
+        let id = "72fd219f-d2d6-5fea-afff-70487e01d695".parse().unwrap();
+        let made = TraceParent::of_message(id);
+        assert_eq!(made.trace_id(), id.simple().to_string());
+        assert_eq!(TraceParent::parse(&made.to_string()), Some(made));
+        assert!(TraceParent::parse(&TraceParent::of_message(Uuid::nil()).to_string()).is_some());
+    }
+}

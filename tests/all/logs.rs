@@ -1,0 +1,86 @@
+//! The life of one IPN, found in the log and followed from the POST to the event.
+
+use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
+use ipn_receiver::sandbox::sns::SignatureVersion;
+use ipn_receiver::sandbox::world::{Hint, World};
+use serde_json::Value;
+
+use crate::harness::{committed_records, kafka, run, until};
+use crate::process::Serve;
+
+const PERMISSION: &str = "C02-0000001-1111111";
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// What `grep` finds in the log.
+fn grep(serve: &Serve, word: &str) -> Vec<Value> {
+    let said = serve.said();
+    said.lines().filter(|line| line.contains(word)).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What the lines say, in order of the alphabet: a worker may be quicker than the answer to the POST.
+fn messages(lines: &[Value]) -> Vec<&str> {
+    let mut messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    messages.sort_unstable();
+    messages
+}
+
+#[test]
+fn the_log_of_one_ipns_life_is_found_with_one_grep_and_its_trace_reaches_the_event() {
+    run(async {
+        let world = World::start_fast(1).await.unwrap().reachable_by_address();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("receiver.toml");
+        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n\
+                        worker.unknown_object_retries_ms = []\n";
+        std::fs::write(&file, format!("{settings}{}", world.config_for_another_process(&kafka()).unwrap())).unwrap();
+        let serve = Serve::start(&file);
+        let url = format!("http://{}/ipn", serve.address("ingress"));
+        world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        let hint = |id: &'static str| Hint {
+            merchant: &world.merchants[0],
+            kind: ObjectKind::ChargePermission,
+            id,
+            notification_type: "STATE_CHANGE",
+        };
+        let body = world.envelope(&hint(PERMISSION), SignatureVersion::V2);
+        let message_id = serde_json::from_str::<Value>(&body).unwrap()["MessageId"].as_str().unwrap().to_owned();
+        // As a proxy that traces passes it on.
+        let request = reqwest::Client::new().post(&url).header("traceparent", TRACEPARENT).body(body);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        until("it is published", || serve.said().contains("published PermissionChargeable")).await;
+
+        let by_message = grep(&serve, &message_id);
+        assert_eq!(messages(&by_message), ["durable", "published PermissionChargeable", "taken in"]);
+        for line in &by_message {
+            assert_eq!(line["object.id"], PERMISSION, "{line}");
+            assert_eq!(line["trace_id"], TRACEPARENT[3..35], "{line}");
+        }
+        let by_object = grep(&serve, PERMISSION);
+        assert_eq!(messages(&by_object), ["durable", "published PermissionChargeable", "read", "taken in"]);
+        let request_id = |message: &str| {
+            let line = by_object.iter().find(|line| line["message"] == message).unwrap();
+            line["request_id"].as_str().unwrap_or_else(|| panic!("{line}"))
+        };
+        assert_eq!(request_id("read"), request_id("published PermissionChargeable"), "Amazon's id of the request");
+
+        // Without a proxy that traces, the trace is the message itself; one that becomes no event is followed, too.
+        let lost = world.envelope(&hint("C02-0000009-1111111"), SignatureVersion::V2);
+        let lost_id = serde_json::from_str::<Value>(&lost).unwrap()["MessageId"].as_str().unwrap().to_owned();
+        crate::harness::post_to(&world, &url, &lost).await;
+        until("it is a dead letter", || serve.said().contains("dead letter written")).await;
+        let lines = grep(&serve, &lost_id);
+        assert_eq!(messages(&lines), ["dead letter written", "durable", "taken in"]);
+        let durable = lines.iter().find(|line| line["message"] == "durable").unwrap();
+        assert_eq!(durable["trace_id"], lost_id.replace('-', ""));
+
+        let config = world.config_with(&kafka(), "").unwrap().kafka;
+        let inbox = committed_records(&config, &config.topics().inbox);
+        let of = |id: &str| inbox.iter().find(|record| record.headers["ipn-sns-message-id"] == id).unwrap();
+        assert_eq!(of(&message_id).headers["traceparent"], TRACEPARENT);
+        assert!(of(&lost_id).headers["traceparent"].contains(&lost_id.replace('-', "")));
+        let event: Value =
+            serde_json::from_slice(&committed_records(&config, &config.topics().events)[0].value).unwrap();
+        assert_eq!(event["traceparent"], TRACEPARENT);
+        serve.stop();
+    });
+}

@@ -1,0 +1,163 @@
+//! One record of each form, as today's code writes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Story, Writer};
+use ipn_receiver::domain::ipn::NotificationType;
+use ipn_receiver::domain::pay::{
+    Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
+};
+use ipn_receiver::domain::recheck_request::Recheck;
+use ipn_receiver::domain::state::{KnownState, Observed, VERSION};
+use ipn_receiver::domain::timestamp::Timestamp;
+use ipn_receiver::domain::trace::TraceParent;
+use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
+use ipn_receiver::state_store::Mark;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+pub(super) const MERCHANT: &str = "A0SANDBOXMERCHANT";
+pub(super) const PERMISSION: &str = "C02-0000001-1111111";
+pub(super) const PENDING_CHARGE: &str = "S02-0000001-1111111-C000001";
+pub(super) const STUB_CHARGE: &str = "S02-0000001-1111111-C000002";
+pub(super) const RECHECKED_CHARGE: &str = "S02-0000001-1111111-C000003";
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const BARRIER: &str = "6f9619ff-8b86-4d11-b42d-00c04fc964ff";
+
+/// What is written today, by the name of its file: records that do not depend on a running Kafka.
+pub(super) fn written() -> BTreeMap<&'static str, Value> {
+    let value = |json: Vec<u8>| serde_json::from_slice::<Value>(&json).unwrap();
+    let state = |state: &KnownState| {
+        assert_eq!(state.version, VERSION);
+        json!({"key": state.object.state_key(), "headers": {"ipn-barrier": BARRIER}, "value": state})
+    };
+    let recheck = Recheck {
+        object: object(ObjectKind::Charge, RECHECKED_CHARGE),
+        seed: false,
+        requested_at: at("2026-01-02T03:04:09.000Z"),
+    };
+    BTreeMap::from([
+        ("state-permission.v1", state(&permission())),
+        ("state-pending.v1", state(&pending())),
+        ("state-stub.v1", state(&stub())),
+        ("state-whole.v1", json!({"key": "__whole", "value": Mark::new(0, true)})),
+        (
+            "inbox-recheck.v1",
+            json!({"key": MERCHANT, "headers": {"ipn-schema": "1", "ipn-kind": "recheck"}, "value": value(recheck.to_json())}),
+        ),
+        ("dead-letter.v1", json!({"headers": dead_letter_headers()})),
+    ])
+}
+
+/// Every field has a value here: one that is new does not compile until it stands here, too.
+fn permission() -> KnownState {
+    KnownState {
+        version: VERSION,
+        object: object(ObjectKind::ChargePermission, PERMISSION),
+        observed: Some(Observed {
+            state: State::parse("NonChargeable"),
+            reasons: vec![Reason {
+                reason_code: "PaymentMethodInvalid".to_owned(),
+                reason_description: Some("Amazon's own sentence.".to_owned()),
+            }],
+            last_updated: at("2026-01-01T03:04:05.000Z"),
+            charge_permission_id: id(PERMISSION),
+            charge_permission_type: Some("Recurring".to_owned()),
+            attributes_digest: "0123456789abcdef".to_owned(),
+            attribute_revision: 3,
+            unconfirmed_digest: Some("fedcba9876543210".to_owned()),
+            payment_method_reason: Some("PaymentMethodInvalid".to_owned()),
+            captured: Some(Amount::parse("9.99").unwrap()),
+            private: Some(PrivateDigests {
+                key_id: "00112233445566".to_owned(),
+                payment_descriptor: Some("1111111111111111".to_owned()),
+                billing_address: Some("2222222222222222".to_owned()),
+                shipping_address: Some("3333333333333333".to_owned()),
+            }),
+            attribute_hint_told: Some(at("2026-01-01T03:04:06.000Z")),
+            read_started_at: at("2026-01-01T03:04:07.000Z"),
+            last_event_id: Some(Uuid::from_u128(1)),
+        }),
+        sequence: Some(1_767_236_647_000),
+        pending: None,
+    }
+}
+
+fn pending() -> KnownState {
+    let position = InboxPosition { partition: 1, offset: 42 };
+    let origins = [
+        Origin::Ipn {
+            message_id: Uuid::from_u128(2),
+            notification_type: NotificationType::StateChange,
+            position,
+            traceparent: Some(Box::new(TraceParent::parse(TRACEPARENT).unwrap())),
+        },
+        Origin::Recheck { position, seed: false },
+        Origin::Helper { read_for: id(STUB_CHARGE), seed: true },
+        Origin::Reconciliation,
+    ];
+    let causes = origins.map(|origin| Cause { origin, timestamp: at("2026-01-02T03:04:05.000Z") });
+    KnownState {
+        version: VERSION,
+        object: object(ObjectKind::Charge, PENDING_CHARGE),
+        observed: None,
+        sequence: None,
+        pending: Some(Pending {
+            causes: causes.into(),
+            causes_seen: 4,
+            first_seen: at("2026-01-02T03:04:05.100Z"),
+            due: at("2026-01-02T03:05:05.000Z"),
+            attempts: 2,
+            failing_ms: 60_000,
+            failed_at: Some(at("2026-01-02T03:04:30.000Z")),
+            confirming: true,
+        }),
+    }
+}
+
+fn stub() -> KnownState {
+    let observed = Observed {
+        state: State::parse("Captured"),
+        charge_permission_type: None,
+        attribute_revision: 0,
+        attribute_hint_told: None,
+        ..permission().observed.unwrap()
+    };
+    let object = object(ObjectKind::Charge, STUB_CHARGE);
+    KnownState { version: VERSION, object, observed: Some(observed.stub()), sequence: None, pending: None }
+}
+
+fn dead_letter_headers() -> Map<String, Value> {
+    let letter = DeadLetter {
+        reason: DeadLetterReason::UnknownObject,
+        detail: "Amazon Pay answered 404".to_owned(),
+        story: Story {
+            object: Some(object(ObjectKind::Charge, PENDING_CHARGE)),
+            first_seen: Some(at("2026-01-02T03:04:05.100Z")),
+            causes_seen: 1,
+            attempts: 5,
+            failing_for: Duration::from_hours(1),
+        },
+        position: InboxPosition { partition: 1, offset: 42 },
+        key: Vec::new(),
+        value: Vec::new(),
+        headers: Vec::new(),
+    };
+    let now = at("2026-01-02T04:04:05.000Z");
+    let writer = Writer { inbox: "amazonpay.ipn.inbox.v1", instance: "amazonpay.worker-1", version: "0.1.0", now };
+    letter.told(&writer).into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect()
+}
+
+pub(super) fn object(kind: ObjectKind, text: &str) -> ObjectRef {
+    let account = Account { merchant_id: MerchantId::parse(MERCHANT).unwrap(), environment: Environment::Sandbox };
+    ObjectRef { account, kind, id: id(text) }
+}
+
+fn id(text: &str) -> ObjectId {
+    ObjectId::parse(text).unwrap()
+}
+
+pub(super) fn at(text: &str) -> Timestamp {
+    Timestamp::parse_sns(text).unwrap()
+}
