@@ -35,7 +35,7 @@ pub(super) enum OnRecord {
 
 /// Reads it. It is normally the very first record of partition 0; if not, all of that partition is read. Blocks.
 pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<OnRecord, KafkaError> {
-    let mut reader = kafka.reader("start");
+    let mut reader = kafka.reader(READER);
     reader.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50");
     let consumer = BaseConsumer::<DefaultConsumerContext>::from_config(&reader)?;
     let mut assignment = TopicPartitionList::new();
@@ -83,5 +83,7 @@ fn is_passing(error: &KafkaError) -> bool {
     matches!(error, KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown))
 }
 
+/// Tells this reader's group from others.
+pub(super) const READER: &str = "start";
 const KEY: &str = "__partitions";
 const PARTITION: i32 = 0;

@@ -20,6 +20,7 @@ mod trouble;
 
 mod breaker;
 mod buyer_data;
+mod check;
 mod dead_letters;
 mod exactly_once;
 mod losses;
@@ -27,6 +28,7 @@ mod pending;
 mod quota;
 mod reads;
 mod reconciliation;
+mod rights;
 mod roles;
 mod topics;
 
