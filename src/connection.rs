@@ -31,8 +31,10 @@ pub struct Unconnected {
 impl Connection {
     /// Connects and, where the settings say so, authenticates. Blocks, no longer than `timeout`.
     pub fn open(kafka: &Kafka, timeout: Duration) -> Result<Self, Unconnected> {
-        let consumer: BaseConsumer<Complaints> = kafka
-            .client()
+        let mut client = kafka.client();
+        // Whatever this program logs, the reasons are wanted here; a lost connection is only worth an `info` to librdkafka.
+        client.set_log_level(RDKafkaLogLevel::Info);
+        let consumer: BaseConsumer<Complaints> = client
             .create_with_context(Complaints::default())
             .map_err(|error| Unconnected { what: error.to_string(), remedy: remedy(&error.to_string()) })?;
         let connection = Self { consumer };
@@ -85,7 +87,7 @@ impl Complaints {
 
 impl ClientContext for Complaints {
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
-        if level as i32 <= RDKafkaLogLevel::Error as i32 {
+        if level as i32 <= RDKafkaLogLevel::Info as i32 {
             self.keep(message);
         }
     }
@@ -142,27 +144,17 @@ const WORDS: &[Words] = &[
         "connecting to a PLAINTEXT broker listener",
         "this port speaks no TLS: name the TLS port, or leave \"security.protocol\" out where the network is trusted",
     ),
-    lasting(
-        "alert certificate required",
-        "the brokers ask for a client certificate (mutual TLS): set \"ssl.certificate.location\" and \"ssl.key.location\"",
-    ),
-    lasting(
-        "alert bad certificate",
-        "the brokers ask for another client certificate: check \"ssl.certificate.location\" and \"ssl.key.location\"",
-    ),
+    lasting("alert certificate required", CLIENT_CERTIFICATE),
+    lasting("alert bad certificate", CLIENT_CERTIFICATE),
     lasting(
         "alert unknown ca",
         "the brokers do not know the CA of \"ssl.certificate.location\": have it signed by the CA that they trust",
     ),
-    lasting(
-        "connecting to a SSL listener",
-        "this port speaks TLS: set \"security.protocol\" = \"ssl\", or \"sasl_ssl\" with a user and password",
-    ),
-    lasting(
-        "broker might require SASL authentication",
-        "this port asks for a user: set \"security.protocol\" = \"sasl_ssl\", \"sasl.mechanism\", \"sasl.username\" and \
-         \"sasl.password\"",
-    ),
+    lasting("connecting to a SSL listener", SPEAK_TLS),
+    lasting("broker might require SASL authentication", NAME_A_USER),
+    // A broker that is just going down hangs up, too.
+    passing("Disconnected: SSL connection closed by peer", NAME_A_USER),
+    passing("Disconnected: connection closed by peer", SPEAK_TLS),
     lasting(
         "Failed to acquire SASL OAUTHBEARER token",
         "the token end point gave no token: check \"sasl.oauthbearer.token.endpoint.url\", \"sasl.oauthbearer.client.id\" and \
@@ -186,6 +178,12 @@ const WORDS: &[Words] = &[
     ),
 ];
 
+const CLIENT_CERTIFICATE: &str = "the brokers ask for a client certificate that they trust (mutual TLS): set \"ssl.certificate.location\" and \
+                                  \"ssl.key.location\"";
+const SPEAK_TLS: &str = "the broker hangs up: if this port speaks TLS, set \"security.protocol\" = \"ssl\", or \"sasl_ssl\" with a \
+                         user and password";
+const NAME_A_USER: &str = "the broker hangs up after TLS: if this port asks for a user, set \"security.protocol\" = \"sasl_ssl\", \
+                           \"sasl.mechanism\", \"sasl.username\" and \"sasl.password\"";
 const REMEDY: &str = "check kafka.bootstrap_servers and kafka.properties";
 /// The log is looked at so often.
 const ATTEMPT: Duration = Duration::from_secs(1);
