@@ -4,6 +4,7 @@
 mod acls;
 mod connections;
 mod least;
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
