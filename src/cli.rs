@@ -293,7 +293,7 @@ async fn serve(config: Config) -> Outcome {
         _ = interrupt.recv() => return Err("interrupted again; what was not committed is taken up by the next process".into()),
     }
     if failed {
-        return Err("the worker ended unexpectedly; see the log lines before this one".into());
+        return Err("the worker ended unexpectedly, or nothing can be appended to the inbox any more; see the log lines before this one".into());
     }
     Ok(ExitCode::SUCCESS)
 }

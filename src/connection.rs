@@ -6,12 +6,15 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{Producer, ProducerContext};
 
 use crate::config::Kafka;
+use crate::rights::is_refusal;
 
 /// A client that has reached a broker.
 pub struct Connection {
@@ -64,6 +67,40 @@ impl Connection {
             }
         }
         self.consumer.context().last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Why a producer gave a record up. An idempotent one that may write to no topic at all gets no id, is of no more use, and says
+/// of its records only that they were purged.
+pub fn cause<C: ProducerContext>(producer: &impl Producer<C>, error: KafkaError) -> KafkaError {
+    match producer.client().fatal_error() {
+        Some((code, _)) => KafkaError::MessageProduction(code),
+        None => error,
+    }
+}
+
+/// Where the consumer's group stands. A coordinator that may not be asked for is told in the consumer's queue alone. Blocks.
+pub fn committed_offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    wanted: &TopicPartitionList,
+    timeout: Duration,
+) -> Result<TopicPartitionList, KafkaError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let error = match consumer.committed_offsets(wanted.clone(), ATTEMPT) {
+            Ok(committed) => return Ok(committed),
+            Err(error) => error,
+        };
+        while let Some(told) = consumer.poll(Duration::ZERO) {
+            if let Err(told) = told
+                && told.rdkafka_error_code().is_some_and(is_refusal)
+            {
+                return Err(told);
+            }
+        }
+        if error.rdkafka_error_code().is_some_and(is_refusal) || Instant::now() > deadline {
+            return Err(error);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
+use crate::connection::cause;
 use crate::domain::dead_letter::header;
 use crate::domain::notification::Notification;
 use crate::domain::recheck_request::{self, Recheck};
@@ -114,7 +115,7 @@ impl Inbox {
         })?;
         match delivery.await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(AppendError::NotAcknowledged(error)),
+            Ok(Err((error, _))) => Err(AppendError::NotAcknowledged(cause(&self.producer, error))),
             Err(_) => Err(AppendError::NotAcknowledged(KafkaError::Canceled)),
         }
     }
@@ -144,6 +145,11 @@ impl Inbox {
             }
         }
         Ok(())
+    }
+
+    /// Whether the producer can do no more work in its life, which a right that was missing brings about, too.
+    pub fn has_failed(&self) -> bool {
+        self.producer.client().fatal_error().is_some()
     }
 
     /// Waits for records under way. Blocks.

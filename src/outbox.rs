@@ -254,7 +254,7 @@ impl From<KafkaError> for Doubt {
     }
 }
 
-/// Remembers the first thing that went wrong since it was last asked.
+/// Remembers the first thing that went wrong, or else a refusal, since it was last asked.
 #[derive(Default)]
 struct TransactionContext {
     trouble: Mutex<Option<Doubt>>,
@@ -262,7 +262,11 @@ struct TransactionContext {
 
 impl TransactionContext {
     fn note(&self, doubt: Doubt) {
-        self.trouble.lock().expect("no panic under this lock").get_or_insert(doubt);
+        let mut trouble = self.trouble.lock().expect("no panic under this lock");
+        // What is missing tells more than what follows from it.
+        if trouble.as_ref().is_none_or(|before| before.refused.is_none() && doubt.refused.is_some()) {
+            *trouble = Some(doubt);
+        }
     }
 }
 

@@ -124,17 +124,19 @@ impl Resource {
     }
 }
 
-impl Resource {
+impl Right {
     fn is_refused_with(&self, code: RDKafkaErrorCode) -> bool {
-        code == match self {
-            Self::Topic(_) | Self::TopicsFrom(_) => RDKafkaErrorCode::TopicAuthorizationFailed,
-            Self::Group(_) | Self::GroupsFrom(_) => RDKafkaErrorCode::GroupAuthorizationFailed,
-            Self::TransactionalIdsFrom(_) => RDKafkaErrorCode::TransactionalIdAuthorizationFailed,
+        match self.resource {
+            // Who may write to no topic at all gets no producer id, and that is the cluster's to refuse.
+            Resource::Topic(_) if code == RDKafkaErrorCode::ClusterAuthorizationFailed => {
+                self.operation == Operation::Write
+            }
+            Resource::Topic(_) | Resource::TopicsFrom(_) => code == RDKafkaErrorCode::TopicAuthorizationFailed,
+            Resource::Group(_) | Resource::GroupsFrom(_) => code == RDKafkaErrorCode::GroupAuthorizationFailed,
+            Resource::TransactionalIdsFrom(_) => code == RDKafkaErrorCode::TransactionalIdAuthorizationFailed,
         }
     }
-}
 
-impl Right {
     /// The command that gives it to whoever `kafka.properties` names.
     pub fn command(&self, kafka: &Kafka) -> String {
         let (option, name, is_prefix) = self.resource.parts();
@@ -176,11 +178,13 @@ pub fn told(error: &KafkaError) -> String {
     }
 }
 
-/// What Kafka refused `user` for want of a right: those that its answer can mean, and the commands that give them. Nothing
-/// where it is another error.
-pub fn lacking(kafka: &Kafka, user: User, code: RDKafkaErrorCode) -> Option<String> {
-    let suspects: Vec<Right> =
-        rights(kafka, user).into_iter().filter(|right| right.resource.is_refused_with(code)).collect();
+/// What Kafka refused `user` for want of a right: those that its answer can mean, of topics only `topic`, and the commands that
+/// give them. Nothing where it is another error.
+pub fn lacking(kafka: &Kafka, user: User, topic: &str, code: RDKafkaErrorCode) -> Option<String> {
+    let is_meant = |right: &Right| {
+        right.is_refused_with(code) && !matches!(&right.resource, Resource::Topic(name) if name != topic)
+    };
+    let suspects: Vec<Right> = rights(kafka, user).into_iter().filter(is_meant).collect();
     if suspects.is_empty() {
         return None;
     }

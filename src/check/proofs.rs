@@ -15,6 +15,7 @@ use rdkafka::producer::{BaseProducer, FutureProducer, FutureRecord, Producer as 
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
+use crate::connection::{cause, committed_offsets};
 use crate::rights::{Operation, Resource, Right, is_refusal};
 
 /// What using it brought.
@@ -97,6 +98,10 @@ async fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, Trouble>
     let admin = AdminClient::<DefaultClientContext>::from_config(&kafka.client())?;
     let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options()).await?;
     let described = described.into_iter().next().ok_or_else(|| unknown("Kafka named no topic"))??;
+    // librdkafka tells a refusal of this kind as a topic without any setting, which there is not.
+    if described.entries.is_empty() {
+        return Err(RDKafkaErrorCode::TopicAuthorizationFailed.into());
+    }
     let setting = described.get("max.message.bytes").and_then(|entry| entry.value.as_ref()?.parse().ok());
     Ok(setting.unwrap_or(usize::MAX))
 }
@@ -130,7 +135,7 @@ async fn write(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
     let record = FutureRecord::<(), _>::to(topic).payload(&payload).partition(0);
     match producer.send(record, Duration::ZERO).await {
         Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => Ok(()),
-        Err((error, _)) => Err(error.into()),
+        Err((error, _)) => Err(cause(&producer, error).into()),
         Ok(_) => Err(unknown("the topic took a record that is larger than it says")),
     }
 }
@@ -173,21 +178,8 @@ fn ask_for_offsets(kafka: &Kafka, group: &str) -> Result<(), Trouble> {
     let consumer = BaseConsumer::<rdkafka::consumer::DefaultConsumerContext>::from_config(&client)?;
     let mut wanted = TopicPartitionList::new();
     wanted.add_partition(&kafka.topics().state, 0);
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        let Err(error) = consumer.committed_offsets(wanted.clone(), Duration::from_millis(500)) else { return Ok(()) };
-        // Where the group's coordinator may not be asked for, the answer stands in the queue.
-        while let Some(told) = consumer.poll(Duration::ZERO) {
-            if let Err(told) = told
-                && told.rdkafka_error_code().is_some_and(is_refusal)
-            {
-                return Err(told.into());
-            }
-        }
-        if error.rdkafka_error_code().is_some_and(is_refusal) || Instant::now() > deadline {
-            return Err(error.into());
-        }
-    }
+    committed_offsets(&consumer, &wanted, TIMEOUT)?;
+    Ok(())
 }
 
 /// Offers the group an offset in a transaction that is aborted: joining would make the workers share anew.

@@ -21,8 +21,8 @@ use crate::rights::{self, User};
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of Kafka's; for want of a right, which one it may be.
-fn explained(kafka: &Kafka, user: User, error: &KafkaError) -> String {
-    let lacking = error.rdkafka_error_code().and_then(|code| rights::lacking(kafka, user, code));
+fn explained(kafka: &Kafka, user: User, topic: &str, error: &KafkaError) -> String {
+    let lacking = error.rdkafka_error_code().and_then(|code| rights::lacking(kafka, user, topic, code));
     lacking.unwrap_or_else(|| error.to_string())
 }
 

@@ -125,7 +125,8 @@ impl Redrive {
     fn act(&self, config: &Config, arguments: &Arguments, of: usize) -> Result<(), Error> {
         // Ends or completes what a killed run left open, and keeps any other run of this filter from going on.
         let id = format!("{}-{}", config.kafka.group(), purpose(&self.filter));
-        let lacking = |doubt: &Doubt| rights::lacking(&config.kafka, User::Redrive, doubt.refused?);
+        let inbox = config.kafka.topics().inbox;
+        let lacking = |doubt: &Doubt| rights::lacking(&config.kafka, User::Redrive, &inbox, doubt.refused?);
         let outbox = Outbox::open(&config.kafka, &id, config.events.wire())
             .map_err(|doubt| lacking(&doubt).unwrap_or_else(|| doubt.to_string()))?;
         let group = self.letters.group()?;

@@ -11,6 +11,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::{Error, explained};
 use crate::config::Kafka;
+use crate::connection::committed_offsets;
 use crate::progress::{Medium, Progress};
 use crate::rights::{self, User};
 
@@ -49,12 +50,13 @@ impl Topic {
             format!(
                 "Kafka at {} cannot be asked about {name}: {}; check kafka.bootstrap_servers and kafka.properties",
                 kafka.bootstrap_servers,
-                explained(kafka, user, &error)
+                explained(kafka, user, &name, &error)
             )
             .into()
         };
         let metadata = consumer.fetch_metadata(Some(&name), ANSWER_TIMEOUT).map_err(unreachable)?;
-        let refused = metadata.topics().first().and_then(|topic| rights::lacking(kafka, user, topic.error()?.into()));
+        let refused =
+            metadata.topics().first().and_then(|topic| rights::lacking(kafka, user, &name, topic.error()?.into()));
         if let Some(lacking) = refused {
             return Err(format!("{name} may not be seen: {lacking}").into());
         }
@@ -77,7 +79,7 @@ impl Topic {
         for partition in self.ends.keys() {
             wanted.add_partition(&self.name, *partition);
         }
-        let committed = self.consumer.committed_offsets(wanted, ANSWER_TIMEOUT + self.unsettled_for);
+        let committed = committed_offsets(&self.consumer, &wanted, ANSWER_TIMEOUT + self.unsettled_for);
         let committed = committed.map_err(|error| self.trouble(&error))?;
         let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
@@ -87,7 +89,7 @@ impl Topic {
     }
 
     fn trouble(&self, error: &KafkaError) -> Error {
-        format!("{} cannot be read: {}", self.name, explained(&self.kafka, self.user, error)).into()
+        format!("{} cannot be read: {}", self.name, explained(&self.kafka, self.user, &self.name, error)).into()
     }
 
     /// The consumer's group, for offsets that are committed in a transaction.

@@ -29,6 +29,10 @@ pub(super) async fn found(kafka: &Kafka) -> Result<Vec<Option<Found>>, Error> {
     let described = admin.describe_configs(&resources, &options()).await.map_err(|error| unreachable(kafka, &error))?;
     for (at, described) in there.into_iter().zip(described) {
         let described = described.map_err(|code| not_described(kafka, &plans[at].name, code))?;
+        // librdkafka tells a refusal of this kind as a topic without any setting, which there is not.
+        if described.entries.is_empty() {
+            return Err(forbidden(kafka, Operation::DescribeConfigs, &plans[at].name));
+        }
         let settings = described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
         if let Some(found) = &mut found[at] {
             found.settings = settings.collect();

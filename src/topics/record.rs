@@ -13,6 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Kafka;
+use crate::connection::cause;
 use crate::domain::state::VERSION;
 
 /// What the record holds.
@@ -74,7 +75,7 @@ pub(super) async fn write(kafka: &Kafka, partitions: i32, timeout: Duration) -> 
     let value = serde_json::to_vec(&PartitionsRecord { version: VERSION, partitions }).expect("two numbers are JSON");
     let topic = kafka.topics().state;
     let record = FutureRecord::to(&topic).key(KEY).payload(&value).partition(PARTITION);
-    producer.send(record, timeout).await.map(drop).map_err(|(error, _)| error)
+    producer.send(record, timeout).await.map(drop).map_err(|(error, _)| cause(&producer, error))
 }
 
 /// A connection that is not there yet, or no longer; librdkafka tries again.

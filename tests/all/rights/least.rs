@@ -129,7 +129,7 @@ fn each_command_works_with_its_least_rights_and_with_one_less_says_which() {
 #[test]
 fn an_ipn_becomes_an_event_where_each_role_has_its_least_rights() {
     run(async {
-        let (world, secure) = (world().await, secure_kafka());
+        let (world, secure) = (World::start_fast(1).await.unwrap().reachable_by_address(), secure_kafka());
         let kafka = secure.kafka(&world);
         topics::create(&kafka).await.unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -12,9 +12,8 @@ fn table() -> String {
     // In the order of the code: the user with most rights first would not be enough.
     for user in User::ALL {
         for right in rights(&kafka, user) {
-            let same = |(other, _): &&mut (Right, _)| {
-                (other.operation, &other.resource) == (right.operation, &right.resource)
-            };
+            let same =
+                |(other, _): &&mut (Right, _)| (other.operation, &other.resource) == (right.operation, &right.resource);
             match rows.iter_mut().find(same) {
                 Some((_, users)) => users.push(user),
                 None => rows.push((right, vec![user])),
