@@ -149,9 +149,10 @@ impl App {
         self.worker.as_ref().is_some_and(|worker| worker.status.is_working.load(Ordering::Relaxed))
     }
 
-    /// Whether the worker's thread has ended on its own, which it must not, or hangs.
+    /// Whether the worker's thread has ended on its own, which it must not, or hangs; or nothing can be appended any more.
     pub fn has_failed(&self) -> bool {
         self.worker.as_ref().is_some_and(worker::Handle::has_failed)
+            || self.entry.as_ref().is_some_and(|entry| entry.inbox.has_failed())
     }
 
     /// Leaves: not ready → no new requests → requests end → reads end, last transaction → group left → flushed.

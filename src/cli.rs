@@ -10,7 +10,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
-use crate::config::{Config, MerchantAccount};
+use crate::check;
+use crate::config::{Config, MerchantAccount, ROLE_VARIABLE};
 use crate::domain::events::{self, CATALOG};
 use crate::operators::{inspect, recheck, redrive};
 use crate::outside::Outside;
@@ -43,6 +44,9 @@ enum Command {
         #[arg(long, value_parser = ["all", "ingest", "worker"])]
         role: Option<String>,
     },
+    /// Say line by line whether `serve` would find what it needs: configuration, keys, Kafka, topics, rights, Amazon's hosts,
+    /// credentials and clock; and what to do where not. Exit code 1: something fails.
+    Check(check::Arguments),
     /// Create the Kafka topics that are missing, then tell how all of them differ from what they must be. Exit code 1:
     /// `serve` would refuse them.
     Topics {
@@ -134,6 +138,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Sandbox { .. } => "error,librdkafka=off,rdkafka=off",
         // What librdkafka and the HTTP server say of themselves is told in this program's own words.
         Command::Verify { .. } | Command::Schema { .. } => "error",
+        Command::Check(_) => "off",
         Command::Redrive(_) | Command::Recheck(_) | Command::Inspect(_) => "warn,librdkafka=off,rdkafka=off",
         Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
     };
@@ -143,10 +148,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let outcome = runtime.block_on(async {
         match arguments.command {
             Command::Serve { config, role } => {
-                let role = role.map(|role| (ROLE.to_owned(), role));
+                let role = role.map(|role| (ROLE_VARIABLE.to_owned(), role));
                 // Of two that name the same setting the last one holds.
                 serve(Config::load(&config, std::env::vars().chain(role))?).await
             }
+            Command::Check(arguments) => Ok(check::run(&arguments, std::env::vars()).await),
             Command::Topics { config, dry_run: false } => make_topics(&load(&config)?).await,
             Command::Topics { config, dry_run: true } => compare_topics(&load(&config)?).await,
             Command::Redrive(arguments) => redrive::run(&arguments, &load(&arguments.config)?),
@@ -186,8 +192,6 @@ pub fn run(arguments: Arguments) -> ExitCode {
         ExitCode::FAILURE
     })
 }
-
-const ROLE: &str = "IPN_RECEIVER__ROLE";
 
 type Outcome = Result<ExitCode, sandbox::Error>;
 
@@ -289,7 +293,7 @@ async fn serve(config: Config) -> Outcome {
         _ = interrupt.recv() => return Err("interrupted again; what was not committed is taken up by the next process".into()),
     }
     if failed {
-        return Err("the worker ended unexpectedly; see the log lines before this one".into());
+        return Err("the worker ended unexpectedly, or nothing can be appended to the inbox any more; see the log lines before this one".into());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -45,11 +45,18 @@ impl ClockWatch {
 
     /// What is wrong with our clock, as far as is known; an error where nothing is.
     pub fn verdict(&self) -> Result<&'static str, String> {
-        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Err(trouble)) = verdicts.values().find(|verdict| verdict.is_err()) {
-            return Err(trouble.clone());
+        match self.comparison() {
+            None => Ok("not compared with Amazon's yet"),
+            Some(Ok(())) => Ok("agrees with Amazon's"),
+            Some(Err(trouble)) => Err(trouble),
         }
-        Ok(if verdicts.is_empty() { "not compared with Amazon's yet" } else { "agrees with Amazon's" })
+    }
+
+    /// The same, and nothing where nothing was compared.
+    pub fn comparison(&self) -> Option<Result<(), String>> {
+        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
+        let trouble = verdicts.values().find(|verdict| verdict.is_err());
+        trouble.or_else(|| verdicts.values().next()).cloned()
     }
 
     /// Learns from what became of a request.

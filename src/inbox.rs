@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
+use crate::connection::cause;
 use crate::domain::dead_letter::header;
 use crate::domain::notification::Notification;
 use crate::domain::recheck_request::{self, Recheck};
@@ -20,6 +21,7 @@ use crate::domain::record_version::Newer;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;
+use crate::rights;
 
 /// The writing side.
 pub struct Inbox {
@@ -35,7 +37,7 @@ pub enum AppendError {
     #[error("the append buffer is full; Kafka is slower than what is received")]
     Full,
     /// Kafka did not acknowledge it.
-    #[error("Kafka did not acknowledge the record: {0}")]
+    #[error("Kafka did not acknowledge the record: {}", rights::told(.0))]
     NotAcknowledged(KafkaError),
 }
 
@@ -52,6 +54,16 @@ pub struct InboxRecord {
     pub value: Vec<u8>,
     /// Its headers.
     pub headers: Vec<(String, Vec<u8>)>,
+}
+
+impl AppendError {
+    /// Kafka's word, if it is Kafka that refused.
+    pub fn code(&self) -> Option<RDKafkaErrorCode> {
+        match self {
+            Self::Full => None,
+            Self::NotAcknowledged(error) => error.rdkafka_error_code(),
+        }
+    }
 }
 
 impl Inbox {
@@ -111,7 +123,7 @@ impl Inbox {
         })?;
         match delivery.await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(AppendError::NotAcknowledged(error)),
+            Ok(Err((error, _))) => Err(AppendError::NotAcknowledged(cause(&self.producer, error))),
             Err(_) => Err(AppendError::NotAcknowledged(KafkaError::Canceled)),
         }
     }
@@ -125,7 +137,7 @@ impl Inbox {
             .map_err(|error| format!("Kafka cannot be asked about {}: {error}", self.topic))?;
         let topic = metadata.topics().first().ok_or("Kafka named no topic")?;
         if let Some(error) = topic.error() {
-            return Err(format!("{}: {error:?}", self.topic));
+            return Err(format!("{}: {}", self.topic, RDKafkaErrorCode::from(error)));
         }
         for partition in topic.partitions() {
             let in_sync = partition.isr().len();
@@ -141,6 +153,11 @@ impl Inbox {
             }
         }
         Ok(())
+    }
+
+    /// Whether the producer can do no more work in its life, which a right that was missing brings about, too.
+    pub fn has_failed(&self) -> bool {
+        self.producer.client().fatal_error().is_some()
     }
 
     /// Waits for records under way. Blocks.

@@ -39,12 +39,15 @@ pub mod state_store;
 pub mod outbox;
 
 pub mod admin;
+pub mod check;
 pub mod clock;
 pub mod clock_watch;
 pub mod config;
+pub mod connection;
 pub mod failpoints;
 pub mod operators;
 pub mod progress;
+pub mod rights;
 pub mod saved_messages;
 pub mod telemetry;
 pub mod topics;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::util::Timeout;
@@ -25,6 +25,7 @@ use crate::domain::redrive::Redriven;
 use crate::domain::state::{KnownState, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
+use crate::rights;
 use crate::state_store::{BARRIER_KEY, MARK_KEY, Mark};
 
 /// What one transaction writes besides the offsets.
@@ -53,8 +54,12 @@ pub struct StateRecord {
 
 /// A transaction that may or may not have happened, or did not. The text says why.
 #[derive(Debug, thiserror::Error)]
-#[error("transaction in doubt: {0}")]
-pub struct Doubt(String);
+#[error("transaction in doubt: {what}")]
+pub struct Doubt {
+    what: String,
+    /// Kafka's word, where a right is missing.
+    pub refused: Option<RDKafkaErrorCode>,
+}
 
 /// A transactional producer, ready.
 pub struct Outbox {
@@ -184,7 +189,7 @@ impl Outbox {
         // It was committed, but how it came about is not trusted for the next one: after a lost connection or a
         // long wait, librdkafka may have sent the request twice, and the second may end a later transaction.
         if started.elapsed() > SUSPICIOUSLY_LONG {
-            return Err(Doubt(format!("a commit took {:?}", started.elapsed())));
+            return Err(doubt(format!("a commit took {:?}", started.elapsed())));
         }
         self.check_trust()
     }
@@ -194,7 +199,7 @@ impl Outbox {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.producer.in_flight_count() > 0 {
             if Instant::now() > deadline {
-                return Err(Doubt("records were not acknowledged in time".to_owned()));
+                return Err(doubt("records were not acknowledged in time".to_owned()));
             }
             self.producer.poll(Duration::from_millis(1));
         }
@@ -203,7 +208,7 @@ impl Outbox {
 
     fn check_trust(&self) -> Result<(), Doubt> {
         match self.producer.context().trouble.lock().expect("no panic under this lock").take() {
-            Some(what) => Err(Doubt(what)),
+            Some(doubt) => Err(doubt),
             None => Ok(()),
         }
     }
@@ -240,31 +245,41 @@ fn json(state: &KnownState) -> Vec<u8> {
     serde_json::to_vec(later.as_ref().unwrap_or(state)).expect("known state is plain data")
 }
 
+fn doubt(what: String) -> Doubt {
+    Doubt { what, refused: None }
+}
+
 fn to_kafka(headers: &[(String, Vec<u8>)]) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }))
 }
 
 impl From<KafkaError> for Doubt {
     fn from(error: KafkaError) -> Self {
-        Self(error.to_string())
+        let refused = error.rdkafka_error_code().filter(|code| rights::is_refusal(*code));
+        Self { what: rights::told(&error), refused }
     }
 }
 
-/// Remembers the first thing that went wrong since it was last asked.
+/// Remembers the first thing that went wrong, or else a refusal, since it was last asked.
 #[derive(Default)]
 struct TransactionContext {
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Option<Doubt>>,
 }
 
 impl TransactionContext {
-    fn note(&self, what: String) {
-        self.trouble.lock().expect("no panic under this lock").get_or_insert(what);
+    fn note(&self, doubt: Doubt) {
+        let mut trouble = self.trouble.lock().expect("no panic under this lock");
+        // What is missing tells more than what follows from it.
+        if trouble.as_ref().is_none_or(|before| before.refused.is_none() && doubt.refused.is_some()) {
+            *trouble = Some(doubt);
+        }
     }
 }
 
 impl ClientContext for TransactionContext {
     fn error(&self, error: KafkaError, reason: &str) {
-        self.note(format!("{error} ({reason})"));
+        let doubt = Doubt::from(error);
+        self.note(Doubt { what: format!("{} ({reason})", doubt.what), ..doubt });
     }
 }
 
@@ -273,7 +288,8 @@ impl ProducerContext for TransactionContext {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
-            self.note(format!("a record was not delivered: {error}"));
+            let doubt = Doubt::from(error.clone());
+            self.note(Doubt { what: format!("a record was not delivered: {}", doubt.what), ..doubt });
         }
     }
 }

@@ -59,6 +59,9 @@ pub struct Config {
     pub merchants: Vec<MerchantAccount>,
 }
 
+/// The environment variable that overrides the setting `role`.
+pub const ROLE_VARIABLE: &str = "IPN_RECEIVER__ROLE";
+
 /// The names of the four topics.
 #[derive(Clone, Debug)]
 pub struct Topics {
@@ -239,6 +242,25 @@ impl Quotas {
             reads_in_flight_max: worker.reads_in_flight_max,
             records_open_max: worker.records_open_max,
         }
+    }
+}
+
+impl Error {
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// What is wrong, one by one.
+    pub fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+}
+
+impl Mistake {
+    /// Whether it is about an API key or its file.
+    pub fn is_about_a_key(&self) -> bool {
+        ["private_key_file", "public_key_id", "public_key_id_file"].iter().any(|field| self.setting.ends_with(field))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::domain::events::decode;
 use crate::domain::pay::ObjectId;
 use crate::domain::redrive::Letter;
 use crate::inbox::InboxRecord;
+use crate::rights::User;
 
 /// Which object, and how it is shown.
 #[derive(Debug, clap::Args)]
@@ -265,7 +266,7 @@ fn for_each(
     shown_as: &'static str,
     mut visit: impl FnMut(InboxRecord),
 ) -> Result<(), Error> {
-    let topic = Topic::open(kafka, topic, "inspect")?;
+    let topic = Topic::open(kafka, topic, User::Inspect, "inspect")?;
     let mut scan = topic.scan(&Offsets::new(), Some(shown_as))?;
     while let Some(message) = scan.next()? {
         visit(InboxRecord::from_message(&message));

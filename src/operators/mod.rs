@@ -12,8 +12,19 @@ pub mod inspect;
 mod consent;
 mod scan;
 
+use rdkafka::error::KafkaError;
+
+use crate::config::Kafka;
+use crate::rights::{self, User};
+
 /// Why a command could not do its work, and what would help.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of Kafka's; for want of a right, which one it may be.
+fn explained(kafka: &Kafka, user: User, topic: &str, error: &KafkaError) -> String {
+    let lacking = error.rdkafka_error_code().and_then(|code| rights::lacking(kafka, user, topic, code));
+    lacking.unwrap_or_else(|| error.to_string())
+}
 
 /// `1 record`, `2 records`.
 fn counted(n: usize, what: &str) -> String {

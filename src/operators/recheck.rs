@@ -19,6 +19,7 @@ use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind,
 use crate::domain::recheck_request::Recheck;
 use crate::inbox::Inbox;
 use crate::progress::{Medium, Progress};
+use crate::rights::{self, User};
 use crate::topics;
 
 /// What is to be read.
@@ -67,6 +68,8 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
             chunk.iter().map(|object| Recheck { object: object.clone(), seed: arguments.seed, requested_at }).collect();
         let appended = try_join_all(rechecks.iter().map(|recheck| inbox.append_recheck(recheck))).await;
         appended.map_err(|error| {
+            let lacking = error.code().and_then(|code| rights::lacking(&config.kafka, User::Recheck, &inbox_topic, code));
+            let error = lacking.unwrap_or_else(|| error.to_string());
             format!("{error}; at least {n_appended} were appended. The same command can be repeated: it costs reads, and tells nothing twice")
         })?;
         n_appended += chunk.len();

@@ -21,8 +21,9 @@ use crate::domain::redrive::{COUNT_HEADER, Filter, Letter, Redriven};
 use crate::domain::sns::TopicPolicy;
 use crate::domain::timestamp::Timestamp;
 use crate::inbox::InboxRecord;
-use crate::outbox::Outbox;
+use crate::outbox::{Doubt, Outbox};
 use crate::progress::{Medium, Progress};
+use crate::rights::{self, User};
 
 /// What is to be redriven, and how.
 #[derive(Debug, clap::Args)]
@@ -91,7 +92,8 @@ struct Found {
 impl Redrive {
     fn open(config: &Config, filter: Filter) -> Result<Self, Error> {
         let merchants = MerchantAccount::table(&config.merchants);
-        let letters = Topic::open(&config.kafka, config.kafka.topics().dead_letters, &purpose(&filter))?;
+        let topic = config.kafka.topics().dead_letters;
+        let letters = Topic::open(&config.kafka, topic, User::Redrive, &purpose(&filter))?;
         Ok(Self { filter, letters, topics: merchants.topic_policy(), merchants })
     }
 
@@ -123,7 +125,10 @@ impl Redrive {
     fn act(&self, config: &Config, arguments: &Arguments, of: usize) -> Result<(), Error> {
         // Ends or completes what a killed run left open, and keeps any other run of this filter from going on.
         let id = format!("{}-{}", config.kafka.group(), purpose(&self.filter));
-        let outbox = Outbox::open(&config.kafka, &id, config.events.wire())?;
+        let inbox = config.kafka.topics().inbox;
+        let lacking = |doubt: &Doubt| rights::lacking(&config.kafka, User::Redrive, &inbox, doubt.refused?);
+        let outbox = Outbox::open(&config.kafka, &id, config.events.wire())
+            .map_err(|doubt| lacking(&doubt).unwrap_or_else(|| doubt.to_string()))?;
         let group = self.letters.group()?;
         // Every partition has a position, so that the first commit of a run that starts over takes all of them back.
         let mut positions = self.letters.starts.clone();
@@ -144,8 +149,9 @@ impl Redrive {
             if !(is_end || chunk.is_full(arguments.per_second)) {
                 continue;
             }
-            outbox.redrive(&chunk.letters, &positions, &group).map_err(|error| {
-                format!("{error}; {n_appended} were appended, and the same command without --again goes on from there")
+            outbox.redrive(&chunk.letters, &positions, &group).map_err(|doubt| {
+                let what = lacking(&doubt).unwrap_or_else(|| doubt.to_string());
+                format!("{what}; {n_appended} were appended, and the same command without --again goes on from there")
             })?;
             n_appended += std::mem::take(&mut chunk).letters.len();
             progress.at(n_appended, (!is_end).then(|| rate.time_for(of.saturating_sub(n_appended))));

@@ -9,9 +9,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
-use super::Error;
+use super::{Error, explained};
 use crate::config::Kafka;
+use crate::connection::committed_offsets;
 use crate::progress::{Medium, Progress};
+use crate::rights::{self, User};
 
 /// Offsets by partition.
 pub(super) type Offsets = BTreeMap<i32, i64>;
@@ -24,6 +26,9 @@ pub(super) struct Topic {
     pub(super) ends: Offsets,
     /// For so long a killed run's transaction may keep its offsets from being told.
     unsettled_for: Duration,
+    /// Whose rights are asked for in an error.
+    kafka: Kafka,
+    user: User,
 }
 
 /// One way through a topic.
@@ -37,18 +42,24 @@ pub(super) struct Scan<'a> {
 
 impl Topic {
     /// Asks Kafka for the topic's extent. `purpose` is the consumer's own in Kafka's eyes.
-    pub(super) fn open(kafka: &Kafka, name: String, purpose: &str) -> Result<Self, Error> {
+    pub(super) fn open(kafka: &Kafka, name: String, user: User, purpose: &str) -> Result<Self, Error> {
         let mut reader = kafka.reader(purpose);
         reader.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true");
         let consumer = BaseConsumer::from_config(&reader)?;
         let unreachable = |error: KafkaError| -> Error {
             format!(
-                "Kafka at {} cannot be asked about {name}: {error}; check kafka.bootstrap_servers and kafka.properties",
-                kafka.bootstrap_servers
+                "Kafka at {} cannot be asked about {name}: {}; check kafka.bootstrap_servers and kafka.properties",
+                kafka.bootstrap_servers,
+                explained(kafka, user, &name, &error)
             )
             .into()
         };
         let metadata = consumer.fetch_metadata(Some(&name), ANSWER_TIMEOUT).map_err(unreachable)?;
+        let refused =
+            metadata.topics().first().and_then(|topic| rights::lacking(kafka, user, &name, topic.error()?.into()));
+        if let Some(lacking) = refused {
+            return Err(format!("{name} may not be seen: {lacking}").into());
+        }
         let found = metadata.topics().first().filter(|topic| topic.error().is_none() && !topic.partitions().is_empty());
         let found = found
             .ok_or_else(|| format!("topic {name} is missing; create it with: ipn-receiver topics --config FILE"))?;
@@ -59,7 +70,7 @@ impl Topic {
             ends.insert(partition.id(), end);
         }
         let unsettled_for = Duration::from_millis(kafka.transaction_timeout_ms) + BROKER_LOOKS_EVERY;
-        Ok(Self { name, consumer, starts, ends, unsettled_for })
+        Ok(Self { name, consumer, starts, ends, unsettled_for, kafka: kafka.clone(), user })
     }
 
     /// Where this consumer's group stands in it; partitions without a committed offset are not in it.
@@ -68,12 +79,17 @@ impl Topic {
         for partition in self.ends.keys() {
             wanted.add_partition(&self.name, *partition);
         }
-        let committed = self.consumer.committed_offsets(wanted, ANSWER_TIMEOUT + self.unsettled_for)?;
+        let committed = committed_offsets(&self.consumer, &wanted, ANSWER_TIMEOUT + self.unsettled_for);
+        let committed = committed.map_err(|error| self.trouble(&error))?;
         let offset = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match element.offset() {
             Offset::Offset(offset) => Some((element.partition(), offset)),
             _ => None,
         };
         Ok(committed.elements().iter().filter_map(offset).collect())
+    }
+
+    fn trouble(&self, error: &KafkaError) -> Error {
+        format!("{} cannot be read: {}", self.name, explained(&self.kafka, self.user, &self.name, error)).into()
     }
 
     /// The consumer's group, for offsets that are committed in a transaction.
@@ -130,7 +146,7 @@ impl Scan<'_> {
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     self.open.remove(&partition);
                 }
-                Some(Err(error)) => return Err(format!("{} cannot be read: {error}", topic.name).into()),
+                Some(Err(error)) => return Err(topic.trouble(&error)),
                 None if Instant::now() > deadline => {
                     return Err(format!("{} gave nothing for {} s", topic.name, PATIENCE.as_secs()).into());
                 }

@@ -13,6 +13,7 @@ use super::{ASK_EVERY, Marks, PATIENCE, StateStore};
 use crate::config::Kafka;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
+use crate::rights;
 
 /// What a rebuild brought.
 #[derive(Debug, Default)]
@@ -29,7 +30,7 @@ pub struct Restored {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Kafka failed.
-    #[error("state topic cannot be read: {0}")]
+    #[error("state topic cannot be read: {}", rights::told(.0))]
     Kafka(#[from] KafkaError),
     /// A record of a later version of this program, or damage.
     #[error("state record at partition {partition} offset {offset} cannot be read by this release: {what}")]

@@ -1,18 +1,18 @@
 //! Asks the cluster how the topics are.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use rdkafka::admin::{AdminClient, ResourceSpecifier};
-use rdkafka::client::{ClientContext, DefaultClientContext};
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::types::RDKafkaErrorCode;
 
 use super::difference::Found;
-use super::plan::plans;
-use super::{Error, TIMEOUT, options, unreachable};
+use super::plan::{Plan, plans};
+use super::{Error, TIMEOUT, forbidden, options, unreachable};
 use crate::config::Kafka;
+use crate::connection::Connection;
+use crate::rights::{Operation, is_refusal};
 
 /// How each planned topic is, if it is there, in the order of the plans.
 pub(super) async fn found(kafka: &Kafka) -> Result<Vec<Option<Found>>, Error> {
@@ -28,7 +28,11 @@ pub(super) async fn found(kafka: &Kafka) -> Result<Vec<Option<Found>>, Error> {
         there.iter().map(|at| ResourceSpecifier::Topic(&plans[*at].name)).collect();
     let described = admin.describe_configs(&resources, &options()).await.map_err(|error| unreachable(kafka, &error))?;
     for (at, described) in there.into_iter().zip(described) {
-        let described = described.map_err(|code| Error::NotDescribed { topic: plans[at].name.clone(), code })?;
+        let described = described.map_err(|code| not_described(kafka, &plans[at].name, code))?;
+        // librdkafka tells a refusal of this kind as a topic without any setting, which there is not.
+        if described.entries.is_empty() {
+            return Err(forbidden(kafka, Operation::DescribeConfigs, &plans[at].name));
+        }
         let settings = described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
         if let Some(found) = &mut found[at] {
             found.settings = settings.collect();
@@ -37,45 +41,37 @@ pub(super) async fn found(kafka: &Kafka) -> Result<Vec<Option<Found>>, Error> {
     Ok(found)
 }
 
+fn not_described(kafka: &Kafka, topic: &str, code: RDKafkaErrorCode) -> Error {
+    if is_refusal(code) {
+        forbidden(kafka, Operation::DescribeConfigs, topic)
+    } else {
+        Error::NotDescribed { topic: topic.to_owned(), code }
+    }
+}
+
 /// Counts of partitions and replicas; the settings are still to be asked for.
 async fn shapes(kafka: &Kafka) -> Result<Vec<Option<Found>>, Error> {
     let asked = kafka.clone();
-    let metadata = tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer<Reasons> =
-            asked.client().create_with_context(Reasons::default()).map_err(|error| unreachable(&asked, &error))?;
-        consumer.fetch_metadata(None, TIMEOUT).map_err(|source| {
-            let reason = consumer.context().last.lock().unwrap_or_else(PoisonError::into_inner).take();
-            unreachable(&asked, &reason.map_or_else(|| source.to_string(), |reason| format!("{source} ({reason})")))
-        })
-    })
-    .await
-    .expect("asking for metadata does not panic")?;
-    let shape = |name: &str| {
-        let topic = metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())?;
-        let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min()?;
-        Some(Found {
-            partitions: i32::try_from(topic.partitions().len()).ok()?,
-            replicas: i32::try_from(replicas).ok()?,
-            settings: BTreeMap::new(),
-        })
-    };
-    Ok(plans(kafka).iter().map(|plan| shape(&plan.name)).collect())
+    let shapes = tokio::task::spawn_blocking(move || {
+        let connection = Connection::open(&asked, TIMEOUT).map_err(|what| unreachable(&asked, &what))?;
+        plans(&asked).iter().map(|plan| shape(&asked, &connection, plan)).collect()
+    });
+    shapes.await.expect("asking for metadata does not panic")
 }
 
-/// Keeps the client's last complaint: "connection refused" tells more than "transport failure".
-#[derive(Default)]
-struct Reasons {
-    last: Mutex<Option<String>>,
-}
-
-impl ClientContext for Reasons {
-    fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
-        if level as i32 <= RDKafkaLogLevel::Error as i32 {
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
-        }
+/// Asked for by its name: a list of all topics is silent about those that may not be seen.
+fn shape(kafka: &Kafka, connection: &Connection, plan: &Plan) -> Result<Option<Found>, Error> {
+    let metadata = connection.consumer().fetch_metadata(Some(&plan.name), TIMEOUT);
+    let metadata = metadata.map_err(|error| unreachable(kafka, &error))?;
+    let Some(topic) = metadata.topics().first() else { return Ok(None) };
+    if topic.error().is_some_and(|error| is_refusal(error.into())) {
+        return Err(forbidden(kafka, Operation::Describe, &plan.name));
     }
-
-    fn error(&self, _: KafkaError, _: &str) {}
+    let replicas = topic.partitions().iter().map(|partition| partition.replicas().len()).min();
+    let replicas = replicas.filter(|_| topic.error().is_none()).and_then(|count| i32::try_from(count).ok());
+    Ok(replicas.map(|replicas| Found {
+        partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
+        replicas,
+        settings: BTreeMap::new(),
+    }))
 }
-
-impl ConsumerContext for Reasons {}

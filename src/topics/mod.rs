@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use self::compare::{compare, compare_record, together};
@@ -24,6 +25,7 @@ use self::plan::plans;
 use self::record::OnRecord;
 use crate::config::{Config, Kafka};
 use crate::domain::record_version::Newer;
+use crate::rights::{Operation, Resource, Right, is_refusal};
 
 /// What is wrong with the topics, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +46,11 @@ pub enum Error {
     /// Topics that would break a guarantee: each difference that is refused.
     #[error("the topics would break what is guaranteed, so nothing is started:{}", lines(.0))]
     Unfit(Vec<Difference>),
-    /// The settings of a topic may not be read.
-    #[error(
-        "topic {topic} cannot be described: {code}; give this principal the right DescribeConfigs on the topics of \
-         kafka.topic_prefix"
-    )]
+    /// A right is missing: which, and the command that gives it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The settings of a topic could not be read.
+    #[error("topic {topic} cannot be described: {code}")]
     NotDescribed {
         /// Which.
         topic: String,
@@ -56,17 +58,14 @@ pub enum Error {
         code: RDKafkaErrorCode,
     },
     /// The partition count on record could not be read or written.
-    #[error(
-        "the partition count on record in {topic} cannot be {verb}: {what}; whoever serves needs the right Read on this topic, \
-         and workers and `topics` need Write"
-    )]
+    #[error("the partition count on record in {topic} cannot be {verb}: {what}")]
     Record {
         /// The state topic.
         topic: String,
         /// "read" or "written".
         verb: &'static str,
         /// What librdkafka says.
-        what: rdkafka::error::KafkaError,
+        what: KafkaError,
     },
     /// The partition count on record is of a later release's format.
     #[error("the partition count on record in {topic} cannot be read by this release: {newer}")]
@@ -118,6 +117,7 @@ pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
         match result {
             Ok(topic) => made.push(topic),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) if is_refusal(code) => return Err(forbidden(kafka, Operation::Create, &topic)),
             Err((topic, code)) => return Err(Error::NotCreated { topic, code }),
         }
     }
@@ -148,8 +148,7 @@ pub async fn look(config: &Config) -> Result<Comparison, Error> {
     let missing = plans.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(plan, _)| plan.name.clone());
     let missing: Vec<String> = missing.collect();
     let state_topic = kafka.topics().state;
-    let on_record =
-        if missing.contains(&state_topic) { OnRecord::NothingAtAll } else { read_record(kafka, &state_topic).await? };
+    let on_record = if missing.contains(&state_topic) { OnRecord::NothingAtAll } else { read_record(kafka).await? };
     let wanted = Wanted {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         partitions: kafka.partitions,
@@ -210,20 +209,38 @@ impl Comparison {
     }
 }
 
-async fn read_record(kafka: &Kafka, topic: &str) -> Result<OnRecord, Error> {
+async fn read_record(kafka: &Kafka) -> Result<OnRecord, Error> {
     let asked = kafka.clone();
     let read = tokio::task::spawn_blocking(move || record::read(&asked, TIMEOUT)).await;
     let read = read.expect("reading a record does not panic");
-    match read.map_err(|what| Error::Record { topic: topic.to_owned(), verb: "read", what })? {
-        OnRecord::Newer(newer) => Err(Error::NewerRecord { topic: topic.to_owned(), newer }),
+    match read.map_err(|what| not_on_record(kafka, ("read", Operation::Read), what))? {
+        OnRecord::Newer(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
         found => Ok(found),
     }
 }
 
 async fn put_on_record(kafka: &Kafka) -> Result<(), Error> {
     let written = record::write(kafka, kafka.partitions, TIMEOUT).await;
-    written.map_err(|what| Error::Record { topic: kafka.topics().state, verb: "written", what })
+    written.map_err(|what| not_on_record(kafka, ("written", Operation::Write), what))
 }
+
+fn not_on_record(kafka: &Kafka, (verb, operation): (&'static str, Operation), what: KafkaError) -> Error {
+    let topic = kafka.topics().state;
+    match what.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+            let group = Resource::Group(format!("{}-{}", kafka.group(), record::READER));
+            Error::Forbidden(Right { operation: Operation::Describe, resource: group, why: LOOKED_AT }.missing(kafka))
+        }
+        Some(code) if is_refusal(code) => forbidden(kafka, operation, &topic),
+        _ => Error::Record { topic, verb, what },
+    }
+}
+
+fn forbidden(kafka: &Kafka, operation: Operation, topic: &str) -> Error {
+    Error::Forbidden(Right { operation, resource: Resource::Topic(topic.to_owned()), why: LOOKED_AT }.missing(kafka))
+}
+
+const LOOKED_AT: &str = "the topics are compared with what they must be before anything starts";
 
 fn lines(differences: &[Difference]) -> String {
     differences.iter().fold(String::new(), |mut lines, difference| {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Kafka;
 use crate::domain::record_version::Newer;
+use crate::connection::cause;
 
 /// What the record holds.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ pub(super) enum OnRecord {
 
 /// Reads it. It is normally the very first record of partition 0; if not, all of that partition is read. Blocks.
 pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<OnRecord, KafkaError> {
-    let mut reader = kafka.reader("start");
+    let mut reader = kafka.reader(READER);
     reader.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50");
     let consumer = BaseConsumer::<DefaultConsumerContext>::from_config(&reader)?;
     let mut assignment = TopicPartitionList::new();
@@ -83,7 +84,7 @@ pub(super) async fn write(kafka: &Kafka, partitions: i32, timeout: Duration) -> 
     let value = serde_json::to_vec(&PartitionsRecord { version: VERSION, partitions }).expect("two numbers are JSON");
     let topic = kafka.topics().state;
     let record = FutureRecord::to(&topic).key(KEY).payload(&value).partition(PARTITION);
-    producer.send(record, timeout).await.map(drop).map_err(|(error, _)| error)
+    producer.send(record, timeout).await.map(drop).map_err(|(error, _)| cause(&producer, error))
 }
 
 /// A connection that is not there yet, or no longer; librdkafka tries again.
@@ -94,6 +95,8 @@ fn is_passing(error: &KafkaError) -> bool {
 
 /// The format of the record.
 const VERSION: u32 = 1;
+/// Tells this reader's group from others.
+pub(super) const READER: &str = "start";
 const KEY: &str = "__partitions";
 const PARTITION: i32 = 0;
 

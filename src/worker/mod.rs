@@ -46,6 +46,7 @@ use crate::failpoints;
 use crate::inbox::InboxRecord;
 use crate::outbox::Outbox;
 use crate::pay_api::Disposition;
+use crate::rights::is_refusal;
 use crate::state_store::{self, Restored};
 
 struct Worker {
@@ -148,6 +149,10 @@ impl Worker {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(Trouble::Consumer(error)),
+                // Nobody mends that by waiting.
+                Err(error) if error.rdkafka_error_code().is_some_and(is_refusal) => {
+                    return Err(Trouble::Consumer(error));
+                }
                 Err(error) => {
                     // The consumer goes on by itself; no position is lost.
                     tracing::debug!(%error, "inbox consumer");

@@ -3,6 +3,7 @@
 use rdkafka::error::KafkaError;
 
 use crate::outbox::Doubt;
+use crate::rights;
 use crate::state_store;
 
 /// Why the ledger cannot be trusted any more.
@@ -12,9 +13,9 @@ pub(super) enum Trouble {
     Outbox(#[from] Doubt),
     #[error(transparent)]
     Restore(#[from] state_store::Error),
-    #[error("Kafka: {0}")]
+    #[error("Kafka: {}", rights::told(.0))]
     Kafka(#[from] KafkaError),
-    #[error("the consumer is of no more use: {0}")]
+    #[error("the consumer is of no more use: {}", rights::told(.0))]
     Consumer(KafkaError),
     #[error("inbox partition {0} ends before what was read")]
     InboxEnd(i32),

@@ -21,6 +21,7 @@ mod trouble;
 
 mod breaker;
 mod buyer_data;
+mod check;
 mod dead_letters;
 mod exactly_once;
 mod logs;
@@ -30,6 +31,7 @@ mod quota;
 mod reads;
 mod reconciliation;
 mod records;
+mod rights;
 mod roles;
 mod topics;
 

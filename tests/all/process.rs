@@ -18,8 +18,13 @@ impl Serve {
         let program = env!("CARGO_BIN_EXE_ipn-receiver");
         let made = Command::new(program).args(["topics", "--config"]).arg(config).output().unwrap();
         assert!(made.status.success(), "{made:?}");
-        let mut child = Command::new(program)
-            .args(["--log-format", "json", "serve", "--config"])
+        Self::start_as("all", config)
+    }
+
+    /// In this role, with topics that are there.
+    pub(crate) fn start_as(role: &str, config: &std::path::Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"))
+            .args(["--log-format", "json", "serve", "--role", role, "--config"])
             .arg(config)
             .env("RUST_LOG", "ipn_receiver=trace,info")
             .stderr(Stdio::piped())

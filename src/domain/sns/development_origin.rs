@@ -15,6 +15,11 @@ impl DevelopmentOrigin {
             .then(|| Self(text.trim_end_matches('/').to_owned()))
     }
 
+    /// As written, without the last slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// What stands after this origin and one slash in `url`, if it begins so.
     pub(super) fn file_of<'a>(&self, url: &'a str) -> Option<&'a str> {
         url.strip_prefix(&self.0).and_then(|rest| rest.strip_prefix('/'))

@@ -1,0 +1,107 @@
+//! What `check` says: one line for each thing looked at, for people or for machines.
+
+use std::io::Write as _;
+
+use serde_json::json;
+
+/// How it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Pass,
+    Warn,
+    Fail,
+}
+
+/// One thing looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    verdict: Verdict,
+    /// What kind of thing: a word that scripts may rely on.
+    check: &'static str,
+    what: String,
+    /// What to do, where something is to be done.
+    remedy: Option<String>,
+}
+
+/// Tells lines as they come, and counts them.
+#[derive(Debug)]
+pub(super) struct Report {
+    is_json: bool,
+    n_passed: usize,
+    n_warned: usize,
+    n_failed: usize,
+}
+
+impl Verdict {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
+impl Line {
+    pub(super) fn pass(check: &'static str, what: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Pass, check, what: what.into(), remedy: None }
+    }
+
+    pub(super) fn warn(check: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warn, check, what: what.into(), remedy: Some(remedy.into()) }
+    }
+
+    pub(super) fn fail(check: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Fail, check, what: what.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+impl Report {
+    pub(super) fn json() -> Self {
+        Self { is_json: true, n_passed: 0, n_warned: 0, n_failed: 0 }
+    }
+
+    pub(super) fn text() -> Self {
+        Self { is_json: false, ..Self::json() }
+    }
+
+    /// What is waited for now, on standard error: standard output is for what was found.
+    pub(super) fn waiting_for(&self, what: &str) {
+        eprintln!("      {what} …");
+    }
+
+    pub(super) fn tell(&mut self, line: &Line) {
+        let Line { verdict, check, what, remedy } = line;
+        match verdict {
+            Verdict::Pass => self.n_passed += 1,
+            Verdict::Warn => self.n_warned += 1,
+            Verdict::Fail => self.n_failed += 1,
+        }
+        if self.is_json {
+            let verdict = verdict.as_str().to_ascii_lowercase();
+            print(&json!({"verdict": verdict, "check": check, "what": what, "remedy": remedy}).to_string());
+            return;
+        }
+        print(&format!("{}  {check:<13}  {what}", verdict.as_str()));
+        if let Some(remedy) = remedy {
+            print(&format!("      remedy: {remedy}"));
+        }
+    }
+
+    /// The last line. Whether nothing failed.
+    pub(super) fn end(self) -> bool {
+        let Self { is_json, n_passed, n_warned, n_failed } = self;
+        if is_json {
+            print(&json!({"passed": n_passed, "warned": n_warned, "failed": n_failed}).to_string());
+        } else {
+            print(&format!("{n_passed} passed, {n_warned} to be warned of, {n_failed} failed"));
+        }
+        n_failed == 0
+    }
+}
+
+/// Whoever reads may have seen enough, as `head` has.
+fn print(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

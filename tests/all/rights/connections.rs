@@ -1,0 +1,76 @@
+//! Each way to connect, and what is said of each that fails.
+
+use std::time::{Duration, Instant};
+
+use ipn_receiver::connection::Connection;
+use ipn_receiver::topics;
+
+use super::{Proof, secure_kafka, with_properties, world};
+use crate::check::Checked;
+use crate::harness::run;
+
+#[test]
+fn each_way_to_connect_works_from_the_configuration_alone() {
+    run(async {
+        let (world, secure) = (world().await, secure_kafka());
+        for (user, proof) in [
+            ("ingest", Proof::Scram),
+            ("worker", Proof::Plain),
+            ("somebody", Proof::Token),
+            ("worker", Proof::Certificate),
+        ] {
+            let (servers, properties) = secure.door(user, proof);
+            let mut kafka = world.config_with(&servers, "").unwrap().kafka;
+            kafka.properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let opened =
+                tokio::task::spawn_blocking(move || Connection::open(&kafka, Duration::from_secs(10)).map(drop));
+            opened.await.unwrap().unwrap_or_else(|error| panic!("{user}: {error}"));
+        }
+    });
+}
+
+#[test]
+fn what_is_wrong_with_a_connection_is_said_in_plain_words_and_soon() {
+    run(async {
+        let (world, secure) = (world().await, secure_kafka());
+        topics::create(&secure.kafka(&world)).await.unwrap();
+        let scram = || secure.door("ingest", Proof::Scram);
+        let changed = |name: &str, value: &str| {
+            let (servers, mut properties) = scram();
+            properties.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, old)| value.clone_into(old));
+            (servers, properties)
+        };
+        let without = |names: &[&str]| {
+            let (servers, properties) = scram();
+            (servers, properties.into_iter().filter(|(name, _)| !names.contains(name)).collect::<Vec<_>>())
+        };
+        let certificate = secure.door("worker", Proof::Certificate).1;
+        let no_certificate =
+            certificate.iter().filter(|(name, _)| !name.contains(".certificate.") && !name.contains(".key."));
+        let no_sasl = vec![("security.protocol", "ssl".to_owned()), ("ssl.ca.location", secure.file("ca.pem"))];
+        for (case, (servers, properties), remedy) in [
+            ("wrong password", changed("sasl.password", "wrong"), "the brokers refuse these credentials"),
+            ("wrong mechanism", changed("sasl.mechanism", "SCRAM-SHA-256"), "do not offer this \"sasl.mechanism\""),
+            ("unknown CA", without(&["ssl.ca.location"]), "does not lead to a root known here"),
+            ("no TLS", (secure.sasl(), vec![]), "if this port speaks TLS"),
+            ("no SASL", (secure.sasl(), no_sasl), "if this port asks for a user"),
+            ("TLS to a plain port", (secure.back_door(), scram().1), "this port speaks no TLS"),
+            (
+                "no certificate",
+                (secure.mutual_tls(), no_certificate.cloned().collect()),
+                "ask for a client certificate that they trust",
+            ),
+            ("no such file", changed("ssl.ca.location", "/nowhere/ca.pem"), "the file of \"ssl.ca.location\""),
+            ("no such host", ("nowhere.invalid:9092".to_owned(), vec![]), "the host name is not known here"),
+        ] {
+            let config = with_properties(&world.config_for_another_process(&servers).unwrap(), &properties);
+            let began = Instant::now();
+            let checked = Checked::of(&config, &["--role", "worker"], &[]);
+            let said = checked.said("fail", "kafka");
+            assert!(said.len() == 1 && said[0].1.contains(remedy), "{case}: {said:#?}");
+            assert!(!said[0].0.contains("secret"), "{case}: {said:#?}");
+            println!("{case}: {:?}: {}; {}", began.elapsed(), said[0].0, said[0].1);
+            assert!(began.elapsed() < Duration::from_secs(16), "{case}: {:?}", began.elapsed());
+        }
+    });
+}

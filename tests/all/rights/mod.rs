@@ -1,0 +1,119 @@
+//! Kafka as people have it: TLS, SASL, mutual TLS and ACLs. The least rights of each role and command, and each of them
+//! taken away.
+
+mod acls;
+mod connections;
+mod least;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use ipn_receiver::config::Kafka;
+use ipn_receiver::sandbox::world::World;
+
+/// A node with ACLs of its own; it stays up for the next test.
+struct SecureKafka {
+    port: u16,
+    /// Where `ca.pem` and the clients' certificates are.
+    tls: PathBuf,
+}
+
+/// How a client proves who it is.
+#[derive(Clone, Copy)]
+enum Proof {
+    Scram,
+    Plain,
+    Token,
+    Certificate,
+}
+
+fn script(port: u16, arguments: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kafka");
+    let output = Command::new(script).args(arguments).env("KAFKA_PORT", port.to_string()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "scripts/kafka {arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn secure_kafka() -> &'static SecureKafka {
+    static STARTED: OnceLock<SecureKafka> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        let port = std::env::var("SECURE_KAFKA_PORT").map_or(14_292, |port| port.parse().unwrap());
+        script(port, &["up", "secure"]);
+        let tls = PathBuf::from(script(port, &["cert", "ingest", "worker"]));
+        SecureKafka { port, tls }
+    })
+}
+
+impl SecureKafka {
+    /// Where everybody is a super user.
+    fn back_door(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    fn sasl(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 3)
+    }
+
+    fn mutual_tls(&self) -> String {
+        format!("127.0.0.1:{}", self.port + 4)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.tls.join(name).display().to_string()
+    }
+
+    /// Where `user` goes, and with which properties.
+    fn door(&self, user: &str, proof: Proof) -> (String, Vec<(&'static str, String)>) {
+        let ca = ("ssl.ca.location", self.file("ca.pem"));
+        let sasl = |mechanism: &str| {
+            vec![ca.clone(), ("security.protocol", "sasl_ssl".to_owned()), ("sasl.mechanism", mechanism.to_owned())]
+        };
+        let password = [("sasl.username", user.to_owned()), ("sasl.password", format!("{user}-secret"))];
+        match proof {
+            Proof::Scram => (self.sasl(), [sasl("SCRAM-SHA-512"), password.to_vec()].concat()),
+            Proof::Plain => (self.sasl(), [sasl("PLAIN"), password.to_vec()].concat()),
+            Proof::Token => {
+                let token = vec![
+                    ("enable.sasl.oauthbearer.unsecure.jwt", "true".to_owned()),
+                    ("sasl.oauthbearer.config", format!("principal={user}")),
+                ];
+                (self.sasl(), [sasl("OAUTHBEARER"), token].concat())
+            }
+            Proof::Certificate => {
+                let certificate = vec![
+                    ca,
+                    ("security.protocol", "ssl".to_owned()),
+                    ("ssl.certificate.location", self.file(&format!("{user}.pem"))),
+                    ("ssl.key.location", self.file(&format!("{user}.key"))),
+                ];
+                (self.mutual_tls(), certificate)
+            }
+        }
+    }
+
+    /// A configuration by which `user` comes.
+    fn config(&self, world: &World, user: &str, proof: Proof) -> String {
+        let (servers, properties) = self.door(user, proof);
+        with_properties(&world.config_for_another_process(&servers).unwrap(), &properties)
+    }
+
+    /// The settings with which a super user sets the stage.
+    fn kafka(&self, world: &World) -> Kafka {
+        world.config_with(&self.back_door(), "").unwrap().kafka
+    }
+}
+
+fn with_properties(config: &str, properties: &[(&str, String)]) -> String {
+    let lines: Vec<String> = properties.iter().map(|(name, value)| format!("\"{name}\" = \"{value}\"\n")).collect();
+    config.replace("[development]", &format!("[kafka.properties]\n{}\n[development]", lines.concat()))
+}
+
+/// Amazon's side; nothing there is asked but by address.
+async fn world() -> World {
+    let mut world = World::start_fast(1).await.unwrap().reachable_by_address();
+    world.merchant_settings = "topic_regions = []".to_owned();
+    world
+}
