@@ -74,6 +74,13 @@ impl TokenBucket {
         self.factor
     }
 
+    /// How many tokens are in it.
+    pub fn tokens(&self, now: Timestamp) -> f64 {
+        let mut filled = *self;
+        filled.fill(now);
+        filled.tokens
+    }
+
     /// How many tokens it gives a second just now.
     pub fn per_second(&self) -> f64 {
         self.quota.per_second * self.factor
