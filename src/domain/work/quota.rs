@@ -118,6 +118,7 @@ mod tests {
     fn it_starts_empty_and_gives_the_rate_and_after_a_rest_the_burst() {
         let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
         assert_eq!(takes(&mut bucket, 0, 10_010), 40);
+        assert!((bucket.tokens(at(100_000)) - 20.0).abs() < 1e-9, "asking takes nothing");
         assert_eq!((0..100).filter(|_| bucket.take(at(100_000))).count(), 20);
     }
 

@@ -7,6 +7,7 @@ mod promql;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ipn_receiver::metrics_table::{Exporter, Kind, METRICS, Metric, Values};
 
@@ -17,6 +18,21 @@ use crate::layering::rust_files;
 
 /// What does not happen in `Busy::everything`: a certificate of Amazon's own host, and a change that no IPN told of.
 const NOT_SEEN: &[&str] = &["signing_certificate_not_after_timestamp_seconds", "missed_ipns_found_total"];
+
+/// Of a worker that owns everything and has read everything. What has not happened yet stands at 0.
+const WHEN_ALL_IS_WELL: &[&str] = &[
+    "\nworker_working 1\n",
+    "\npartitions_assigned 3\n",
+    "\ninbox_partitions 3\n",
+    "\ninbox_retention_seconds 1209600\n",
+    "\ninbox_oldest_unread_seconds 0\n",
+    "\ninbox_writable 1\n",
+    "\nworker_objects_queued ",
+    "ipn_requests_total{outcome=\"not-an-envelope\"} 0\n",
+    "dead_letters_total{reason=\"unknown_object\"} 1\n",
+    "dead_letters_total{reason=\"undecodable\"} 0\n",
+    "signing_certificate_fetches_total{outcome=\"fetched\"} 1\n",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -77,17 +93,24 @@ fn what_a_process_exports_is_what_the_table_says() {
         busy.everything().await;
         let page = format!("http://{}/metrics", busy.serve.address("admin"));
         // Operations and reconciliation are shown every five seconds.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-        loop {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let exported = loop {
             let exported = reqwest::get(&page).await.unwrap().text().await.unwrap();
             let seen = compare(&exported);
             let is_seen = |metric: &&Metric| seen.contains(metric.name) || NOT_SEEN.contains(&metric.name);
             let missing: Vec<_> = METRICS.iter().filter(|metric| !is_seen(metric)).map(|metric| metric.name).collect();
-            if missing.is_empty() {
-                break;
+            let wrong: Vec<_> = WHEN_ALL_IS_WELL.iter().filter(|line| !exported.contains(*line)).collect();
+            if missing.is_empty() && wrong.is_empty() {
+                break exported;
             }
-            assert!(std::time::Instant::now() < deadline, "never exported: {missing:?}\n{exported}");
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            assert!(Instant::now() < deadline, "never exported: {missing:?}, {wrong:?}\n{exported}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        for name in ["ipn_last_genuine_timestamp_seconds", "process_start_time_seconds"] {
+            let line = exported.lines().find(|line| line.starts_with(name)).unwrap();
+            let at_s: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+            assert!((now_s - 120.0..=now_s).contains(&at_s), "{line}");
         }
     });
 }
