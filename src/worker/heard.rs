@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(heard.oldest_unread(at(1000)), Duration::ZERO);
         heard.note(position(0, 1), at(100));
         heard.note(position(1, 1), at(900));
-        assert_eq!(heard.oldest_unread(at(1000)), Duration::from_secs(900));
+        assert_eq!(heard.oldest_unread(at(1000)), Duration::from_mins(15));
         heard.note_end(0);
         assert_eq!(heard.oldest_unread(at(1000)), Duration::from_secs(100));
         heard.note_end(1);

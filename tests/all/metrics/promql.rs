@@ -38,7 +38,8 @@ pub(super) fn row_of(name: &str) -> Option<(&'static Metric, bool)> {
 /// What it asks for that the table does not have, beside these labels.
 pub(super) fn problems(expression: &str, more_labels: &[&str]) -> Vec<String> {
     let Asked { selectors, groupings } = parse(expression);
-    let (mut problems, mut labels) = (Vec::new(), BTreeSet::from_iter(more_labels.iter().copied()));
+    let mut problems = Vec::new();
+    let mut labels: BTreeSet<&str> = more_labels.iter().copied().collect();
     for Selector { name, matchers } in &selectors {
         let Some((row, is_bucket)) = row_of(name) else {
             problems.push(format!("no metric {name}"));
