@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::clock_watch::ClockWatch;
 use crate::config::Role;
 use crate::ingress::{method_not_allowed, not_found};
+use crate::telemetry;
 use crate::worker::Status;
 
 /// What is known about whether a notification could be taken now.
@@ -45,6 +46,7 @@ impl Readiness {
 
     /// Notes what the last probe of the inbox said.
     pub fn note_inbox(&self, probe: Result<(), String>) {
+        metrics::gauge!("inbox_writable").set(f64::from(u8::from(probe.is_ok())));
         *self.inbox.lock().unwrap_or_else(PoisonError::into_inner) = probe.err();
         self.inbox_was_probed.store(true, Ordering::Relaxed);
     }
@@ -164,7 +166,11 @@ async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
     answer.json(json!({"ready": ready, "checks": checks}))
 }
 
-async fn render_metrics(handle: web::Data<PrometheusHandle>) -> HttpResponse {
+async fn render_metrics(handle: web::Data<PrometheusHandle>, readiness: web::Data<Readiness>) -> HttpResponse {
+    telemetry::show_process();
+    if let Some(worker) = &readiness.worker {
+        worker.show();
+    }
     handle.run_upkeep();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(handle.render())
 }

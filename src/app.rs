@@ -89,6 +89,8 @@ impl App {
             Broker::Real => check_topics(&config).await?,
             Broker::Mock => 1,
         };
+        telemetry::begin(config.role);
+        metrics::gauge!("inbox_partitions").set(f64::from(config.kafka.partitions));
         if config.development.is_some() {
             warn_of_development();
         }
@@ -227,6 +229,7 @@ fn start_entry(
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<Entry, Error> {
     let address = local(&listener);
+    ingress::show_silence(&merchants);
     let state = web::Data::new(Ingress {
         inbox: inbox.clone(),
         certs: SigningCerts::new(outside.cert_authorities, &config.sns, outside.clock, clock_watch),
@@ -325,6 +328,9 @@ async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
     let found = topics::check(config).await?;
     for difference in found.warned() {
         tracing::warn!("topic {difference}");
+    }
+    if let Some(keeps) = found.inbox_keeps_s {
+        metrics::gauge!("inbox_retention_seconds").set(keeps);
     }
     Ok(found.min_in_sync_replicas)
 }

@@ -6,7 +6,7 @@
 //! issuer's where the certificate names one of Amazon Trust Services, and no redirect is followed.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use moka::future::Cache;
 use tokio::sync::Semaphore;
@@ -135,12 +135,19 @@ impl Fetcher {
             metrics::counter!("signing_certificate_fetches_total", "outcome" => "busy").increment(1);
             return Err(Error::Busy);
         };
+        let started = Instant::now();
         let fetched = match tokio::time::timeout(self.timeout, self.fetch_and_check(url)).await {
             Ok(fetched) => fetched,
             Err(_) => Err(unavailable(url, format!("no answer within {} ms", self.timeout.as_millis()))),
         };
         let outcome = if fetched.is_ok() { "fetched" } else { "failed" };
         metrics::counter!("signing_certificate_fetches_total", "outcome" => outcome).increment(1);
+        metrics::histogram!("signing_certificate_fetch_seconds").record(started.elapsed().as_secs_f64());
+        if let (Ok(cert), CertSource::Region(region)) = (&fetched, url.source()) {
+            let not_after_s = cert.validity().1.unix_ms() as f64 / 1000.0;
+            metrics::gauge!("signing_certificate_not_after_timestamp_seconds", "region" => region.clone())
+                .set(not_after_s);
+        }
         fetched
     }
 

@@ -2,9 +2,13 @@
 
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+
+use crate::config::Role;
+use crate::metrics_table::{Kind, METRICS};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,19 +30,66 @@ pub fn log(format: LogFormat, level: &str) {
     };
 }
 
-/// The process's one metrics registry.
+/// The process's one metrics registry, with HELP and buckets from the table.
 pub fn metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE
         .get_or_init(|| {
-            let seconds = [
-                0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-                300.0, 3600.0,
-            ];
-            PrometheusBuilder::new()
-                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
-                .and_then(PrometheusBuilder::install_recorder)
-                .expect("the bucket list is not empty and this is the first registry")
+            let mut builder = PrometheusBuilder::new();
+            for metric in METRICS {
+                if let Kind::Histogram(buckets) = metric.kind {
+                    let name = Matcher::Full(metric.name.to_owned());
+                    builder =
+                        builder.set_buckets_for_metric(name, buckets).expect("a test sees to it that there are some");
+                }
+            }
+            let handle = builder.install_recorder().expect("this is the first registry");
+            for metric in METRICS {
+                match metric.kind {
+                    Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
+                    Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+                    Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.help),
+                }
+            }
+            handle
         })
         .clone()
+}
+
+/// What a process of this role shows from its start on. Counters with known labels begin at 0: Prometheus sees no
+/// increase from nothing to 1, so the first dead letter would raise no alert.
+pub fn begin(role: Role) {
+    for metric in METRICS.iter().filter(|metric| metric.kind == Kind::Counter && metric.exporter.is_in(role)) {
+        match metric.labels {
+            [] => metrics::counter!(metric.name).increment(0),
+            [label] => {
+                for word in label.values.known().into_iter().flatten() {
+                    metrics::counter!(metric.name, label.name => word).increment(0);
+                }
+            }
+            // One for each merchant, operation and outcome would be more than is ever used.
+            _ => {}
+        }
+    }
+    metrics::gauge!("development_settings").set(0.0);
+    metrics::gauge!("ipn_receiver_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => role.as_str())
+        .set(1.0);
+    if let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) {
+        metrics::gauge!("process_start_time_seconds").set(now.as_secs_f64());
+    }
+}
+
+/// What is asked of the system each time the metrics are.
+pub fn show_process() {
+    if let Some(bytes) = resident_memory_bytes() {
+        metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);
+    }
+}
+
+/// None where the system is not Linux.
+fn resident_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
 }

@@ -22,7 +22,9 @@ use crate::config;
 use crate::domain::ipn::Message;
 use crate::domain::merchants::Merchants;
 use crate::domain::notification::Notification;
+use crate::domain::pay::Account;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::inbox::{Inbox, TRACE_HEADER};
 use crate::pace::Pace;
@@ -71,6 +73,16 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .default_service(web::to(async || method_not_allowed("POST"))),
         )
         .default_service(web::to(not_found));
+}
+
+/// No merchant's IPN has come yet: without a 0, nobody could tell that none ever did.
+pub fn show_silence(merchants: &Merchants) {
+    merchants.accounts().for_each(|account| show_last_genuine(account, 0.0));
+}
+
+fn show_last_genuine(account: &Account, at_s: f64) {
+    let labels = [("merchant", account.merchant_id.to_string()), ("environment", account.environment.to_string())];
+    metrics::gauge!("ipn_last_genuine_timestamp_seconds", &labels).set(at_s);
 }
 
 /// A short body in the form of RFC 9457 that gives nothing away.
@@ -131,7 +143,10 @@ impl Ingress {
         };
         let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy)?;
         let cert = self.certs.get(&url).await?;
-        let verified = verify(envelope, &cert, &self.policy, self.clock.now())?;
+        let started = Instant::now();
+        let verified = verify(envelope, &cert, &self.policy, self.clock.now());
+        metrics::histogram!("ipn_verification_seconds").record(started.elapsed().as_secs_f64());
+        let verified = verified?;
         match verified.get().message_type {
             MessageType::UnsubscribeConfirmation => {
                 let topic = verified.get().topic_arn.as_str();
@@ -168,7 +183,16 @@ impl Ingress {
         metrics::histogram!("inbox_append_seconds").record(started.elapsed().as_secs_f64());
         let object = if let Message::Ipn(ipn) = notification.message() { Some(ipn.object_id.as_str()) } else { None };
         tracing::info!(object.id = object, sns.message_id = message_id, trace_id = traceparent.trace_id(), "durable");
+        self.note_genuine(&notification, received_at);
         Ok(Accepted::Durable)
+    }
+
+    fn note_genuine(&self, notification: &Notification, received_at: Timestamp) {
+        let Message::Ipn(ipn) = notification.message() else { return };
+        // Of one that is nobody's here the worker makes a dead letter.
+        if let Ok(object) = self.merchants.route(&notification.envelope().topic_arn, ipn) {
+            show_last_genuine(&object.account, received_at.unix_ms() as f64 / 1000.0);
+        }
     }
 
     async fn confirm(&self, envelope: &Envelope) -> Result<Accepted, Refusal> {

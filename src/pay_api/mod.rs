@@ -3,7 +3,7 @@
 mod disposition;
 mod keys;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ring::rand::SystemRandom;
 
@@ -55,10 +55,18 @@ impl PayApi {
 
     /// Reads one object.
     pub async fn read(&self, object: &ObjectRef) -> Disposition {
+        let started = Instant::now();
         let outcome = tokio::time::timeout(self.timeout, self.get(object)).await;
         let disposition = Disposition::of(object, outcome.unwrap_or(Outcome::TimedOut(self.timeout)));
-        metrics::counter!("pay_api_reads_total", "operation" => object.kind.as_str(), "outcome" => disposition.as_str())
-            .increment(1);
+        metrics::histogram!("pay_api_read_seconds", "operation" => object.kind.as_str())
+            .record(started.elapsed().as_secs_f64());
+        let labels = [
+            ("merchant", object.account.merchant_id.to_string()),
+            ("environment", object.account.environment.to_string()),
+            ("operation", object.kind.to_string()),
+            ("outcome", disposition.as_str().to_owned()),
+        ];
+        metrics::counter!("pay_api_reads_total", &labels).increment(1);
         disposition
     }
 

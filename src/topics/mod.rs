@@ -94,6 +94,8 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// `min.insync.replicas` of the inbox.
     pub min_in_sync_replicas: usize,
+    /// How many seconds the inbox keeps a record, infinity for ever; none if the cluster does not tell.
+    pub inbox_keeps_s: Option<f64>,
     on_record: OnRecord,
 }
 
@@ -159,8 +161,16 @@ pub async fn look(config: &Config) -> Result<Comparison, Error> {
     let there = || plans.iter().zip(&found).filter_map(|(plan, found)| Some((plan, found.as_ref()?)));
     let of_topics = there().flat_map(|(plan, found)| compare(&wanted, plan, found));
     let differences = together(compare_record(&wanted, &state_topic).into_iter().chain(of_topics));
-    let in_sync = found[0].as_ref().and_then(|inbox| inbox.settings.get("min.insync.replicas")?.parse().ok());
-    Ok(Comparison { missing, differences, min_in_sync_replicas: in_sync.unwrap_or(1), on_record })
+    let of_inbox = |name| found[0].as_ref()?.settings.get(name)?.parse::<i64>().ok();
+    let in_sync = of_inbox("min.insync.replicas").and_then(|count| usize::try_from(count).ok());
+    let keeps_s = |ms: i64| if ms < 0 { f64::INFINITY } else { ms as f64 / 1000.0 };
+    Ok(Comparison {
+        missing,
+        differences,
+        min_in_sync_replicas: in_sync.unwrap_or(1),
+        inbox_keeps_s: of_inbox("retention.ms").map(keeps_s),
+        on_record,
+    })
 }
 
 /// For `serve`: refuses what breaks a guarantee, all of it in one error. A worker puts the partition count on record where

@@ -13,8 +13,8 @@ use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Kafka;
-use crate::domain::record_version::Newer;
 use crate::connection::cause;
+use crate::domain::record_version::Newer;
 
 /// What the record holds.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -181,6 +181,7 @@ impl Ledger {
             // The permission's record keeps the count, even if the permission itself was never read.
             let sequence = self.store.update(permission, home, |state| state.next_sequence(now));
             self.note_changed(permission);
+            self.heard.note_told(&event.causes);
             self.events.push((event, sequence));
         }
         self.store.update(object, home, |state| state.observed = Some(observed));

@@ -10,6 +10,8 @@ pub(super) fn show(account: &Account, kind: ObjectKind, lane: LaneReport, now: T
     metrics::gauge!("worker_lane_objects", &labels).set(lane.objects as f64);
     metrics::gauge!("worker_oldest_work_seconds", &labels).set(now.since(lane.first_seen).as_secs_f64());
     metrics::gauge!("pay_api_quota_factor", &labels).set(lane.quota_factor);
+    metrics::gauge!("pay_api_quota_tokens", &labels).set(lane.quota_tokens);
+    show_breaker(account, lane.is_held_back);
 }
 
 /// How many objects of an operation may still change, and for how long looking at each of them takes.

@@ -86,6 +86,8 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
         // The inbox never skips: where an offset is gone it goes on at the start, and the gap is noticed.
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
+        // Tells when all of a partition is read; else how old unread records are could not be told.
+        .set("enable.partition.eof", "true")
         .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
         .set("heartbeat.interval.ms", (kafka.session_timeout_ms / 10).max(100).to_string())
         .set("max.poll.interval.ms", kafka.poll_interval_max().as_millis().to_string())

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use super::heard::Heard;
 use super::plan::{Plan, Positions, UpdateUrls};
 use super::requests;
 use super::sweep::Sweep;
@@ -39,6 +40,7 @@ pub(super) struct Ledger {
     /// The partition that a merchant's objects live in.
     homes: HashMap<MerchantId, i32>,
     pub(super) events: Vec<(Event, u64)>,
+    pub(super) heard: Heard,
     /// Objects whose state records are to be written.
     changed: BTreeSet<ObjectRef>,
     undelivered: Vec<Undelivered>,
@@ -93,6 +95,7 @@ impl Ledger {
             offsets,
             homes,
             events: Vec::new(),
+            heard: Heard::default(),
             changed: BTreeSet::new(),
             undelivered: Vec::new(),
             found: Vec::new(),
@@ -109,6 +112,7 @@ impl Ledger {
     pub(super) fn take_in(&mut self, record: InboxRecord, now: Timestamp) {
         let Some(offsets) = self.offsets.get_mut(&record.position.partition) else { return };
         offsets.consumed(record.position.offset);
+        self.heard.note(record.position, record.appended_at);
         match self.read(&record) {
             Ok((object, cause)) => {
                 self.homes.insert(object.account.merchant_id.clone(), record.position.partition);
@@ -192,6 +196,7 @@ impl Ledger {
     /// These inbox records have their answer.
     pub(super) fn done(&mut self, positions: &[InboxPosition]) {
         for position in positions {
+            self.heard.forget(*position);
             if let Some(offsets) = self.offsets.get_mut(&position.partition) {
                 offsets.done(position.offset);
             }

@@ -9,6 +9,7 @@ mod answers;
 mod gauges;
 mod group;
 mod handle;
+mod heard;
 #[cfg(feature = "failpoints")]
 mod late;
 mod ledger;
@@ -148,6 +149,12 @@ impl Worker {
             let message = match message {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    if let Some(ledger) = self.ledger() {
+                        ledger.heard.note_end(partition);
+                    }
+                    continue;
+                }
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(Trouble::Consumer(error)),
                 // Nobody mends that by waiting.
                 Err(error) if error.rdkafka_error_code().is_some_and(is_refusal) => {
@@ -176,6 +183,7 @@ impl Worker {
         match change {
             Change::Revoked => {
                 failpoints::reach("during-revoke");
+                metrics::gauge!("partitions_assigned").set(0.0);
                 self.assignment = None;
             }
             Change::Assigned { partitions, group } => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::gauges::{labels, show, show_breaker};
+use super::gauges::{labels, show};
 use super::ledger::Ledger;
 use crate::domain::dead_letter::header;
 use crate::domain::timestamp::Timestamp;
@@ -27,6 +27,9 @@ impl Ledger {
                 trace_id = newest_first().find_map(Cause::trace_id), request_id = event.request_id.as_deref(),
                 "published {}", event.event_type.name,
             );
+        }
+        for received_at in self.heard.take_told() {
+            metrics::histogram!("event_since_received_seconds").record(now.since(received_at).as_secs_f64());
         }
         for object in std::mem::take(&mut self.found) {
             metrics::counter!("missed_ipns_found_total", &labels(&object.account, object.kind)).increment(1);
@@ -53,7 +56,7 @@ impl Ledger {
         }
         self.report_lanes_at = now.plus(LANES_EVERY);
         let may_tell = now >= self.tell_backlog_at;
-        for (account, kind, lane) in self.queue.lanes() {
+        for (account, kind, lane) in self.queue.lanes(now) {
             show(account, kind, lane, now);
             if may_tell && lane.objects >= BACKLOG && !lane.is_held_back {
                 self.tell_backlog_at = now.plus(BACKLOG_TOLD_EVERY);
@@ -64,6 +67,7 @@ impl Ledger {
                 );
             }
         }
+        metrics::gauge!("inbox_oldest_unread_seconds").set(self.heard.oldest_unread(now).as_secs_f64());
         let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
         metrics::counter!("worker_bound_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
         metrics::counter!("worker_bound_hits_total", "bound" => "records_open_max").increment(records_open);
@@ -71,10 +75,10 @@ impl Ledger {
 
     /// What is no longer ours has no work here, and no trouble.
     pub(super) fn report_gone(&self) {
-        for (account, kind, _) in self.queue.lanes() {
+        for (account, kind, _) in self.queue.lanes(Timestamp::NEVER) {
             show(account, kind, LaneReport::IDLE, Timestamp::NEVER);
-            show_breaker(account, false);
         }
+        metrics::gauge!("inbox_oldest_unread_seconds").set(0.0);
         self.sweep.report_gone();
     }
 }

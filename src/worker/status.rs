@@ -33,6 +33,12 @@ impl Status {
         self.alive_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
+    /// To metrics: asked for when they are, since a thread that hangs would not tell.
+    pub fn show(&self) {
+        metrics::gauge!("worker_working").set(f64::from(u8::from(self.is_working.load(Ordering::Relaxed))));
+        metrics::gauge!("worker_silent_seconds").set(self.silent_for().as_secs_f64());
+    }
+
     pub(super) fn note_alive(&self) {
         *self.alive_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }

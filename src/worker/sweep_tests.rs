@@ -156,7 +156,7 @@ fn of_thousands_that_are_due_the_longest_due_are_queued_and_few_at_a_time() {
         .collect();
     due.sort();
     assert!(due[..5].iter().all(|(_, object)| ledger.queue.is_reconciling(object)));
-    assert_eq!(ledger.queue.lanes()[0].2.objects, 0, "that is no backlog");
+    assert_eq!(ledger.queue.lanes(now())[0].2.objects, 0, "that is no backlog");
 }
 
 /// Reads the charge when its turn has come.

@@ -18,6 +18,45 @@ const REFUND: &str = "S02-0000001-2222222-R000001";
 const DISPUTE: &str = "S02-0000001-2222222-B000001";
 const UNREADABLE: &str = "S02-0000009-2222222-C000001";
 
+/// A receiver as a process of its own, in a world of its own.
+pub(crate) struct Busy {
+    pub(crate) world: World,
+    pub(crate) serve: Serve,
+    servers: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Busy {
+    pub(crate) async fn start() -> Self {
+        let servers = kafka();
+        let world = World::start_fast(1).await.unwrap().reachable_by_address();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("receiver.toml");
+        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_after_ms = 200\n\
+                        worker.unknown_object_retries_ms = []\nquota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
+        std::fs::write(&file, format!("{settings}{}", world.config_for_another_process(&servers).unwrap())).unwrap();
+        let serve = Serve::start(&file);
+        Self { world, serve, servers, _folder: folder }
+    }
+
+    /// Has everything happen, and waits until the last of it is told.
+    pub(crate) async fn everything(&self) {
+        everything(&self.world, &format!("http://{}/ipn", self.serve.address("ingress"))).await;
+        let said = |what: &str| self.serve.said().contains(what);
+        for wanted in [
+            "published PaymentMethodUpdated",
+            "published DisputeActionRequired",
+            "published RefundCompleted",
+            "dead letter written",
+            "cannot be read",
+        ] {
+            until(wanted, || said(wanted)).await;
+        }
+        let told = || self.serve.said().matches("published PaymentMethodUpdated").count();
+        until("the new card is told", || told() == 2).await;
+    }
+}
+
 /// Everything that happens to one permission and its objects, and trouble that quotes what came.
 async fn everything(world: &World, url: &str) {
     let tell = async |kind, id: &str, notification_type| {
@@ -67,28 +106,10 @@ async fn everything(world: &World, url: &str) {
 #[test]
 fn no_marker_word_reaches_a_topic_a_log_line_a_metric_or_a_page() {
     run(async {
-        let servers = kafka();
-        let world = World::start_fast(1).await.unwrap().reachable_by_address();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("receiver.toml");
-        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_after_ms = 200\n\
-                        worker.unknown_object_retries_ms = []\nquota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
-        std::fs::write(&file, format!("{settings}{}", world.config_for_another_process(&servers).unwrap())).unwrap();
-        let serve = Serve::start(&file);
-        let (ingress, admin) = (serve.address("ingress"), serve.address("admin"));
-        everything(&world, &format!("http://{ingress}/ipn")).await;
-
-        let said = |what: &str| serve.said().contains(what);
-        for wanted in [
-            "published PaymentMethodUpdated",
-            "published DisputeActionRequired",
-            "published RefundCompleted",
-            "dead letter written",
-            "cannot be read",
-        ] {
-            until(wanted, || said(wanted)).await;
-        }
-        until("the new card is told", || serve.said().matches("published PaymentMethodUpdated").count() == 2).await;
+        let busy = Busy::start().await;
+        let Busy { world, serve, servers, .. } = &busy;
+        let admin = serve.address("admin");
+        busy.everything().await;
         assert!(
             world
                 .pay_api
@@ -102,7 +123,7 @@ fn no_marker_word_reaches_a_topic_a_log_line_a_metric_or_a_page() {
             let text = reqwest::get(format!("http://{admin}/{page}")).await.unwrap().text().await.unwrap();
             assert!(!text.contains(MARKER), "{page}");
         }
-        let config = world.config_with(&servers, "").unwrap().kafka;
+        let config = world.config_with(servers, "").unwrap().kafka;
         let topics = config.topics();
         for topic in [topics.inbox, topics.events, topics.state, topics.dead_letters] {
             let records = committed_records(&config, &topic);

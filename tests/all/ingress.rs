@@ -8,7 +8,7 @@ use ipn_receiver::sandbox::world::{Hint, message};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::harness::{Stage, committed_records, run};
+use crate::harness::{Stage, committed_records, metric, run};
 
 const CHARGE: &str = "S02-5454037-1929856-C000001";
 
@@ -33,6 +33,8 @@ fn a_genuine_ipn_is_in_the_inbox_word_for_word_when_200_is_said() {
             assert_eq!(record.headers["ipn-sns-message-id"], sent["MessageId"].as_str().unwrap());
         }
         assert_eq!(stage.world.sns.certificate_fetches(), 1, "one URL is one fetch");
+        let now_s = OffsetDateTime::now_utc().unix_timestamp() as f64;
+        assert!(metric(&app, "signing_certificate_not_after_timestamp_seconds").await > now_s);
         app.stop().await;
     });
 }

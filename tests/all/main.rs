@@ -39,6 +39,7 @@ mod operators;
 
 mod development;
 mod events_doc;
+mod metrics;
 mod openapi_doc;
 mod sandbox;
 mod saved_messages;

@@ -219,6 +219,11 @@ impl Lane {
         self.bucket.factor()
     }
 
+    /// How many reads it could let out at once.
+    pub(super) fn quota_tokens(&self, now: Timestamp) -> f64 {
+        self.bucket.tokens(now)
+    }
+
     /// Lets go of the records of objects that wait since `then` or longer, of at most so many.
     pub(super) fn release_since(&mut self, then: Timestamp, most: usize) -> Vec<(ObjectId, Vec<InboxPosition>)> {
         let mut released = Vec::new();

@@ -44,6 +44,8 @@ pub struct LaneReport {
     pub first_seen: Timestamp,
     /// Which part of our quota is used: 1 unless Amazon throttled lately.
     pub quota_factor: f64,
+    /// How many reads our quota would let out at once.
+    pub quota_tokens: f64,
     /// For how long that many reads take at this pace.
     pub time_left: Duration,
     /// Whether the account's reads are held back.
@@ -56,6 +58,7 @@ impl LaneReport {
         objects: 0,
         first_seen: Timestamp::NEVER,
         quota_factor: 1.0,
+        quota_tokens: 0.0,
         time_left: Duration::ZERO,
         is_held_back: false,
     };
@@ -212,11 +215,12 @@ impl WorkQueue {
     }
 
     /// How each operation of each account is. Looks at every entry.
-    pub fn lanes(&self) -> Vec<(&Account, ObjectKind, LaneReport)> {
+    pub fn lanes(&self, now: Timestamp) -> Vec<(&Account, ObjectKind, LaneReport)> {
         let of = |lane: &Lane, work: &AccountWork| LaneReport {
             objects: lane.owed(),
             first_seen: lane.first_seen(),
             quota_factor: lane.quota_factor(),
+            quota_tokens: lane.quota_tokens(now),
             time_left: lane.time_left(),
             is_held_back: work.breaker.is_open(),
         };

@@ -74,6 +74,13 @@ impl TokenBucket {
         self.factor
     }
 
+    /// How many tokens are in it.
+    pub fn tokens(&self, now: Timestamp) -> f64 {
+        let mut filled = *self;
+        filled.fill(now);
+        filled.tokens
+    }
+
     /// How many tokens it gives a second just now.
     pub fn per_second(&self) -> f64 {
         self.quota.per_second * self.factor
@@ -111,6 +118,7 @@ mod tests {
     fn it_starts_empty_and_gives_the_rate_and_after_a_rest_the_burst() {
         let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
         assert_eq!(takes(&mut bucket, 0, 10_010), 40);
+        assert!((bucket.tokens(at(100_000)) - 20.0).abs() < 1e-9, "asking takes nothing");
         assert_eq!((0..100).filter(|_| bucket.take(at(100_000))).count(), 20);
     }
 

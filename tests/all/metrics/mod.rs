@@ -1,0 +1,266 @@
+//! The table of metrics against the sources, a running process, the document that is made from it, and what alerts and
+//! dashboard ask for. After a change: `UPDATE_DOCS=1 cargo test --test all metrics`.
+
+mod prometheus;
+mod promql;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ipn_receiver::metrics_table::{Exporter, Kind, METRICS, Metric, Values};
+
+use self::promql::{expressions, without_variables};
+use crate::buyer_data::Busy;
+use crate::harness::run;
+use crate::layering::rust_files;
+
+/// What does not happen in `Busy::everything`: a certificate of Amazon's own host, and a change that no IPN told of.
+const NOT_SEEN: &[&str] = &["signing_certificate_not_after_timestamp_seconds", "missed_ipns_found_total"];
+
+/// Of a worker that owns everything and has read everything. What has not happened yet stands at 0.
+const WHEN_ALL_IS_WELL: &[&str] = &[
+    "\nworker_working 1\n",
+    "\npartitions_assigned 3\n",
+    "\ninbox_partitions 3\n",
+    "\ninbox_retention_seconds 1209600\n",
+    "\ninbox_oldest_unread_seconds 0\n",
+    "\ninbox_writable 1\n",
+    "\nworker_objects_queued ",
+    "ipn_requests_total{outcome=\"not-an-envelope\"} 0\n",
+    "dead_letters_total{reason=\"unknown_object\"} 1\n",
+    "dead_letters_total{reason=\"undecodable\"} 0\n",
+    "signing_certificate_fetches_total{outcome=\"fetched\"} 1\n",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn row(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+#[test]
+fn every_metric_in_the_sources_is_in_the_table_and_the_other_way_round() {
+    let mut found = BTreeSet::new();
+    for file in rust_files(&root().join("src")) {
+        let source = std::fs::read_to_string(&file).unwrap();
+        for kind in ["counter", "gauge", "histogram"] {
+            for rest in source.split(&format!("metrics::{kind}!(")).skip(1) {
+                let Some(name) = rest.trim_start().strip_prefix('"') else { continue };
+                let name = &name[..name.find('"').unwrap()];
+                let row = row(name).unwrap_or_else(|| panic!("{name} of {} is not in the table", file.display()));
+                assert_eq!(row.kind.as_str(), kind, "{name} in {}", file.display());
+                found.insert(row.name);
+            }
+        }
+    }
+    let stale: Vec<_> = METRICS.iter().map(|metric| metric.name).filter(|name| !found.contains(name)).collect();
+    assert!(stale.is_empty(), "no source sets these: {stale:?}");
+}
+
+#[test]
+fn every_word_of_a_label_is_one_of_the_sources() {
+    let sources: String = rust_files(&root().join("src"))
+        .iter()
+        .filter(|file| !file.ends_with("metrics_table/rows.rs"))
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    for metric in METRICS {
+        for label in metric.labels {
+            for word in label.values.known().into_iter().flatten() {
+                assert!(sources.contains(&format!("\"{word}\"")), "{}{{{}={word}}}", metric.name, label.name);
+            }
+        }
+    }
+    let answers = text("src/ingress/refusal.rs");
+    let slugs = answers.split(", \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let outcomes = row("ipn_requests_total").unwrap().labels[0].values.known().unwrap();
+    let slugs: Vec<&str> = slugs.filter(|slug| slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).collect();
+    assert!(slugs.len() >= 17 && slugs.iter().all(|slug| outcomes.contains(slug)), "{slugs:?}");
+}
+
+#[test]
+fn what_a_process_exports_is_what_the_table_says() {
+    run(async {
+        let busy = Busy::start().await;
+        busy.everything().await;
+        let page = format!("http://{}/metrics", busy.serve.address("admin"));
+        // Operations and reconciliation are shown every five seconds.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let exported = loop {
+            let exported = reqwest::get(&page).await.unwrap().text().await.unwrap();
+            let seen = compare(&exported);
+            let is_seen = |metric: &&Metric| seen.contains(metric.name) || NOT_SEEN.contains(&metric.name);
+            let missing: Vec<_> = METRICS.iter().filter(|metric| !is_seen(metric)).map(|metric| metric.name).collect();
+            let wrong: Vec<_> = WHEN_ALL_IS_WELL.iter().filter(|line| !exported.contains(*line)).collect();
+            if missing.is_empty() && wrong.is_empty() {
+                break exported;
+            }
+            assert!(Instant::now() < deadline, "never exported: {missing:?}, {wrong:?}\n{exported}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        for name in ["ipn_last_genuine_timestamp_seconds", "process_start_time_seconds"] {
+            let line = exported.lines().find(|line| line.starts_with(name)).unwrap();
+            let at_s: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+            assert!((now_s - 120.0..=now_s).contains(&at_s), "{line}");
+        }
+    });
+}
+
+/// Each line of `/metrics` against the table. Gives the names that have values.
+fn compare(exported: &str) -> BTreeSet<&'static str> {
+    let mut seen = BTreeSet::new();
+    for line in exported.lines().filter(|line| !line.is_empty()) {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, help) = help.split_once(' ').unwrap();
+            assert_eq!(row(name).map(|row| row.help), Some(help), "{line}");
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert_eq!(row(name).map(|row| row.kind.as_str()), Some(kind), "{line}");
+        } else {
+            let query = line.rsplit_once(' ').unwrap().0;
+            let problems = promql::problems(query, &[]);
+            assert!(problems.is_empty(), "{line}: {problems:?}");
+            let selector = &promql::parse(query).selectors[0];
+            let (row, is_bucket) = promql::row_of(&selector.name).unwrap();
+            let labels: BTreeSet<&str> = selector.matchers.iter().map(|matcher| matcher.label.as_str()).collect();
+            let told = row.labels.iter().map(|label| label.name).chain(is_bucket.then_some("le"));
+            assert_eq!(labels, told.collect(), "{line}");
+            seen.insert(row.name);
+        }
+    }
+    seen
+}
+
+#[test]
+fn the_document_is_made_from_the_table() {
+    let mut document = String::from(HEAD);
+    for (exporter, title) in [
+        (Exporter::Any, "Every process"),
+        (Exporter::Ingest, "What takes notifications (`role` ingest or all)"),
+        (Exporter::Worker, "What reads and publishes (`role` worker or all)"),
+    ] {
+        write!(
+            document,
+            "\n## {title}\n\n| metric | kind, unit | labels | shows | read it so |\n|---|---|---|---|---|\n"
+        )
+        .unwrap();
+        for metric in METRICS.iter().filter(|metric| metric.exporter == exporter) {
+            let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{}`", label.name)).collect();
+            let (kind, unit) = (metric.kind.as_str(), metric.unit());
+            let unit = if unit == "1" { String::new() } else { format!(", {unit}") };
+            let labels = labels.join(", ");
+            writeln!(
+                document,
+                "| `{}` | {kind}{unit} | {labels} | {} | {} |",
+                metric.name, metric.help, metric.reading
+            )
+            .unwrap();
+        }
+    }
+    document.push_str("\n## Labels\n\n| label | of | values |\n|---|---|---|\n");
+    let mut labels: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
+    for metric in METRICS {
+        for label in metric.labels {
+            let values = match label.values {
+                Values::EventTypes => "the names of [event types](events.md)".to_owned(),
+                Values::Given(what) => what.to_owned(),
+                Values::Words(words) => format!("`{}`", words.join("`, `")),
+            };
+            labels.entry((label.name, values)).or_default().push(metric.name);
+        }
+    }
+    for ((name, values), metrics) in labels {
+        let of = if metrics.len() > 3 { "several".to_owned() } else { format!("`{}`", metrics.join("`, `")) };
+        writeln!(document, "| `{name}` | {of} | {values} |").unwrap();
+    }
+    document.push_str("\n## Buckets\n\n| histogram | at most, in seconds |\n|---|---|\n");
+    for metric in METRICS {
+        if let Kind::Histogram(buckets) = metric.kind {
+            let buckets: Vec<String> = buckets.iter().map(f64::to_string).collect();
+            writeln!(document, "| `{}` | {} |", metric.name, buckets.join(", ")).unwrap();
+        }
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(root().join("docs/metrics.md"), &document).unwrap();
+    }
+    let written = std::fs::read_to_string(root().join("docs/metrics.md")).unwrap_or_default();
+    assert!(written == document, "docs/metrics.md is out of date; run: UPDATE_DOCS=1 cargo test --test all metrics");
+}
+
+const HEAD: &str = "# Metrics
+
+What `/metrics` on the admin port exports, in Prometheus' text format. Made from the table in the sources
+(`UPDATE_DOCS=1 cargo test --test all metrics`); a test compares that with a running process. Labels hold words of this list and what
+the configuration names, never anything that came in a message.
+
+Counters whose labels are known beforehand begin at 0, so that the first dead letter is an increase. What to do when an alert
+fires is in [runbook.md](runbook.md).
+";
+
+/// Names of alerts, with their `runbook_url`s.
+fn alerts() -> BTreeMap<String, String> {
+    let rules = text("charts/ipn-receiver/files/alerts.yaml");
+    let found = rules.split("- alert: ").skip(1).map(|rule| {
+        let url = rule.split("runbook_url: ").nth(1).expect("each has one").lines().next().unwrap();
+        (rule.lines().next().unwrap().to_owned(), url.to_owned())
+    });
+    found.collect()
+}
+
+#[test]
+fn every_alert_has_its_section_of_the_runbook_and_cases_in_which_it_fires_and_does_not() {
+    let (alerts, runbook) = (alerts(), text("docs/runbook.md"));
+    assert!(alerts.len() >= 17, "{alerts:?}");
+    let sections: BTreeSet<&str> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let names: BTreeSet<&str> = alerts.keys().map(String::as_str).collect();
+    assert_eq!(sections, names);
+    for section in runbook.split("\n## ").skip(1) {
+        for part in ["**Means** (", "**Look at", "**Do"] {
+            assert!(section.contains(part) || section.contains("| do |"), "{part}: {section}");
+        }
+        let severity = if section.contains("**Means** (critical)") { "critical" } else { "warning" };
+        let name = section.lines().next().unwrap();
+        let rules = text("charts/ipn-receiver/files/alerts.yaml");
+        let rule = rules.split("- alert: ").find(|rule| rule.lines().next() == Some(name)).unwrap();
+        assert!(rule.contains(&format!("severity: {severity}\n")), "{name} is {severity} in the runbook");
+    }
+    let cases = text("tests/alerts/alerts.test.yaml");
+    for (name, url) in &alerts {
+        assert_eq!(*url, format!("docs/runbook.md#{}", name.to_lowercase()));
+        for (what, expected) in [(format!("'{name} fires: "), false), (format!("'{name} does not fire: "), true)] {
+            let of_alert: Vec<_> = cases.split("- name: ").filter(|case| case.starts_with(&what)).collect();
+            assert!(!of_alert.is_empty(), "no case {what}…");
+            for case in of_alert {
+                assert!(case.contains(&format!("alertname: {name}\n")), "{case}");
+                assert_eq!(case.contains("exp_alerts: []"), expected, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_labels_and_words_that_there_are() {
+    let mut asked = BTreeSet::new();
+    let expressions = expressions();
+    assert!(expressions.len() > 60, "{}", expressions.len());
+    for expression in expressions {
+        let expression = without_variables(&expression);
+        // Added by Prometheus.
+        let problems = promql::problems(&expression, &["job", "instance"]);
+        assert!(problems.is_empty(), "{expression}: {problems:?}");
+        asked.extend(
+            promql::parse(&expression).selectors.iter().filter_map(|found| Some(promql::row_of(&found.name)?.0.name)),
+        );
+    }
+    let unused: Vec<_> = METRICS.iter().map(|metric| metric.name).filter(|name| !asked.contains(name)).collect();
+    assert!(unused.is_empty(), "neither on the dashboard nor in an alert: {unused:?}");
+}
