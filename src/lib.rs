@@ -43,6 +43,7 @@ pub mod clock;
 pub mod clock_watch;
 pub mod config;
 pub mod failpoints;
+pub mod healthcheck;
 pub mod operators;
 pub mod progress;
 pub mod saved_messages;

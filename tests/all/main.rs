@@ -32,6 +32,7 @@ mod topics;
 
 mod operators;
 
+mod chart;
 mod development;
 mod events_doc;
 mod openapi_doc;
