@@ -43,7 +43,8 @@ fn what_the_chart_renders_is_a_configuration_that_the_program_takes() {
             Config::from_toml(&text, [("IPN_RECEIVER__ROLE".to_owned(), role.to_owned())], folder)
         };
         for role in ["all", "worker", "ingest"] {
-            let config = load(role, folder.path()).unwrap_or_else(|mistakes| panic!("{}: {mistakes:?}", file.display()));
+            let config =
+                load(role, folder.path()).unwrap_or_else(|mistakes| panic!("{}: {mistakes:?}", file.display()));
             assert_eq!(config.merchants.len(), text.matches("[[merchants]]").count(), "{}", file.display());
         }
         // The pods that take notifications, and the Job that makes the topics, are given no key.

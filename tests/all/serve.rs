@@ -195,7 +195,8 @@ fn help_names_every_command() {
     let mut child = command().arg("--help").stdout(Stdio::piped()).spawn().unwrap();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());
-    for word in ["serve", "topics", "healthcheck", "redrive", "recheck", "inspect", "verify", "sandbox", "--log-format"] {
+    for word in ["serve", "topics", "healthcheck", "redrive", "recheck", "inspect", "verify", "sandbox", "--log-format"]
+    {
         assert!(said.contains(word), "{said}");
     }
 }
