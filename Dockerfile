@@ -34,8 +34,10 @@ LABEL org.opencontainers.image.title="ipn-receiver" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /out/ /
+# OpenSSL, which librdkafka uses, looks for authorities where this base has none.
 ENV IPN_RECEIVER_CONFIG=/etc/ipn-receiver/receiver.toml \
-    IPN_RECEIVER_LOG_FORMAT=json
+    IPN_RECEIVER_LOG_FORMAT=json \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
 # 8080 is for the public, 9090 never is.
 EXPOSE 8080 9090

@@ -16,8 +16,12 @@
 {{- end -}}
 {{- $workers := ternary $keda.maxReplicas .Values.worker.replicas $keda.enabled | int -}}
 {{- $partitions := .Values.config.kafka.partitions | default 12 | int -}}
-{{- $surge := dig "rollingUpdate" "maxSurge" 0 .Values.worker.strategy -}}
+{{- $surge := 0 -}}
+{{- if eq .Values.worker.strategy.type "RollingUpdate" -}}
+{{- /* A percentage is one more at least. */ -}}
+{{- $surge = dig "rollingUpdate" "maxSurge" "25%" .Values.worker.strategy -}}
 {{- $surge = ternary 1 ($surge | int) (kindIs "string" $surge) -}}
+{{- end -}}
 {{- if gt (add $workers $surge) $partitions -}}
 {{- fail (printf "%d workers and %d more during a rollout want partitions, and config.kafka.partitions is %d: who owns none is never ready; have fewer workers" $workers $surge $partitions) -}}
 {{- end -}}
