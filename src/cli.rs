@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::check;
 use crate::config::{Config, MerchantAccount, ROLE_VARIABLE};
 use crate::domain::events::{self, CATALOG};
+use crate::healthcheck;
 use crate::operators::{inspect, recheck, redrive};
 use crate::outside::Outside;
 use crate::sandbox::{self, Scenario, simulators};
@@ -57,6 +58,8 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Ask a running receiver how it is, by HTTP: for container images, which have no other client. Exit code 1: not well.
+    Healthcheck(healthcheck::Arguments),
     /// Put dead letters back into the inbox, each once: first counts, then asks. What was told before is not told again.
     Redrive(redrive::Arguments),
     /// Have objects read: a baseline on the first day (--seed), or what an outage may have swallowed.
@@ -137,7 +140,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let level = match arguments.command {
         Command::Sandbox { .. } => "error,librdkafka=off,rdkafka=off",
         // What librdkafka and the HTTP server say of themselves is told in this program's own words.
-        Command::Verify { .. } | Command::Schema { .. } => "error",
+        Command::Healthcheck(_) | Command::Verify { .. } | Command::Schema { .. } => "error",
         Command::Check(_) => "off",
         Command::Redrive(_) | Command::Recheck(_) | Command::Inspect(_) => "warn,librdkafka=off,rdkafka=off",
         Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
@@ -155,6 +158,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Check(arguments) => Ok(check::run(&arguments, std::env::vars()).await),
             Command::Topics { config, dry_run: false } => make_topics(&load(&config)?).await,
             Command::Topics { config, dry_run: true } => compare_topics(&load(&config)?).await,
+            Command::Healthcheck(arguments) => healthcheck::run(&arguments).await,
             Command::Redrive(arguments) => redrive::run(&arguments, &load(&arguments.config)?),
             Command::Recheck(arguments) => recheck::run(&arguments, &load(&arguments.config)?).await,
             Command::Inspect(arguments) => inspect::run(&arguments, &load(&arguments.config)?),

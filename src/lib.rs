@@ -45,6 +45,7 @@ pub mod clock_watch;
 pub mod config;
 pub mod connection;
 pub mod failpoints;
+pub mod healthcheck;
 pub mod metrics_table;
 pub mod operators;
 pub mod progress;

@@ -37,6 +37,7 @@ mod topics;
 
 mod operators;
 
+mod chart;
 mod development;
 mod events_doc;
 mod metrics;

@@ -163,12 +163,40 @@ fn it_becomes_ready_refuses_strangers_and_leaves_on_sigterm() {
 }
 
 #[test]
+fn a_health_check_tells_what_the_running_program_answers() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let file = write_config(folder.path(), &kafka());
+        assert!(command().args(["topics", "--config"]).arg(&file).status().unwrap().success());
+        let (mut child, ingress, admin) = serve(&file);
+        let ask = |arguments: &[&str]| {
+            let output = command().arg("healthcheck").args(arguments).output().unwrap();
+            let text = [output.stdout, output.stderr].concat();
+            (output.status.code(), String::from_utf8(text).unwrap())
+        };
+        let (ready, alive, ipn) =
+            (format!("http://{admin}/readyz"), format!("http://{admin}/healthz"), format!("http://{ingress}/ipn"));
+        let (code, said) = ask(&["--url", &ready, "--within-s", "30"]);
+        assert!(code == Some(0) && said.contains("Kafka takes records"), "{said}");
+        assert_eq!(ask(&["--url", &alive]).0, Some(0));
+        assert_eq!(ask(&["--url", &ipn, "--expect", "405"]).0, Some(0));
+        let (code, said) = ask(&["--url", &ipn]);
+        assert!(code == Some(1) && said.contains("answers 405 instead of 200"), "{said}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (code, said) = ask(&["--url", &alive]);
+        assert!(code == Some(1) && said.contains("does not answer") && said.contains("refused"), "{said}");
+    });
+}
+
+#[test]
 fn help_names_every_command() {
     let mut said = String::new();
     let mut child = command().arg("--help").stdout(Stdio::piped()).spawn().unwrap();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());
-    for word in ["serve", "topics", "redrive", "recheck", "inspect", "verify", "sandbox", "--log-format"] {
+    for word in ["serve", "topics", "healthcheck", "redrive", "recheck", "inspect", "verify", "sandbox", "--log-format"]
+    {
         assert!(said.contains(word), "{said}");
     }
 }

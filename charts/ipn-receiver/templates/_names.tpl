@@ -1,0 +1,67 @@
+{{/* Names and labels. */}}
+
+{{- define "ipn-receiver.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Short enough for the longest ending that is added. */}}
+{{- define "ipn-receiver.fullname" -}}
+{{- $name := include "ipn-receiver.name" . -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- .Values.fullnameOverride | default $full | trunc 48 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* What the Deployments are, and so what `serve --role` is told. */}}
+{{- define "ipn-receiver.components" -}}
+{{- ternary "all" "ingest,worker" (eq .Values.mode "all") -}}
+{{- end -}}
+
+{{/* By what objects are found; never changes in the life of a release. (list $ component) */}}
+{{- define "ipn-receiver.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ include "ipn-receiver.name" $root }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* Labels of every object. (list $ component) */}}
+{{- define "ipn-receiver.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "ipn-receiver.selector" . }}
+app.kubernetes.io/version: {{ $root.Values.image.tag | default $root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of a pod; none that would replace pods for a new chart alone. (list $ component) */}}
+{{- define "ipn-receiver.podLabels" -}}
+{{ include "ipn-receiver.selector" . }}
+{{- with (index . 0).Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels by which Prometheus' operator finds an object, too. */}}
+{{- define "ipn-receiver.monitoringLabels" -}}
+{{ include "ipn-receiver.labels" (list . "monitoring") }}
+{{- with .Values.monitoring.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "ipn-receiver.serviceAccountName" -}}
+{{- $made := ternary (include "ipn-receiver.fullname" .) "default" .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default $made -}}
+{{- end -}}
+
+{{- define "ipn-receiver.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,77 @@
+{{/* What pods have in common. */}}
+
+{{/* Seconds from the deletion of a pod to its end: the wait before SIGTERM, the notice, the requests, the worker, and the
+last flush of the inbox (10 s) with some more to be sure. */}}
+{{- define "ipn-receiver.terminationSeconds" -}}
+{{- $notice := dig "shutdown" "notice_ms" 5000 .Values.config | int -}}
+{{- $grace := dig "shutdown" "grace_ms" 20000 .Values.config | int -}}
+{{- add .Values.preStopSleepSeconds (divf (add $notice $grace $grace) 1000 | ceil | int) 15 -}}
+{{- end -}}
+
+{{- define "ipn-receiver.podSecurityContext" -}}
+runAsNonRoot: true
+{{- if not (kindIs "invalid" .Values.podSecurity.runAsUser) }}
+runAsUser: {{ .Values.podSecurity.runAsUser | int }}
+{{- end }}
+{{- if not (kindIs "invalid" .Values.podSecurity.group) }}
+runAsGroup: {{ .Values.podSecurity.group | int }}
+fsGroup: {{ .Values.podSecurity.group | int }}
+{{- end }}
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "ipn-receiver.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* No pod asks Kubernetes anything. */}}
+{{- define "ipn-receiver.podBasics" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  {{- include "ipn-receiver.podSecurityContext" . | nindent 2 }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "ipn-receiver.containerBasics" -}}
+image: {{ include "ipn-receiver.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  {{- include "ipn-receiver.containerSecurityContext" . | nindent 2 }}
+{{- end -}}
+
+{{/* (list $ secretProperties) */}}
+{{- define "ipn-receiver.env" -}}
+{{- $root := index . 0 -}}
+- name: IPN_RECEIVER_LOG_FORMAT
+  value: {{ $root.Values.log.format }}
+{{- with $root.Values.log.filter }}
+- name: RUST_LOG
+  value: {{ . | quote }}
+{{- end }}
+{{- range index . 1 }}
+- name: IPN_RECEIVER__KAFKA__PROPERTIES__{{ .property | replace "." "_" | upper }}
+  valueFrom:
+    secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}
+{{- end }}
+{{- with $root.Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Prefers another node than that of its like. (list $ component) */}}
+{{- define "ipn-receiver.affinity" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "ipn-receiver.selector" . | nindent 12 }}
+{{- end -}}

@@ -1,0 +1,395 @@
+"""What must hold of the chart's rendered objects. Usage: assertions.py HELM CHART
+
+Renders every ci/*-values.yaml with Helm, and says which claim fails for which file and object. With UPDATE_CHART=1 it
+writes ci/*.toml anew, the program's file of each, which `cargo test` gives to the program.
+"""
+
+import difflib
+import os
+import pathlib
+import subprocess
+import sys
+
+import yaml
+
+HELM, CHART = sys.argv[1], pathlib.Path(sys.argv[2])
+FOLDER = "/etc/ipn-receiver"
+ROLES = {"all", "ingest", "worker"}
+CLAIMS = []
+
+
+def claim(function):
+    """A function that yields what is wrong; its name is the claim."""
+    CLAIMS.append(function)
+    return function
+
+
+class Rendered:
+    """Everything of one values file."""
+
+    def __init__(self, values):
+        self.values = yaml.safe_load(values.read_text())
+        self.text = helm("template", "r", CHART, "-n", "ipn", "-f", values).stdout
+        self.objects = [o for o in yaml.safe_load_all(self.text) if o]
+
+    def kind(self, *kinds):
+        return [o for o in self.objects if o["kind"] in kinds]
+
+    def named(self, kind, name):
+        return next(o for o in self.kind(kind) if o["metadata"]["name"] == name)
+
+    def pods(self):
+        """(name, metadata, spec) of everything that becomes a pod."""
+        for o in self.objects:
+            if o["kind"] in ("Deployment", "Job"):
+                yield o["metadata"]["name"], o["spec"]["template"]["metadata"], o["spec"]["template"]["spec"]
+            elif o["kind"] == "Pod":
+                yield o["metadata"]["name"], o["metadata"], o["spec"]
+
+    def serving(self):
+        """(role, deployment, pod spec, container)"""
+        for o in self.kind("Deployment"):
+            pod = o["spec"]["template"]["spec"]
+            yield o["metadata"]["labels"]["app.kubernetes.io/component"], o, pod, pod["containers"][0]
+
+    def toml(self):
+        return self.named("ConfigMap", "r-ipn-receiver")["data"]["receiver.toml"]
+
+
+def helm(*arguments):
+    return subprocess.run([HELM, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+@claim
+def the_mode_decides_which_deployments_there_are(r):
+    wanted = ["all"] if r.values.get("mode") == "all" else ["ingest", "worker"]
+    if (found := sorted(role for role, *_ in r.serving())) != wanted:
+        yield f"{found} instead of {wanted}"
+    for role, _, _, container in r.serving():
+        if container["args"] != ["serve", "--config", f"{FOLDER}/receiver.toml", "--role", role]:
+            yield f"{role}: {container['args']}"
+
+
+@claim
+def pods_keep_to_the_standard_restricted_and_a_root_that_cannot_be_written(r):
+    for name, _, spec in r.pods():
+        pod = spec["securityContext"]
+        if pod["runAsNonRoot"] is not True or pod["seccompProfile"] != {"type": "RuntimeDefault"}:
+            yield f"{name}: {pod}"
+        if pod.get("runAsUser") == 0:
+            yield f"{name}: root"
+        for c in spec["containers"]:
+            if c["securityContext"] != {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }:
+                yield f"{name}/{c['name']}: {c['securityContext']}"
+        if any(volume.keys() - {"name", "projected"} for volume in spec.get("volumes", [])):
+            yield f"{name}: another kind of volume: {spec['volumes']}"
+
+
+@claim
+def no_pod_gets_a_token_and_no_secret_stands_in_an_object(r):
+    for name, _, spec in r.pods():
+        if spec["automountServiceAccountToken"] is not False:
+            yield f"{name}: token"
+        for c in spec["containers"]:
+            for e in c.get("env", []):
+                if any(word in e["name"].upper() for word in ("PASSWORD", "SECRET", "TOKEN")) and "value" in e:
+                    yield f"{name}: {e['name']} has a value"
+    for account in r.kind("ServiceAccount"):
+        if account["automountServiceAccountToken"] is not False:
+            yield "the ServiceAccount's token is mounted"
+    if r.kind("Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"):
+        yield "the chart makes Secrets or rights"
+    if "PRIVATE KEY" in r.text:
+        yield "a key"
+
+
+@claim
+def api_keys_are_files_and_only_for_who_reads(r):
+    for name, _, spec in r.pods():
+        files = [s for v in spec.get("volumes", []) for s in v["projected"]["sources"]]
+        keys = [i["path"] for s in files for i in s.get("secret", {}).get("items", []) if "merchants/" in i["path"]]
+        reads = name.endswith(("-all", "-worker"))
+        n_expected = sum(1 if "public_key_id" in m else 2 for m in r.values["merchants"]) if reads else 0
+        if len(keys) != n_expected:
+            yield f"{name}: {keys}"
+        # Kubernetes exchanges the files of a changed Secret only where no subPath is mounted.
+        if any("subPath" in m for c in spec["containers"] for m in c.get("volumeMounts", [])):
+            yield f"{name}: subPath"
+        if reads and not all(f'"{path}"' in r.toml() for path in keys):
+            yield f"{name}: {keys} and the program's file differ"
+
+
+@claim
+def only_ipn_is_public(r):
+    entry = r.named("Service", "r-ipn-receiver")
+    if [p["targetPort"] for p in entry["spec"]["ports"]] != ["http"]:
+        yield f"Service: {entry['spec']['ports']}"
+    for service in r.kind("Service"):
+        if service is not entry and service["spec"].get("clusterIP") != "None":
+            yield f"{service['metadata']['name']} can be reached from outside"
+    for ingress in r.kind("Ingress"):
+        for rule in ingress["spec"]["rules"]:
+            for path in rule["http"]["paths"]:
+                if (path["path"], path["pathType"]) != ("/ipn", "Exact") or not rule["host"]:
+                    yield f"Ingress: {rule}"
+                if path["backend"]["service"] != {"name": "r-ipn-receiver", "port": {"name": "http"}}:
+                    yield f"Ingress: {path}"
+        if "defaultBackend" in ingress["spec"]:
+            yield "Ingress: a default backend"
+    for route in r.kind("HTTPRoute"):
+        for rule in route["spec"]["rules"]:
+            if rule["matches"] != [{"path": {"type": "Exact", "value": "/ipn"}}]:
+                yield f"HTTPRoute: {rule}"
+            if [b["name"] for b in rule["backendRefs"]] != ["r-ipn-receiver"]:
+                yield f"HTTPRoute: {rule}"
+
+
+@claim
+def services_find_their_pods(r):
+    pods = [metadata["labels"] for _, metadata, _ in r.pods()]
+    for service in r.kind("Service"):
+        found = {p["app.kubernetes.io/component"] for p in pods if service["spec"]["selector"].items() <= p.items()}
+        name = service["metadata"]["name"]
+        wanted = {c for c in ROLES if name == f"r-ipn-receiver-{c}-admin"} or ({"all", "ingest"} & {p["app.kubernetes.io/component"] for p in pods})
+        if found != wanted:
+            yield f"{name} leads to {found}"
+
+
+@claim
+def probes_mean_what_they_should(r):
+    for role, _, _, c in r.serving():
+        for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+            # Liveness by /readyz would restart pods because Kafka is away.
+            if c[probe]["httpGet"] != {"path": path, "port": "admin"}:
+                yield f"{role}: {probe} {c[probe]}"
+        ports = {p["name"]: p["containerPort"] for p in c["ports"]}
+        if ports != ({"admin": 9090} if role == "worker" else {"http": 8080, "admin": 9090}):
+            yield f"{role}: {ports}"
+
+
+@claim
+def there_is_time_to_leave(r):
+    shutdown = r.values["config"].get("shutdown", {})
+    leaves_within_s = (shutdown.get("notice_ms", 5000) + 2 * shutdown.get("grace_ms", 20000)) / 1000 + 10
+    for role, _, pod, c in r.serving():
+        pre_stop = c.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        if pre_stop != r.values.get("preStopSleepSeconds", 0):
+            yield f"{role}: preStop {pre_stop}"
+        if not leaves_within_s + pre_stop < pod["terminationGracePeriodSeconds"] <= leaves_within_s + pre_stop + 30:
+            yield f"{role}: {pod['terminationGracePeriodSeconds']} s"
+
+
+@claim
+def a_rollout_takes_nothing_away_and_changed_settings_begin_one(r):
+    for role, o, _, _ in r.serving():
+        if o["spec"]["strategy"]["rollingUpdate"] != {"maxSurge": 1, "maxUnavailable": 0}:
+            yield f"{role}: {o['spec']['strategy']}"
+        if "checksum/config" not in o["spec"]["template"]["metadata"]["annotations"]:
+            yield f"{role}: no checksum"
+        if o["spec"]["selector"]["matchLabels"].keys() != {
+            "app.kubernetes.io/name",
+            "app.kubernetes.io/instance",
+            "app.kubernetes.io/component",
+        }:
+            yield f"{role}: the selector cannot be changed later: {o['spec']['selector']}"
+
+
+@claim
+def who_is_scaled_has_no_fixed_number(r):
+    scaled = {o["spec"]["scaleTargetRef"]["name"] for o in r.kind("HorizontalPodAutoscaler", "ScaledObject")}
+    for _, o, _, _ in r.serving():
+        name = o["metadata"]["name"]
+        if ("replicas" in o["spec"]) == (name in scaled):
+            yield f"{name}: {o['spec'].get('replicas')}, scaled: {name in scaled}"
+        scaled.discard(name)
+    if scaled:
+        yield f"nothing is there to be scaled: {scaled}"
+
+
+@claim
+def every_container_says_what_it_needs(r):
+    for name, _, spec in r.pods():
+        for c in spec["containers"]:
+            if "memory" not in c["resources"]["limits"] or "cpu" not in c["resources"]["requests"]:
+                yield f"{name}: {c['resources']}"
+            if "cpu" in c["resources"]["limits"]:
+                yield f"{name}: CPU is limited"
+
+
+@claim
+def network_policies_let_in_and_out_what_is_needed(r):
+    policies = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"] for p in r.kind("NetworkPolicy")}
+    if not r.values.get("networkPolicy", {}).get("enabled"):
+        if policies:
+            yield "there are some, though not enabled"
+        return
+    roles = {role for role, *_ in r.serving()}
+    if policies.keys() != roles | {"topics"}:
+        yield f"{policies.keys()}"
+    for component, spec in policies.items():
+        out = {p["port"] for rule in spec["egress"] for p in rule["ports"]}
+        kafka = set(r.values["networkPolicy"].get("kafkaPorts", [9092]))
+        wanted = {53} | kafka | ({443} if component in ROLES else set()) | ({80} if component in {"all", "ingest"} else set())
+        if out != wanted:
+            yield f"{component}: out to {out} instead of {wanted}"
+        into = {p["port"] for rule in spec.get("ingress", []) for p in rule["ports"]}
+        if into != {"all": {"http", "admin"}, "ingest": {"http", "admin"}, "worker": {"admin"}}.get(component, set()):
+            yield f"{component}: in to {into}"
+        if any(not rule.get("from") for rule in spec.get("ingress", [])):
+            yield f"{component}: anyone may come in"
+        if spec["policyTypes"] != ["Ingress", "Egress"]:
+            yield f"{component}: {spec['policyTypes']}"
+
+
+@claim
+def the_topics_come_first_and_without_what_comes_later(r):
+    jobs = r.kind("Job")
+    if len(jobs) != (1 if r.values.get("topicsJob", {}).get("enabled", True) else 0):
+        yield f"{len(jobs)} jobs"
+    for job in jobs:
+        pod = job["spec"]["template"]["spec"]
+        if job["metadata"]["annotations"]["helm.sh/hook"] != "pre-install,pre-upgrade":
+            yield "not before the rest"
+        configs = [s["configMap"]["name"] for v in pod["volumes"] for s in v["projected"]["sources"] if "configMap" in s]
+        hooks = {o["metadata"]["name"] for o in r.kind("ConfigMap") if "helm.sh/hook" in o["metadata"].get("annotations", {})}
+        if set(configs) != hooks or pod.get("serviceAccountName"):
+            yield f"needs what is not there yet: {configs}"
+        if {"name": "IPN_RECEIVER__ROLE", "value": "ingest"} not in pod["containers"][0]["env"]:
+            yield "wants API keys"
+
+
+@claim
+def the_test_asks_every_part(r):
+    (test,) = r.kind("Pod")
+    asked = " ".join(" ".join(c["args"]) for c in test["spec"]["containers"])
+    for role, *_ in r.serving():
+        if f"http://r-ipn-receiver-{role}-admin:9090/readyz" not in asked:
+            yield f"{role} is not asked"
+    if "/ipn --expect 405" not in asked:
+        yield "/ipn is not asked"
+
+
+@claim
+def what_is_watched_is_found(r):
+    for monitor in r.kind("ServiceMonitor"):
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        found = [s for s in r.kind("Service") if wanted <= s["metadata"]["labels"].items()]
+        if len(found) != len(list(r.serving())):
+            yield f"{len(found)} Services"
+    monitoring = r.values.get("monitoring", {})
+    for kind, switch in (("ServiceMonitor", "serviceMonitor"), ("PodMonitor", "podMonitor")):
+        if len(r.kind(kind)) != (1 if monitoring.get(switch, {}).get("enabled") else 0):
+            yield f"{len(r.kind(kind))} {kind}"
+    for file, switch, kind, ending in (
+        ("alerts.yaml", "prometheusRule", "PrometheusRule", ""),
+        ("dashboard.json", "dashboard", "ConfigMap", "-dashboard"),
+    ):
+        found = [o for o in r.kind(kind) if o["metadata"]["name"] == f"r-ipn-receiver{ending}"]
+        wanted = (CHART / "files" / file).exists() and monitoring.get(switch, {}).get("enabled", False)
+        if bool(found and (kind != "PrometheusRule" or found[0]["spec"]["groups"])) != wanted:
+            yield f"files/{file} and {kind} differ"
+
+
+@claim
+def everything_is_named_and_placed(r):
+    seen = set()
+    for o in r.objects:
+        key = (o["kind"], o["metadata"]["name"])
+        if key in seen:
+            yield f"{key} twice"
+        seen.add(key)
+        if o["metadata"]["namespace"] != "ipn" or o["metadata"]["labels"]["app.kubernetes.io/instance"] != "r":
+            yield f"{key}: {o['metadata']}"
+
+
+REFUSED = {  # arguments: what is said about them
+    "--set colour=red": "additional properties 'colour' not allowed",
+    "--set ingest.colour=red": "additional properties 'colour' not allowed",
+    "--set config.kafka.partition=3": "additional properties 'partition' not allowed",
+    "--set config.merchants=none": "additional properties 'merchants' not allowed",
+    "--set config.kafka.partitions=many": "got string, want integer",
+    "--set config.ingress.listen=0.0.0.0:80": "does not match pattern ':8080$'",
+    r"--set config.kafka.properties.sasl\.password=x": "invalid propertyName 'sasl.password'",
+    r"--set config.kafka.properties.ssl\.key\.pem=x": "invalid propertyName 'ssl.key.pem'",
+    "--set mode=both": "/mode",
+    "--set worker.replicas=-1": "minimum: got -1, want 0",
+    "--set worker.replicas=12": "want partitions, and config.kafka.partitions is 12",
+    "--set worker.keda.enabled=true": "worker.keda.serverAddress is empty",
+    "--set merchants[0].region=us": "/merchants/0/region",
+    "--set merchants[0].private_key=x": "additional properties 'private_key' not allowed",
+    "--set extraEnv[0].name=API_TOKEN,extraEnv[0].value=x": "/extraEnv/0",
+    "--set podSecurity.runAsUser=0": "/podSecurity/runAsUser",
+    "--set image.repository=": "image.repository is empty",
+    "--set config.kafka.bootstrap_servers=": "config.kafka.bootstrap_servers is empty",
+    "--set-json merchants=[]": "merchants is empty",
+    "--set-json ingress.hosts=[]": "ingress.hosts is empty",
+    "--set gateway.enabled=true": "gateway.parentRefs is empty",
+    "--set monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true": "both enabled",
+}
+
+
+TAKEN = [  # what looks as if it should be refused, and need not
+    r"--set config.kafka.properties.sasl\.oauthbearer\.token\.endpoint\.url=https://x",
+    "--set worker.replicas=12,worker.strategy.type=Recreate",
+]
+
+
+def refusals():
+    good = CHART / "ci/split-roles-values.yaml"
+    for arguments, said in REFUSED.items():
+        outcome = helm("template", "r", CHART, "-f", good, *arguments.split(" "))
+        if outcome.returncode == 0 or said not in outcome.stderr:
+            yield f"{arguments} is not refused with {said!r}: {outcome.returncode} {outcome.stderr.strip()[-300:]}"
+    for arguments in TAKEN:
+        outcome = helm("template", "r", CHART, "-f", good, *arguments.split(" "))
+        if outcome.returncode != 0:
+            yield f"{arguments} is refused: {outcome.stderr.strip()[-300:]}"
+
+
+def every_object_of_the_schema_is_closed(part, path=""):
+    """Only labels and the like, and what Kubernetes itself checks, are open."""
+    if isinstance(part, list):
+        for inner in part:
+            yield from every_object_of_the_schema_is_closed(inner, path)
+    if not isinstance(part, dict):
+        return
+    if part.get("type") == "object":
+        described = "description" in part and "properties" not in part
+        if part.get("additionalProperties", True) is not False and not described:
+            yield f"{path} is open"
+    for name, inner in part.items():
+        yield from every_object_of_the_schema_is_closed(inner, f"{path}/{name}")
+
+
+def golden(values, rendered, wrong):
+    file = values.with_name(values.name.replace("-values.yaml", ".toml"))
+    if os.environ.get("UPDATE_CHART"):
+        file.write_text(rendered.toml())
+    held = file.read_text() if file.exists() else ""
+    if held != rendered.toml():
+        diff = "\n".join(difflib.unified_diff(held.splitlines(), rendered.toml().splitlines(), file.name, "rendered", lineterm=""))
+        wrong.append(f"{file} is out of date; run: UPDATE_CHART=1 scripts/check-chart\n{diff}")
+
+
+def main():
+    wrong = [*refusals(), *every_object_of_the_schema_is_closed(yaml.safe_load((CHART / "values.schema.json").read_text()))]
+    files = sorted(CHART.glob("ci/*-values.yaml"))
+    if len(files) < 4:
+        sys.exit(f"values files are missing: {files}")
+    for values in files:
+        rendered = Rendered(values)
+        if not rendered.objects:
+            sys.exit(f"{values} renders nothing: {helm('template', 'r', CHART, '-f', values).stderr}")
+        golden(values, rendered, wrong)
+        for function in CLAIMS:
+            wrong += [f"{values.name}: {function.__name__}: {what}" for what in function(rendered)]
+    if wrong:
+        sys.exit("\n".join(wrong))
+    print(f"{len(CLAIMS)} claims hold for each of {len(files)} values files; {len(REFUSED)} bad values are refused")
+
+
+main()

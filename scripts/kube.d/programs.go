@@ -1,0 +1,11 @@
+//go:build tools
+
+// Package kube names the programs that scripts/kube builds, so that go.mod and go.sum hold them. Nothing is built of it.
+package kube
+
+import (
+	_ "go.etcd.io/etcd/server/v3"
+	_ "k8s.io/kubernetes/cmd/kube-apiserver"
+	_ "k8s.io/kubernetes/cmd/kube-controller-manager"
+	_ "k8s.io/kubernetes/cmd/kube-scheduler"
+)

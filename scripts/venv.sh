@@ -1,0 +1,19 @@
+# shellcheck shell=bash
+# For `source`: Python packages that a check needs, in a virtual environment that is made once.
+
+# Says why where it cannot be had, and what is skipped then.
+make_venv() { # folder, what is skipped without it, requirement…
+  local venv=$1 without=$2
+  shift 2
+  [[ ! -f $venv/.complete ]] || return 0
+  rm -rf "$venv"
+  if ! python3 -m venv "$venv" >/dev/null 2>&1; then
+    echo "skipped: $without, this machine has no working 'python3 -m venv' (Debian: python3-venv)"
+    return 1
+  fi
+  if ! "$venv/bin/pip" install -q --disable-pip-version-check "$@"; then
+    echo "skipped: $without, pip could not install $*"
+    return 1
+  fi
+  touch "$venv/.complete"
+}

@@ -1,0 +1,93 @@
+//! The Helm chart and the program agree: what the chart renders is a configuration, and its schema has every setting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use ipn_receiver::config::Config;
+use serde_json::Value;
+
+/// The program's file as the chart renders it for each values file; `scripts/check-chart` holds them to Helm's output.
+fn rendered() -> BTreeMap<PathBuf, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/ipn-receiver/ci");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap()))
+        .collect()
+}
+
+/// What stands in quotes after each `name = ` of the text.
+fn values<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(" = \""));
+    lines.map(|rest| rest.trim_end_matches('"')).collect()
+}
+
+#[test]
+fn what_the_chart_renders_is_a_configuration_that_the_program_takes() {
+    let rendered = rendered();
+    assert!(rendered.len() >= 4, "the rendered files were found: {rendered:?}");
+    for (file, text) in rendered {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        };
+        for key in values(&text, "private_key_file") {
+            put(key, include_str!("../fixtures/merchant-key-pkcs8.pem"));
+        }
+        for id in values(&text, "public_key_id_file") {
+            put(id, "AEXAMPLE\n");
+        }
+        let load = |role: &str, folder: &Path| {
+            Config::from_toml(&text, [("IPN_RECEIVER__ROLE".to_owned(), role.to_owned())], folder)
+        };
+        for role in ["all", "worker", "ingest"] {
+            let config =
+                load(role, folder.path()).unwrap_or_else(|mistakes| panic!("{}: {mistakes:?}", file.display()));
+            assert_eq!(config.merchants.len(), text.matches("[[merchants]]").count(), "{}", file.display());
+        }
+        // The pods that take notifications, and the Job that makes the topics, are given no key.
+        let empty = tempfile::tempdir().unwrap();
+        assert!(load("ingest", empty.path()).is_ok(), "{}", file.display());
+        assert!(load("worker", empty.path()).is_err(), "{}", file.display());
+    }
+}
+
+/// The names in the first column of the README's table of settings.
+fn settings_of_the_readme() -> BTreeSet<String> {
+    let readme = include_str!("../../README.md");
+    let table = readme.split("### Settings").nth(1).unwrap().split("\n## ").next().unwrap();
+    let first_cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    first_cells.flat_map(|cell| cell.split("`, `").map(|name| name.trim_end_matches('`').to_owned())).collect()
+}
+
+/// The settings that a part of the schema has, as the README names them; `quota.live` is one.
+fn settings_of(schema: &Value, above: &str, found: &mut BTreeSet<String>) {
+    for (name, part) in schema["properties"].as_object().unwrap() {
+        let path = format!("{above}{name}");
+        if part["properties"].is_object() {
+            settings_of(part, &format!("{path}."), found);
+        } else {
+            found.insert(path);
+        }
+    }
+}
+
+#[test]
+fn the_charts_schema_has_every_setting_of_the_readme_and_no_other() {
+    let schema: Value = serde_json::from_str(include_str!("../../charts/ipn-receiver/values.schema.json")).unwrap();
+    let mut in_chart = BTreeSet::new();
+    settings_of(&schema["properties"]["config"], "", &mut in_chart);
+    settings_of(&schema["properties"]["merchants"]["items"], "merchants[].", &mut in_chart);
+    in_chart.retain(|name| !name.starts_with("development.") && !name.starts_with("merchants[].keySecret."));
+    // The chart writes these itself: of its mode, and of where it mounts the Secrets.
+    let written = ["role", "merchants[].private_key_file", "merchants[].public_key_id_file"];
+    let mut in_readme = settings_of_the_readme();
+    in_readme.retain(|name| !name.starts_with("development.") && !written.contains(&name.as_str()));
+    assert!(in_readme.len() > 60, "the table was found: {in_readme:?}");
+    let missing: Vec<_> = in_readme.difference(&in_chart).collect();
+    assert!(missing.is_empty(), "add to config (or merchants) in charts/ipn-receiver/values.schema.json: {missing:?}");
+    let stale: Vec<_> = in_chart.difference(&in_readme).collect();
+    assert!(stale.is_empty(), "charts/ipn-receiver/values.schema.json has settings that the README lacks: {stale:?}");
+}
