@@ -61,6 +61,7 @@ impl Heard {
 mod tests {
     use super::*;
     use crate::domain::ipn::NotificationType;
+    use crate::domain::trace::TraceParent;
     use crate::domain::work::Origin;
 
     fn at(s: i64) -> Timestamp {
@@ -72,8 +73,10 @@ mod tests {
     }
 
     fn ipn(position: InboxPosition, s: i64) -> Cause {
+        let message_id = uuid::Uuid::nil();
+        let traceparent = Some(Box::new(TraceParent::of_message(message_id)));
         let origin =
-            Origin::Ipn { message_id: uuid::Uuid::nil(), notification_type: NotificationType::StateChange, position };
+            Origin::Ipn { message_id, notification_type: NotificationType::StateChange, position, traceparent };
         Cause { origin, timestamp: at(s) }
     }
 

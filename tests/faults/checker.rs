@@ -24,6 +24,7 @@ pub(crate) fn check(observed: &Observed) -> Vec<String> {
             findings.push(format!("inbox: partition {partition} was read to {committed} of {end}"));
         }
     }
+    findings.extend(observed.unseen.iter().map(|error| format!("unseen: the positions could not be read: {error}")));
     for (topic, partition, stable, end) in &observed.hanging {
         findings.push(format!("hanging: a transaction is open in {topic} {partition}: {stable} of {end} is stable"));
     }
@@ -231,6 +232,7 @@ mod tests {
             accepted: ids(&["m1", "m2", "m3"]),
             refused: Vec::new(),
             hopeless: ids(&["m3"]),
+            unseen: None,
         }
     }
 
@@ -249,7 +251,7 @@ mod tests {
     fn it_finds_nothing_where_all_is_well_and_each_damage_by_its_name() {
         type Damage = fn(&mut Observed);
         assert_eq!(check(&good()), [""; 0]);
-        let damages: [(&str, Damage); 14] = [
+        let damages: [(&str, Damage); 15] = [
             ("doubled", |all| all.events.push(Record { offset: 3, ..event(2, "Closed", Some("Closed")) })),
             ("order", |all| all.events.swap(0, 1)),
             ("key", |all| all.events[0].key = "another".to_owned()),
@@ -265,6 +267,7 @@ mod tests {
             ("unkept", |all| all.inbox.clear()),
             ("dead", |all| all.dead_letters.clear()),
             ("dead", |all| all.hopeless.clear()),
+            ("unseen", |all| all.unseen = Some("timed out".to_owned())),
             ("inbox", |all| *all.inbox_positions.get_mut(&0).unwrap() = (2, 3)),
         ];
         for (kind, damage) in damages {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +23,8 @@ pub(crate) struct Process {
     pub(crate) name: String,
     /// Where it takes notifications, if it does.
     pub(crate) port: u16,
+    /// It may kill or freeze itself, also while it leaves.
+    is_armed: bool,
     child: Child,
     log: PathBuf,
 }
@@ -88,6 +91,7 @@ impl Fleet {
         self.started.set(self.started.get() + 1);
         let name = format!("{role}-{}", self.started.get());
         let log = self.logs.join(format!("{name}.log"));
+        let is_armed = more.iter().any(|(variable, failpoints)| *variable == "FAILPOINTS" && !failpoints.is_empty());
         let child = self
             .command()
             .args(["--log-format", "json", "serve", "--role", role, "--config"])
@@ -97,7 +101,7 @@ impl Fleet {
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Process { name, port, child, log }
+        Process { name, port, is_armed, child, log }
     }
 }
 
@@ -123,18 +127,29 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
-    /// Asks it to leave, and waits until it has. It must leave well.
+    /// Asks it to leave, and waits until it has. It must leave well, unless it ended before it was asked (Kafka was away
+    /// when it started) or was made to die on its way.
     pub(crate) async fn leave(mut self) {
-        self.signal(Signal::TERM);
-        // It may have frozen itself.
-        self.signal(Signal::CONT);
-        let name = self.name.clone();
+        if self.has_ended() {
+            return;
+        }
         let has_said_nothing = std::fs::metadata(&self.log).is_ok_and(|log| log.len() == 0);
-        let left = tokio::task::spawn_blocking(move || self.child.wait().unwrap());
-        let status = tokio::time::timeout(Duration::from_mins(2), left).await;
-        let status = status.unwrap_or_else(|_| panic!("{name} did not leave within two minutes")).unwrap();
+        self.signal(Signal::TERM);
+        let deadline = Instant::now() + Duration::from_mins(2);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "{} did not leave within two minutes", self.name);
+            if self.is_armed {
+                // It may freeze itself on its way.
+                self.thaw();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let has_killed_itself = self.is_armed && status.signal() == Some(Signal::KILL.as_raw());
         // One that had not yet said a word had not yet heard of signals, either.
-        assert!(status.success() || has_said_nothing, "{name} left with {status}");
+        assert!(status.success() || has_said_nothing || has_killed_itself, "{} left with {status}", self.name);
     }
 
     /// Whether it has frozen itself.

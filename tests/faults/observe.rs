@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipn_receiver::config::Kafka;
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
@@ -39,6 +40,8 @@ pub(crate) struct Observed {
     pub(crate) accepted: BTreeSet<String>,
     pub(crate) refused: Vec<String>,
     pub(crate) hopeless: BTreeSet<String>,
+    /// Why the positions could not be read.
+    pub(crate) unseen: Option<String>,
 }
 
 impl Record {
@@ -87,7 +90,7 @@ fn parse(line: &str) -> Option<Record> {
 }
 
 /// Where the group stands in the inbox, and whether a transaction hangs anywhere.
-pub(crate) fn positions(kafka: &Kafka, observed: &mut Observed) {
+pub(crate) fn positions(kafka: &Kafka, observed: &mut Observed) -> KafkaResult<()> {
     let topics = kafka.topics();
     let group: BaseConsumer = BaseConsumer::from_config(kafka.client().set("group.id", kafka.group())).unwrap();
     let ends =
@@ -99,11 +102,11 @@ pub(crate) fn positions(kafka: &Kafka, observed: &mut Observed) {
     for partition in 0..kafka.partitions {
         wanted.add_partition(&topics.inbox, partition);
     }
-    let committed = group.committed_offsets(wanted, PATIENCE).unwrap();
+    let committed = group.committed_offsets(wanted, PATIENCE)?;
     for partition in 0..kafka.partitions {
         for topic in [&topics.inbox, &topics.events, &topics.state, &topics.dead_letters] {
-            let end = ends.fetch_watermarks(topic, partition, PATIENCE).unwrap().1;
-            let last_stable = stable.fetch_watermarks(topic, partition, PATIENCE).unwrap().1;
+            let end = ends.fetch_watermarks(topic, partition, PATIENCE)?.1;
+            let last_stable = stable.fetch_watermarks(topic, partition, PATIENCE)?.1;
             if last_stable != end {
                 observed.hanging.push((topic.clone(), partition, last_stable, end));
             }
@@ -116,6 +119,7 @@ pub(crate) fn positions(kafka: &Kafka, observed: &mut Observed) {
             }
         }
     }
+    Ok(())
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -101,7 +101,8 @@ impl Stage {
             observed.refused.clone_from(&record.refused);
             observed.hopeless.clone_from(&record.hopeless);
         }
-        observe::positions(&self.kafka, &mut observed);
+        let seen = observe::positions(&self.kafka, &mut observed);
+        observed.unseen = seen.err().map(|error| error.to_string());
         let topics = self.kafka.topics();
         let read = |topic: &'static str| {
             let topics = topics.clone();
