@@ -191,6 +191,8 @@ const WORDS: &[Words] = &[
     lasting("broker might require SASL authentication", NAME_A_USER),
     // A broker that is just going down hangs up, too.
     passing("Disconnected: SSL connection closed by peer", NAME_A_USER),
+    passing("SSL transport error: Broken pipe", NAME_A_USER),
+    passing("SSL transport error: Connection reset", NAME_A_USER),
     passing("Disconnected: connection closed by peer", SPEAK_TLS),
     lasting(
         "Failed to acquire SASL OAUTHBEARER token",

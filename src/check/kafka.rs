@@ -34,7 +34,7 @@ async fn look_at_topics(config: &Config, report: &mut Report) {
     report.waiting_for("comparing the topics");
     let found = match topics::look(config).await {
         Ok(found) => found,
-        Err(topics::Error::Forbidden(_)) => {
+        Err(topics::Error::Forbidden { .. }) => {
             let what = "the topics could not be compared with what they must be, since a right is missing";
             report.tell(&Line::warn("topics", what, "give the rights that are named below"));
             return;
