@@ -65,9 +65,11 @@ impl Report {
         Self { is_json: false, ..Self::json() }
     }
 
-    /// What is waited for now, on standard error: standard output is for what was found.
+    /// What is waited for now, for people, on standard error: standard output is for what was found.
     pub(super) fn waiting_for(&self, what: &str) {
-        eprintln!("      {what} …");
+        if !self.is_json {
+            let _ = writeln!(std::io::stderr(), "      {what} …");
+        }
     }
 
     pub(super) fn tell(&mut self, line: &Line) {
