@@ -65,13 +65,6 @@ impl Report {
         Self { is_json: false, ..Self::json() }
     }
 
-    /// What is waited for now, for people, on standard error: standard output is for what was found.
-    pub(super) fn waiting_for(&self, what: &str) {
-        if !self.is_json {
-            let _ = writeln!(std::io::stderr(), "      {what} …");
-        }
-    }
-
     pub(super) fn tell(&mut self, line: &Line) {
         let Line { verdict, check, what, remedy } = line;
         match verdict {
@@ -100,6 +93,11 @@ impl Report {
         }
         n_failed == 0
     }
+}
+
+/// What is waited for now, on standard error: standard output is for what was found.
+pub(super) fn waiting_for(what: &str) {
+    let _ = writeln!(std::io::stderr(), "      {what} …");
 }
 
 /// Whoever reads may have seen enough, as `head` has.
