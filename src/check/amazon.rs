@@ -10,7 +10,6 @@ use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind, ObjectRef};
 use crate::outbound::told;
 use crate::outside::Outside;
 use crate::pay_api::{ApiKeys, Blame, Disposition, PayApi};
-use crate::spans::Open;
 
 pub(super) async fn look(mut config: Config, outside: &Outside, report: &mut Report) {
     let clock_watch = ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s));
@@ -85,7 +84,7 @@ async fn look_at_credentials(
             "asking Amazon Pay as {account}, {} s at most",
             config.pay_api.timeout_ms.div_ceil(1000)
         ));
-        let read = pay_api.read(&nothing_of(&account), Open::default()).await;
+        let read = pay_api.read(&nothing_of(&account)).await;
         report.tell(&judged(&account, read));
     }
 }

@@ -54,8 +54,13 @@ impl PayApi {
         }
     }
 
-    /// Reads one object. `span` is of this read.
-    pub async fn read(&self, object: &ObjectRef, mut span: Open) -> Disposition {
+    /// Reads one object.
+    pub async fn read(&self, object: &ObjectRef) -> Disposition {
+        self.read_within(Open::default(), object).await
+    }
+
+    /// The same, as this span.
+    pub async fn read_within(&self, mut span: Open, object: &ObjectRef) -> Disposition {
         let started = Instant::now();
         let outcome = tokio::time::timeout(self.timeout, self.get(object, &mut span)).await;
         let disposition = Disposition::of(object, outcome.unwrap_or(Outcome::TimedOut(self.timeout)));

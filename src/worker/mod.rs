@@ -250,7 +250,7 @@ impl Worker {
             let (pay_api, answers, epoch) = (self.plan.pay_api.clone(), self.answers.0.clone(), self.epoch);
             let read_started_at = self.plan.clock.now();
             self.runtime.spawn(async move {
-                let disposition = pay_api.read(&object, span).await;
+                let disposition = pay_api.read_within(span, &object).await;
                 // The worker may be gone by now; then nobody waits for this answer.
                 let _ = answers.send(Answer { epoch, object, disposition, read_started_at });
             });
