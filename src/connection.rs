@@ -116,7 +116,7 @@ impl Complaints {
         let words = words.split_once("]: ").map_or(words, |(_, rest)| rest);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // What tells the reason is not overwritten by what follows from it.
-        if !(last.as_deref().is_some_and(is_lasting) && !is_lasting(words)) {
+        if is_lasting(words) || !last.as_deref().is_some_and(is_lasting) {
             *last = Some(words.to_owned());
         }
     }

@@ -66,6 +66,7 @@ impl Report {
     }
 
     /// What is waited for now, on standard error: standard output is for what was found.
+    #[allow(clippy::unused_self, reason = "it is the report that waits")]
     pub(super) fn waiting_for(&self, what: &str) {
         eprintln!("      {what} …");
     }
