@@ -119,5 +119,5 @@ pub(crate) fn attributes(all: &[KeyValue]) -> BTreeMap<String, String> {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
