@@ -1,7 +1,7 @@
 //! `check`: line by line, whether `serve` would find what it needs, and what to do where not.
 //!
 //! It asks what `serve` asks, with the same settings and clients. It joins no group, appends nothing and changes nothing;
-//! what its proofs leave behind is said in [`proofs`].
+//! what its proofs leave behind is said in `proofs`.
 
 mod amazon;
 mod kafka;
