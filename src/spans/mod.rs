@@ -60,3 +60,19 @@ impl Spans {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_endpoint_there_is_no_span_whatever_comes() {
+        // There is no runtime here either, which a way out would need.
+        let spans = Spans::start(&Telemetry::default()).expect("nothing is started");
+        let given = TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").expect("sampled");
+        let span = spans.under(Some(given), SpanKind::Server, "POST /ipn");
+        let first = spans.first(given, SpanKind::Server, "POST /ipn", SystemTime::now());
+        assert!(!spans.are_on());
+        assert_eq!([span.traceparent(), first.child(SpanKind::Producer, "send").traceparent()], [None, None]);
+    }
+}
