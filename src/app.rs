@@ -23,6 +23,7 @@ use crate::pace::Pace;
 use crate::pay_api::{ApiKeys, PayApi};
 use crate::rights::User;
 use crate::signing_certs::SigningCerts;
+use crate::spans::{self, Spans};
 use crate::subscriptions::Subscriptions;
 use crate::telemetry;
 use crate::topics;
@@ -44,6 +45,9 @@ pub enum Error {
     /// An HTTP client could not be built.
     #[error("HTTP client: {0}")]
     Client(#[from] reqwest::Error),
+    /// Spans cannot go where the settings say.
+    #[error(transparent)]
+    Spans(#[from] spans::Error),
     /// The topics are not fit.
     #[error(transparent)]
     Topics(#[from] topics::Error),
@@ -62,6 +66,7 @@ pub struct App {
     admin: ServerHandle,
     tasks: Vec<JoinHandle<()>>,
     readiness: web::Data<Readiness>,
+    spans: Spans,
     shutdown: config::Shutdown,
 }
 
@@ -82,6 +87,7 @@ impl App {
     /// Starts what the role names. The ports are open when this returns.
     pub async fn start(mut config: Config, outside: Outside) -> Result<Self, Error> {
         let metrics = telemetry::metrics();
+        let spans = Spans::start(&config.telemetry)?;
         let admin_listener = listen("admin.listen", config.admin.listen)?;
         let admin_address = local(&admin_listener);
         let entry_listener =
@@ -101,7 +107,7 @@ impl App {
         let peers = clock_peers(config.role, &config.policy(&merchants), &accounts, &outside);
         let mut tasks = vec![tokio::spawn(clock_watch.clone().run(peers))];
         let worker = if config.role.works() {
-            Some(start_worker(&config, accounts, &merchants, &outside, &clock_watch, &mut tasks)?)
+            Some(start_worker(&config, accounts, &merchants, &outside, (&clock_watch, &spans), &mut tasks)?)
         } else {
             None
         };
@@ -113,7 +119,7 @@ impl App {
                 let inbox = Arc::new(Inbox::new(&config.kafka, min_in_sync_replicas)?);
                 let interval = Duration::from_millis(config.admin.probe_interval_ms);
                 tasks.push(tokio::spawn(watch_inbox(inbox.clone(), readiness.clone(), interval)));
-                let watches = (clock_watch, readiness.is_leaving.clone());
+                let watches = (clock_watch, readiness.is_leaving.clone(), spans.clone());
                 Some(start_entry(&config, listener, inbox, merchants, outside, watches, &mut tasks)?)
             }
             None => None,
@@ -126,7 +132,16 @@ impl App {
             role = config.role.as_str(), ingress, admin = %admin_address, version = env!("CARGO_PKG_VERSION"),
             "ipn-receiver started"
         );
-        Ok(Self { entry, worker, admin_address, admin: admin_handle, tasks, readiness, shutdown: config.shutdown })
+        Ok(Self {
+            entry,
+            worker,
+            admin_address,
+            admin: admin_handle,
+            tasks,
+            readiness,
+            spans,
+            shutdown: config.shutdown,
+        })
     }
 
     /// Where `POST /ipn` is.
@@ -189,6 +204,8 @@ impl App {
                 tracing::warn!(%error, "the inbox producer could not be flushed");
             }
         }
+        let spans = self.spans;
+        let _ = tokio::task::spawn_blocking(move || spans.finish(SPANS_FLUSH)).await;
         self.admin.stop(true).await;
         for task in self.tasks {
             task.abort();
@@ -202,7 +219,7 @@ fn start_worker(
     accounts: Vec<MerchantAccount>,
     merchants: &Arc<Merchants>,
     outside: &Outside,
-    clock_watch: &ClockWatch,
+    (clock_watch, spans): (&ClockWatch, &Spans),
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<worker::Handle, Error> {
     let update_urls = config.events.update_urls.by_account(&accounts);
@@ -216,7 +233,8 @@ fn start_worker(
         config.events.free_text,
         (outside.clock, clock_watch.clone()),
     );
-    let plan = worker::Plan::new(config, merchants.clone(), update_urls, pay_api, outside.clock, outside.broker);
+    let (merchants, spans) = (merchants.clone(), spans.clone());
+    let plan = worker::Plan::new(config, merchants, update_urls, pay_api, outside.clock, outside.broker, spans);
     Ok(plan.start()?)
 }
 
@@ -226,7 +244,7 @@ fn start_entry(
     inbox: Arc<Inbox>,
     merchants: Arc<Merchants>,
     outside: Outside,
-    (clock_watch, is_leaving): (ClockWatch, Arc<AtomicBool>),
+    (clock_watch, is_leaving, spans): (ClockWatch, Arc<AtomicBool>, Spans),
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<Entry, Error> {
     let address = local(&listener);
@@ -241,6 +259,7 @@ fn start_entry(
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
         told: Pace::new(ingress::TELL_EVERY),
+        spans,
         is_leaving,
     });
     let ingress = ingress_server(listener, state, config)?;
@@ -368,3 +387,5 @@ async fn watch_inbox(inbox: Arc<Inbox>, readiness: web::Data<Readiness>, interva
 }
 
 const TELL_EVERY: Duration = Duration::from_mins(1);
+/// The last of the trace is worth a moment of the time to leave, and no more.
+const SPANS_FLUSH: Duration = Duration::from_secs(2);

@@ -88,6 +88,11 @@ impl Inbox {
         Ok(Self { producer, topic: kafka.topics().inbox, min_in_sync_replicas })
     }
 
+    /// The inbox's topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// Makes `notification` durable.
     pub async fn append(
         &self,

@@ -51,6 +51,7 @@ pub mod operators;
 pub mod progress;
 pub mod rights;
 pub mod saved_messages;
+pub mod spans;
 pub mod telemetry;
 pub mod topics;
 

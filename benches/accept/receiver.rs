@@ -210,6 +210,7 @@ fn entry(config: &Config, world: &World) -> Result<Ingress, Error> {
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
         told: Pace::new(ingress::TELL_EVERY),
+        spans: ipn_receiver::spans::Spans::default(),
         is_leaving: Arc::default(),
     })
 }

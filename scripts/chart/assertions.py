@@ -96,7 +96,7 @@ def no_pod_gets_a_token_and_no_secret_stands_in_an_object(r):
             yield f"{name}: token"
         for c in spec["containers"]:
             for e in c.get("env", []):
-                if any(word in e["name"].upper() for word in ("PASSWORD", "SECRET", "TOKEN")) and "value" in e:
+                if any(word in e["name"].upper() for word in ("PASSWORD", "SECRET", "TOKEN", "OTLP_HEADERS")) and "value" in e:
                     yield f"{name}: {e['name']} has a value"
     for account in r.kind("ServiceAccount"):
         if account["automountServiceAccountToken"] is not False:
@@ -232,7 +232,8 @@ def network_policies_let_in_and_out_what_is_needed(r):
         yield f"{policies.keys()}"
     for component, spec in policies.items():
         out = {p["port"] for rule in spec["egress"] for p in rule["ports"]}
-        kafka = set(r.values["networkPolicy"].get("kafkaPorts", [9092]))
+        given = r.values["networkPolicy"]
+        kafka = set(given.get("kafkaPorts", [9092])) | {p["port"] for rule in given.get("extraEgress", []) for p in rule["ports"]}
         wanted = {53} | kafka | ({443} if component in ROLES else set()) | ({80} if component in {"all", "ingest"} else set())
         if out != wanted:
             yield f"{component}: out to {out} instead of {wanted}"
@@ -322,6 +323,8 @@ REFUSED = {  # arguments: what is said about them
     "--set merchants[0].region=us": "/merchants/0/region",
     "--set merchants[0].private_key=x": "additional properties 'private_key' not allowed",
     "--set extraEnv[0].name=API_TOKEN,extraEnv[0].value=x": "/extraEnv/0",
+    "--set extraEnv[0].name=OTEL_EXPORTER_OTLP_HEADERS,extraEnv[0].value=x": "/extraEnv/0",
+    "--set config.telemetry.otlp_endpoint=http://collector:4318": "/config/telemetry/otlp_endpoint",
     "--set podSecurity.runAsUser=0": "/podSecurity/runAsUser",
     "--set image.repository=": "image.repository is empty",
     "--set config.kafka.bootstrap_servers=": "config.kafka.bootstrap_servers is empty",

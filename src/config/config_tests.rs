@@ -67,6 +67,21 @@ fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
         &GOOD.replace("LIVE-", "SANDBOX-"),
         "merchants[0].public_key_id: is a key for SANDBOX, but environment is live",
     );
+    let traced = |settings: &str| GOOD.replace("[kafka]", &format!("[telemetry]\n{settings}\n[kafka]"));
+    for (endpoint, expected) in [
+        ("", "is no URL"),
+        ("collector:4318", "must be an http or https URL"),
+        ("grpc://collector:4317", "must be an http or https URL"),
+        ("http://user:secret@collector:4318/v1/traces", "must hold no credentials"),
+        ("https://collector/v1/traces?api-key=secret", "must hold no credentials"),
+        ("http://collector:4318", "lacks its path; collectors take traces at /v1/traces"),
+    ] {
+        let text = traced(&format!("otlp_endpoint = \"{endpoint}\""));
+        check(&text, &format!("telemetry.otlp_endpoint: {expected}"));
+    }
+    check(&traced("sample_ratio = 1.5"), "telemetry.sample_ratio: must be between 0");
+    check(&traced("otlp = \"x\""), "telemetry.otlp: unknown field");
+    assert!(load(&traced("otlp_endpoint = \"http://collector:4318/v1/traces\""), &[]).is_ok());
     check(&GOOD.replace("\"localhost:9092\"", "\"\""), "kafka.bootstrap_servers: is missing");
     check(
         &format!("{GOOD}\ntopic_arns = [\"arn:aws:sqs:x\"]"),

@@ -6,8 +6,8 @@ use toml::{Table, Value};
 use super::development::DevelopmentSetting;
 use super::merchants::MerchantSetting;
 use super::{
-    Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Reconciliation, Role, Shutdown, Sns, Worker,
-    mistake,
+    Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Reconciliation, Role, Shutdown, Sns,
+    Telemetry, Worker, mistake,
 };
 
 /// The whole file.
@@ -34,6 +34,8 @@ pub(super) struct File {
     pub(super) reconciliation: Reconciliation,
     #[serde(default)]
     pub(super) events: Events,
+    #[serde(default)]
+    pub(super) telemetry: Telemetry,
     #[serde(default)]
     pub(super) shutdown: Shutdown,
     pub(super) development: Option<DevelopmentSetting>,
@@ -169,7 +171,7 @@ impl File {
             (!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
         ];
         let broken = rules.iter().filter(|(holds, _, _)| !holds).map(|(_, setting, what)| mistake(*setting, *what));
-        broken.chain(self.kafka.property_mistakes()).collect()
+        broken.chain(self.telemetry.mistakes()).chain(self.kafka.property_mistakes()).collect()
     }
 }
 

@@ -7,6 +7,7 @@ mod file;
 mod key_files;
 mod merchants;
 mod tables;
+mod telemetry;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,6 +23,7 @@ pub use self::tables::{
     Admin, Events, Ingress, Kafka, PayApi, QuotaSetting, Quotas, Reconciliation, Role, Shutdown, Sns, UpdateUrls,
     Worker,
 };
+pub use self::telemetry::Telemetry;
 use crate::domain::events::Wire;
 use crate::domain::merchants::Merchants;
 use crate::domain::pay::{Account, Region};
@@ -51,6 +53,8 @@ pub struct Config {
     pub reconciliation: Reconciliation,
     /// How events are named.
     pub events: Events,
+    /// Where traces go.
+    pub telemetry: Telemetry,
     /// How to leave.
     pub shutdown: Shutdown,
     /// What is added while nothing is live.
@@ -132,6 +136,7 @@ impl Config {
             quota: file.quota,
             reconciliation: file.reconciliation,
             events: file.events,
+            telemetry: file.telemetry,
             shutdown: file.shutdown,
             development,
             merchants,

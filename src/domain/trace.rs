@@ -43,7 +43,33 @@ impl TraceParent {
     pub fn trace_id(self) -> String {
         format!("{:032x}", self.trace_id)
     }
+
+    /// Both ids as numbers: the trace's, and that of the span which this one's followers stand under.
+    pub fn ids(self) -> (u128, u64) {
+        (self.trace_id, self.parent_id)
+    }
+
+    /// Whether whoever made it recorded it, and wants its followers to.
+    pub fn is_sampled(self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// The same trace under a span that is recorded.
+    #[must_use]
+    pub fn under(self, span_id: u64) -> Self {
+        Self { parent_id: span_id, flags: self.flags | SAMPLED, ..self }
+    }
+
+    /// Whether it belongs to this part of all traces, from 0 to 1: by the last 56 bits of its id, as OpenTelemetry samples.
+    /// In the id of a message two bits before them are always the same.
+    pub fn is_within(self, ratio: f64) -> bool {
+        let place = self.trace_id & ((1 << RANDOM_BITS) - 1);
+        (place as f64) < ratio * (1_u64 << RANDOM_BITS) as f64
+    }
 }
+
+const SAMPLED: u8 = 1;
+const RANDOM_BITS: u32 = 56;
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,5 +123,24 @@ mod tests {
         assert_eq!(made.trace_id(), id.simple().to_string());
         assert_eq!(TraceParent::parse(&made.to_string()), Some(made));
         assert!(TraceParent::parse(&TraceParent::of_message(Uuid::nil()).to_string()).is_some());
+    }
+
+    #[test]
+    fn a_part_of_the_messages_is_within_a_ratio_of_that_part() {
+        let message = |n: u32| TraceParent::of_message(Uuid::new_v5(&Uuid::NAMESPACE_OID, &n.to_be_bytes()));
+        let within = |ratio| (0..10_000).filter(|n| message(*n).is_within(ratio)).count();
+        assert_eq!([within(0.0), within(1.0)], [0, 10_000]);
+        for (ratio, about) in [(0.1, 1_000), (0.5, 5_000)] {
+            assert!(within(ratio).abs_diff(about) < 200, "{ratio}: {}", within(ratio));
+        }
+    }
+
+    #[test]
+    fn a_span_under_a_trace_keeps_it_and_is_sampled() {
+        let made = TraceParent::of_message("72fd219f-d2d6-5fea-afff-70487e01d695".parse().unwrap());
+        let under = made.under(7);
+        assert!(!made.is_sampled() && under.is_sampled());
+        assert_eq!(under.ids(), (made.ids().0, 7));
+        assert_eq!(TraceParent::parse(&under.to_string()), Some(under));
     }
 }

@@ -6,6 +6,7 @@
 
 mod body;
 mod refusal;
+mod trace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 pub use self::body::Bodies;
 use self::refusal::{Refusal, Told};
+use self::trace::RequestTrace;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::ipn::Message;
@@ -25,10 +27,10 @@ use crate::domain::notification::Notification;
 use crate::domain::pay::Account;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::trace::TraceParent;
-use crate::inbox::{Inbox, TRACE_HEADER};
+use crate::inbox::Inbox;
 use crate::pace::Pace;
 use crate::signing_certs::SigningCerts;
+use crate::spans::Spans;
 use crate::subscriptions::Subscriptions;
 
 /// Everything a request needs.
@@ -51,6 +53,8 @@ pub struct Ingress {
     pub settings: config::Ingress,
     /// What was told lately, by outcome and subject.
     pub told: Pace<(&'static str, String)>,
+    /// Where the trace of each goes.
+    pub spans: Spans,
     /// Set when the process is about to leave.
     pub is_leaving: Arc<AtomicBool>,
 }
@@ -113,18 +117,20 @@ fn is_raw_delivery(request: &HttpRequest) -> bool {
 async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let started = Instant::now();
     let deadline = Duration::from_millis(ingress.settings.deadline_ms);
-    let outcome = match tokio::time::timeout(deadline, ingress.accept(&request, payload)).await {
+    let mut trace = RequestTrace::begin(&ingress.spans, &request);
+    let outcome = match tokio::time::timeout(deadline, ingress.accept(&request, payload, &mut trace)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Refusal::Deadline(ingress.settings.deadline_ms)),
     };
     metrics::histogram!("ipn_request_seconds").record(started.elapsed().as_secs_f64());
-    let mut answer = match outcome {
+    let mut answer = match &outcome {
         Ok(accepted) => {
             metrics::counter!("ipn_requests_total", "outcome" => accepted.as_str()).increment(1);
             HttpResponse::Ok().finish()
         }
-        Err(refusal) => ingress.refuse(&refusal),
+        Err(refusal) => ingress.refuse(refusal),
     };
+    trace.end(answer.status(), outcome.as_ref().map(|accepted| accepted.as_str()));
     if ingress.is_leaving.load(Ordering::Relaxed) {
         // Whoever keeps the connection would find it closed, perhaps in the midst of the next request.
         answer.head_mut().set_connection_type(ConnectionType::Close);
@@ -134,13 +140,19 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
 
 impl Ingress {
     /// Body → envelope → certificate → proof → durable.
-    async fn accept(&self, request: &HttpRequest, payload: web::Payload) -> Result<Accepted, Refusal> {
+    async fn accept(
+        &self,
+        request: &HttpRequest,
+        payload: web::Payload,
+        trace: &mut RequestTrace<'_>,
+    ) -> Result<Accepted, Refusal> {
         let received_at = self.clock.now();
         let (body, _room) = self.bodies.take(request, payload).await?;
         let envelope = match Envelope::parse(body) {
             Err(_) if is_raw_delivery(request) => return Err(Refusal::RawDelivery),
             parsed => parsed?,
         };
+        let traceparent = trace.learn(&envelope.message_id);
         let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy)?;
         let cert = self.certs.get(&url).await?;
         let started = Instant::now();
@@ -176,10 +188,13 @@ impl Ingress {
         }
         let started = Instant::now();
         let message_id = &notification.envelope().message_id;
-        let given = request.headers().get(TRACE_HEADER).and_then(|text| TraceParent::parse(text.to_str().ok()?));
-        let of_message = || TraceParent::of_message(message_id.parse().expect("an envelope's MessageId is a UUID"));
-        let traceparent = given.unwrap_or_else(of_message);
-        self.inbox.append(&notification, received_at, traceparent).await?;
+        let append = trace.append(self.inbox.topic(), &notification);
+        let appended = self.inbox.append(&notification, received_at, append.traceparent().unwrap_or(traceparent)).await;
+        if let Err(error) = appended {
+            append.fail("inbox-unavailable");
+            return Err(error.into());
+        }
+        append.end();
         metrics::histogram!("inbox_append_seconds").record(started.elapsed().as_secs_f64());
         let object = if let Message::Ipn(ipn) = notification.message() { Some(ipn.object_id.as_str()) } else { None };
         tracing::info!(object.id = object, sns.message_id = message_id, trace_id = traceparent.trace_id(), "durable");

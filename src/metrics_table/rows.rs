@@ -27,6 +27,9 @@ pub const METRICS: &[Metric] = &[
     row(Kind::Gauge, Any, "inbox_retention_seconds", NONE,
         "For how long Kafka keeps the inbox's records (retention.ms at the start; for ever: +Inf).",
         "What inbox_oldest_unread_seconds and worker_oldest_work_seconds must stay far below."),
+    row(Kind::Counter, Any, "trace_spans_total", &[SPAN_OUTCOME],
+        "Spans of traces (telemetry.otlp_endpoint) by what became of them; dropped found the queue full, failed were not taken.",
+        "What is lost is lost to traces only: nothing else waits for the collector."),
     row(Kind::Counter, Ingest, "ipn_requests_total", &[REQUEST_OUTCOME],
         "Requests to POST /ipn by what became of them.",
         "durable is what must flow. A 503 of a genuine IPN is the alert IPNsRefused; what strangers can cause is only counted."),
@@ -180,6 +183,7 @@ const REGION: Label = Label { name: "region", values: Values::Given("an AWS regi
 const PEER: Label = Label { name: "peer", values: Values::Words(&["certificate_host", "pay_api"]) };
 const REQUEST_OUTCOME: Label = Label { name: "outcome", values: Values::Words(REQUEST_OUTCOMES) };
 const FETCH_OUTCOME: Label = Label { name: "outcome", values: Values::Words(&["fetched", "failed", "busy"]) };
+const SPAN_OUTCOME: Label = Label { name: "outcome", values: Values::Words(&["exported", "failed", "dropped"]) };
 const READ_OUTCOME: Label = Label {
     name: "outcome",
     values: Values::Words(&["fetched", "not_found", "object_trouble", "throttled", "network", "amazon", "credentials"]),

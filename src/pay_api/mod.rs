@@ -16,6 +16,7 @@ use crate::config::PayApi as Settings;
 use crate::domain::pay::{Edge, FreeText, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::outbound::{limited_body, told};
+use crate::spans::Open;
 
 /// The API with every merchant's key.
 #[derive(Clone)]
@@ -55,9 +56,18 @@ impl PayApi {
 
     /// Reads one object.
     pub async fn read(&self, object: &ObjectRef) -> Disposition {
+        self.read_within(Open::default(), object).await
+    }
+
+    /// The same, as this span.
+    pub async fn read_within(&self, mut span: Open, object: &ObjectRef) -> Disposition {
         let started = Instant::now();
-        let outcome = tokio::time::timeout(self.timeout, self.get(object)).await;
+        let outcome = tokio::time::timeout(self.timeout, self.get(object, &mut span)).await;
         let disposition = Disposition::of(object, outcome.unwrap_or(Outcome::TimedOut(self.timeout)));
+        match &disposition {
+            Disposition::Fetched(_) => span.end(),
+            other => span.fail(other.as_str()),
+        }
         metrics::histogram!("pay_api_read_seconds", "operation" => object.kind.as_str())
             .record(started.elapsed().as_secs_f64());
         let labels = [
@@ -70,7 +80,7 @@ impl PayApi {
         disposition
     }
 
-    async fn get(&self, object: &ObjectRef) -> Outcome {
+    async fn get(&self, object: &ObjectRef, span: &mut Open) -> Outcome {
         let Some((region, key)) = self.keys.get(&object.account) else { return Outcome::NoKey };
         let signed = key.sign_get(
             region,
@@ -83,6 +93,7 @@ impl PayApi {
             Some(endpoint) => self.client.get(format!("{endpoint}{}", signed.path)),
             None => self.client.get(format!("https://{}{}", signed.host, signed.path)),
         };
+        span.note("server.address", signed.host);
         for (name, value) in signed.headers() {
             request = request.header(name, value);
         }
@@ -95,6 +106,10 @@ impl PayApi {
         let status = answer.status();
         let request_id = header(&answer, "x-amz-pay-request-id").filter(|id| is_word(id));
         let retry_after = header(&answer, "retry-after").and_then(|text| retry_after(&text, self.clock.now()));
+        span.note("http.response.status_code", i64::from(status.as_u16()));
+        if let Some(request_id) = &request_id {
+            span.note("amazon_pay.request_id", request_id.clone());
+        }
         tracing::debug!(object.id = %object.id, status = status.as_u16(), request_id, "read");
         let body = limited_body(answer, self.answer_bytes_max).await;
         let edge = Edge { digests: key.digest_key().clone(), free_text: self.free_text };

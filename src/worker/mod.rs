@@ -21,6 +21,7 @@ mod requests;
 mod standing;
 mod status;
 mod sweep;
+mod traces;
 mod trouble;
 mod undelivered;
 mod visits;
@@ -241,12 +242,15 @@ impl Worker {
     /// Starts reads of objects that are due, as far as Amazon's quota and our bound allow.
     fn start_reads(&mut self) {
         let now = self.plan.clock.now();
-        let due = self.ledger().map(|ledger| ledger.queue.take_due(now)).unwrap_or_default();
-        for object in due {
+        let spans = self.plan.spans.clone();
+        let Some(ledger) = self.ledger() else { return };
+        let due = ledger.queue.take_due(now).into_iter();
+        let due: Vec<_> = due.map(|object| (traces::read(&spans, &ledger.queue, &object), object)).collect();
+        for (span, object) in due {
             let (pay_api, answers, epoch) = (self.plan.pay_api.clone(), self.answers.0.clone(), self.epoch);
             let read_started_at = self.plan.clock.now();
             self.runtime.spawn(async move {
-                let disposition = pay_api.read(&object).await;
+                let disposition = pay_api.read_within(span, &object).await;
                 // The worker may be gone by now; then nobody waits for this answer.
                 let _ = answers.send(Answer { epoch, object, disposition, read_started_at });
             });
@@ -298,7 +302,10 @@ impl Worker {
             return Ok(());
         };
         failpoints::reach("before-transaction");
+        let mut batch = batch;
+        let sending = traces::sending(&self.plan.spans, &mut batch, &self.plan.kafka.topics(), &self.plan.wire);
         let outcome = outbox.commit(&batch, &positions, &assignment.group, now);
+        traces::sent(sending, &outcome);
         metrics::counter!("transactions_total", "outcome" => if outcome.is_ok() { "committed" } else { "doubt" })
             .increment(1);
         outcome?;

@@ -11,6 +11,7 @@ use crate::domain::pay::Account;
 use crate::domain::work::Rules;
 use crate::outside::Broker;
 use crate::pay_api::PayApi;
+use crate::spans::Spans;
 
 /// Where the group stands in the inbox, by partition.
 pub(super) type Positions = BTreeMap<i32, i64>;
@@ -29,6 +30,7 @@ pub struct Plan {
     pub(super) pay_api: PayApi,
     pub(super) clock: Clock,
     pub(super) broker: Broker,
+    pub(super) spans: Spans,
 }
 
 impl Plan {
@@ -40,6 +42,7 @@ impl Plan {
         pay_api: PayApi,
         clock: Clock,
         broker: Broker,
+        spans: Spans,
     ) -> Self {
         Self {
             kafka: config.kafka.clone(),
@@ -52,6 +55,7 @@ impl Plan {
             pay_api,
             clock,
             broker,
+            spans,
         }
     }
 }

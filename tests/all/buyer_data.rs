@@ -1,5 +1,5 @@
-//! Nothing about a buyer leaves the answers it came in: every object carries marker words, and every topic, log line, metric
-//! and page is searched for them.
+//! Nothing about a buyer leaves the answers it came in: every object carries marker words, and every topic, log line, metric,
+//! span and page is searched for them.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
 use serde_json::json;
 
+use crate::collector::{Collector, Mood};
 use crate::harness::{committed_records, kafka, post_to, run, until};
 use crate::process::Serve;
 
@@ -21,6 +22,7 @@ const UNREADABLE: &str = "S02-0000009-2222222-C000001";
 /// A receiver as a process of its own, in a world of its own.
 pub(crate) struct Busy {
     pub(crate) world: World,
+    pub(crate) collector: Collector,
     pub(crate) serve: Serve,
     servers: String,
     _folder: tempfile::TempDir,
@@ -34,9 +36,11 @@ impl Busy {
         let file = folder.path().join("receiver.toml");
         let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_after_ms = 200\n\
                         worker.unknown_object_retries_ms = []\nquota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
+        let collector = Collector::start(Mood::Takes);
+        let settings = format!("{settings}{}", collector.settings());
         std::fs::write(&file, format!("{settings}{}", world.config_for_another_process(&servers).unwrap())).unwrap();
         let serve = Serve::start(&file);
-        Self { world, serve, servers, _folder: folder }
+        Self { world, collector, serve, servers, _folder: folder }
     }
 
     /// Has everything happen, and waits until the last of it is told.
@@ -104,10 +108,10 @@ async fn everything(world: &World, url: &str) {
 }
 
 #[test]
-fn no_marker_word_reaches_a_topic_a_log_line_a_metric_or_a_page() {
+fn no_marker_word_reaches_a_topic_a_log_line_a_metric_a_span_or_a_page() {
     run(async {
         let busy = Busy::start().await;
-        let Busy { world, serve, servers, .. } = &busy;
+        let Busy { world, collector, serve, servers, .. } = &busy;
         let admin = serve.address("admin");
         busy.everything().await;
         assert!(
@@ -138,5 +142,7 @@ fn no_marker_word_reaches_a_topic_a_log_line_a_metric_or_a_page() {
             assert!(!text.contains(MARKER), "{topic}");
         }
         assert!(!serve.said().contains(MARKER), "a log line holds it");
+        until("the last span came", || collector.text().contains("amazonpay.PaymentMethodUpdated")).await;
+        assert!(!collector.text().contains(MARKER), "a span holds it");
     });
 }

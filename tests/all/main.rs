@@ -1,6 +1,7 @@
 //! The receiver from outside, in one binary: real sockets, a real Kafka, servers that really sign and verify.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod collector;
 mod harness;
 mod mock_stage;
 mod process;
@@ -34,6 +35,7 @@ mod records;
 mod rights;
 mod roles;
 mod topics;
+mod traces;
 
 mod operators;
 

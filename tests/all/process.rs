@@ -15,18 +15,28 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn start(config: &std::path::Path) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// With these environment variables.
+    pub(crate) fn start_with(config: &std::path::Path, variables: &[(&str, &str)]) -> Self {
         let program = env!("CARGO_BIN_EXE_ipn-receiver");
         let made = Command::new(program).args(["topics", "--config"]).arg(config).output().unwrap();
         assert!(made.status.success(), "{made:?}");
-        Self::start_as("all", config)
+        Self::spawn("all", config, variables)
     }
 
     /// In this role, with topics that are there.
     pub(crate) fn start_as(role: &str, config: &std::path::Path) -> Self {
+        Self::spawn(role, config, &[])
+    }
+
+    fn spawn(role: &str, config: &std::path::Path, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"))
             .args(["--log-format", "json", "serve", "--role", role, "--config"])
             .arg(config)
             .env("RUST_LOG", "ipn_receiver=trace,info")
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,7 +1,7 @@
 {{/* What pods have in common. */}}
 
 {{/* Seconds from the deletion of a pod to its end: the wait before SIGTERM, the notice, the requests, the worker, and the
-last flush of the inbox (10 s) with some more to be sure. */}}
+last flush of the inbox (10 s) and of traces (2 s) with some more to be sure. */}}
 {{- define "ipn-receiver.terminationSeconds" -}}
 {{- $notice := dig "shutdown" "notice_ms" 5000 .Values.config | int -}}
 {{- $grace := dig "shutdown" "grace_ms" 20000 .Values.config | int -}}

@@ -62,8 +62,7 @@ impl Wire {
             partitionkey: &event.charge_permission_id,
             // As text of one length: it outgrows what JSON numbers keep exactly, and sorts as it counts.
             sequence: format!("{sequence:020}"),
-            // The newest notification's: causes stand oldest first.
-            traceparent: event.causes.iter().rev().find_map(Cause::traceparent),
+            traceparent: event.traceparent(),
         };
         match self.mode {
             Mode::Structured => Encoded {

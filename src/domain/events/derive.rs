@@ -258,6 +258,7 @@ fn event(
         observed_at: reading.observed_at,
         request_id: fetched.request_id.clone(),
         unexpected_transition: false,
+        published_by: None,
     }
 }
 

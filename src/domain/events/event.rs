@@ -11,6 +11,7 @@ use super::evidence::Evidence;
 use super::next_action::NextAction;
 use crate::domain::pay::{Account, ObjectId, ObjectRef, Reason, State};
 use crate::domain::timestamp::Timestamp;
+use crate::domain::trace::TraceParent;
 use crate::domain::work::Cause;
 
 /// One event, complete but for its place in the permission's sequence.
@@ -50,6 +51,15 @@ pub struct Event {
     pub request_id: Option<Box<str>>,
     /// The object left a state that is meant to be final, or went back in time.
     pub unexpected_transition: bool,
+    /// The span that publishes it, where one is recorded.
+    pub published_by: Option<TraceParent>,
+}
+
+impl Event {
+    /// Its place in a trace: the span that publishes it, or else the newest notification's, as causes stand oldest first.
+    pub fn traceparent(&self) -> Option<TraceParent> {
+        self.published_by.or_else(|| self.causes.iter().rev().find_map(Cause::traceparent))
+    }
 }
 
 /// The namespace of event ids.
