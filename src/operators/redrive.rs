@@ -151,7 +151,7 @@ impl Redrive {
             }
             outbox.redrive(&chunk.letters, &positions, &group).map_err(|doubt| {
                 let what = lacking(&doubt).unwrap_or_else(|| doubt.to_string());
-                format!("{what}; {n_appended} were appended, and the same command without --again goes on from there")
+                format!("{what}; at least {n_appended} were appended, and the same command without --again goes on from there")
             })?;
             n_appended += std::mem::take(&mut chunk).letters.len();
             progress.at(n_appended, (!is_end).then(|| rate.time_for(of.saturating_sub(n_appended))));

@@ -53,13 +53,15 @@ pub struct StateRecord {
     pub value: Option<KnownState>,
 }
 
-/// A transaction that may or may not have happened, or did not. The text says why.
+/// A transaction that may or may not have happened, or did not, or did in a way that allows no other. The text says why.
 #[derive(Debug, thiserror::Error)]
-#[error("transaction in doubt: {what}")]
+#[error("{}: {what}", if *.is_committed { "committed, but its producer may write no other transaction" } else { "transaction in doubt" })]
 pub struct Doubt {
     what: String,
     /// Kafka's word, where a right is missing.
     pub refused: Option<RDKafkaErrorCode>,
+    /// Nothing is in doubt about this transaction, but the producer is not to be used for another.
+    pub is_committed: bool,
 }
 
 /// A transactional producer, ready.
@@ -198,11 +200,10 @@ impl Outbox {
         if failpoints::breaks("unclear-commit") {
             return Ok(());
         }
-        if started.elapsed() > SUSPICIOUSLY_LONG {
-            return Err(doubt(format!("a commit took {:?}", started.elapsed())));
-        }
-        self.producer.context().commit_is_clear()?;
-        self.producer.context().trouble()
+        let (took, witness) = (started.elapsed(), self.producer.context());
+        let was_quick = if took > SUSPICIOUSLY_LONG { Err(doubt(format!("a commit took {took:?}"))) } else { Ok(()) };
+        let is_clear = was_quick.and_then(|()| witness.commit_is_clear()).and_then(|()| witness.trouble());
+        is_clear.map_err(|doubt| Doubt { is_committed: true, ..doubt })
     }
 
     /// Takes in all that the client has to say: a poll without time takes one thing.
@@ -260,7 +261,7 @@ fn json(state: &KnownState) -> Vec<u8> {
 }
 
 fn doubt(what: String) -> Doubt {
-    Doubt { what, refused: None }
+    Doubt { what, refused: None, is_committed: false }
 }
 
 fn to_kafka(headers: &[(String, Vec<u8>)]) -> OwnedHeaders {
@@ -270,7 +271,7 @@ fn to_kafka(headers: &[(String, Vec<u8>)]) -> OwnedHeaders {
 impl From<KafkaError> for Doubt {
     fn from(error: KafkaError) -> Self {
         let refused = error.rdkafka_error_code().filter(|code| rights::is_refusal(*code));
-        Self { what: rights::told(&error), refused }
+        Self { refused, ..doubt(rights::told(&error)) }
     }
 }
 

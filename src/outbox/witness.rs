@@ -59,10 +59,9 @@ impl Witness {
     pub(super) fn commit_is_clear(&self) -> Result<(), Doubt> {
         let testimony = self.testimony();
         if let Some(why) = &testimony.unanswered {
-            let what = format!(
-                "it is committed, but the request had to be sent again ({why}), and the first may still be under way"
-            );
-            return Err(doubt(what));
+            return Err(doubt(format!(
+                "the request to commit had to be sent again ({why}), and the first may still be under way"
+            )));
         }
         // Silence is no answer: another librdkafka may use other words.
         if testimony.is_answered { Ok(()) } else { Err(doubt("no answer to the commit was seen".to_owned())) }

@@ -305,14 +305,16 @@ impl Worker {
         let mut batch = batch;
         let sending = traces::sending(&self.plan.spans, &mut batch, &self.plan.kafka.topics(), &self.plan.wire);
         let outcome = outbox.commit(&batch, &positions, &assignment.group, now);
-        traces::sent(sending, &outcome);
-        metrics::counter!("transactions_total", "outcome" => if outcome.is_ok() { "committed" } else { "doubt" })
+        let is_committed = outcome.as_ref().is_err_and(|doubt| doubt.is_committed) || outcome.is_ok();
+        traces::sent(sending, is_committed);
+        metrics::counter!("transactions_total", "outcome" => if is_committed { "committed" } else { "doubt" })
             .increment(1);
-        outcome?;
-        ledger.committed(&positions);
-        ledger.report(&batch, now);
-        self.offsets_committed_at = Instant::now();
-        Ok(())
+        if is_committed {
+            ledger.committed(&positions);
+            ledger.report(&batch, now);
+            self.offsets_committed_at = Instant::now();
+        }
+        Ok(outcome?)
     }
 
     /// Throws away what cannot be trusted; the next round rebuilds it from Kafka.
@@ -359,7 +361,9 @@ impl Worker {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        if let Err(trouble) = self.commit(Duration::ZERO) {
+        if let Err(trouble) = self.commit(Duration::ZERO)
+            && !trouble.is_committed()
+        {
             tracing::warn!(%trouble, "the last transaction failed; the next worker takes the work up");
         }
         let abandoned = self.ledger().map_or(0, |ledger| ledger.queue.in_flight());

@@ -7,7 +7,7 @@ use crate::domain::pay::ObjectRef;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, Origin, WorkQueue};
 use crate::inbox::TRACE_HEADER;
-use crate::outbox::{Batch, Doubt};
+use crate::outbox::Batch;
 use crate::spans::{Open, SpanKind, Spans};
 
 /// A read of the Amazon Pay API, under the newest notification that waits for it.
@@ -50,9 +50,9 @@ pub(super) fn sending(spans: &Spans, batch: &mut Batch, topics: &Topics, wire: &
 }
 
 /// The transaction has ended.
-pub(super) fn sent(sending: Vec<Open>, outcome: &Result<(), Doubt>) {
+pub(super) fn sent(sending: Vec<Open>, is_committed: bool) {
     for span in sending {
-        if outcome.is_ok() { span.end() } else { span.fail("transaction-in-doubt") }
+        if is_committed { span.end() } else { span.fail("transaction-in-doubt") }
     }
 }
 

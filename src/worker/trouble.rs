@@ -22,6 +22,11 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// Whether all that was to be written is, so that only the next transaction needs another producer.
+    pub(super) fn is_committed(&self) -> bool {
+        matches!(self, Self::Outbox(doubt) if doubt.is_committed)
+    }
+
     /// Whether starting over will not end it: a state record that this release cannot read.
     pub(super) fn is_stuck(&self) -> bool {
         matches!(self, Self::Restore(state_store::Error::Record { .. }))
