@@ -237,10 +237,6 @@ async fn put_on_record(kafka: &Kafka) -> Result<(), Error> {
 fn not_on_record(kafka: &Kafka, (verb, operation): (&'static str, Operation), what: KafkaError) -> Error {
     let topic = kafka.topics().state;
     match what.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
-            let group = Resource::Group(format!("{}-{}", kafka.group(), record::READER));
-            Error::Forbidden(Right { operation: Operation::Describe, resource: group, why: LOOKED_AT }.missing(kafka))
-        }
         Some(code) if is_refusal(code) => forbidden(kafka, operation, &topic),
         _ => Error::Record { topic, verb, what },
     }
