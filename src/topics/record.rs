@@ -95,10 +95,7 @@ pub(super) async fn write(kafka: &Kafka, partitions: i32, timeout: Duration) -> 
 /// name of one, and what is read without joining it needs no right to it.
 fn is_passing(error: &KafkaError) -> bool {
     use rdkafka::types::RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, GroupAuthorizationFailed};
-    matches!(
-        error,
-        KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown | GroupAuthorizationFailed)
-    )
+    matches!(error, KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown | GroupAuthorizationFailed))
 }
 
 /// The format of the record.

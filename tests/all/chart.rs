@@ -46,7 +46,10 @@ fn what_the_chart_renders_is_a_configuration_that_the_program_takes() {
         // The pods that take notifications, and the Job that makes the topics, are given no key.
         let (code, said) = check_offline(folder.path(), "ingest");
         assert_eq!(code, 0, "{}: {said}", file.display());
-        assert_eq!(said.matches("/live").count() + said.matches("/sandbox").count(), text.matches("[[merchants]]").count());
+        assert_eq!(
+            said.matches("/live").count() + said.matches("/sandbox").count(),
+            text.matches("[[merchants]]").count()
+        );
         let (code, said) = check_offline(folder.path(), "worker");
         assert!(code == 1 && said.contains("private_key_file"), "{}: {said}", file.display());
         for key in values(&text, "private_key_file") {
