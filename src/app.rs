@@ -21,6 +21,7 @@ use crate::ingress::{self, Bodies, Ingress};
 use crate::outside::{Broker, Outside};
 use crate::pace::Pace;
 use crate::pay_api::{ApiKeys, PayApi};
+use crate::rights::User;
 use crate::signing_certs::SigningCerts;
 use crate::subscriptions::Subscriptions;
 use crate::telemetry;
@@ -325,7 +326,8 @@ fn warn_of_development() {
 
 async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
     tracing::info!(bootstrap_servers = config.kafka.bootstrap_servers, "asking Kafka about the topics");
-    let found = topics::check(config).await?;
+    let found = topics::check(config).await;
+    let found = found.map_err(|error| error.to_users(&config.kafka, &User::of(config.role)))?;
     for difference in found.warned() {
         tracing::warn!("topic {difference}");
     }

@@ -116,7 +116,7 @@ impl Complaints {
         let words = words.split_once("]: ").map_or(words, |(_, rest)| rest);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // What tells the reason is not overwritten by what follows from it.
-        if !(last.as_deref().is_some_and(is_lasting) && !is_lasting(words)) {
+        if is_lasting(words) || !last.as_deref().is_some_and(is_lasting) {
             *last = Some(words.to_owned());
         }
     }
@@ -191,6 +191,8 @@ const WORDS: &[Words] = &[
     lasting("broker might require SASL authentication", NAME_A_USER),
     // A broker that is just going down hangs up, too.
     passing("Disconnected: SSL connection closed by peer", NAME_A_USER),
+    passing("SSL transport error: Broken pipe", NAME_A_USER),
+    passing("SSL transport error: Connection reset", NAME_A_USER),
     passing("Disconnected: connection closed by peer", SPEAK_TLS),
     lasting(
         "Failed to acquire SASL OAUTHBEARER token",

@@ -8,7 +8,9 @@ use std::fmt;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::config::Kafka;
+use self::Operation::{Create, Describe, DescribeConfigs, Read, Write};
+use self::User::{Ingest, Inspect, Recheck, Redrive, Topics, Worker};
+use crate::config::{Kafka, Role};
 
 /// Who uses the cluster: the two halves of `serve`, and the commands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,12 @@ impl User {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::Ingest, Self::Worker, Self::Topics, Self::Redrive, Self::Recheck, Self::Inspect];
 
+    /// Those of a role.
+    pub fn of(role: Role) -> Vec<Self> {
+        let halves = [(role.takes(), Self::Ingest), (role.works(), Self::Worker)];
+        halves.into_iter().filter_map(|(is_it, user)| is_it.then_some(user)).collect()
+    }
+
     /// The role or the command.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -135,6 +143,18 @@ impl Right {
             Resource::Group(_) | Resource::GroupsFrom(_) => code == RDKafkaErrorCode::GroupAuthorizationFailed,
             Resource::TransactionalIdsFrom(_) => code == RDKafkaErrorCode::TransactionalIdAuthorizationFailed,
         }
+    }
+
+    /// The right of these users by which they would have this one; itself if none brings it along.
+    #[must_use]
+    pub fn in_the_table_of(self, kafka: &Kafka, users: &[User]) -> Self {
+        let brings = |own: &Self| {
+            own.resource == self.resource
+                && (own.operation == self.operation
+                    || self.operation == Operation::Describe
+                        && matches!(own.operation, Operation::Read | Operation::Write))
+        };
+        users.iter().flat_map(|user| rights(kafka, *user)).find(brings).unwrap_or(self)
     }
 
     /// The command that gives it to whoever `kafka.properties` names.
@@ -268,9 +288,6 @@ impl Place {
 const fn row(operation: Operation, place: Place, users: &'static [User], why: &'static str) -> Row {
     Row { operation, place, users, why }
 }
-
-use Operation::{Create, Describe, DescribeConfigs, Read, Write};
-use User::{Ingest, Inspect, Recheck, Redrive, Topics, Worker};
 
 const ROWS: &[Row] = &[
     row(Create, Place::NewTopics, &[Topics], "it makes the topics that are missing"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::line::{Line, Report};
+use super::line::{Line, Report, waiting_for};
 use crate::clock_watch::{ClockWatch, Peer};
 use crate::config::{Config, MerchantAccount};
 use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind, ObjectRef};
@@ -47,7 +47,7 @@ async fn look_at_certificate_hosts(config: &Config, outside: &Outside, clock_wat
         .iter()
         .map(|origin| (origin.as_str().to_owned(), &outside.cert_authorities.development, None));
     for (url, client, peer) in hosts.chain(origins) {
-        report.waiting_for(&format!("asking {url}, {} s at most", timeout.as_secs_f64()));
+        waiting_for(&format!("asking {url}, {} s at most", timeout.as_secs_f64()));
         let answer = client.head(&url).timeout(timeout).send().await;
         if let Some(peer) = peer {
             clock_watch.note(peer, &answer);
@@ -80,10 +80,7 @@ async fn look_at_credentials(
         (outside.clock, clock_watch.clone()),
     );
     for account in whose {
-        report.waiting_for(&format!(
-            "asking Amazon Pay as {account}, {} s at most",
-            config.pay_api.timeout_ms.div_ceil(1000)
-        ));
+        waiting_for(&format!("asking Amazon Pay as {account}, {} s at most", config.pay_api.timeout_ms.div_ceil(1000)));
         let read = pay_api.read(&nothing_of(&account)).await;
         report.tell(&judged(&account, read));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::line::{Line, Report};
+use super::line::{Line, Report, waiting_for};
 use super::proofs::{Proof, prove};
 use crate::config::{Config, Kafka};
 use crate::connection::Connection;
@@ -13,7 +13,7 @@ use crate::topics::{self, Severity};
 
 pub(super) async fn look(config: &Config, users: &[User], report: &mut Report) {
     let kafka = &config.kafka;
-    report.waiting_for(&format!("connecting to Kafka at {}, {} s at most", kafka.bootstrap_servers, TIMEOUT.as_secs()));
+    waiting_for(&format!("connecting to Kafka at {}, {} s at most", kafka.bootstrap_servers, TIMEOUT.as_secs()));
     let asked = kafka.clone();
     let connected = tokio::task::spawn_blocking(move || Connection::open(&asked, TIMEOUT).map(drop)).await;
     match connected.expect("connecting does not panic") {
@@ -31,10 +31,10 @@ pub(super) async fn look(config: &Config, users: &[User], report: &mut Report) {
 }
 
 async fn look_at_topics(config: &Config, report: &mut Report) {
-    report.waiting_for("comparing the topics");
+    waiting_for("comparing the topics");
     let found = match topics::look(config).await {
         Ok(found) => found,
-        Err(topics::Error::Forbidden(_)) => {
+        Err(topics::Error::Forbidden { .. }) => {
             let what = "the topics could not be compared with what they must be, since a right is missing";
             report.tell(&Line::warn("topics", what, "give the rights that are named below"));
             return;
@@ -70,7 +70,7 @@ async fn look_at_rights(kafka: &Kafka, users: &[User], report: &mut Report) {
             wanted.push(right);
         }
     }
-    report.waiting_for(&format!("proving {} rights", wanted.len()));
+    waiting_for(&format!("proving {} rights", wanted.len()));
     let proofs = join_all(wanted.iter().map(|right| prove(kafka, right))).await;
     for (right, proof) in wanted.iter().zip(proofs) {
         report.tell(&match proof {

@@ -65,11 +65,6 @@ impl Report {
         Self { is_json: false, ..Self::json() }
     }
 
-    /// What is waited for now, on standard error: standard output is for what was found.
-    pub(super) fn waiting_for(&self, what: &str) {
-        eprintln!("      {what} …");
-    }
-
     pub(super) fn tell(&mut self, line: &Line) {
         let Line { verdict, check, what, remedy } = line;
         match verdict {
@@ -98,6 +93,11 @@ impl Report {
         }
         n_failed == 0
     }
+}
+
+/// What is waited for now, on standard error: standard output is for what was found.
+pub(super) fn waiting_for(what: &str) {
+    let _ = writeln!(std::io::stderr(), "      {what} …");
 }
 
 /// Whoever reads may have seen enough, as `head` has.

@@ -1,7 +1,7 @@
 //! `check`: line by line, whether `serve` would find what it needs, and what to do where not.
 //!
 //! It asks what `serve` asks, with the same settings and clients. It joins no group, appends nothing and changes nothing;
-//! what its proofs leave behind is said in [`proofs`].
+//! what its proofs leave behind is said in `proofs`.
 
 mod amazon;
 mod kafka;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::line::{Line, Report};
-use crate::config::{self, Config, Role};
+use crate::config::{self, Config};
 use crate::outside::Outside;
 use crate::rights::User;
 
@@ -58,7 +58,7 @@ async fn look(arguments: &Arguments, environment: impl Iterator<Item = (String, 
     if arguments.offline {
         return;
     }
-    kafka::look(&config, &command.map_or_else(|| users(config.role), |user| vec![user]), report).await;
+    kafka::look(&config, &command.map_or_else(|| User::of(config.role), |user| vec![user]), report).await;
     // The commands beside `serve` ask nothing of Amazon.
     if command.is_some() {
         return;
@@ -75,13 +75,6 @@ async fn look(arguments: &Arguments, environment: impl Iterator<Item = (String, 
 fn command(role: &str) -> Option<User> {
     let commands = [User::Topics, User::Redrive, User::Recheck, User::Inspect];
     commands.into_iter().find(|user| user.as_str() == role)
-}
-
-fn users(role: Role) -> Vec<User> {
-    [(role.takes(), User::Ingest), (role.works(), User::Worker)]
-        .into_iter()
-        .filter_map(|(is_it, user)| is_it.then_some(user))
-        .collect()
 }
 
 fn tell_settings(config: &Config, report: &mut Report) {

@@ -59,7 +59,8 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
     if !arguments.consent.is_given(&format!("Append {} to {inbox_topic}?", counted(objects.len(), "record")))? {
         return Ok(ExitCode::SUCCESS);
     }
-    let found = topics::check(config).await?;
+    let found = topics::check(config).await;
+    let found = found.map_err(|error| error.to_users(&config.kafka, &[User::Recheck]))?;
     let inbox = Inbox::new(&config.kafka, found.min_in_sync_replicas)?;
     let (requested_at, progress) = (Clock::system().now(), Progress::new(Medium::Stderr, "appended", objects.len()));
     let mut n_appended = 0;

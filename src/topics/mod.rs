@@ -25,7 +25,7 @@ use self::plan::plans;
 use self::record::OnRecord;
 use crate::config::{Config, Kafka};
 use crate::domain::record_version::Newer;
-use crate::rights::{Operation, Resource, Right, is_refusal};
+use crate::rights::{Operation, Resource, Right, User, is_refusal};
 
 /// What is wrong with the topics, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +47,13 @@ pub enum Error {
     #[error("the topics would break what is guaranteed, so nothing is started:{}", lines(.0))]
     Unfit(Vec<Difference>),
     /// A right is missing: which, and the command that gives it.
-    #[error("{0}")]
-    Forbidden(String),
+    #[error("{told}")]
+    Forbidden {
+        /// Which.
+        right: Box<Right>,
+        /// All of it in words.
+        told: String,
+    },
     /// The settings of a topic could not be read.
     #[error("topic {topic} cannot be described: {code}")]
     NotDescribed {
@@ -190,6 +195,22 @@ pub async fn check(config: &Config) -> Result<Comparison, Error> {
     Ok(found)
 }
 
+impl Error {
+    fn forbidden(kafka: &Kafka, right: Right) -> Self {
+        Self::Forbidden { told: right.missing(kafka), right: Box::new(right) }
+    }
+
+    /// The same, with a missing right as the table of these users has it: to see a topic, who reads or writes it needs no
+    /// right beside that.
+    #[must_use]
+    pub fn to_users(self, kafka: &Kafka, users: &[User]) -> Self {
+        match self {
+            Self::Forbidden { right, .. } => Self::forbidden(kafka, right.in_the_table_of(kafka, users)),
+            other => other,
+        }
+    }
+}
+
 impl Comparison {
     /// What breaks a guarantee.
     pub fn refused(&self) -> impl Iterator<Item = &Difference> {
@@ -243,7 +264,7 @@ fn not_on_record(kafka: &Kafka, (verb, operation): (&'static str, Operation), wh
 }
 
 fn forbidden(kafka: &Kafka, operation: Operation, topic: &str) -> Error {
-    Error::Forbidden(Right { operation, resource: Resource::Topic(topic.to_owned()), why: LOOKED_AT }.missing(kafka))
+    Error::forbidden(kafka, Right { operation, resource: Resource::Topic(topic.to_owned()), why: LOOKED_AT })
 }
 
 const LOOKED_AT: &str = "the topics are compared with what they must be before anything starts";

@@ -57,7 +57,7 @@ impl Checked {
 async fn world() -> (World, String) {
     let mut world = World::start_fast(1).await.unwrap().reachable_by_address();
     // Without a region of AWS's, certificates come from the simulator alone.
-    world.merchant_settings = "topic_regions = []".to_owned();
+    "topic_regions = []".clone_into(&mut world.merchant_settings);
     let config = world.config_for_another_process(&kafka()).unwrap();
     (world, config)
 }

@@ -235,6 +235,6 @@ fn an_answer_that_differs_in_anything_is_noticed() {
     assert_eq!(mistakes_of("POST", "/ipn", &header("x-powered-by", "anything")), 1);
     assert_eq!(mistakes_of("POST", "/ipn", &header("content-type", "text/html")), 1);
     assert_eq!(mistakes_of("POST", "/ipn", &|answer| answer.body = answer.body.replace("slow", "sleepy")), 2);
-    assert_eq!(mistakes_of("POST", "/ipn", &|answer| answer.body = answer.body.replace("}", r#","x":1}"#)), 2);
+    assert_eq!(mistakes_of("POST", "/ipn", &|answer| answer.body = answer.body.replace('}', r#","x":1}"#)), 2);
     assert_eq!(mistakes_of("POST", "/ipn", &|answer| answer.status = 403), 3, "header, example and status");
 }

@@ -36,10 +36,8 @@ fn workers_of_two_releases_side_by_side_lose_and_double_nothing() {
         let (observed, findings) = stage.settle(Duration::from_mins(1)).await;
         println!("{} events through a rollout, one that was undone, and another", observed.events.len());
         assert_eq!(findings, [""; 0], "logs in {}", stage.fleet.logs().display());
-        let of = |version: &str| {
-            observed.state.iter().filter(|record| record.json()["version"].to_string() == version).count()
-        };
-        assert!(of("1") > 0 && of("2") > 0, "both wrote: {} and {} records", of("1"), of("2"));
+        let of = |version: u32| observed.state.iter().filter(|record| record.json()["version"] == version).count();
+        assert!(of(1) > 0 && of(2) > 0, "both wrote: {} and {} records", of(1), of(2));
         assert!(new.iter().all(|worker| !worker.has_said(REFUSED)));
     });
 }

@@ -9,6 +9,7 @@ use ipn_receiver::sandbox::pay_api::ObjectKind;
 use serde_json::Value;
 
 use crate::fleet::{Process, until};
+use crate::proxy::{Kind, Loss};
 use crate::run;
 use crate::stage::Stage;
 
@@ -161,6 +162,37 @@ fn what_died_before_its_commit_is_told_by_the_next_and_lost_if_offsets_were_comm
     run(async {
         assert_eq!(a_death_before_the_commit("").await, BTreeSet::new());
         assert!(a_death_before_the_commit("offsets-in-transaction=return").await.contains("lost"));
+    });
+}
+
+/// A request to commit is delivered late: its transaction was committed by another, and the next is half written by a
+/// worker that dies before it writes the rest.
+async fn a_late_commit(broken: &'static str) -> BTreeSet<String> {
+    const LATE: Duration = Duration::from_millis(2500);
+    let mut case = Case::new("late-commit", broken).await;
+    case.stage.shop.open(2);
+    let ids: Vec<String> = case.stage.shop.histories().into_keys().collect();
+    let worker = case.worker("events-sent=1*off->1*sleep(10000)");
+    worker.is_up().await;
+    let proxies = &case.stage.cluster.proxies;
+    proxies.iter().for_each(|proxy| proxy.lose(Kind::EndTxn, Loss::Late(LATE)));
+    case.stage.shop.tell_again(ObjectKind::ChargePermission, &ids[0]);
+    until("a request to commit is held", || proxies.iter().any(|proxy| proxy.losses() > 0)).await;
+    case.stage.cluster.heal();
+    case.stage.shop.tell_again(ObjectKind::ChargePermission, &ids[1]);
+    tokio::time::sleep(LATE + Duration::from_secs(2)).await;
+    assert_eq!(worker.has_said("may still be under way"), broken.is_empty());
+    worker.kill();
+    let _heir = case.worker("");
+    let _ = (case.next_event().await, case.next_event().await);
+    case.kinds_of_findings(if broken.is_empty() { "" } else { "doubled" }).await
+}
+
+#[test]
+fn a_commit_that_was_sent_twice_ends_no_other_transaction_and_halves_one_if_the_producer_goes_on() {
+    run(async {
+        assert_eq!(a_late_commit("").await, BTreeSet::new());
+        assert!(a_late_commit("unclear-commit=return").await.contains("doubled"));
     });
 }
 

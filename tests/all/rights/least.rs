@@ -166,14 +166,14 @@ fn an_ipn_becomes_an_event_where_each_role_has_its_least_rights() {
 }
 
 #[test]
-fn serve_names_a_missing_right_at_its_start_or_who_names_it() {
+fn serve_names_a_missing_right_at_its_start() {
     run(async {
         let (world, secure) = (world().await, secure_kafka());
         let kafka = secure.kafka(&world);
         topics::create(&kafka).await.unwrap();
         let name = unique("nobody");
         let (code, said) = command(secure, &world, &name, &["serve", "--role", "ingest"]);
-        let right = format!("Describe on topic {}", kafka.topics().inbox);
+        let right = format!("Write on topic {}", kafka.topics().inbox);
         assert!(code == 1 && said.contains(&right) && said.contains("kafka-acls.sh"), "{said}");
         world.stop().await;
     });

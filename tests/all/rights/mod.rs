@@ -114,6 +114,6 @@ fn with_properties(config: &str, properties: &[(&str, String)]) -> String {
 /// Amazon's side; nothing there is asked but by address.
 async fn world() -> World {
     let mut world = World::start_fast(1).await.unwrap().reachable_by_address();
-    world.merchant_settings = "topic_regions = []".to_owned();
+    "topic_regions = []".clone_into(&mut world.merchant_settings);
     world
 }

@@ -1,5 +1,6 @@
 //! The table of rights in `docs/kafka.md` is the one in the code.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use ipn_receiver::config::Kafka;
@@ -26,7 +27,7 @@ fn table() -> String {
         let users: Vec<&str> = users.iter().map(|user| user.as_str()).collect();
         let (operation, resource) = (right.operation.as_str(), right.resource.to_string());
         let (kind, name) = resource.rsplit_once(' ').unwrap();
-        table += &format!("| {operation} on {kind} `{name}` | {} | {} |\n", users.join(", "), right.why);
+        writeln!(table, "| {operation} on {kind} `{name}` | {} | {} |", users.join(", "), right.why).unwrap();
     }
     table
 }

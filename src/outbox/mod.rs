@@ -6,18 +6,17 @@
 //! under a second.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 
+use self::witness::Witness;
 use crate::config::{Kafka, Topics};
 use crate::domain::dead_letter::{DeadLetter, Writer};
 use crate::domain::events::{Encoded, Event, Wire};
@@ -27,6 +26,8 @@ use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
 use crate::rights;
 use crate::state_store::{BARRIER_KEY, MARK_KEY, Mark};
+
+mod witness;
 
 /// What one transaction writes besides the offsets.
 #[derive(Debug, Default)]
@@ -63,7 +64,7 @@ pub struct Doubt {
 
 /// A transactional producer, ready.
 pub struct Outbox {
-    producer: BaseProducer<TransactionContext>,
+    producer: BaseProducer<Witness>,
     topics: Topics,
     wire: Wire,
     instance: String,
@@ -75,7 +76,9 @@ impl Outbox {
     /// A new producer. Ends whatever transaction an earlier producer of the same id left open. Blocks.
     pub fn open(kafka: &Kafka, transactional_id: &str, wire: Wire) -> Result<Self, Doubt> {
         let mut client = kafka.client();
+        let debug = Witness::debug(&client);
         client
+            .set("debug", debug)
             .set("transactional.id", transactional_id)
             .set("transaction.timeout.ms", kafka.transaction_timeout_ms.to_string())
             .set("message.timeout.ms", (kafka.transaction_timeout_ms * 2 / 3).to_string())
@@ -83,8 +86,9 @@ impl Outbox {
             .set("socket.timeout.ms", kafka.transaction_timeout_ms.min(10_000).to_string())
             .set("linger.ms", "0")
             .set("compression.type", "lz4")
-            .set("partitioner", "murmur2_random");
-        let producer = BaseProducer::from_config_and_context(&client, TransactionContext::default())?;
+            .set("partitioner", "murmur2_random")
+            .set_log_level(RDKafkaLogLevel::Debug);
+        let producer = BaseProducer::from_config_and_context(&client, Witness::default())?;
         producer.init_transactions(Duration::from_millis(kafka.transaction_timeout_ms))?;
         Ok(Self {
             producer,
@@ -125,6 +129,9 @@ impl Outbox {
         self.transaction(&self.topics.inbox, positions, group, || {
             for (event, sequence) in &batch.events {
                 self.send_event(event, *sequence)?;
+            }
+            if !batch.events.is_empty() {
+                failpoints::reach("events-sent");
             }
             for StateRecord { key, partition, value } in &batch.records {
                 let value = value.as_ref().map(json);
@@ -169,8 +176,8 @@ impl Outbox {
     ) -> Result<(), Doubt> {
         let started = Instant::now();
         // What went wrong while no transaction was open (a broker that restarted) is no reason to doubt this one.
-        self.producer.poll(Duration::ZERO);
-        let _ = self.check_trust();
+        self.hear();
+        self.producer.context().forget();
         self.producer.begin_transaction()?;
         write()?;
         failpoints::reach("after-produce");
@@ -186,12 +193,26 @@ impl Outbox {
         self.producer.commit_transaction(Timeout::Never)?;
         failpoints::reach("after-commit");
         metrics::histogram!("transaction_seconds").record(started.elapsed().as_secs_f64());
-        // It was committed, but how it came about is not trusted for the next one: after a lost connection or a
-        // long wait, librdkafka may have sent the request twice, and the second may end a later transaction.
+        // It was committed, but how it came about decides whether the next one may follow.
+        self.hear();
+        if failpoints::breaks("unclear-commit") {
+            return Ok(());
+        }
         if started.elapsed() > SUSPICIOUSLY_LONG {
             return Err(doubt(format!("a commit took {:?}", started.elapsed())));
         }
-        self.check_trust()
+        self.producer.context().commit_is_clear()?;
+        self.producer.context().trouble()
+    }
+
+    /// Takes in all that the client has to say: a poll without time takes one thing.
+    fn hear(&self) {
+        let context = self.producer.context();
+        let mut before = None;
+        while before != Some(context.n_heard()) {
+            before = Some(context.n_heard());
+            self.producer.poll(Duration::ZERO);
+        }
     }
 
     /// Waits until every record is acknowledged. Committing before that costs 100 ms in the client library.
@@ -203,14 +224,7 @@ impl Outbox {
             }
             self.producer.poll(Duration::from_millis(1));
         }
-        self.check_trust()
-    }
-
-    fn check_trust(&self) -> Result<(), Doubt> {
-        match self.producer.context().trouble.lock().expect("no panic under this lock").take() {
-            Some(doubt) => Err(doubt),
-            None => Ok(()),
-        }
+        self.producer.context().trouble()
     }
 
     fn send_event(&self, event: &Event, sequence: u64) -> Result<(), Doubt> {
@@ -257,40 +271,6 @@ impl From<KafkaError> for Doubt {
     fn from(error: KafkaError) -> Self {
         let refused = error.rdkafka_error_code().filter(|code| rights::is_refusal(*code));
         Self { what: rights::told(&error), refused }
-    }
-}
-
-/// Remembers the first thing that went wrong, or else a refusal, since it was last asked.
-#[derive(Default)]
-struct TransactionContext {
-    trouble: Mutex<Option<Doubt>>,
-}
-
-impl TransactionContext {
-    fn note(&self, doubt: Doubt) {
-        let mut trouble = self.trouble.lock().expect("no panic under this lock");
-        // What is missing tells more than what follows from it.
-        if trouble.as_ref().is_none_or(|before| before.refused.is_none() && doubt.refused.is_some()) {
-            *trouble = Some(doubt);
-        }
-    }
-}
-
-impl ClientContext for TransactionContext {
-    fn error(&self, error: KafkaError, reason: &str) {
-        let doubt = Doubt::from(error);
-        self.note(Doubt { what: format!("{} ({reason})", doubt.what), ..doubt });
-    }
-}
-
-impl ProducerContext for TransactionContext {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = result {
-            let doubt = Doubt::from(error.clone());
-            self.note(Doubt { what: format!("a record was not delivered: {}", doubt.what), ..doubt });
-        }
     }
 }
 
