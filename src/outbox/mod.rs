@@ -90,8 +90,11 @@ impl Outbox {
             .set_log_level(RDKafkaLogLevel::Debug);
         let producer = BaseProducer::from_config_and_context(&client, Witness::default())?;
         // Without a connection yet, librdkafka looks for the coordinator again only after half a second, and whoever takes
-        // partitions over would wait for that. If this fails it only waits.
-        let _ = producer.client().fetch_metadata(Some(&kafka.topics().inbox), CONNECT_TIMEOUT);
+        // partitions over would wait for that. The first answer names the brokers and ends the connection that it came by; the
+        // second one comes by a connection that stays. If this fails it only waits.
+        for _ in 0..2 {
+            let _ = producer.client().fetch_metadata(Some(&kafka.topics().inbox), CONNECT_TIMEOUT);
+        }
         producer.init_transactions(Duration::from_millis(kafka.transaction_timeout_ms))?;
         Ok(Self {
             producer,
