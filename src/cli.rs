@@ -251,7 +251,7 @@ async fn compare_topics(config: &Config) -> Outcome {
     Ok(tell_differences(&found))
 }
 
-/// What is refused makes the exit code 1.
+/// What is missing or refused makes the exit code 1.
 fn tell_differences(found: &topics::Comparison) -> ExitCode {
     for Difference { severity, topic, setting, is, should_be, why, remedy } in &found.differences {
         let severity = if *severity == Severity::Refused { "REFUSED" } else { "warning" };
@@ -259,14 +259,13 @@ fn tell_differences(found: &topics::Comparison) -> ExitCode {
         println!("         why: {why}");
         println!("         remedy: {remedy}");
     }
-    let (n_refused, n_warned) = (found.refused().count(), found.warned().count());
-    match (n_refused, n_warned) {
-        (0, 0) if found.missing.is_empty() => println!("all topics are as they should be"),
-        (0, 0) => println!("{} topics are missing; there is nothing to be said of the others", found.missing.len()),
+    let (n_missing, n_refused, n_warned) = (found.missing.len(), found.refused().count(), found.warned().count());
+    match (n_missing + n_refused, n_warned) {
+        (0, 0) => println!("all topics are as they should be"),
         (0, _) => println!("{n_warned} to be warned of; serve starts"),
-        (_, _) => println!("{n_refused} refused, {n_warned} to be warned of; serve does not start"),
+        _ => println!("{n_missing} missing, {n_refused} refused, {n_warned} to be warned of; serve does not start"),
     }
-    if n_refused > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if n_missing + n_refused > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn not_started() -> ExitCode {

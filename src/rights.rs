@@ -256,7 +256,6 @@ enum Place {
     EachTopic,
     NewTopics,
     WorkerGroup,
-    StartGroup,
     InspectGroup,
     ReaderGroups,
     RedriveGroups,
@@ -277,7 +276,6 @@ impl Place {
             }
             Self::NewTopics => Resource::TopicsFrom(format!("{}.", kafka.topic_prefix)),
             Self::WorkerGroup => Resource::Group(group),
-            Self::StartGroup => Resource::Group(format!("{group}-start")),
             Self::InspectGroup => Resource::Group(format!("{group}-inspect")),
             Self::ReaderGroups => Resource::GroupsFrom(format!("{group}-")),
             Self::RedriveGroups => Resource::GroupsFrom(format!("{group}-redrive-")),
@@ -312,12 +310,6 @@ const ROWS: &[Row] = &[
     ),
     row(Read, Place::WorkerGroup, &[Worker], "workers share the inbox by this group"),
     row(Describe, Place::ReaderGroups, &[Worker], "what reads without joining a group names one all the same"),
-    row(
-        Describe,
-        Place::StartGroup,
-        &[Ingest, Topics, Recheck],
-        "what reads without joining a group names one all the same",
-    ),
     row(Describe, Place::InspectGroup, &[Inspect], "what reads without joining a group names one all the same"),
     row(Read, Place::RedriveGroups, &[Redrive], "how far a filter has redriven is kept under a group of its own"),
     row(Write, Place::WorkerIds, &[Worker], "events, state and offsets are written in one transaction"),

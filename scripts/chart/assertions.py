@@ -1,18 +1,20 @@
 """What must hold of the chart's rendered objects. Usage: assertions.py HELM CHART
 
 Renders every ci/*-values.yaml with Helm, and says which claim fails for which file and object. With UPDATE_CHART=1 it
-writes ci/*.toml anew, the program's file of each, which `cargo test` gives to the program.
+writes ci/*.toml anew, the program's file of each, which `cargo test` gives to the program. Which values are refused
+is in refusals.py.
 """
 
 import difflib
+import json
 import os
 import pathlib
-import subprocess
 import sys
 
-import yaml
+from refusals import REFUSED, every_object_of_the_schema_is_closed, refusals
+from rendered import Rendered, helm
 
-HELM, CHART = sys.argv[1], pathlib.Path(sys.argv[2])
+CHART = pathlib.Path(sys.argv[2])
 FOLDER = "/etc/ipn-receiver"
 ROLES = {"all", "ingest", "worker"}
 CLAIMS = []
@@ -24,50 +26,17 @@ def claim(function):
     return function
 
 
-class Rendered:
-    """Everything of one values file."""
-
-    def __init__(self, values):
-        self.values = yaml.safe_load(values.read_text())
-        self.text = helm("template", "r", CHART, "-n", "ipn", "-f", values).stdout
-        self.objects = [o for o in yaml.safe_load_all(self.text) if o]
-
-    def kind(self, *kinds):
-        return [o for o in self.objects if o["kind"] in kinds]
-
-    def named(self, kind, name):
-        return next(o for o in self.kind(kind) if o["metadata"]["name"] == name)
-
-    def pods(self):
-        """(name, metadata, spec) of everything that becomes a pod."""
-        for o in self.objects:
-            if o["kind"] in ("Deployment", "Job"):
-                yield o["metadata"]["name"], o["spec"]["template"]["metadata"], o["spec"]["template"]["spec"]
-            elif o["kind"] == "Pod":
-                yield o["metadata"]["name"], o["metadata"], o["spec"]
-
-    def serving(self):
-        """(role, deployment, pod spec, container)"""
-        for o in self.kind("Deployment"):
-            pod = o["spec"]["template"]["spec"]
-            yield o["metadata"]["labels"]["app.kubernetes.io/component"], o, pod, pod["containers"][0]
-
-    def toml(self):
-        return self.named("ConfigMap", "r-ipn-receiver")["data"]["receiver.toml"]
-
-
-def helm(*arguments):
-    return subprocess.run([HELM, *map(str, arguments)], capture_output=True, text=True, check=False)
-
-
 @claim
 def the_mode_decides_which_deployments_there_are(r):
     wanted = ["all"] if r.values.get("mode") == "all" else ["ingest", "worker"]
     if (found := sorted(role for role, *_ in r.serving())) != wanted:
         yield f"{found} instead of {wanted}"
     for role, _, _, container in r.serving():
-        if container["args"] != ["serve", "--config", f"{FOLDER}/receiver.toml", "--role", role]:
-            yield f"{role}: {container['args']}"
+        env = {e["name"]: e.get("value") for e in container["env"]}
+        if container["args"] != ["serve"] or env["IPN_RECEIVER__ROLE"] != role:
+            yield f"{role}: {container['args']}, {env}"
+        if env["IPN_RECEIVER_CONFIG"] != f"{FOLDER}/receiver.toml":
+            yield f"{role}: {env}"
 
 
 @claim
@@ -121,6 +90,32 @@ def api_keys_are_files_and_only_for_who_reads(r):
             yield f"{name}: subPath"
         if reads and not all(f'"{path}"' in r.toml() for path in keys):
             yield f"{name}: {keys} and the program's file differ"
+
+
+@claim
+def what_kafka_wants_comes_from_secrets_and_each_part_may_have_its_own(r):
+    common = r.values.get("kafka", {})
+    for name, _, spec in r.pods():
+        part = "topicsJob" if name.endswith("-topics") else name.rsplit("-", 1)[1]
+        if part == "test":
+            continue
+        own = r.values.get(part, {}).get("kafka", {})
+        env = {e["name"]: e for e in spec["containers"][0]["env"] if "__KAFKA__PROPERTIES__" in e["name"]}
+        sources = [s["secret"] for v in spec["volumes"] for s in v["projected"]["sources"] if "secret" in s]
+        files = {i["path"]: (s["name"], i["key"]) for s in sources for i in s["items"] if i["path"].startswith("kafka/")}
+        for which in ("secretFiles", "secretProperties"):
+            wanted = {s["property"]: s for s in [*common.get(which, []), *own.get(which, [])]}
+            for property, secret in wanted.items():
+                found = env.pop("IPN_RECEIVER__KAFKA__PROPERTIES__" + property.replace(".", "_").upper(), None)
+                reference = (secret["secretName"], secret["secretKey"])
+                if which == "secretFiles":
+                    path = f"kafka/{property}"
+                    if found is None or found["value"] != f"{FOLDER}/{path}" or files.pop(path, None) != reference:
+                        yield f"{name}: {property}: {found}, {files}"
+                elif found is None or tuple(found["valueFrom"]["secretKeyRef"].values()) != reference:
+                    yield f"{name}: {property}: {found}"
+        if env or files:
+            yield f"{name}: {env}, {files}"
 
 
 @claim
@@ -228,13 +223,15 @@ def network_policies_let_in_and_out_what_is_needed(r):
             yield "there are some, though not enabled"
         return
     roles = {role for role, *_ in r.serving()}
-    if policies.keys() != roles | {"topics"}:
+    if policies.keys() != roles | {"topics", "test"}:
         yield f"{policies.keys()}"
     for component, spec in policies.items():
         out = {p["port"] for rule in spec["egress"] for p in rule["ports"]}
         given = r.values["networkPolicy"]
-        kafka = set(given.get("kafkaPorts", [9092])) | {p["port"] for rule in given.get("extraEgress", []) for p in rule["ports"]}
-        wanted = {53} | kafka | ({443} if component in ROLES else set()) | ({80} if component in {"all", "ingest"} else set())
+        extra = {p["port"] for rule in given.get("extraEgress", []) for p in rule["ports"]}
+        kafka = set(given.get("kafkaPorts", [9092]))
+        wanted = {53} | ({8080, 9090} if component == "test" else kafka | extra)
+        wanted |= ({443} if component in ROLES else set()) | ({80} if component in {"all", "ingest"} else set())
         if out != wanted:
             yield f"{component}: out to {out} instead of {wanted}"
         into = {p["port"] for rule in spec.get("ingress", []) for p in rule["ports"]}
@@ -257,6 +254,9 @@ def the_topics_come_first_and_without_what_comes_later(r):
             yield "not before the rest"
         configs = [s["configMap"]["name"] for v in pod["volumes"] for s in v["projected"]["sources"] if "configMap" in s]
         hooks = {o["metadata"]["name"] for o in r.kind("ConfigMap") if "helm.sh/hook" in o["metadata"].get("annotations", {})}
+        policies = [o for o in r.kind("NetworkPolicy") if o["metadata"]["name"] == job["metadata"]["name"]]
+        if any("pre-install" not in o["metadata"].get("annotations", {}).get("helm.sh/hook", "") for o in policies):
+            yield "its NetworkPolicy comes too late"
         if set(configs) != hooks or pod.get("serviceAccountName"):
             yield f"needs what is not there yet: {configs}"
         if {"name": "IPN_RECEIVER__ROLE", "value": "ingest"} not in pod["containers"][0]["env"]:
@@ -291,6 +291,10 @@ def what_is_watched_is_found(r):
     ):
         found = [o for o in r.kind(kind) if o["metadata"]["name"] == f"r-ipn-receiver{ending}"]
         wanted = (CHART / "files" / file).exists() and monitoring.get(switch, {}).get("enabled", False)
+        base = monitoring.get("prometheusRule", {}).get("projectUrl", "").rstrip("/")
+        for alert in (a for o in found if kind == "PrometheusRule" for g in o["spec"]["groups"] for a in g["rules"]):
+            if alert["annotations"]["runbook_url"] != f"{base}/docs/runbook.md#{alert['alert'].lower()}".lstrip("/"):
+                yield f"{alert['alert']}: {alert['annotations']['runbook_url']}"
         if bool(found and (kind != "PrometheusRule" or found[0]["spec"]["groups"])) != wanted:
             yield f"files/{file} and {kind} differ"
 
@@ -307,65 +311,24 @@ def everything_is_named_and_placed(r):
             yield f"{key}: {o['metadata']}"
 
 
-REFUSED = {  # arguments: what is said about them
-    "--set colour=red": "additional properties 'colour' not allowed",
-    "--set ingest.colour=red": "additional properties 'colour' not allowed",
-    "--set config.kafka.partition=3": "additional properties 'partition' not allowed",
-    "--set config.merchants=none": "additional properties 'merchants' not allowed",
-    "--set config.kafka.partitions=many": "got string, want integer",
-    "--set config.ingress.listen=0.0.0.0:80": "does not match pattern ':8080$'",
-    r"--set config.kafka.properties.sasl\.password=x": "invalid propertyName 'sasl.password'",
-    r"--set config.kafka.properties.ssl\.key\.pem=x": "invalid propertyName 'ssl.key.pem'",
-    "--set mode=both": "/mode",
-    "--set worker.replicas=-1": "minimum: got -1, want 0",
-    "--set worker.replicas=12": "want partitions, and config.kafka.partitions is 12",
-    "--set worker.keda.enabled=true": "worker.keda.serverAddress is empty",
-    "--set merchants[0].region=us": "/merchants/0/region",
-    "--set merchants[0].private_key=x": "additional properties 'private_key' not allowed",
-    "--set extraEnv[0].name=API_TOKEN,extraEnv[0].value=x": "/extraEnv/0",
-    "--set extraEnv[0].name=OTEL_EXPORTER_OTLP_HEADERS,extraEnv[0].value=x": "/extraEnv/0",
-    "--set config.telemetry.otlp_endpoint=http://collector:4318": "/config/telemetry/otlp_endpoint",
-    "--set podSecurity.runAsUser=0": "/podSecurity/runAsUser",
-    "--set image.repository=": "image.repository is empty",
-    "--set config.kafka.bootstrap_servers=": "config.kafka.bootstrap_servers is empty",
-    "--set-json merchants=[]": "merchants is empty",
-    "--set-json ingress.hosts=[]": "ingress.hosts is empty",
-    "--set gateway.enabled=true": "gateway.parentRefs is empty",
-    "--set monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true": "both enabled",
-}
-
-
-TAKEN = [  # what looks as if it should be refused, and need not
-    r"--set config.kafka.properties.sasl\.oauthbearer\.token\.endpoint\.url=https://x",
-    "--set worker.replicas=12,worker.strategy.type=Recreate",
-]
-
-
-def refusals():
-    good = CHART / "ci/split-roles-values.yaml"
-    for arguments, said in REFUSED.items():
-        outcome = helm("template", "r", CHART, "-f", good, *arguments.split(" "))
-        if outcome.returncode == 0 or said not in outcome.stderr:
-            yield f"{arguments} is not refused with {said!r}: {outcome.returncode} {outcome.stderr.strip()[-300:]}"
-    for arguments in TAKEN:
-        outcome = helm("template", "r", CHART, "-f", good, *arguments.split(" "))
-        if outcome.returncode != 0:
-            yield f"{arguments} is refused: {outcome.stderr.strip()[-300:]}"
-
-
-def every_object_of_the_schema_is_closed(part, path=""):
-    """Only labels and the like, and what Kubernetes itself checks, are open."""
-    if isinstance(part, list):
-        for inner in part:
-            yield from every_object_of_the_schema_is_closed(inner, path)
-    if not isinstance(part, dict):
-        return
-    if part.get("type") == "object":
-        described = "description" in part and "properties" not in part
-        if part.get("additionalProperties", True) is not False and not described:
-            yield f"{path} is open"
-    for name, inner in part.items():
-        yield from every_object_of_the_schema_is_closed(inner, f"{path}/{name}")
+@claim
+def the_notes_say_what_to_do_next(r):
+    notes = helm("install", "r", CHART, "-n", "ipn", "-f", r.file, "--dry-run=client").stdout.partition("NOTES:")[2]
+    entrances = [o for o in r.kind("Ingress", "HTTPRoute")]
+    host = next(iter(r.values.get("ingress", {}).get("hosts", []) + r.values.get("gateway", {}).get("hostnames", [])), "")
+    wanted = {
+        f"curl -i https://{host}/ipn": bool(entrances),
+        "Nothing leads to it from outside yet": not entrances,
+        "helm -n ipn test r --logs": True,
+        "recheck": True,
+        "logs job/r-ipn-receiver-topics": bool(r.kind("Job")),
+        "Nobody watches it yet": not r.kind("ServiceMonitor", "PodMonitor"),
+        "No NetworkPolicy": not r.kind("NetworkPolicy"),
+        **{f"exec deployment/{o['metadata']['name']} -- /usr/local/bin/ipn-receiver check": True for o in r.kind("Deployment")},
+    }
+    for text, is_wanted in wanted.items():
+        if (text in notes) != is_wanted:
+            yield f"{text!r} {'is missing' if is_wanted else 'is there'}"
 
 
 def golden(values, rendered, wrong):
@@ -379,12 +342,12 @@ def golden(values, rendered, wrong):
 
 
 def main():
-    wrong = [*refusals(), *every_object_of_the_schema_is_closed(yaml.safe_load((CHART / "values.schema.json").read_text()))]
+    wrong = [*refusals(CHART), *every_object_of_the_schema_is_closed(json.loads((CHART / "values.schema.json").read_text()))]
     files = sorted(CHART.glob("ci/*-values.yaml"))
     if len(files) < 4:
         sys.exit(f"values files are missing: {files}")
     for values in files:
-        rendered = Rendered(values)
+        rendered = Rendered(CHART, values)
         if not rendered.objects:
             sys.exit(f"{values} renders nothing: {helm('template', 'r', CHART, '-f', values).stderr}")
         golden(values, rendered, wrong)

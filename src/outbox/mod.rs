@@ -91,6 +91,12 @@ impl Outbox {
             .set("partitioner", "murmur2_random")
             .set_log_level(RDKafkaLogLevel::Debug);
         let producer = BaseProducer::from_config_and_context(&client, Witness::default())?;
+        // Without a connection yet, librdkafka looks for the coordinator again only after half a second, and whoever takes
+        // partitions over would wait for that. The first answer names the brokers and ends the connection that it came by; the
+        // second one comes by a connection that stays. If this fails it only waits.
+        for _ in 0..2 {
+            let _ = producer.client().fetch_metadata(Some(&kafka.topics().inbox), CONNECT_TIMEOUT);
+        }
         producer.init_transactions(Duration::from_millis(kafka.transaction_timeout_ms))?;
         Ok(Self {
             producer,
@@ -279,3 +285,4 @@ impl From<KafkaError> for Doubt {
 /// would show that fencing failed.
 const BARRIER_HEADER: &str = "ipn-barrier";
 const SUSPICIOUSLY_LONG: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -62,7 +62,8 @@ pub fn restore(
     let mut reader = kafka.reader("restore");
     // A partition whose queue is full is fetched on at once when there is room again, not a second later as by default: that
     // pause was half of the rebuild.
-    let fetching = [("auto.offset.reset", "earliest"), ("fetch.wait.max.ms", "50"), ("fetch.queue.backoff.ms", "2")];
+    // A fetch of partitions that are read to their ends holds up those that join later, so it waits for little.
+    let fetching = [("auto.offset.reset", "earliest"), ("fetch.wait.max.ms", "10"), ("fetch.queue.backoff.ms", "2")];
     for (name, value) in fetching {
         reader.set(name, value);
     }

@@ -258,10 +258,6 @@ async fn put_on_record(kafka: &Kafka) -> Result<(), Error> {
 fn not_on_record(kafka: &Kafka, (verb, operation): (&'static str, Operation), what: KafkaError) -> Error {
     let topic = kafka.topics().state;
     match what.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
-            let group = Resource::Group(format!("{}-{}", kafka.group(), record::READER));
-            Error::forbidden(kafka, Right { operation: Operation::Describe, resource: group, why: LOOKED_AT })
-        }
         Some(code) if is_refusal(code) => forbidden(kafka, operation, &topic),
         _ => Error::Record { topic, verb, what },
     }

@@ -38,11 +38,15 @@ pub(super) enum OnRecord {
 
 /// Reads it. It is normally the very first record of partition 0; if not, all of that partition is read. Blocks.
 pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<OnRecord, KafkaError> {
-    let mut reader = kafka.reader(READER);
+    let mut reader = kafka.reader("start");
     reader.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50");
     let consumer = BaseConsumer::<DefaultConsumerContext>::from_config(&reader)?;
+    let topic = kafka.topics().state;
+    // An assignment whose leader is not known yet waits for half a second before it asks again, and every start would wait for
+    // that. If this fails it only waits.
+    let _ = consumer.fetch_metadata(Some(&topic), LEADER_TIMEOUT);
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(&kafka.topics().state, PARTITION, Offset::Beginning)?;
+    assignment.add_partition_offset(&topic, PARTITION, Offset::Beginning)?;
     consumer.assign(&assignment)?;
     let mut found = OnRecord::NothingAtAll;
     let mut last_record = Instant::now();
@@ -87,18 +91,18 @@ pub(super) async fn write(kafka: &Kafka, partitions: i32, timeout: Duration) -> 
     producer.send(record, timeout).await.map(drop).map_err(|(error, _)| cause(&producer, error))
 }
 
-/// A connection that is not there yet, or no longer; librdkafka tries again.
+/// A connection that is not there yet, or no longer; librdkafka tries again. Or the group may not be used: librdkafka wants a
+/// name of one, and what is read without joining it needs no right to it.
 fn is_passing(error: &KafkaError) -> bool {
-    use rdkafka::types::RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
-    matches!(error, KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown))
+    use rdkafka::types::RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, GroupAuthorizationFailed};
+    matches!(error, KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown | GroupAuthorizationFailed))
 }
 
 /// The format of the record.
 const VERSION: u32 = 1;
-/// Tells this reader's group from others.
-pub(super) const READER: &str = "start";
 const KEY: &str = "__partitions";
 const PARTITION: i32 = 0;
+const LEADER_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

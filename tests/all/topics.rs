@@ -163,10 +163,11 @@ fn the_command_creates_nothing_in_a_dry_run_and_its_exit_code_tells_whether_serv
         for _ in 0..2 {
             let (code, said) = command(&["--dry-run"]);
             assert!(
-                code == 0 && said.contains(&format!("would create {inbox} with 3 partitions, 1 replicas")),
+                code == 1 && said.contains(&format!("would create {inbox} with 3 partitions, 1 replicas")),
                 "{said}"
             );
             assert_eq!(said.matches("would create ").count(), 4, "nothing was made: {said}");
+            assert!(said.ends_with("4 missing, 0 refused, 0 to be warned of; serve does not start\n"), "{said}");
         }
         let (code, said) = command(&[]);
         assert!(code == 0 && said.matches("created ").count() == 4, "{said}");

@@ -18,16 +18,8 @@
 {{- end -}}
 
 {{- define "ipn-receiver.toml" -}}
-# Made by the Helm chart of its values `config`, `merchants` and `kafka.secretFiles`.
-{{- $config := deepCopy .Values.config -}}
-{{- $properties := $config.kafka.properties | default dict -}}
-{{- range .Values.kafka.secretFiles -}}
-{{- $properties = set $properties .property (printf "%s/kafka/%s" (include "ipn-receiver.folder" $) .property) -}}
-{{- end -}}
-{{- if $properties -}}
-{{- $_ := set $config.kafka "properties" $properties -}}
-{{- end -}}
-{{- range $table, $settings := $config }}
+# Made by the Helm chart of its values `config` and `merchants`; what stands in Secrets is added by environment variables.
+{{- range $table, $settings := .Values.config }}
 {{- if $settings }}
 
 [{{ $table }}]
@@ -52,29 +44,46 @@ public_key_id_file = {{ printf "%s/public-key-id" (include "ipn-receiver.merchan
 {{/* Where everything the program is given as files is mounted. */}}
 {{- define "ipn-receiver.folder" -}}/etc/ipn-receiver{{- end -}}
 
+{{/* What everyone takes from Secrets, and over it, property by property, what is one part's own; as a
+list in JSON. (list $ own "secretFiles"), or "secretProperties" */}}
+{{- define "ipn-receiver.secrets" -}}
+{{- $root := index . 0 -}}
+{{- $which := index . 2 -}}
+{{- $found := dict -}}
+{{- range concat (get $root.Values.kafka $which) (dig "kafka" $which list (index . 1)) -}}
+{{- $_ := set $found .property . -}}
+{{- end -}}
+{{- $list := list -}}
+{{- range keys $found | sortAlpha -}}
+{{- $list = append $list (get $found .) -}}
+{{- end -}}
+{{- $list | toJson -}}
+{{- end -}}
+
 {{/* Where a merchant's key files are, seen from the program's file. */}}
 {{- define "ipn-receiver.merchantFolder" -}}
 merchants/{{ .id }}-{{ .environment }}
 {{- end -}}
 
 {{/* Everything the program is given as files, in one volume, so that Kubernetes exchanges changed Secrets as a whole and
-without a restart. (list $ configMap works): who does not work gets no API key. */}}
+without a restart. (list $ configMap own works): who does not work gets no API key. */}}
 {{- define "ipn-receiver.files" -}}
 {{- $root := index . 0 -}}
+{{- $own := index . 2 -}}
 name: files
 projected:
   defaultMode: 0440
   sources:
     - configMap:
         name: {{ index . 1 }}
-    {{- range $root.Values.kafka.secretFiles }}
+    {{- range include "ipn-receiver.secrets" (list $root $own "secretFiles") | fromJsonArray }}
     - secret:
         name: {{ .secretName }}
         items:
           - key: {{ .secretKey }}
             path: kafka/{{ .property }}
     {{- end }}
-    {{- if index . 2 }}
+    {{- if index . 3 }}
     {{- range $root.Values.merchants }}
     - secret:
         name: {{ .keySecret.name }}

@@ -45,23 +45,37 @@ securityContext:
   {{- include "ipn-receiver.containerSecurityContext" . | nindent 2 }}
 {{- end -}}
 
-{{/* (list $ secretProperties) */}}
+{{/* By variables, so that commands run in a pod (kubectl exec) find the same as it does. Kafka's properties override the
+program's file. (list $ own role) */}}
 {{- define "ipn-receiver.env" -}}
 {{- $root := index . 0 -}}
+{{- $own := index . 1 -}}
+- name: IPN_RECEIVER_CONFIG
+  value: {{ include "ipn-receiver.folder" $root }}/receiver.toml
+- name: IPN_RECEIVER__ROLE
+  value: {{ index . 2 }}
 - name: IPN_RECEIVER_LOG_FORMAT
   value: {{ $root.Values.log.format }}
 {{- with $root.Values.log.filter }}
 - name: RUST_LOG
   value: {{ . | quote }}
 {{- end }}
-{{- range index . 1 }}
-- name: IPN_RECEIVER__KAFKA__PROPERTIES__{{ .property | replace "." "_" | upper }}
+{{- range include "ipn-receiver.secrets" (list $root $own "secretFiles") | fromJsonArray }}
+- name: {{ include "ipn-receiver.propertyVariable" . }}
+  value: {{ include "ipn-receiver.folder" $root }}/kafka/{{ .property }}
+{{- end }}
+{{- range include "ipn-receiver.secrets" (list $root $own "secretProperties") | fromJsonArray }}
+- name: {{ include "ipn-receiver.propertyVariable" . }}
   valueFrom:
     secretKeyRef: {name: {{ .secretName }}, key: {{ .secretKey }}}
 {{- end }}
 {{- with $root.Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{- define "ipn-receiver.propertyVariable" -}}
+IPN_RECEIVER__KAFKA__PROPERTIES__{{ .property | replace "." "_" | upper }}
 {{- end -}}
 
 {{/* Prefers another node than that of its like. (list $ component) */}}

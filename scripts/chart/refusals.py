@@ -1,0 +1,66 @@
+"""Values that the chart refuses, and what it says of them."""
+
+from rendered import helm
+
+REFUSED = {  # arguments: what is said about them
+    "--set colour=red": "additional properties 'colour' not allowed",
+    "--set ingest.colour=red": "additional properties 'colour' not allowed",
+    "--set config.kafka.partition=3": "additional properties 'partition' not allowed",
+    "--set config.merchants=none": "additional properties 'merchants' not allowed",
+    "--set config.kafka.partitions=many": "got string, want integer",
+    "--set config.ingress.listen=0.0.0.0:80": "does not match pattern ':8080$'",
+    r"--set config.kafka.properties.sasl\.password=x": "invalid propertyName 'sasl.password'",
+    r"--set config.kafka.properties.ssl\.key\.pem=x": "invalid propertyName 'ssl.key.pem'",
+    "--set mode=both": "/mode",
+    "--set worker.replicas=-1": "minimum: got -1, want 0",
+    "--set worker.replicas=12": "want partitions, and config.kafka.partitions is 12",
+    "--set worker.keda.enabled=true": "worker.keda.serverAddress is empty",
+    "--set merchants[0].region=us": "/merchants/0/region",
+    "--set merchants[0].private_key=x": "additional properties 'private_key' not allowed",
+    "--set extraEnv[0].name=API_TOKEN,extraEnv[0].value=x": "/extraEnv/0",
+    "--set extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://me:word@proxy": "/extraEnv/0/value",
+    "--set worker.kafka.secretFiles[0].property=../key": "/worker/kafka/secretFiles/0/property",
+    "--set monitoring.prometheusRule.projectUrl=docs": "/monitoring/prometheusRule/projectUrl",
+    "--set extraEnv[0].name=OTEL_EXPORTER_OTLP_HEADERS,extraEnv[0].value=x": "/extraEnv/0",
+    "--set config.telemetry.otlp_endpoint=http://collector:4318": "/config/telemetry/otlp_endpoint",
+    "--set podSecurity.runAsUser=0": "/podSecurity/runAsUser",
+    "--set image.repository=": "image.repository is empty",
+    "--set config.kafka.bootstrap_servers=": "config.kafka.bootstrap_servers is empty",
+    "--set-json merchants=[]": "merchants is empty",
+    "--set-json ingress.hosts=[]": "ingress.hosts is empty",
+    "--set gateway.enabled=true": "gateway.parentRefs is empty",
+    "--set monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true": "both enabled",
+}
+
+
+TAKEN = [  # what looks as if it should be refused, and need not
+    r"--set config.kafka.properties.sasl\.oauthbearer\.token\.endpoint\.url=https://x",
+    "--set worker.replicas=12,worker.strategy.type=Recreate",
+]
+
+
+def refusals(chart):
+    good = chart / "ci/split-roles-values.yaml"
+    for arguments, said in REFUSED.items():
+        outcome = helm("template", "r", chart, "-f", good, *arguments.split(" "))
+        if outcome.returncode == 0 or said not in outcome.stderr:
+            yield f"{arguments} is not refused with {said!r}: {outcome.returncode} {outcome.stderr.strip()[-300:]}"
+    for arguments in TAKEN:
+        outcome = helm("template", "r", chart, "-f", good, *arguments.split(" "))
+        if outcome.returncode != 0:
+            yield f"{arguments} is refused: {outcome.stderr.strip()[-300:]}"
+
+
+def every_object_of_the_schema_is_closed(part, path=""):
+    """Only labels and the like, and what Kubernetes itself checks, are open."""
+    if isinstance(part, list):
+        for inner in part:
+            yield from every_object_of_the_schema_is_closed(inner, path)
+    if not isinstance(part, dict):
+        return
+    if part.get("type") == "object":
+        described = "description" in part and "properties" not in part
+        if part.get("additionalProperties", True) is not False and not described:
+            yield f"{path} is open"
+    for name, inner in part.items():
+        yield from every_object_of_the_schema_is_closed(inner, f"{path}/{name}")
