@@ -146,6 +146,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
     };
     telemetry::log(arguments.log_format, level);
+    let is_service = matches!(arguments.command, Command::Serve { .. });
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system lets us start threads");
     let outcome = runtime.block_on(async {
@@ -192,7 +193,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
     // Threads of the client libraries may still be closing connections; nothing of value is left in them.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome.unwrap_or_else(|error| {
-        eprintln!("ipn-receiver: {error}");
+        match arguments.log_format {
+            // Whoever collects the log of a service finds its last words among the others.
+            LogFormat::Json if is_service => tracing::error!("{error}"),
+            LogFormat::Json | LogFormat::Text => eprintln!("ipn-receiver: {error}"),
+        }
         ExitCode::FAILURE
     })
 }

@@ -83,6 +83,20 @@ fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
     check(&traced("otlp = \"x\""), "telemetry.otlp: unknown field");
     assert!(load(&traced("otlp_endpoint = \"http://collector:4318/v1/traces\""), &[]).is_ok());
     check(&GOOD.replace("\"localhost:9092\"", "\"\""), "kafka.bootstrap_servers: is missing");
+    for servers in ["http://kafka:9092", "kafka:", "a:1,,b:2", ":9092", "kafka:99999"] {
+        check(&GOOD.replace("localhost:9092", servers), "kafka.bootstrap_servers: must be host:port");
+    }
+    for servers in ["kafka", "a:9092, b:9093", "[::1]:9092"] {
+        assert!(load(&GOOD.replace("localhost:9092", servers), &[]).is_ok(), "{servers}");
+    }
+    check(
+        &GOOD.replace("[[merchants]]", "replication_factor = 0\n[[merchants]]"),
+        "kafka.replication_factor: must be at least 1",
+    );
+    check(
+        &GOOD.replace("[[merchants]]", "[kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"\n[[merchants]]"),
+        "kafka.properties.\"sasl.mechanism\": is missing: PLAIN",
+    );
     check(
         &format!("{GOOD}\ntopic_arns = [\"arn:aws:sqs:x\"]"),
         "merchants[0].topic_arns: \"arn:aws:sqs:x\" is no topic",

@@ -86,6 +86,12 @@ impl File {
                 "is missing; name at least one broker, as host:port",
             ),
             (
+                self.kafka.bootstrap_servers.is_empty() || self.kafka.bootstrap_servers.split(',').all(is_server),
+                "kafka.bootstrap_servers",
+                "must be host:port, or several with commas between; TLS is a matter of kafka.properties",
+            ),
+            (self.kafka.replication_factor >= 1, "kafka.replication_factor", "must be at least 1; 3 survives a broker"),
+            (
                 is_topic_prefix(&self.kafka.topic_prefix),
                 "kafka.topic_prefix",
                 "must be 1 to 100 letters, digits, hyphens and dots (no underscore: Kafka's metrics confuse it with a dot)",
@@ -185,9 +191,25 @@ impl Kafka {
             let refused = rdkafka::ClientConfig::new().set(name, value).create_native_config().is_err();
             refused.then_some("is no property of librdkafka, or has a value it does not take; see its CONFIGURATION.md")
         };
-        let setting = |name: &String| format!("kafka.properties.\"{name}\"");
-        self.properties.iter().filter_map(|(name, value)| Some(mistake(setting(name), wrong(name, value)?))).collect()
+        let setting = |name: &str| format!("kafka.properties.\"{name}\"");
+        let has_sasl = self
+            .properties
+            .get("security.protocol")
+            .is_some_and(|protocol| protocol.to_lowercase().starts_with("sasl"));
+        let lacks_mechanism = has_sasl
+            && !self.properties.contains_key("sasl.mechanism")
+            && !self.properties.contains_key("sasl.mechanisms");
+        let lacking = "is missing: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, as the brokers offer";
+        let wrong =
+            self.properties.iter().filter_map(|(name, value)| Some(mistake(setting(name), wrong(name, value)?)));
+        wrong.chain(lacks_mechanism.then(|| mistake(setting("sasl.mechanism"), lacking))).collect()
     }
+}
+
+/// Whether it is a broker's address, with or without a port.
+fn is_server(text: &str) -> bool {
+    let (host, port) = text.trim().rsplit_once(':').unwrap_or((text.trim(), "9092"));
+    !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// What the clients set by themselves.

@@ -8,7 +8,7 @@ use super::{Exporter, Kind, Label, Metric, Values};
 pub const METRICS: &[Metric] = &[
     row(Kind::Gauge, Any, "ipn_receiver_build_info", &[VERSION, ROLE],
         "1, with version and role of this process.",
-        "Which versions run side by side during a rollout; none at all is the alert IPNReceiverDown."),
+        "Which versions run side by side during a rollout; none that takes IPNs is the alert IPNReceiverDown."),
     row(Kind::Gauge, Any, "process_start_time_seconds", NONE,
         "When the process started, in seconds since 1970.",
         "Restarts that nobody asked for."),

@@ -52,11 +52,21 @@ fn not_described(kafka: &Kafka, topic: &str, code: RDKafkaErrorCode) -> Error {
 /// Counts of partitions and replicas; the settings are still to be asked for.
 async fn shapes(kafka: &Kafka) -> Result<Vec<Option<Found>>, Error> {
     let asked = kafka.clone();
-    let shapes = tokio::task::spawn_blocking(move || {
-        let connection = Connection::open(&asked, TIMEOUT).map_err(|what| unreachable(&asked, &what))?;
-        plans(&asked).iter().map(|plan| shape(&asked, &connection, plan)).collect()
+    connected(kafka, move |connection| plans(&asked).iter().map(|plan| shape(&asked, connection, plan)).collect()).await
+}
+
+/// Asks something of a cluster that answers.
+pub(super) async fn connected<T: Send + 'static>(
+    kafka: &Kafka,
+    ask: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let kafka = kafka.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let bootstrap_servers = kafka.bootstrap_servers.clone();
+        let connection = Connection::open(&kafka, TIMEOUT);
+        ask(&connection.map_err(|what| Error::Unreachable { bootstrap_servers, what: what.to_string() })?)
     });
-    shapes.await.expect("asking for metadata does not panic")
+    asked.await.expect("asking for metadata does not panic")
 }
 
 /// Asked for by its name: a list of all topics is silent about those that may not be seen.

@@ -31,13 +31,11 @@ use crate::rights::{Operation, Resource, Right, User, is_refusal};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Kafka did not answer.
-    #[error(
-        "Kafka at {bootstrap_servers} cannot be reached: {what}; check kafka.bootstrap_servers and kafka.properties"
-    )]
+    #[error("Kafka at {bootstrap_servers} cannot be reached: {what}")]
     Unreachable {
         /// Where it was looked for.
         bootstrap_servers: String,
-        /// What librdkafka says.
+        /// What librdkafka says, and what to do.
         what: String,
     },
     /// Topics that are not there.
@@ -107,6 +105,8 @@ pub struct Comparison {
 /// Creates the topics that are missing, and puts the partition count on record in a new state topic. Gives the names
 /// of those it made.
 pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
+    // Its words say more than those of a request that nobody answered.
+    cluster::connected(kafka, |_| Ok(())).await?;
     let admin: AdminClient<DefaultClientContext> =
         kafka.client().create().map_err(|error| unreachable(kafka, &error))?;
     let plans = plans(kafka);
@@ -281,7 +281,8 @@ fn options() -> AdminOptions {
 }
 
 fn unreachable(kafka: &Kafka, what: &dyn std::fmt::Display) -> Error {
-    Error::Unreachable { bootstrap_servers: kafka.bootstrap_servers.clone(), what: what.to_string() }
+    let what = format!("{what}; check kafka.bootstrap_servers and kafka.properties");
+    Error::Unreachable { bootstrap_servers: kafka.bootstrap_servers.clone(), what }
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);

@@ -68,13 +68,18 @@ fn a_bad_configuration_is_refused_with_the_file_the_setting_and_the_remedy() {
 #[test]
 fn without_kafka_or_topics_it_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let output =
-        command().args(["serve", "--config"]).arg(write_config(folder.path(), "127.0.0.1:1")).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        said.contains("Kafka at 127.0.0.1:1 cannot be reached") && said.contains("kafka.bootstrap_servers"),
-        "{said}"
-    );
+    for name in ["serve", "topics"] {
+        let output =
+            command().args([name, "--config"]).arg(write_config(folder.path(), "127.0.0.1:1")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let remedy = "nothing listens there: check host and port in kafka.bootstrap_servers";
+        assert!(said.contains("Kafka at 127.0.0.1:1 cannot be reached") && said.contains(remedy), "{said}");
+        if name == "serve" {
+            let last: serde_json::Value =
+                serde_json::from_str(said.lines().last().unwrap()).expect("a line of its log");
+            assert_eq!(last["level"], "ERROR", "{said}");
+        }
+    }
     let output = command().args(["serve", "--config"]).arg(write_config(folder.path(), &kafka())).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("missing topics:") && said.contains("ipn-receiver topics --config FILE"), "{said}");
