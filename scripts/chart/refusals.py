@@ -24,8 +24,10 @@ REFUSED = {  # arguments: what is said about them
         "/kafka/secretFiles/0/property"
     ),
     "--set kafka.secretProperties[0].property=ssl.ca.location,kafka.secretProperties[0].secretName=s,kafka.secretProperties[0].secretKey=k": (
-        "/kafka/secretProperties/0/property"
+        "kafka.secretProperties: ssl.ca.location names a file"
     ),
+    "--set worker.kafka.secretProperties[0].property=ssl.key.location,worker.kafka.secretProperties[0].secretName=s"
+    ",worker.kafka.secretProperties[0].secretKey=k": "put it under worker.kafka.secretFiles",
     "--set networkPolicy.enabled=true,networkPolicy.kafkaPorts={9094}": "networkPolicy.kafkaPorts lacks 9092",
     r"--set networkPolicy.enabled=true,config.kafka.bootstrap_servers=kafka-1:9092\,kafka-2:9096": "kafka-2:9096 (config.kafka.bootstrap_servers)",
     "--set monitoring.prometheusRule.projectUrl=docs": "/monitoring/prometheusRule/projectUrl",
