@@ -10,7 +10,7 @@
 {{- fail "merchants is empty: add one, such as {id: A1O8CIV1A24A6X, region: eu, environment: live, keySecret: {name: amazon-pay-live}}" -}}
 {{- end -}}
 {{- range $part, $secrets := dict "kafka" .Values.kafka "ingest.kafka" .Values.ingest.kafka "worker.kafka" .Values.worker.kafka "topicsJob.kafka" .Values.topicsJob.kafka -}}
-{{- range get ($secrets | default dict) "secretProperties" -}}
+{{- range dig "secretProperties" list ($secrets | default dict) -}}
 {{- if hasSuffix ".location" .property -}}
 {{- fail (printf "%s.secretProperties: %s names a file, and the Secret's text would be taken for its name: put it under %s.secretFiles" $part .property $part) -}}
 {{- end -}}
