@@ -313,9 +313,10 @@ def everything_is_named_and_placed(r):
 
 @claim
 def the_notes_say_what_to_do_next(r):
-    notes = helm("install", "r", CHART, "-n", "ipn", "-f", r.file, "--dry-run=client").stdout.partition("NOTES:")[2]
+    notes = notes_of(r)
     entrances = [o for o in r.kind("Ingress", "HTTPRoute")]
     host = next(iter(r.values.get("ingress", {}).get("hosts", []) + r.values.get("gateway", {}).get("hostnames", [])), "")
+    environments = {m["environment"] for m in r.values["merchants"]}
     wanted = {
         f"curl -i https://{host}/ipn": bool(entrances),
         "Nothing leads to it from outside yet": not entrances,
@@ -324,11 +325,25 @@ def the_notes_say_what_to_do_next(r):
         "logs job/r-ipn-receiver-topics": bool(r.kind("Job")),
         "Nobody watches it yet": not r.kind("ServiceMonitor", "PodMonitor"),
         "No NetworkPolicy": not r.kind("NetworkPolicy"),
+        **{f"the {view} view": environment in environments for view, environment in (("Production", "live"), ("Sandbox", "sandbox"))},
         **{f"exec deployment/{o['metadata']['name']} -- /usr/local/bin/ipn-receiver check": True for o in r.kind("Deployment")},
     }
     for text, is_wanted in wanted.items():
         if (text in notes) != is_wanted:
             yield f"{text!r} {'is missing' if is_wanted else 'is there'}"
+
+
+@claim
+def the_notes_warn_of_what_nobody_does(r):
+    without = notes_of(r, "--set", "ingest.replicas=0,worker.replicas=0,all.replicas=0")
+    for role, o, _, _ in r.serving():
+        # Who is scaled has no fixed number.
+        if (f"{role}.replicas is 0" in without) != ("replicas" in o["spec"]) or f"{role}.replicas is 0" in notes_of(r):
+            yield f"{role}: {without}"
+
+
+def notes_of(r, *more):
+    return helm("install", "r", CHART, "-n", "ipn", "-f", r.file, "--dry-run=client", *more).stdout.partition("NOTES:")[2]
 
 
 def golden(values, rendered, wrong):

@@ -20,6 +20,16 @@ REFUSED = {  # arguments: what is said about them
     "--set extraEnv[0].name=API_TOKEN,extraEnv[0].value=x": "/extraEnv/0",
     "--set extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://me:word@proxy": "/extraEnv/0/value",
     "--set worker.kafka.secretFiles[0].property=../key": "/worker/kafka/secretFiles/0/property",
+    "--set kafka.secretFiles[0].property=sasl.password,kafka.secretFiles[0].secretName=s,kafka.secretFiles[0].secretKey=k": (
+        "/kafka/secretFiles/0/property"
+    ),
+    "--set kafka.secretProperties[0].property=ssl.ca.location,kafka.secretProperties[0].secretName=s,kafka.secretProperties[0].secretKey=k": (
+        "kafka.secretProperties: ssl.ca.location names a file"
+    ),
+    "--set worker.kafka.secretProperties[0].property=ssl.key.location,worker.kafka.secretProperties[0].secretName=s"
+    ",worker.kafka.secretProperties[0].secretKey=k": "put it under worker.kafka.secretFiles",
+    "--set networkPolicy.enabled=true,networkPolicy.kafkaPorts={9094}": "networkPolicy.kafkaPorts lacks 9092",
+    r"--set networkPolicy.enabled=true,config.kafka.bootstrap_servers=kafka-1:9092\,kafka-2:9096": "kafka-2:9096 (config.kafka.bootstrap_servers)",
     "--set monitoring.prometheusRule.projectUrl=docs": "/monitoring/prometheusRule/projectUrl",
     "--set extraEnv[0].name=OTEL_EXPORTER_OTLP_HEADERS,extraEnv[0].value=x": "/extraEnv/0",
     "--set config.telemetry.otlp_endpoint=http://collector:4318": "/config/telemetry/otlp_endpoint",
@@ -36,6 +46,9 @@ REFUSED = {  # arguments: what is said about them
 TAKEN = [  # what looks as if it should be refused, and need not
     r"--set config.kafka.properties.sasl\.oauthbearer\.token\.endpoint\.url=https://x",
     "--set worker.replicas=12,worker.strategy.type=Recreate",
+    # Without a port librdkafka takes 9092; without a policy the ports are nobody's business.
+    r"--set networkPolicy.enabled=true,config.kafka.bootstrap_servers=kafka-1\,kafka-2:9092",
+    "--set config.kafka.bootstrap_servers=kafka-1:9096",
 ]
 
 

@@ -9,6 +9,13 @@
 {{- if not .Values.merchants -}}
 {{- fail "merchants is empty: add one, such as {id: A1O8CIV1A24A6X, region: eu, environment: live, keySecret: {name: amazon-pay-live}}" -}}
 {{- end -}}
+{{- range $part, $secrets := dict "kafka" .Values.kafka "ingest.kafka" .Values.ingest.kafka "worker.kafka" .Values.worker.kafka "topicsJob.kafka" .Values.topicsJob.kafka -}}
+{{- range dig "secretProperties" list ($secrets | default dict) -}}
+{{- if hasSuffix ".location" .property -}}
+{{- fail (printf "%s.secretProperties: %s names a file, and the Secret's text would be taken for its name: put it under %s.secretFiles" $part .property $part) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if eq .Values.mode "split" -}}
 {{- $keda := .Values.worker.keda -}}
 {{- if and $keda.enabled (not $keda.serverAddress) -}}
@@ -31,6 +38,19 @@
 {{- end -}}
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) -}}
 {{- fail "gateway.parentRefs is empty: name the Gateway that the route belongs to" -}}
+{{- end -}}
+{{- if .Values.networkPolicy.enabled -}}
+{{- $open := list -}}
+{{- range .Values.networkPolicy.kafkaPorts -}}
+{{- $open = append $open (int . | toString) -}}
+{{- end -}}
+{{- range splitList "," .Values.config.kafka.bootstrap_servers -}}
+{{- $server := trim . -}}
+{{- $port := regexFind ":[0-9]+$" $server | trimPrefix ":" | default "9092" -}}
+{{- if and $server (not (has $port $open)) -}}
+{{- fail (printf "networkPolicy.kafkaPorts lacks %s, the port of %s (config.kafka.bootstrap_servers): nothing could connect to it; add it, and the ports that the brokers advertise" $port $server) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled -}}
 {{- fail "monitoring.serviceMonitor and monitoring.podMonitor are both enabled: everything would be counted twice; keep one" -}}
