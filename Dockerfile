@@ -11,6 +11,9 @@ ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 # hadolint ignore=DL3006
 FROM ${BUILD_IMAGE} AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+# librdkafka is built with it; any version will do.
+# hadolint ignore=DL3008
+RUN command -v cmake || { apt-get update && apt-get install -y --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*; }
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src

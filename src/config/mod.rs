@@ -161,6 +161,11 @@ impl Kafka {
     /// property can take them back.
     pub fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();
+        let asks_for_tokens = self.properties.get("sasl.oauthbearer.method").is_some_and(|method| method == "oidc");
+        if asks_for_tokens && !self.properties.contains_key("https.ca.pem") {
+            // The system's authorities; librdkafka's HTTP client knows none by itself.
+            client.set("https.ca.location", "probe");
+        }
         for (name, value) in &self.properties {
             client.set(name, value);
         }

@@ -47,9 +47,16 @@ fn what_is_wrong_with_a_connection_is_said_in_plain_words_and_soon() {
         let certificate = secure.door("worker", Proof::Certificate).1;
         let no_certificate =
             certificate.iter().filter(|(name, _)| !name.contains(".certificate.") && !name.contains(".key."));
+        let wrong_secret = || {
+            let (servers, mut properties) = secure.door("ingest", Proof::Token);
+            let secret = properties.iter_mut().find(|(name, _)| *name == "sasl.oauthbearer.client.secret");
+            "wrong".clone_into(&mut secret.unwrap().1);
+            (servers, properties)
+        };
         let no_sasl = vec![("security.protocol", "ssl".to_owned()), ("ssl.ca.location", secure.file("ca.pem"))];
         for (case, (servers, properties), remedy) in [
             ("wrong password", changed("sasl.password", "wrong"), "the brokers refuse these credentials"),
+            ("wrong client secret", wrong_secret(), "the token end point gave no token"),
             ("wrong mechanism", changed("sasl.mechanism", "SCRAM-SHA-256"), "do not offer this \"sasl.mechanism\""),
             ("unknown CA", without(&["ssl.ca.location"]), "does not lead to a root known here"),
             ("no TLS", (secure.sasl(), vec![]), "if this port speaks TLS"),

@@ -5,6 +5,7 @@ mod acls;
 mod connections;
 mod least;
 mod table;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -76,11 +77,13 @@ impl SecureKafka {
             Proof::Scram => (self.sasl(), [sasl("SCRAM-SHA-512"), password.to_vec()].concat()),
             Proof::Plain => (self.sasl(), [sasl("PLAIN"), password.to_vec()].concat()),
             Proof::Token => {
-                let token = vec![
-                    ("enable.sasl.oauthbearer.unsecure.jwt", "true".to_owned()),
-                    ("sasl.oauthbearer.config", format!("principal={user}")),
+                let token = [
+                    ("sasl.oauthbearer.method", "oidc".to_owned()),
+                    ("sasl.oauthbearer.client.id", user.to_owned()),
+                    ("sasl.oauthbearer.client.secret", format!("{user}-secret")),
+                    ("sasl.oauthbearer.token.endpoint.url", tokens::endpoint().to_owned()),
                 ];
-                (self.sasl(), [sasl("OAUTHBEARER"), token].concat())
+                (self.sasl(), [sasl("OAUTHBEARER"), token.to_vec()].concat())
             }
             Proof::Certificate => {
                 let certificate = vec![
