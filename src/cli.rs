@@ -9,18 +9,18 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::amazon::clients::Outside;
+use crate::amazon::signing_certs::CertAuthorities;
 use crate::app::App;
-use crate::check;
+use crate::commands::check;
+use crate::commands::healthcheck;
+use crate::commands::verify::{self, At};
+use crate::commands::{inspect, recheck, redrive};
 use crate::config::{Config, MerchantAccount, ROLE_VARIABLE};
 use crate::domain::events::{self, CATALOG};
-use crate::healthcheck;
-use crate::operators::{inspect, recheck, redrive};
-use crate::outside::Outside;
+use crate::kafka::topics::{self, Difference, Severity};
 use crate::sandbox::{self, Scenario, simulators};
-use crate::saved_messages::{self, At};
-use crate::signing_certs::CertAuthorities;
 use crate::telemetry::{self, LogFormat};
-use crate::topics::{self, Difference, Severity};
 
 /// Receives Amazon Pay IPNs, proves them genuine, reads the authoritative state from the Amazon Pay API and
 /// publishes what changed exactly once on Kafka.
@@ -165,8 +165,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Command::Inspect(arguments) => inspect::run(&arguments, &load(&arguments.config)?),
             Command::Verify { files, at, cert, config, json } => {
                 let at = at.unwrap_or(At::Now);
-                let format = if json { saved_messages::Format::Json } else { saved_messages::Format::Text };
-                let judged = verify(saved_messages::Options { files, at, cert, policy: None, format }, config).await;
+                let format = if json { verify::Format::Json } else { verify::Format::Text };
+                let judged = verify(verify::Options { files, at, cert, policy: None, format }, config).await;
                 // 1 is a verdict.
                 judged.or_else(|error| {
                     eprintln!("ipn-receiver: {error}");
@@ -208,13 +208,13 @@ fn load(file: &std::path::Path) -> Result<Config, crate::config::Error> {
     Config::load(file, std::env::vars())
 }
 
-async fn verify(options: saved_messages::Options, config: Option<PathBuf>) -> Outcome {
+async fn verify(options: verify::Options, config: Option<PathBuf>) -> Outcome {
     let config = config.map(|file| load(&file)).transpose()?;
     let policy = config.as_ref().map(|config| config.policy(&MerchantAccount::table(&config.merchants)));
     let development = config.as_ref().and_then(|config| config.development.as_ref());
     let authorities = CertAuthorities::internet(Duration::from_secs(5), development)?;
-    let options = saved_messages::Options { policy, ..options };
-    Ok(saved_messages::run(&options, authorities, &mut std::io::stdout().lock()).await?)
+    let options = verify::Options { policy, ..options };
+    Ok(verify::run(&options, authorities, &mut std::io::stdout().lock()).await?)
 }
 
 fn print_schema(event_type: Option<&str>) -> Outcome {

@@ -19,42 +19,19 @@
 
 pub mod app;
 pub mod cli;
-pub mod outside;
 
+pub mod amazon;
+pub mod commands;
 pub mod ingress;
-pub mod signing_certs;
-pub mod subscriptions;
-
-pub mod inbox;
-
+pub mod kafka;
 pub mod worker;
 
-pub mod pay_api;
-
-mod outbound;
-pub mod pace;
-
-pub mod state_store;
-
-pub mod outbox;
-
-pub mod admin;
-pub mod check;
 pub mod clock;
-pub mod clock_watch;
 pub mod config;
-pub mod connection;
 pub mod failpoints;
-pub mod healthcheck;
-pub mod metrics_table;
-pub mod operators;
-pub mod progress;
-pub mod rights;
-pub mod saved_messages;
-pub mod spans;
+pub mod http;
 pub mod telemetry;
-pub mod topics;
-
-pub mod domain;
 
 pub mod sandbox;
+
+pub mod domain;

@@ -14,19 +14,19 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
-use ipn_receiver::clock_watch::ClockWatch;
+use ipn_receiver::amazon::clock_skew::ClockWatch;
+use ipn_receiver::amazon::signing_certs::SigningCerts;
+use ipn_receiver::amazon::subscriptions::Subscriptions;
 use ipn_receiver::config::{Config, Kafka, MerchantAccount};
 use ipn_receiver::domain::sns::{Envelope, string_to_sign};
-use ipn_receiver::inbox::Inbox;
 use ipn_receiver::ingress::{self, Bodies, Ingress};
-use ipn_receiver::outside;
-use ipn_receiver::pace::Pace;
+use ipn_receiver::kafka;
+use ipn_receiver::kafka::inbox::Inbox;
+use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
-use ipn_receiver::signing_certs::SigningCerts;
-use ipn_receiver::subscriptions::Subscriptions;
-use ipn_receiver::topics;
+use ipn_receiver::telemetry::log_throttle::Pace;
 use openssl::x509::X509;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -193,7 +193,7 @@ pub(crate) fn settings(linger_ms: u64) -> String {
 }
 
 fn entry(config: &Config, world: &World) -> Result<Ingress, Error> {
-    let outside = world.outside(outside::Broker::Mock)?;
+    let outside = world.outside(kafka::Broker::Mock)?;
     let merchants = Arc::new(MerchantAccount::table(&config.merchants));
     Ok(Ingress {
         inbox: Arc::new(Inbox::new(&config.kafka, 1)?),
@@ -210,7 +210,7 @@ fn entry(config: &Config, world: &World) -> Result<Ingress, Error> {
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
         told: Pace::new(ingress::TELL_EVERY),
-        spans: ipn_receiver::spans::Spans::default(),
+        spans: ipn_receiver::telemetry::spans::Spans::default(),
         is_leaving: Arc::default(),
     })
 }
@@ -230,7 +230,7 @@ impl Signed {
     /// Has the world's SNS sign `n` distinct notifications of all its merchants.
     pub(crate) async fn by(world: &World, n: usize) -> Result<Self, Error> {
         let bodies: Vec<String> = (0..n).map(|n| body(world, n)).collect();
-        let outside = world.outside(outside::Broker::Mock)?;
+        let outside = world.outside(kafka::Broker::Mock)?;
         let pem =
             outside.cert_authorities.signing_certs.get(world.sns.signing_cert_url()).send().await?.bytes().await?;
         let key = X509::from_pem(&pem)?.public_key()?.rsa()?.public_key_to_der_pkcs1()?;

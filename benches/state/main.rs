@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use ipn_receiver::domain::pay::{
     Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
-use ipn_receiver::domain::recheck::{self, Look};
+use ipn_receiver::domain::state::reconcile_schedule::{self, Look};
 use ipn_receiver::domain::state::{KnownState, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::state_store::StateStore;
+use ipn_receiver::kafka::state_store::StateStore;
 use uuid::Uuid;
 
 fn main() -> ExitCode {
@@ -56,7 +56,10 @@ fn walk(store: &StateStore) -> Duration {
     let due = (0..store.n_places()).filter_map(|place| {
         let glance = store.look_at(place)?;
         let (state, last_updated, read_started_at) = glance.seen()?;
-        recheck::due(&Look { kind: glance.kind(), id: glance.id(), state, last_updated, read_started_at }, 1.0)
+        reconcile_schedule::due(
+            &Look { kind: glance.kind(), id: glance.id(), state, last_updated, read_started_at },
+            1.0,
+        )
     });
     assert!(due.count() > 0);
     began.elapsed()

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ipn_receiver::config::Kafka;
-use ipn_receiver::state_store::{BARRIER_KEY, restore};
+use ipn_receiver::kafka::state_store::{BARRIER_KEY, restore};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};

@@ -14,11 +14,11 @@ use ipn_receiver::domain::pay::{
 };
 use ipn_receiver::domain::state::{KnownState, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::outbox::{Batch, Outbox, StateRecord};
+use ipn_receiver::kafka::outbox::{Batch, Outbox, StateRecord};
+use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::broker::Broker;
 use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::world::World;
-use ipn_receiver::topics;
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ipn_receiver::domain::merchants::Merchants;
-use ipn_receiver::domain::notification::Notification;
+use ipn_receiver::domain::ipn::notification::Notification;
+use ipn_receiver::domain::ipn::routing::Merchants;
 use ipn_receiver::domain::sns::{
     CertFile, Envelope, Policy, SigningCert, SigningCertUrl, TopicArn, TopicPolicy, TopicRule, TrustAnchors,
     string_to_sign, verify,

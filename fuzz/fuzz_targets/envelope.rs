@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ipn_receiver::domain::merchants::{Merchant, Merchants};
-use ipn_receiver::domain::notification::Notification;
+use ipn_receiver::domain::ipn::notification::Notification;
+use ipn_receiver::domain::ipn::routing::{Merchant, Merchants};
 use ipn_receiver::domain::pay::{Account, Environment, MerchantId};
 use ipn_receiver::domain::sns::{
     CertFile, Envelope, Error, Policy, SigningCert, TopicPolicy, TopicRule, TrustAnchors, string_to_sign, verify,

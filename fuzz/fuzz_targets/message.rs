@@ -6,8 +6,8 @@
 
 use std::sync::LazyLock;
 
+use ipn_receiver::domain::ipn::routing::{Merchant, Merchants, Unroutable};
 use ipn_receiver::domain::ipn::{Ipn, Message};
-use ipn_receiver::domain::merchants::{Merchant, Merchants, Unroutable};
 use ipn_receiver::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind};
 use ipn_receiver::domain::sns::{TopicArn, TopicPolicy, TopicRule};
 use libfuzzer_sys::{Corpus, fuzz_target};

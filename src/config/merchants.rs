@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::key_files::{Fingerprint, KeyFiles};
 use super::{Mistake, mistake};
-use crate::domain::merchants::{Merchant, Merchants};
+use crate::domain::ipn::routing::{Merchant, Merchants};
 use crate::domain::pay::{Account, ApiKey, Environment, MerchantId, Region};
 use crate::domain::sns::{SignatureVersion, TopicArn, TopicPolicy, TopicRule};
 

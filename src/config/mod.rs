@@ -25,7 +25,7 @@ pub use self::tables::{
 };
 pub use self::telemetry::Telemetry;
 use crate::domain::events::Wire;
-use crate::domain::merchants::Merchants;
+use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{Account, Region};
 use crate::domain::sns::Policy;
 use crate::domain::work::{BreakerRule, Quota, Rules};
@@ -300,5 +300,4 @@ fn mistake(setting: impl Into<String>, what: impl Into<String>) -> Mistake {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

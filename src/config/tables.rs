@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::domain::events::Mode;
-use crate::domain::forgetting::Keeping;
 use crate::domain::pay::FreeText;
+use crate::domain::state::retention::Keeping;
 
 /// `role`: which half of the receiver a process is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -10,17 +10,7 @@ pub mod sns;
 
 pub mod ipn;
 
-pub mod merchants;
-
-pub mod homes;
-
-pub mod notification;
-
-pub mod record_version;
-
 pub mod trace;
-
-pub mod recheck_request;
 
 pub mod pay;
 
@@ -28,15 +18,9 @@ pub mod work;
 
 pub mod state;
 
-pub mod forgetting;
-
 pub mod events;
 
-pub mod recheck;
-
 pub mod dead_letter;
-
-pub mod redrive;
 
 /// Reads a text that `parse` understands, without a copy of it in between.
 fn deserialize_text<'de, D: serde::Deserializer<'de>, T>(

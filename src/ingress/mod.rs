@@ -5,33 +5,34 @@
 //! and everything else is 503: our trouble, Amazon's, or a setting the operator may be changing right now.
 
 mod body;
-mod refusal;
+mod rejection;
 mod trace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{ALLOW, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 pub use self::body::Bodies;
-use self::refusal::{Refusal, Told};
+use self::rejection::{Refusal, Told};
 use self::trace::RequestTrace;
+use crate::amazon::signing_certs::SigningCerts;
+use crate::amazon::subscriptions::Subscriptions;
 use crate::clock::Clock;
 use crate::config;
 use crate::domain::ipn::Message;
-use crate::domain::merchants::Merchants;
-use crate::domain::notification::Notification;
+use crate::domain::ipn::notification::Notification;
+use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::Account;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
 use crate::domain::timestamp::Timestamp;
-use crate::inbox::Inbox;
-use crate::pace::Pace;
-use crate::signing_certs::SigningCerts;
-use crate::spans::Spans;
-use crate::subscriptions::Subscriptions;
+use crate::http::problem::{method_not_allowed, not_found, problem};
+use crate::kafka::inbox::Inbox;
+use crate::telemetry::log_throttle::Pace;
+use crate::telemetry::spans::Spans;
 
 /// Everything a request needs.
 pub struct Ingress {
@@ -87,26 +88,6 @@ pub fn show_silence(merchants: &Merchants) {
 fn show_last_genuine(account: &Account, at_s: f64) {
     let labels = [("merchant", account.merchant_id.to_string()), ("environment", account.environment.to_string())];
     metrics::gauge!("ipn_last_genuine_timestamp_seconds", &labels).set(at_s);
-}
-
-/// A short body in the form of RFC 9457 that gives nothing away.
-pub fn problem(status: StatusCode, slug: &str, title: &str) -> HttpResponse {
-    let body = serde_json::json!({
-        "type": format!("urn:ipn-receiver:problem:{slug}"), "title": title, "status": status.as_u16(),
-    });
-    HttpResponse::build(status).content_type("application/problem+json").body(body.to_string())
-}
-
-/// The answer to a path that is not there.
-pub async fn not_found() -> HttpResponse {
-    problem(StatusCode::NOT_FOUND, "not-found", "No such path")
-}
-
-/// The answer to another method than `allowed`.
-pub fn method_not_allowed(allowed: &'static str) -> HttpResponse {
-    let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path takes another method");
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    answer
 }
 
 /// SNS says so in a header, which nobody has signed: it only explains a body that is no envelope.

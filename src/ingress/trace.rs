@@ -6,12 +6,12 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use uuid::Uuid;
 
-use super::refusal::{Refusal, Told};
+use super::rejection::{Refusal, Told};
 use crate::domain::ipn::Message;
-use crate::domain::notification::Notification;
+use crate::domain::ipn::notification::Notification;
 use crate::domain::trace::TraceParent;
-use crate::inbox::TRACE_HEADER;
-use crate::spans::{Open, SpanKind, Spans};
+use crate::kafka::inbox::TRACE_HEADER;
+use crate::telemetry::spans::{Open, SpanKind, Spans};
 
 /// What is known of it while the request is answered.
 pub(super) struct RequestTrace<'a> {

@@ -8,8 +8,8 @@ use rdkafka::producer::DefaultProducerContext;
 
 use super::Error;
 use crate::config::Kafka;
-use crate::outside;
-use crate::topics;
+use crate::kafka;
+use crate::kafka::topics;
 
 /// Where records go.
 pub enum Broker {
@@ -37,10 +37,10 @@ impl Broker {
     }
 
     /// Whether the receiver may check its topics.
-    pub fn kind(&self) -> outside::Broker {
+    pub fn kind(&self) -> kafka::Broker {
         match self {
-            Self::Mock(_) => outside::Broker::Mock,
-            Self::Real(_) => outside::Broker::Real,
+            Self::Mock(_) => kafka::Broker::Mock,
+            Self::Real(_) => kafka::Broker::Real,
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::Error;
 use crate::config::Kafka;
 use crate::domain::events::decode;
-use crate::inbox::InboxRecord;
+use crate::kafka::inbox::InboxRecord;
 
 /// Reads events on a thread of its own.
 pub struct EventReader {

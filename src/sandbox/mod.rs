@@ -19,14 +19,13 @@ mod backlog;
 mod story;
 mod tale;
 
-mod format;
 mod screen;
 
 use std::process::ExitCode;
 
 use self::broker::Broker;
 use self::events::EventReader;
-pub use self::format::Format;
+pub use self::screen::Format;
 use self::screen::Screen;
 use self::tale::Tale;
 use self::world::World;

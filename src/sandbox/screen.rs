@@ -5,11 +5,19 @@ use std::io::IsTerminal as _;
 use serde_json::{Value, json};
 
 use super::broker::Broker;
-use super::format::Format;
 use super::world::World;
 use crate::app::App;
+use crate::commands::progress::{Medium, Progress};
 use crate::config::Topics;
-use crate::progress::{Medium, Progress};
+
+/// For whom the story is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Lines for people, with colours on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Who does something in the story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

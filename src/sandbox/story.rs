@@ -205,8 +205,8 @@ pub(super) async fn one_order(mut tale: Tale<'_>) -> Result<bool, Error> {
 mod tests {
     use super::super::broker::Broker;
     use super::super::events::EventReader;
-    use super::super::format::Format;
     use super::super::pay_api::Fault;
+    use super::super::screen::Format;
     use super::super::screen::Screen;
     use super::super::world::World;
     use super::*;

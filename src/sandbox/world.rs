@@ -14,13 +14,14 @@ use super::authority::{Authority, LOOPBACK_NAME, MerchantKey, merchant_key};
 use super::broker::Broker;
 use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, Throttling, with_state};
 use super::sns::{Answer, Draft, SignatureVersion, Sns, post};
+use crate::amazon::clients::Outside;
+use crate::amazon::signing_certs::CertAuthorities;
+use crate::amazon::subscriptions::SnsApi;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::sns::TrustAnchors;
-use crate::outside::{self, Outside};
-use crate::signing_certs::CertAuthorities;
-use crate::subscriptions::SnsApi;
+use crate::kafka;
 
 /// Amazon, as far as merchants in Europe's sandbox environment meet it.
 pub struct World {
@@ -151,7 +152,7 @@ impl World {
     }
 
     /// Clients that reach this world under Amazon's names, and trust nothing else.
-    pub fn outside(&self, broker: outside::Broker) -> Result<Outside, Error> {
+    pub fn outside(&self, broker: kafka::Broker) -> Result<Outside, Error> {
         Ok(Outside {
             cert_authorities: self.cert_authorities()?,
             pay_api: self.authority.client(&[(self.pay_api.host(), self.pay_api.address())])?,

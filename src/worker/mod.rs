@@ -4,28 +4,17 @@
 //! on the async runtime and come back by a channel. Everything in memory (`Ledger`) belongs to one
 //! assignment of partitions: a rebalance or a doubtful transaction throws it away and rebuilds it from Kafka.
 
-mod alarms;
-mod answers;
-mod gauges;
-mod group;
-mod handle;
-mod heard;
+mod consumer_group;
+mod context;
+mod data_loss;
+mod error;
 #[cfg(feature = "failpoints")]
-mod late;
+mod fault_injection;
+mod gauges;
+mod handle;
 mod ledger;
-mod losses;
-mod plan;
-mod rechecks;
-mod report;
-mod requests;
-mod standing;
-mod status;
-mod sweep;
+mod throttled_alerts;
 mod traces;
-mod trouble;
-mod undelivered;
-mod visits;
-mod waiting;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,21 +24,20 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 
-use self::alarms::Alarms;
-use self::group::{Change, GroupContext};
-pub use self::handle::Handle;
+use self::consumer_group::{Change, GroupContext};
+pub use self::context::Plan;
+use self::error::Trouble;
+pub use self::handle::{Handle, Status};
 use self::ledger::Ledger;
-pub use self::plan::Plan;
-pub use self::status::Status;
-use self::trouble::Trouble;
+use self::throttled_alerts::Alarms;
+use crate::amazon::pay_api::Disposition;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
-use crate::inbox::InboxRecord;
-use crate::outbox::Outbox;
-use crate::pay_api::Disposition;
-use crate::rights::is_refusal;
-use crate::state_store::{self, Restored};
+use crate::kafka::acls::is_refusal;
+use crate::kafka::inbox::InboxRecord;
+use crate::kafka::outbox::Outbox;
+use crate::kafka::state_store::{self, Restored};
 
 struct Worker {
     plan: Plan,
@@ -65,7 +53,7 @@ struct Worker {
     alarms: Alarms,
     offsets_committed_at: Instant,
     #[cfg(feature = "failpoints")]
-    late: Option<late::LateBatch>,
+    late: Option<fault_injection::LateBatch>,
 }
 
 struct Assignment {
@@ -85,7 +73,7 @@ struct Answer {
 
 impl Worker {
     fn new(plan: Plan, status: Arc<Status>) -> Result<Self, KafkaError> {
-        let consumer = group::join(&plan.kafka)?;
+        let consumer = consumer_group::join(&plan.kafka)?;
         let transactional_id = format!("{}-{}", plan.kafka.group(), uuid::Uuid::new_v4());
         Ok(Self {
             plan,
@@ -206,8 +194,8 @@ impl Worker {
             Some(outbox) => outbox,
             None => Outbox::open(&self.plan.kafka, &self.transactional_id, self.plan.wire.clone())?,
         };
-        let standings = group::standings(&self.consumer, &topic, &assignment.partitions)?;
-        let mut positions = losses::positions(&standings);
+        let standings = consumer_group::standings(&self.consumer, &topic, &assignment.partitions)?;
+        let mut positions = data_loss::positions(&standings);
         let nonce = uuid::Uuid::new_v4().to_string();
         let mut now = self.plan.clock.now();
         let restored = if assignment.partitions.is_empty() {
@@ -226,10 +214,10 @@ impl Worker {
             };
             let writer = (&outbox, &assignment.group);
             let restored;
-            (restored, positions) = losses::restore_whole(&self.plan, &standings, &nonce, writer, still_ours)?;
+            (restored, positions) = data_loss::restore_whole(&self.plan, &standings, &nonce, writer, still_ours)?;
             restored
         };
-        group::open_at(&self.consumer, &topic, &positions)?;
+        consumer_group::open_at(&self.consumer, &topic, &positions)?;
         let n_objects = restored.store.len();
         assignment.ledger = Some(Ledger::new(&self.plan, restored, &positions, now));
         self.outbox = Some(outbox);
@@ -292,12 +280,12 @@ impl Worker {
             return Ok(());
         }
         let undelivered = ledger.take_undelivered();
-        let letters = undelivered::dead_letters(&self.plan.kafka, undelivered)?;
+        let letters = ledger::dead_letters::dead_letters(&self.plan.kafka, undelivered)?;
         let batch = ledger.take_batch(letters);
         let positions = ledger.positions();
         #[cfg(feature = "failpoints")]
         let Some(batch) =
-            late::tamper(&self.consumer, &self.plan.kafka, &mut self.late, (batch, &positions, self.epoch))?
+            fault_injection::tamper(&self.consumer, &self.plan.kafka, &mut self.late, (batch, &positions, self.epoch))?
         else {
             return Ok(());
         };
@@ -327,7 +315,7 @@ impl Worker {
         self.outbox = None;
         self.reset();
         if let Some(assignment) = &self.assignment {
-            group::close(&self.consumer, &self.plan.kafka.topics().inbox, &assignment.partitions);
+            consumer_group::close(&self.consumer, &self.plan.kafka.topics().inbox, &assignment.partitions);
         }
     }
 

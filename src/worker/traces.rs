@@ -6,9 +6,9 @@ use crate::domain::events::Wire;
 use crate::domain::pay::ObjectRef;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, Origin, WorkQueue};
-use crate::inbox::TRACE_HEADER;
-use crate::outbox::Batch;
-use crate::spans::{Open, SpanKind, Spans};
+use crate::kafka::inbox::TRACE_HEADER;
+use crate::kafka::outbox::Batch;
+use crate::telemetry::spans::{Open, SpanKind, Spans};
 
 /// A read of the Amazon Pay API, under the newest notification that waits for it.
 pub(super) fn read(spans: &Spans, queue: &WorkQueue, object: &ObjectRef) -> Open {

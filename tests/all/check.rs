@@ -4,9 +4,9 @@ use std::process::Command;
 use std::time::Instant;
 
 use actix_web::{HttpResponse, web};
+use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::pay_api::Fault;
 use ipn_receiver::sandbox::world::World;
-use ipn_receiver::topics;
 use serde_json::Value;
 
 use crate::harness::{alter_topic, http_server, kafka, run};

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use ipn_receiver::amazon::clients::Outside;
 use ipn_receiver::app::App;
 use ipn_receiver::clock::Clock;
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::outside::{Broker, Outside};
+use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::authority::Validity;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use serde_json::Value;

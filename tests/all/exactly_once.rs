@@ -264,7 +264,7 @@ fn replaying_the_whole_inbox_tells_nothing_new() {
         // The same inbox, read from its start by a group that has committed nothing.
         let mut config = stage.config();
         config.kafka.group_id = "another-group".to_owned();
-        let app = App::start(config, stage.world.outside(ipn_receiver::outside::Broker::Real).unwrap()).await.unwrap();
+        let app = App::start(config, stage.world.outside(ipn_receiver::kafka::Broker::Real).unwrap()).await.unwrap();
         crate::harness::until("the second group is at work", || app.is_working()).await;
         silence(&mut reader).await;
         app.stop().await;

@@ -1,7 +1,8 @@
 //! The status table, over real sockets.
 
+use ipn_receiver::amazon::clients::Outside;
 use ipn_receiver::app::App;
-use ipn_receiver::outside::{Broker, Outside};
+use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft, SignatureVersion};
 use ipn_receiver::sandbox::world::{Hint, message};

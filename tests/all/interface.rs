@@ -175,7 +175,7 @@ fn the_routes_in_the_code_are_the_paths_that_are_described() {
         source.split(before).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
     };
     let of_ingress = routes(include_str!("../../src/ingress/mod.rs"), "web::resource(\"");
-    let of_admin = routes(include_str!("../../src/admin.rs"), "page(\"");
+    let of_admin = routes(include_str!("../../src/app/admin.rs"), "page(\"");
     assert_eq!((of_ingress, of_admin), paths());
 }
 

@@ -39,7 +39,7 @@ impl Scene {
         let world = World::start_fast(1).await.unwrap().reachable_by_address();
         let kafka = world.config_with(&kafka(), "").unwrap().kafka;
         let folder = tempfile::tempdir().unwrap();
-        ipn_receiver::topics::create(&kafka).await.unwrap();
+        ipn_receiver::kafka::topics::create(&kafka).await.unwrap();
         let reader = EventReader::start(&kafka).unwrap();
         let mut scene = Self { world, kafka, folder, reader };
         let serve = scene.serve().await;

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use ipn_receiver::amazon::clients::Outside;
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
-use ipn_receiver::outside::{Broker, Outside};
+use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
 use ipn_receiver::sandbox::world::{Hint, World};

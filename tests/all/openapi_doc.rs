@@ -10,7 +10,7 @@ fn names<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
 
 #[test]
 fn every_problem_is_in_the_status_table_among_the_types_and_in_an_example() {
-    let answered: BTreeSet<&str> = names(include_str!("../../src/ingress/refusal.rs"), ", \"")
+    let answered: BTreeSet<&str> = names(include_str!("../../src/ingress/rejection.rs"), ", \"")
         .into_iter()
         .filter(|name| name.contains('-'))
         .collect();

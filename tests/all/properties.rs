@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use ipn_receiver::domain::merchants::Merchants;
-use ipn_receiver::domain::notification::Notification;
+use ipn_receiver::domain::ipn::notification::Notification;
+use ipn_receiver::domain::ipn::routing::Merchants;
 use ipn_receiver::domain::sns::{
     CertFile, Envelope, Policy, SigningCert, TopicArn, TopicPolicy, TopicRule, TrustAnchors, verify,
 };

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use ipn_receiver::amazon::clock_skew::ClockWatch;
+use ipn_receiver::amazon::pay_api::{ApiKeys, Disposition, PayApi};
 use ipn_receiver::clock::Clock;
-use ipn_receiver::clock_watch::ClockWatch;
 use ipn_receiver::config;
 use ipn_receiver::domain::pay::{Account, Environment, FreeText, MerchantId, ObjectId, ObjectKind, ObjectRef};
-use ipn_receiver::pay_api::{ApiKeys, Disposition, PayApi};
 use ipn_receiver::sandbox::authority::Authority;
 use ipn_receiver::sandbox::pay_api::{self, Fault, charge};
 use ipn_receiver::sandbox::world::World;
@@ -108,7 +108,7 @@ fn reads_share_connections_and_ask_for_no_compression() {
                 async { HttpResponse::NotFound().finish() }
             }));
         });
-        let client = world.outside(ipn_receiver::outside::Broker::Mock).unwrap().pay_api;
+        let client = world.outside(ipn_receiver::kafka::Broker::Mock).unwrap().pay_api;
         let reader = reader(&world, client, Some(format!("http://{address}")));
         for _ in 0..30 {
             assert_eq!(reader.read(&the_charge(&world)).await.as_str(), "not_found");

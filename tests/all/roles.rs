@@ -2,7 +2,7 @@
 
 use ipn_receiver::app::App;
 use ipn_receiver::config::Role;
-use ipn_receiver::outside::Broker;
+use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
 use serde_json::Value;
 

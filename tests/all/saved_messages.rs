@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use ipn_receiver::commands::verify::{self, At, Format, Options};
 use ipn_receiver::sandbox::sns::CertificateAnswer;
 use ipn_receiver::sandbox::world::World;
-use ipn_receiver::saved_messages::{self, At, Format, Options};
 use serde_json::Value;
 
 use crate::harness::run;
@@ -112,7 +112,7 @@ fn a_certificate_is_fetched_as_serve_fetches_it_and_a_host_in_trouble_decides_no
             world.sns.set_certificate_answer(answer);
             let options = Options { files: vec![file.clone()], at: At::Now, cert: None, policy, format: Format::Text };
             let mut out = Vec::new();
-            saved_messages::run(&options, world.cert_authorities().unwrap(), &mut out).await.unwrap();
+            verify::run(&options, world.cert_authorities().unwrap(), &mut out).await.unwrap();
             let text = String::from_utf8(out).unwrap();
             assert!(text.contains(&format!("message.json: {told}")), "{text}");
         }

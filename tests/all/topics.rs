@@ -2,10 +2,10 @@
 
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
-use ipn_receiver::outside::Broker;
+use ipn_receiver::kafka::Broker;
+use ipn_receiver::kafka::topics::Severity::{Refused, Warned};
+use ipn_receiver::kafka::topics::{self, Difference};
 use ipn_receiver::sandbox::world::World;
-use ipn_receiver::topics::Severity::{Refused, Warned};
-use ipn_receiver::topics::{self, Difference};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 

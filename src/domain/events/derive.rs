@@ -360,13 +360,10 @@ const NOTIFIED_WITHIN: Duration = Duration::from_hours(1);
 const LATE_AFTER: Duration = Duration::from_hours(24);
 
 #[cfg(test)]
-#[path = "derive_tests.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "evidence_tests.rs"]
 mod evidence_tests;
 
 #[cfg(test)]
-#[path = "derive_properties.rs"]
 mod properties;

@@ -306,5 +306,4 @@ const LOOK_AT_IT: Advice =
     (ActionCode::ContactSupport, "No rule fits: look at the object in Seller Central, and ask Amazon Pay if need be.");
 
 #[cfg(test)]
-#[path = "next_action_tests.rs"]
 mod tests;

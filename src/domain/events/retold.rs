@@ -159,5 +159,4 @@ impl History {
 const READ_BEFORE: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
-#[path = "retold_tests.rs"]
 mod tests;

@@ -292,5 +292,4 @@ const KNOWN_STATES: &[(State, &str)] = &[
 ];
 
 #[cfg(test)]
-#[path = "object_tests.rs"]
 mod tests;

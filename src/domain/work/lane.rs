@@ -320,5 +320,4 @@ const CLASSES: [Class; 6] =
 const OPEN_CAPACITY_KEPT: usize = 1024;
 
 #[cfg(test)]
-#[path = "lane_tests.rs"]
 mod tests;

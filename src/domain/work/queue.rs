@@ -260,9 +260,7 @@ impl WorkQueue {
 }
 
 #[cfg(test)]
-#[path = "queue_tests.rs"]
 mod tests;
 
 #[cfg(test)]
-#[path = "queue_properties.rs"]
 mod properties;

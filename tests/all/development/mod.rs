@@ -6,9 +6,10 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ipn_receiver::amazon::clients::Outside;
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
-use ipn_receiver::outside::{Broker, Outside};
+use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::sns::CertificateAnswer;
 use rdkafka::mocking::MockCluster;
 use serde_json::Value;

@@ -7,15 +7,15 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipn_receiver::amazon::clock_skew::ClockWatch;
+use ipn_receiver::amazon::signing_certs::{CertAuthorities, Error, SigningCerts};
 use ipn_receiver::clock::Clock;
-use ipn_receiver::clock_watch::ClockWatch;
 use ipn_receiver::config::Config;
 use ipn_receiver::domain::sns::{BadSigningCert, CertFile, SigningCert, SigningCertUrl, TrustAnchors};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::sandbox::authority::{Authority, Validity};
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft};
 use ipn_receiver::sandbox::world::World;
-use ipn_receiver::signing_certs::{CertAuthorities, Error, SigningCerts};
 use time::OffsetDateTime;
 
 use self::certificates::{Extensions, imitated_intermediate, odd_extensions, odd_key, self_signed};

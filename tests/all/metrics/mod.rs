@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ipn_receiver::metrics_table::{Exporter, Kind, METRICS, Metric, Values};
+use ipn_receiver::telemetry::metrics::{Exporter, Kind, METRICS, Metric, Values};
 
 use self::promql::{expressions, without_variables};
 use crate::buyer_data::Busy;
@@ -69,7 +69,7 @@ fn every_metric_in_the_sources_is_in_the_table_and_the_other_way_round() {
 fn every_word_of_a_label_is_one_of_the_sources() {
     let sources: String = rust_files(&root().join("src"))
         .iter()
-        .filter(|file| !file.ends_with("metrics_table/rows.rs"))
+        .filter(|file| !file.ends_with("telemetry/metrics/table.rs"))
         .map(|file| std::fs::read_to_string(file).unwrap())
         .collect();
     for metric in METRICS {
@@ -79,7 +79,7 @@ fn every_word_of_a_label_is_one_of_the_sources() {
             }
         }
     }
-    let answers = text("src/ingress/refusal.rs");
+    let answers = text("src/ingress/rejection.rs");
     let slugs = answers.split(", \"").skip(1).filter_map(|rest| rest.split('"').next());
     let outcomes = row("ipn_requests_total").unwrap().labels[0].values.known().unwrap();
     let slugs: Vec<&str> = slugs.filter(|slug| slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).collect();

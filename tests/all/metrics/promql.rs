@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ipn_receiver::metrics_table::{Kind, METRICS, Metric};
+use ipn_receiver::telemetry::metrics::{Kind, METRICS, Metric};
 use serde_json::Value;
 
 /// What an expression asks for.

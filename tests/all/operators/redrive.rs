@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use ipn_receiver::app::App;
-use ipn_receiver::outside::Broker;
+use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::world::{Hint, message};
 use rdkafka::message::{Header, OwnedHeaders};

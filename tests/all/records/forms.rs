@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Story, Writer};
 use ipn_receiver::domain::ipn::NotificationType;
+use ipn_receiver::domain::ipn::recheck_request::Recheck;
 use ipn_receiver::domain::pay::{
     Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
-use ipn_receiver::domain::recheck_request::Recheck;
 use ipn_receiver::domain::state::{KnownState, Observed, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
-use ipn_receiver::state_store::Mark;
+use ipn_receiver::kafka::state_store::Mark;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 

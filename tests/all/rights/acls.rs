@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use ipn_receiver::rights::{Operation, Resource, Right};
+use ipn_receiver::kafka::acls::{Operation, Resource, Right};
 
 /// Gives each of these rights to the user beside it.
 pub(super) fn give(broker: &str, given: &[(String, Right)]) {

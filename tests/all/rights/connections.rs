@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ipn_receiver::connection::Connection;
-use ipn_receiver::topics;
+use ipn_receiver::kafka::connection::Connection;
+use ipn_receiver::kafka::topics;
 
 use super::{Proof, secure_kafka, with_properties, world};
 use crate::check::Checked;

@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use ipn_receiver::rights::{Right, User, rights};
+use ipn_receiver::kafka::acls::{Right, User, rights};
+use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge};
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
-use ipn_receiver::topics;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ipn_receiver::config::Kafka;
-use ipn_receiver::rights::{Right, User, rights};
+use ipn_receiver::kafka::acls::{Right, User, rights};
 
 /// The rows of the documentation, from the code.
 fn table() -> String {

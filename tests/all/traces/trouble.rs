@@ -8,8 +8,8 @@ use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use ipn_receiver::sandbox::world::{Hint, World};
-use ipn_receiver::spans::{SpanKind, Spans};
 use ipn_receiver::telemetry;
+use ipn_receiver::telemetry::spans::{SpanKind, Spans};
 use serde_json::Value;
 
 use super::PERMISSION;

@@ -1,0 +1,191 @@
+//! The IPN: what the `Message` of a genuine envelope says.
+//!
+//! It says only that something changed, and names it. No state, no amount, no time, no environment.
+
+pub mod notification;
+pub mod recheck_request;
+pub mod routing;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::pay::{MerchantId, ObjectId, ObjectKind};
+use super::printable;
+
+/// A hint that an object changed (IPN schema V2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ipn {
+    /// Whose object.
+    pub merchant_id: MerchantId,
+    /// What to read.
+    pub kind: ObjectKind,
+    /// What to read.
+    pub object_id: ObjectId,
+    /// The permission it belongs to, as the IPN claims; only compared, never believed.
+    pub charge_permission_id: Option<ObjectId>,
+    /// What kind of change.
+    pub notification_type: NotificationType,
+}
+
+/// `NotificationType` of an IPN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotificationType {
+    /// The state changed.
+    StateChange,
+    /// Something else changed: the buyer's payment method or address.
+    AttributeChange,
+    /// A word that Amazon added.
+    Other(Box<str>),
+}
+
+/// What a `Message` turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// An IPN that we can act on.
+    Ipn(Ipn),
+    /// An IPN of the retired MWS integration (XML): understood, and of no use.
+    LegacyV1 {
+        /// Its `NotificationType`, shortened and printable.
+        notification_type: String,
+    },
+    /// Genuine, but not what we know; kept for a later version to understand.
+    NotUnderstood(&'static str),
+}
+
+impl Message {
+    /// Reads the text of `Message`. Keys are matched without regard to case: Amazon's own pages disagree.
+    pub fn parse(text: &str) -> Self {
+        let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
+            return Self::NotUnderstood("Message is not a JSON object");
+        };
+        let field = |name: &str| text_field(&fields, name);
+        if field("NotificationVersion").is_none() && (field("NotificationData").is_some() || field("Version").is_some())
+        {
+            return Self::LegacyV1 {
+                notification_type: printable(field("NotificationType").unwrap_or("unknown"), WORD_CHARS_MAX),
+            };
+        }
+        let Some(merchant_id) = field("MerchantID").and_then(MerchantId::parse) else {
+            return Self::NotUnderstood("Message has no usable MerchantID");
+        };
+        let Some(object_id) = field("ObjectId").and_then(ObjectId::parse) else {
+            return Self::NotUnderstood("Message has no usable ObjectId");
+        };
+        let Some(kind) = field("ObjectType").and_then(|word| kind(word, &object_id)) else {
+            return Self::NotUnderstood("Message has no known ObjectType");
+        };
+        Self::Ipn(Ipn {
+            merchant_id,
+            kind,
+            object_id,
+            charge_permission_id: field("ChargePermissionId").and_then(ObjectId::parse),
+            notification_type: NotificationType::parse(field("NotificationType").unwrap_or_default()),
+        })
+    }
+}
+
+impl NotificationType {
+    /// Amazon's word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::StateChange => "STATE_CHANGE",
+            Self::AttributeChange => "ATTRIBUTE_CHANGE",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// Reads any word.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "STATE_CHANGE" => Self::StateChange,
+            "ATTRIBUTE_CHANGE" => Self::AttributeChange,
+            other => Self::Other(printable(other, WORD_CHARS_MAX).into()),
+        }
+    }
+}
+
+impl Serialize for NotificationType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for NotificationType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::parse(&String::deserialize(deserializer)?))
+    }
+}
+
+/// IPNs say CHARGEBACK for a dispute; older samples of Amazon's own page put a charge id there.
+fn kind(object_type: &str, id: &ObjectId) -> Option<ObjectKind> {
+    match object_type.to_ascii_uppercase().as_str() {
+        "CHARGE_PERMISSION" => Some(ObjectKind::ChargePermission),
+        "CHARGE" => Some(ObjectKind::Charge),
+        "REFUND" => Some(ObjectKind::Refund),
+        "CHARGEBACK" if id.has_charge_suffix() => Some(ObjectKind::Charge),
+        "CHARGEBACK" | "DISPUTE" => Some(ObjectKind::Dispute),
+        _ => None,
+    }
+}
+
+fn text_field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
+}
+
+/// The longest word of Amazon's that is kept.
+const WORD_CHARS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ipn(object_type: &str, object_id: &str) -> Value {
+        json!({"MerchantID": "A1O8CIV1A24A6X", "ObjectType": object_type, "ObjectId": object_id,
+            "ChargePermissionId": "S02-6865442-5879427", "NotificationType": "STATE_CHANGE",
+            "NotificationId": "64f57c9a-0000-0000-0000-000000000000", "NotificationVersion": "V2"})
+    }
+
+    #[test]
+    fn each_object_type_is_read_by_its_own_operation() {
+        for (object_type, id, kind) in [
+            ("CHARGE_PERMISSION", "S02-6865442-5879427", ObjectKind::ChargePermission),
+            ("CHARGE", "S02-6865442-5879427-C004671", ObjectKind::Charge),
+            ("REFUND", "S02-6865442-5879427-R004671", ObjectKind::Refund),
+            ("CHARGEBACK", "S02-6865442-5879427-B004671", ObjectKind::Dispute),
+            ("CHARGEBACK", "S02-6865442-5879427-C004671", ObjectKind::Charge),
+        ] {
+            let Message::Ipn(read) = Message::parse(&ipn(object_type, id).to_string()) else { panic!("{object_type}") };
+            assert_eq!((read.kind, read.object_id.as_str()), (kind, id));
+        }
+    }
+
+    #[test]
+    fn camel_case_keys_and_strange_words_are_taken() {
+        let text = r#"{"merchantID":"A1","objectType":"CHARGE","objectId":"S02-1-2-C3","notificationType":"NOVEL\n","notificationVersion":"V3","x":[1]}"#;
+        let Message::Ipn(read) = Message::parse(text) else { panic!() };
+        assert_eq!(read.notification_type, NotificationType::Other("NOVEL".into()));
+        assert_eq!(read.charge_permission_id, None);
+    }
+
+    #[test]
+    fn a_v1_notification_is_recognised() {
+        let text = r#"{"Version":"2013-01-01","NotificationType":"PaymentCapture","SellerId":"A1","NotificationData":"<?xml?>"}"#;
+        assert_eq!(Message::parse(text), Message::LegacyV1 { notification_type: "PaymentCapture".into() });
+    }
+
+    #[test]
+    fn what_is_not_understood_says_why() {
+        let mut path = ipn("CHARGE", "S02-1-2-C3");
+        path["ObjectId"] = json!("../charges");
+        for text in [
+            "hello".to_owned(),
+            "[]".to_owned(),
+            "{}".to_owned(),
+            ipn("NOVELTY", "S02-1").to_string(),
+            path.to_string(),
+        ] {
+            assert!(matches!(Message::parse(&text), Message::NotUnderstood(_)), "{text}");
+        }
+    }
+}

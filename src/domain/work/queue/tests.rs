@@ -1,0 +1,279 @@
+//! Tests of the work queue: names are the claims.
+
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::ipn::NotificationType;
+use crate::domain::pay::{Environment, MerchantId, ObjectId};
+use crate::domain::work::entry::CAUSES_KEPT;
+use crate::domain::work::{BreakerRule, Origin, Quota};
+
+pub(super) fn at(ms: i64) -> Timestamp {
+    Timestamp::from_unix_ms(ms)
+}
+
+fn queue() -> WorkQueue {
+    WorkQueue::new(RULES, at(0))
+}
+
+const WIDE: Quota = Quota { burst: 1000.0, per_second: 1_000_000.0 };
+pub(super) const RULES: Rules = Rules {
+    live: WIDE,
+    sandbox: WIDE,
+    reconciliation_share: 0.1,
+    breaker: BreakerRule { failures: 3, probe_every: Duration::from_secs(10) },
+    aged_after: Duration::from_mins(5),
+    reads_in_flight_max: 16,
+    records_open_max: 1000,
+};
+
+pub(super) fn charge(id: &str) -> ObjectRef {
+    let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
+    ObjectRef { account, kind: ObjectKind::Charge, id: ObjectId::parse(id).unwrap() }
+}
+
+pub(super) fn ipn(offset: i64, sent_ms: i64) -> Cause {
+    let (message_id, position) = (Uuid::from_u128(offset as u128), InboxPosition { partition: 0, offset });
+    let origin =
+        Origin::Ipn { message_id, notification_type: NotificationType::StateChange, position, traceparent: None };
+    Cause { origin, timestamp: at(sent_ms) }
+}
+
+fn of_another_merchant(id: &str) -> ObjectRef {
+    let account = Account { merchant_id: MerchantId::parse("M2").unwrap(), environment: Environment::Live };
+    ObjectRef { account, ..charge(id) }
+}
+
+pub(super) fn offsets(positions: &[InboxPosition]) -> Vec<i64> {
+    positions.iter().map(|position| position.offset).collect()
+}
+
+#[test]
+fn many_hints_about_one_object_are_one_read_that_answers_all() {
+    let mut queue = queue();
+    for offset in 0..20 {
+        queue.push(&charge("C1"), ipn(offset, 100 - offset), at(1000));
+    }
+    assert_eq!(queue.take_due(at(1001)), [charge("C1")]);
+    assert!(queue.take_due(at(1002)).is_empty());
+    let settled = queue.settle(&charge("C1"), at(1003));
+    assert_eq!(offsets(&settled.answered), (0..20).collect::<Vec<_>>());
+    assert_eq!((settled.causes.len(), settled.causes[15].timestamp), (CAUSES_KEPT, at(100)));
+    assert!(queue.is_empty() && queue.in_flight() == 0);
+}
+
+#[test]
+fn a_hint_during_a_read_leads_to_exactly_one_more() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(1000));
+    assert_eq!(queue.take_due(at(1001)).len(), 1);
+    queue.push(&charge("C1"), ipn(2, 2), at(1002));
+    queue.push(&charge("C1"), ipn(3, 3), at(1002));
+    assert!(queue.take_due(at(1003)).is_empty());
+    assert_eq!(offsets(&queue.settle(&charge("C1"), at(1004)).answered), [1]);
+    assert_eq!(queue.take_due(at(1005)).len(), 1);
+    assert_eq!(offsets(&queue.settle(&charge("C1"), at(1006)).answered), [2, 3]);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn a_put_back_waits_and_a_fresh_hint_overtakes_the_wait() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(1000));
+    queue.take_due(at(1001));
+    queue.put_back(&charge("C1"), PutBack::ObjectFailed, at(9000), at(1002));
+    assert!(queue.take_due(at(8999)).is_empty());
+    assert_eq!(queue.attempts_of(&charge("C1")), 1);
+    queue.push(&charge("C1"), ipn(2, 2), at(2000));
+    assert_eq!(queue.take_due(at(2001)).len(), 1);
+    queue.put_back(&charge("C1"), PutBack::Systemic, at(9000), at(2002));
+    assert_eq!(queue.attempts_of(&charge("C1")), 1, "systemic trouble counts nothing");
+}
+
+#[test]
+fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(1000));
+    assert_eq!(queue.pending_of(&charge("C1")), None);
+    assert!(queue.release(at(10_999), Duration::from_secs(10), 100).is_empty());
+    let released = queue.release(at(11_000), Duration::from_secs(10), 100);
+    assert_eq!((released.len(), offsets(&released[0].1)), (1, vec![1]));
+    assert!(queue.release(at(20_000), Duration::from_secs(10), 100).is_empty(), "once is enough");
+    let pending = queue.pending_of(&charge("C1")).expect("released work is pending");
+    assert_eq!(pending.first_seen, at(1000));
+
+    let mut next_owner = WorkQueue::new(RULES, at(30_000));
+    next_owner.restore(&charge("C1"), pending.clone());
+    assert_eq!(next_owner.pending_of(&charge("C1")), Some(pending));
+    assert_eq!(next_owner.take_due(at(30_001)).len(), 1);
+    let settled = next_owner.settle(&charge("C1"), at(30_002));
+    assert_eq!((settled.causes.len(), settled.answered.len(), settled.was_pending), (1, 0, true));
+    assert_eq!(next_owner.pending_of(&charge("C1")), None);
+}
+
+#[test]
+fn a_hint_during_the_read_of_pending_work_stays_open_when_that_work_is_settled() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(1000));
+    queue.take_due(at(1001));
+    assert_eq!(offsets(&queue.release_one(&charge("C1"))), [1]);
+    queue.push(&charge("C1"), ipn(2, 2), at(1002));
+    assert!(queue.settle(&charge("C1"), at(1003)).answered.is_empty());
+    assert_eq!(queue.pending_of(&charge("C1")), None, "offset 2 still holds the inbox");
+    queue.take_due(at(1004));
+    assert_eq!(offsets(&queue.settle(&charge("C1"), at(1005)).answered), [2]);
+}
+
+#[test]
+fn an_accounts_reads_in_flight_are_bounded_and_operations_take_turns() {
+    let mut queue = queue();
+    let refund = ObjectRef { kind: ObjectKind::Refund, ..charge("R1") };
+    for n in 0..40 {
+        queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(1000));
+        queue.push(&of_another_merchant(&format!("C{n}")), ipn(n, 1), at(1000));
+    }
+    queue.push(&refund, ipn(50, 1), at(1000));
+    let (theirs, ours): (Vec<_>, Vec<_>) =
+        queue.take_due(at(1001)).into_iter().partition(|object| object.account == of_another_merchant("C1").account);
+    assert_eq!((ours.len(), theirs.len()), (16, 16), "each merchant has places of its own");
+    assert!(ours.contains(&refund), "another operation is not delayed by a backlog of charges");
+    assert!(queue.take_due(at(1002)).is_empty());
+    assert_eq!(queue.take_hits(), BoundHits { reads_in_flight: 4, records_open: 0 });
+    queue.settle(&ours[0], at(1003));
+    assert_eq!(queue.take_due(at(1004)).len(), 1);
+    assert_eq!(queue.in_flight(), 32);
+}
+
+#[test]
+fn the_quota_paces_each_lane_and_what_was_saved_since_the_assignment_may_be_spent() {
+    let quotas = Rules { live: Quota { burst: 20.0, per_second: 4.0 }, reads_in_flight_max: 1000, ..RULES };
+    for (first_at, at_once) in [(0, 0), (2000, 8), (60_000, 20)] {
+        let mut queue = WorkQueue::new(quotas, at(0));
+        for n in 0..100 {
+            queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(first_at));
+        }
+        let mut taken = (first_at..=first_at + 5000).step_by(50).map(|ms| queue.take_due(at(ms)).len());
+        assert_eq!((taken.next(), taken.sum::<usize>()), (Some(at_once), 20), "{first_at}");
+    }
+}
+
+#[test]
+fn one_merchants_trouble_holds_back_its_own_reads_alone_and_ends_with_one_answer() {
+    let mut queue = queue();
+    let account = charge("C0").account;
+    for n in 0..3 {
+        queue.push(&charge(&format!("C{n}")), ipn(n, n), at(0));
+    }
+    for object in queue.take_due(at(1000)) {
+        queue.put_back(&object, PutBack::Systemic, at(1000), at(1000));
+        queue.failed(&account, at(1000));
+        queue.push(&ObjectRef { kind: ObjectKind::Refund, ..object }, ipn(9, 9), at(1000));
+    }
+    assert_eq!(queue.held_back().collect::<Vec<_>>(), [&account]);
+    queue.push(&of_another_merchant("C9"), ipn(9, 9), at(1000));
+    assert_eq!(queue.take_due(at(2000)), [of_another_merchant("C9")], "the other merchant's reads go on");
+    queue.answered(&of_another_merchant("C9").account);
+    let probes = queue.take_due(at(11_000));
+    assert_eq!(probes.len(), 1, "one probe, however much is due");
+    assert!(queue.take_due(at(11_001)).is_empty());
+    assert_eq!(queue.answered(&account), Some(BreakerChange::Closed));
+    assert_eq!(queue.take_due(at(11_002)).len(), 5, "the rest follows at once");
+}
+
+#[test]
+fn a_merchant_with_too_many_open_records_lets_go_of_its_own_alone() {
+    let mut queue = WorkQueue::new(Rules { records_open_max: 10, ..RULES }, at(0));
+    queue.push(&of_another_merchant("C9"), ipn(99, 1), at(1000));
+    let released = |queue: &mut WorkQueue, ms| {
+        let released = queue.release(at(ms), Duration::from_secs(10), 100);
+        released.iter().map(|(_, positions)| positions.len()).sum::<usize>()
+    };
+    for n in 0..11 {
+        assert_eq!(released(&mut queue, 1001), 0);
+        queue.push(&charge(&format!("C{}", n % 3)), ipn(n, n), at(1000));
+    }
+    assert_eq!(released(&mut queue, 1001), 11);
+    assert_eq!(queue.take_hits().records_open, 1);
+    assert_eq!(released(&mut queue, 1002), 0);
+    assert_eq!(released(&mut queue, 11_000), 1, "the other one's were still open");
+    assert_eq!(queue.take_hits().records_open, 0, "what was let go counts no more");
+}
+
+#[test]
+fn what_waits_during_a_read_is_let_go_in_its_own_time() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(0));
+    queue.take_due(at(1));
+    queue.push(&charge("C1"), ipn(2, 2), at(5000));
+    assert_eq!(offsets(&queue.settle(&charge("C1"), at(6000)).answered), [1]);
+    assert!(queue.release(at(10_000), Duration::from_secs(10), 100).is_empty());
+    assert_eq!(offsets(&queue.release(at(15_000), Duration::from_secs(10), 100)[0].1), [2]);
+}
+
+#[test]
+fn what_is_let_go_at_once_is_bounded_and_the_rest_follows() {
+    let mut queue = queue();
+    for n in 0..25 {
+        queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(0));
+        queue.push(&of_another_merchant(&format!("C{n}")), ipn(100 + n, 1), at(0));
+    }
+    let released = (0..7).map(|_| queue.release(at(10_000), Duration::from_secs(10), 10).len());
+    assert_eq!(released.collect::<Vec<_>>(), [10, 10, 10, 10, 10, 0, 0]);
+}
+
+#[test]
+fn what_came_during_a_read_that_hangs_is_let_go_too() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(0));
+    queue.take_due(at(1));
+    queue.push(&charge("C1"), ipn(2, 2), at(2));
+    let released = queue.release(at(10_002), Duration::from_secs(10), 100);
+    assert_eq!(offsets(&released[0].1), [1, 2]);
+    assert_eq!(queue.pending_of(&charge("C1")).unwrap().causes_seen, 2);
+}
+
+#[test]
+fn news_during_systemic_trouble_waits_with_the_rest() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(0));
+    queue.take_due(at(1));
+    queue.push(&charge("C1"), ipn(2, 2), at(2));
+    queue.put_back(&charge("C1"), PutBack::Systemic, at(5000), at(3));
+    assert!(queue.take_due(at(4999)).is_empty());
+    assert_eq!(queue.take_due(at(5000)).len(), 1);
+}
+
+#[test]
+fn a_hint_during_a_read_is_answered_by_no_confirming_one() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), ipn(1, 1), at(0));
+    queue.take_due(at(1));
+    queue.put_back(&charge("C1"), PutBack::Confirm, at(30_000), at(2));
+    assert!(queue.causes_of(&charge("C1")).1);
+    queue.take_due(at(30_000));
+    queue.push(&charge("C1"), ipn(2, 2), at(30_001));
+    queue.put_back(&charge("C1"), PutBack::ObjectFailed, at(60_000), at(30_002));
+    assert!(!queue.causes_of(&charge("C1")).1, "the next read is the first one since the second hint");
+}
+
+#[test]
+fn while_one_operation_is_down_probes_go_to_the_others_too() {
+    let mut queue = queue();
+    let permission = ObjectRef { kind: ObjectKind::ChargePermission, ..charge("P1") };
+    queue.push(&permission, ipn(1, 1), at(0));
+    for s in 100..103 {
+        assert_eq!(queue.take_due(at(s)), std::slice::from_ref(&permission));
+        queue.put_back(&permission, PutBack::Systemic, at(s), at(s));
+        queue.failed(&permission.account, at(s));
+    }
+    queue.push(&charge("C1"), ipn(2, 2), at(1000));
+    let probes: Vec<ObjectRef> = (2..5)
+        .flat_map(|n| {
+            let probes = queue.take_due(at(n * 10_000));
+            probes.iter().for_each(|probe| queue.put_back(probe, PutBack::Systemic, at(0), at(n * 10_000)));
+            probes
+        })
+        .collect();
+    assert_eq!(probes.len(), 3, "one at a time");
+    assert!(probes.contains(&charge("C1")) && probes.contains(&permission), "{probes:?}");
+}

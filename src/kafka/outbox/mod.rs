@@ -1,0 +1,288 @@
+//! Step 8. The Kafka transaction: events, new known state, dead letters and inbox offsets, together or not at all.
+//!
+//! librdkafka retries inside and may not know what became of a commit. So there is no nursing here: whatever is
+//! not plainly good is [`Doubt`], and the answer to doubt is a new producer (which ends the old transaction one
+//! way or the other) and state read back from Kafka. A transaction holds no request to Amazon and lasts well
+//! under a second.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::util::Timeout;
+use rdkafka::{Offset, TopicPartitionList};
+
+use self::commit_monitor::Witness;
+use crate::config::{Kafka, Topics};
+use crate::domain::dead_letter::redrive::Redriven;
+use crate::domain::dead_letter::{DeadLetter, Writer};
+use crate::domain::events::{Encoded, Event, Wire};
+use crate::domain::state::{KnownState, VERSION};
+use crate::domain::timestamp::Timestamp;
+use crate::failpoints;
+use crate::kafka::acls;
+use crate::kafka::state_store::{BARRIER_KEY, MARK_KEY, Mark};
+
+mod commit_monitor;
+
+/// What one transaction writes besides the offsets.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Events with their sequence numbers, in order.
+    pub events: Vec<(Event, u64)>,
+    /// State records that changed.
+    pub records: Vec<StateRecord>,
+    /// What could not be told.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Partitions of the state topic that hold everything from here on, or soon will.
+    pub marks: Vec<(i32, Mark)>,
+}
+
+/// One record for the state topic.
+#[derive(Debug)]
+pub struct StateRecord {
+    /// Its key.
+    pub key: String,
+    /// Where its merchant lives.
+    pub partition: i32,
+    /// Nothing where nothing is worth keeping: a tombstone.
+    pub value: Option<KnownState>,
+}
+
+/// A transaction that may or may not have happened, or did not, or did in a way that allows no other. The text says why.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}", if *.is_committed { "committed, but its producer may write no other transaction" } else { "transaction in doubt" })]
+pub struct Doubt {
+    what: String,
+    /// Kafka's word, where a right is missing.
+    pub refused: Option<RDKafkaErrorCode>,
+    /// Nothing is in doubt about this transaction, but the producer is not to be used for another.
+    pub is_committed: bool,
+}
+
+/// A transactional producer, ready.
+pub struct Outbox {
+    producer: BaseProducer<Witness>,
+    topics: Topics,
+    wire: Wire,
+    instance: String,
+    /// The nonce of the last barrier: each state record names the one under which it was written.
+    barrier: String,
+}
+
+impl Outbox {
+    /// A new producer. Ends whatever transaction an earlier producer of the same id left open. Blocks.
+    pub fn open(kafka: &Kafka, transactional_id: &str, wire: Wire) -> Result<Self, Doubt> {
+        let mut client = kafka.client();
+        let debug = Witness::debug(&client);
+        client
+            .set("debug", debug)
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", kafka.transaction_timeout_ms.to_string())
+            .set("message.timeout.ms", (kafka.transaction_timeout_ms * 2 / 3).to_string())
+            // librdkafka refuses one that is longer than the transaction's.
+            .set("socket.timeout.ms", kafka.transaction_timeout_ms.min(10_000).to_string())
+            .set("linger.ms", "0")
+            .set("compression.type", "lz4")
+            .set("partitioner", "murmur2_random")
+            .set_log_level(RDKafkaLogLevel::Debug);
+        let producer = BaseProducer::from_config_and_context(&client, Witness::default())?;
+        // Without a connection yet, librdkafka looks for the coordinator again only after half a second, and whoever takes
+        // partitions over would wait for that. The first answer names the brokers and ends the connection that it came by; the
+        // second one comes by a connection that stays. If this fails it only waits.
+        for _ in 0..2 {
+            let _ = producer.client().fetch_metadata(Some(&kafka.topics().inbox), CONNECT_TIMEOUT);
+        }
+        producer.init_transactions(Duration::from_millis(kafka.transaction_timeout_ms))?;
+        Ok(Self {
+            producer,
+            topics: kafka.topics(),
+            wire,
+            instance: transactional_id.to_owned(),
+            barrier: String::new(),
+        })
+    }
+
+    /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can write
+    /// there any more, and reading up to it has read everything.
+    pub fn barrier(
+        &mut self,
+        nonce: &str,
+        positions: &BTreeMap<i32, i64>,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), Doubt> {
+        nonce.clone_into(&mut self.barrier);
+        let none = BTreeMap::new();
+        let offsets = if failpoints::breaks("barrier-offset") { &none } else { positions };
+        self.transaction(&self.topics.inbox, offsets, group, || {
+            positions.keys().try_for_each(|partition| {
+                self.send(BaseRecord::to(&self.topics.state).key(BARRIER_KEY).payload(nonce).partition(*partition))
+            })
+        })
+    }
+
+    /// Publishes a batch. `positions` holds an offset for every partition of the assignment, moved or not: a
+    /// transaction without one would be fenced by nobody.
+    pub fn commit(
+        &self,
+        batch: &Batch,
+        positions: &BTreeMap<i32, i64>,
+        group: &ConsumerGroupMetadata,
+        now: Timestamp,
+    ) -> Result<(), Doubt> {
+        self.transaction(&self.topics.inbox, positions, group, || {
+            for (event, sequence) in &batch.events {
+                self.send_event(event, *sequence)?;
+            }
+            if !batch.events.is_empty() {
+                failpoints::reach("events-sent");
+            }
+            for StateRecord { key, partition, value } in &batch.records {
+                let value = value.as_ref().map(json);
+                let headers = OwnedHeaders::new().insert(Header { key: BARRIER_HEADER, value: Some(&self.barrier) });
+                let record =
+                    BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(*partition).headers(headers);
+                self.send(match &value {
+                    Some(value) => record.payload(value.as_slice()),
+                    None => record,
+                })?;
+            }
+            for (partition, mark) in &batch.marks {
+                let value = serde_json::to_vec(mark).expect("a mark is plain data");
+                self.send(BaseRecord::to(&self.topics.state).key(MARK_KEY).payload(&value).partition(*partition))?;
+            }
+            batch.dead_letters.iter().try_for_each(|letter| self.send_dead_letter(letter, now))
+        })
+    }
+
+    /// Appends dead letters to the inbox again, together with how far the dead-letter topic was gone through.
+    pub fn redrive(
+        &self,
+        letters: &[Redriven],
+        positions: &BTreeMap<i32, i64>,
+        group: &ConsumerGroupMetadata,
+    ) -> Result<(), Doubt> {
+        self.transaction(&self.topics.dead_letters, positions, group, || {
+            letters.iter().try_for_each(|letter| {
+                let record = BaseRecord::to(&self.topics.inbox).key(letter.key()).payload(letter.value());
+                self.send(record.headers(to_kafka(letter.headers())))
+            })
+        })
+    }
+
+    /// All or nothing of what `write` sends, with the group's new positions in `topic`.
+    fn transaction(
+        &self,
+        topic: &str,
+        positions: &BTreeMap<i32, i64>,
+        group: &ConsumerGroupMetadata,
+        write: impl FnOnce() -> Result<(), Doubt>,
+    ) -> Result<(), Doubt> {
+        let started = Instant::now();
+        // What went wrong while no transaction was open (a broker that restarted) is no reason to doubt this one.
+        self.hear();
+        self.producer.context().forget();
+        self.producer.begin_transaction()?;
+        write()?;
+        failpoints::reach("after-produce");
+        self.await_deliveries()?;
+        let mut offsets = TopicPartitionList::new();
+        for (partition, position) in positions {
+            offsets.add_partition_offset(topic, *partition, Offset::Offset(*position))?;
+        }
+        if !failpoints::breaks("fencing") && !failpoints::breaks("offsets-in-transaction") {
+            self.producer.send_offsets_to_transaction(&offsets, group, Duration::from_secs(10))?;
+        }
+        failpoints::reach("after-send-offsets");
+        self.producer.commit_transaction(Timeout::Never)?;
+        failpoints::reach("after-commit");
+        metrics::histogram!("transaction_seconds").record(started.elapsed().as_secs_f64());
+        // It was committed, but how it came about decides whether the next one may follow.
+        self.hear();
+        if failpoints::breaks("unclear-commit") {
+            return Ok(());
+        }
+        let (took, witness) = (started.elapsed(), self.producer.context());
+        let was_quick = if took > SUSPICIOUSLY_LONG { Err(doubt(format!("a commit took {took:?}"))) } else { Ok(()) };
+        let is_clear = was_quick.and_then(|()| witness.commit_is_clear()).and_then(|()| witness.trouble());
+        is_clear.map_err(|doubt| Doubt { is_committed: true, ..doubt })
+    }
+
+    /// Takes in all that the client has to say: a poll without time takes one thing.
+    fn hear(&self) {
+        let context = self.producer.context();
+        let mut before = None;
+        while before != Some(context.n_heard()) {
+            before = Some(context.n_heard());
+            self.producer.poll(Duration::ZERO);
+        }
+    }
+
+    /// Waits until every record is acknowledged. Committing before that costs 100 ms in the client library.
+    fn await_deliveries(&self) -> Result<(), Doubt> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() > deadline {
+                return Err(doubt("records were not acknowledged in time".to_owned()));
+            }
+            self.producer.poll(Duration::from_millis(1));
+        }
+        self.producer.context().trouble()
+    }
+
+    fn send_event(&self, event: &Event, sequence: u64) -> Result<(), Doubt> {
+        let Encoded { headers, value } = self.wire.encode(event, sequence);
+        let headers = headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
+        let key = event.charge_permission_id.as_str();
+        self.send(BaseRecord::to(&self.topics.events).key(key).payload(&value).headers(headers))
+    }
+
+    fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), Doubt> {
+        let mut headers = to_kafka(&letter.headers);
+        let (inbox, instance) = (self.topics.inbox.as_str(), self.instance.as_str());
+        for (key, value) in letter.told(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now }) {
+            headers = headers.insert(Header { key, value: Some(&value) });
+        }
+        self.send(BaseRecord::to(&self.topics.dead_letters).key(&letter.key).payload(&letter.value).headers(headers))
+    }
+
+    fn send<K: rdkafka::message::ToBytes + ?Sized, P: rdkafka::message::ToBytes + ?Sized>(
+        &self,
+        record: BaseRecord<'_, K, P>,
+    ) -> Result<(), Doubt> {
+        self.producer.send(record).map_err(|(error, _)| Doubt::from(error))
+    }
+}
+
+/// A state record's value. A test lets one worker be of the release after this one, with the next version of the format.
+fn json(state: &KnownState) -> Vec<u8> {
+    let later = failpoints::breaks("next-version").then(|| KnownState { version: VERSION + 1, ..state.clone() });
+    serde_json::to_vec(later.as_ref().unwrap_or(state)).expect("known state is plain data")
+}
+
+fn doubt(what: String) -> Doubt {
+    Doubt { what, refused: None, is_committed: false }
+}
+
+fn to_kafka(headers: &[(String, Vec<u8>)]) -> OwnedHeaders {
+    headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }))
+}
+
+impl From<KafkaError> for Doubt {
+    fn from(error: KafkaError) -> Self {
+        let refused = error.rdkafka_error_code().filter(|code| acls::is_refusal(*code));
+        Self { refused, ..doubt(acls::told(&error)) }
+    }
+}
+
+/// On state records: the nonce of the barrier after which their writer began. One that follows another writer's barrier
+/// would show that fencing failed.
+const BARRIER_HEADER: &str = "ipn-barrier";
+const SUSPICIOUSLY_LONG: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,0 +1,315 @@
+//! Step 7. What is known of every object of the partitions this worker owns, rebuilt from the state topic whenever
+//! partitions are assigned.
+//!
+//! The end of a topic says nothing in `read_committed` mode (markers trail behind, positions skip them), so the
+//! rebuild reads up to a barrier record that this worker itself wrote in a committed transaction.
+
+mod completeness_marker;
+mod packed;
+mod rebuild_from_events;
+mod restore;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+pub use self::completeness_marker::{MARK_KEY, Mark, Marks};
+use self::packed::Packed;
+pub use self::rebuild_from_events::read_told;
+pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
+use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef, State};
+use crate::domain::state::schema_version::Newer;
+use crate::domain::state::{KnownState, Observed, VERSION};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::Pending;
+use crate::failpoints;
+
+/// Known state by object, and the partition each lives in.
+#[derive(Debug, Default)]
+pub struct StateStore {
+    places: Slab<Packed>,
+    by_key: HashTable<u32>,
+    hashes: RandomState,
+    accounts: Accounts,
+}
+
+/// Each account once, by number.
+#[derive(Debug, Default)]
+struct Accounts {
+    names: Vec<Account>,
+    numbers: HashMap<Account, u32>,
+}
+
+/// A look at one record without unpacking it.
+#[derive(Clone, Copy, Debug)]
+pub struct Glance<'a> {
+    /// Whose object.
+    pub account: &'a Account,
+    packed: &'a Packed,
+}
+
+impl StateStore {
+    /// What is known of an object.
+    pub fn get(&self, object: &ObjectRef) -> Option<KnownState> {
+        self.find(object).map(|packed| packed.unpack(&object.account))
+    }
+
+    /// What was last told of an object.
+    pub fn observed(&self, object: &ObjectRef) -> Option<Observed> {
+        self.get(object)?.observed
+    }
+
+    /// Whether anything was ever told of an object.
+    pub fn is_observed(&self, object: &ObjectRef) -> bool {
+        self.find(object).is_some_and(|packed| packed.observed.is_some())
+    }
+
+    /// Changes the record of an object, blank if there is none yet.
+    pub fn update<R>(&mut self, object: &ObjectRef, partition: i32, change: impl FnOnce(&mut KnownState) -> R) -> R {
+        let mut state = self.get(object).unwrap_or_else(|| KnownState::blank(object.clone()));
+        let result = change(&mut state);
+        self.put(partition, state);
+        result
+    }
+
+    /// Takes over a whole record.
+    pub fn put(&mut self, partition: i32, state: KnownState) {
+        let account = self.accounts.number(&state.object.account);
+        let packed = Packed::pack(state, account, partition);
+        match self.place_of(account, packed.id.as_str()) {
+            Some(place) => self.places[place as usize] = packed,
+            None => self.insert(packed),
+        }
+    }
+
+    /// It was read, and nothing but the time of that is new. Whether there were so many such reads that it is worth a record.
+    pub fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp) -> bool {
+        let place = self.accounts.find(&object.account).and_then(|account| self.place_of(account, object.id.as_str()));
+        let Some(packed) = place.map(|place| &mut self.places[place as usize]) else { return false };
+        let Some(seen) = &mut packed.observed else { return false };
+        seen.read_started_at = read_started_at;
+        packed.reads_unwritten = (packed.reads_unwritten + 1) % READS_UNWRITTEN_MAX;
+        packed.reads_unwritten == 0
+    }
+
+    /// Nothing is known of it any more.
+    pub fn remove(&mut self, object: &ObjectRef) {
+        if let Some(account) = self.accounts.find(&object.account) {
+            self.remove_key(account, object.id.as_str());
+        }
+    }
+
+    /// Hands out the work that is owed; what says nothing else is dropped.
+    pub fn take_pending(&mut self) -> Vec<(ObjectRef, Pending)> {
+        let mut owed = Vec::new();
+        let mut blank = Vec::new();
+        for (place, packed) in &mut self.places {
+            let Some(pending) = packed.take_pending() else { continue };
+            let account = &self.accounts.names[packed.account as usize];
+            owed.push((Glance { account, packed }.object(), pending));
+            if packed.is_blank() {
+                blank.push(place);
+            }
+        }
+        for place in blank {
+            let (account, id) = (self.places[place].account, self.places[place].id.as_str().to_owned());
+            self.remove_key(account, &id);
+        }
+        owed
+    }
+
+    /// Every record with its partition.
+    pub fn iter(&self) -> impl Iterator<Item = (i32, KnownState)> {
+        self.glances().map(|glance| (glance.packed.partition, glance.packed.unpack(glance.account)))
+    }
+
+    /// The partition that each merchant's records live in.
+    pub fn homes(&self) -> HashMap<MerchantId, i32> {
+        let mut homes = vec![None; self.accounts.names.len()];
+        for (_, packed) in &self.places {
+            homes[packed.account as usize] = Some(packed.partition);
+        }
+        let of = |(account, home): (&Account, Option<i32>)| Some((account.merchant_id.clone(), home?));
+        self.accounts.names.iter().zip(homes).filter_map(of).collect()
+    }
+
+    /// What the charges of a permission have captured, as far as they are known. Looks at every record.
+    pub fn captured_of(&self, permission: &ObjectRef) -> Amount {
+        let of_it = |glance: &Glance<'_>| {
+            *glance.account == permission.account && glance.packed.permission_id() == Some(permission.id.as_str())
+        };
+        self.glances().filter(of_it).filter_map(|charge| charge.packed.observed.as_ref()?.captured).sum()
+    }
+
+    /// How many objects of each partition are known, where there is any.
+    pub fn len_by_partition(&self) -> BTreeMap<i32, usize> {
+        let mut counts = BTreeMap::new();
+        self.glances().for_each(|glance| *counts.entry(glance.packed.partition).or_default() += 1);
+        counts
+    }
+
+    /// How many objects are known.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The record of an object.
+    pub fn glance_at(&self, object: &ObjectRef) -> Option<Glance<'_>> {
+        self.find(object).map(|packed| self.glance(packed))
+    }
+
+    /// How many places there are to [look at](Self::look_at), taken or not.
+    pub fn n_places(&self) -> usize {
+        self.places.capacity()
+    }
+
+    /// The record at a place, if one stands there now. A record keeps its place until it is removed.
+    pub fn look_at(&self, place: usize) -> Option<Glance<'_>> {
+        self.places.get(place).map(|packed| self.glance(packed))
+    }
+
+    /// Takes over a record of the state topic; without a value it is a tombstone. Says what is wrong with one that cannot
+    /// be read.
+    pub fn apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
+        let key = std::str::from_utf8(key).map_err(|_| "its key is no text")?;
+        if key.starts_with(INTERNAL_KEYS) {
+            return Ok(());
+        }
+        let Some(value) = value else {
+            let removed = ObjectRef::split_state_key(key);
+            if let Some((account, id)) = removed.and_then(|(account, id)| Some((self.accounts.find(&account)?, id))) {
+                self.remove_key(account, id);
+            }
+            return Ok(());
+        };
+        let newest = newest_read();
+        let state: KnownState = serde_json::from_slice(value).map_err(|error| {
+            Newer::check_json(value, newest)
+                .err()
+                .map_or_else(|| format!("column {}", error.column()), |newer| newer.to_string())
+        })?;
+        Newer::check(state.version, newest).map_err(|newer| newer.to_string())?;
+        self.put(partition, state);
+        Ok(())
+    }
+
+    fn glance<'a>(&'a self, packed: &'a Packed) -> Glance<'a> {
+        Glance { account: &self.accounts.names[packed.account as usize], packed }
+    }
+
+    fn glances(&self) -> impl Iterator<Item = Glance<'_>> {
+        self.places.iter().map(|(_, packed)| self.glance(packed))
+    }
+
+    fn find(&self, object: &ObjectRef) -> Option<&Packed> {
+        let place = self.place_of(self.accounts.find(&object.account)?, object.id.as_str())?;
+        Some(&self.places[place as usize])
+    }
+
+    fn place_of(&self, account: u32, id: &str) -> Option<u32> {
+        let is_it = |place: &u32| {
+            let packed = &self.places[*place as usize];
+            packed.account == account && packed.id.as_str() == id
+        };
+        self.by_key.find(self.hashes.hash_one((account, id)), is_it).copied()
+    }
+
+    /// Only for a key that has no record yet.
+    fn insert(&mut self, packed: Packed) {
+        let hash = self.hashes.hash_one((packed.account, packed.id.as_str()));
+        let place = u32::try_from(self.places.insert(packed)).expect("four thousand million objects fit no memory");
+        let Self { places, by_key, hashes, .. } = self;
+        by_key.insert_unique(hash, place, |place| {
+            let packed = &places[*place as usize];
+            hashes.hash_one((packed.account, packed.id.as_str()))
+        });
+    }
+
+    fn remove_key(&mut self, account: u32, id: &str) {
+        let Some(place) = self.place_of(account, id) else { return };
+        let found = self.by_key.find_entry(self.hashes.hash_one((account, id)), |known| *known == place);
+        found.expect("every record is found by its key").remove();
+        self.places.remove(place as usize);
+    }
+}
+
+impl Glance<'_> {
+    /// Which object.
+    pub fn object(&self) -> ObjectRef {
+        self.sibling(self.packed.kind, self.packed.id.as_str())
+    }
+
+    /// The permission it belongs to (itself, if it is one), if it was ever read.
+    pub fn permission(&self) -> Option<ObjectRef> {
+        Some(self.sibling(ObjectKind::ChargePermission, self.packed.permission_id()?))
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> ObjectKind {
+        self.packed.kind
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.packed.id.as_str()
+    }
+
+    /// Its state, when that changed, and when it was read, if it ever was.
+    pub fn seen(&self) -> Option<(&State, Timestamp, Timestamp)> {
+        self.packed.observed.as_ref().map(|seen| (&seen.state, seen.last_updated, seen.read_started_at))
+    }
+
+    /// Since when nothing was heard of it.
+    pub fn quiet_since(&self) -> Timestamp {
+        self.packed.quiet_since()
+    }
+
+    /// Whether it was shrunk.
+    pub fn is_stub(&self) -> bool {
+        self.packed.is_stub()
+    }
+
+    fn sibling(&self, kind: ObjectKind, id: &str) -> ObjectRef {
+        let id = ObjectId::parse(id).expect("it was put in as an id");
+        ObjectRef { account: self.account.clone(), kind, id }
+    }
+}
+
+impl Accounts {
+    fn find(&self, account: &Account) -> Option<u32> {
+        self.numbers.get(account).copied()
+    }
+
+    fn number(&mut self, account: &Account) -> u32 {
+        self.find(account).unwrap_or_else(|| {
+            let number = u32::try_from(self.names.len()).expect("four thousand million accounts fit no memory");
+            self.names.push(account.clone());
+            self.numbers.insert(account.clone(), number);
+            number
+        })
+    }
+}
+
+/// The newest format of [`KnownState`] that is read. A test lets one worker be of the release after this one.
+fn newest_read() -> u32 {
+    VERSION + u32::from(failpoints::breaks("next-version"))
+}
+
+/// After a restart an object that nothing happens to counts as last read at most so many of its periods ago.
+const READS_UNWRITTEN_MAX: u8 = 8;
+/// Keys of records that are about no object.
+const INTERNAL_KEYS: &str = "__";
+const ASK_EVERY: Duration = Duration::from_millis(100);
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests;

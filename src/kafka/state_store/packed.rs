@@ -1,0 +1,246 @@
+//! A record in the form that memory holds: a million of them are to fit into 500 MB, so ids and digests are inline, and
+//! what few objects have is boxed.
+
+use uuid::Uuid;
+
+use crate::domain::pay::{Account, Amount, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State};
+use crate::domain::state::retention::Quiet;
+use crate::domain::state::{KnownState, Observed};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::Pending;
+
+/// A [`KnownState`], but for its account's name.
+#[derive(Debug)]
+pub(super) struct Packed {
+    pub(super) id: Word<30>,
+    /// Which of the store's accounts.
+    pub(super) account: u32,
+    pub(super) partition: i32,
+    pub(super) kind: ObjectKind,
+    /// Reads since the last record was written that changed nothing but their own time.
+    pub(super) reads_unwritten: u8,
+    pub(super) observed: Option<Seen>,
+    rare: Option<Box<Rare>>,
+}
+
+/// [`Observed`], but for what few objects have.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) state: State,
+    pub(super) last_updated: Timestamp,
+    pub(super) read_started_at: Timestamp,
+    /// Empty where it is the object's own id.
+    permission_id: Word<30>,
+    attributes_digest: Digest,
+    attribute_revision: u64,
+    pub(super) captured: Option<Amount>,
+    last_event_id: Option<Uuid>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Rare {
+    sequence: Option<u64>,
+    pending: Option<Box<Pending>>,
+    reasons: Box<[Reason]>,
+    charge_permission_type: Option<Box<str>>,
+    unconfirmed_digest: Option<Box<str>>,
+    payment_method_reason: Option<Box<str>>,
+    private: Option<PackedPrivate>,
+    attribute_hint_told: Option<Timestamp>,
+}
+
+/// [`PrivateDigests`].
+#[derive(Debug, PartialEq)]
+struct PackedPrivate {
+    key_id: Word<14>,
+    payment_descriptor: Option<Digest>,
+    billing_address: Option<Digest>,
+    shipping_address: Option<Digest>,
+}
+
+/// A short text inline, a longer one elsewhere.
+#[derive(Debug, PartialEq)]
+pub(super) enum Word<const N: usize> {
+    Short(u8, [u8; N]),
+    Long(Box<str>),
+}
+
+/// Eight bytes that are written as sixteen hex digits, or any other text.
+#[derive(Debug, PartialEq)]
+enum Digest {
+    Hex([u8; 8]),
+    Text(Box<str>),
+}
+
+impl Packed {
+    pub(super) fn pack(state: KnownState, account: u32, partition: i32) -> Self {
+        let KnownState { version: _, object, observed, sequence, pending } = state;
+        let mut rare = Rare { sequence, pending: pending.map(Box::new), ..Rare::default() };
+        let observed = observed.map(|observed| Seen::pack(observed, &object.id, &mut rare));
+        Self {
+            id: Word::of(object.id.as_str()),
+            account,
+            partition,
+            kind: object.kind,
+            reads_unwritten: 0,
+            observed,
+            rare: (rare != Rare::default()).then(|| Box::new(rare)),
+        }
+    }
+
+    pub(super) fn unpack(&self, account: &Account) -> KnownState {
+        let object = ObjectRef { account: account.clone(), kind: self.kind, id: self.id.to_id() };
+        let none = Rare::default();
+        let rare = self.rare.as_deref().unwrap_or(&none);
+        KnownState {
+            observed: self.observed.as_ref().map(|seen| seen.unpack(&object.id, rare)),
+            sequence: rare.sequence,
+            pending: rare.pending.as_deref().cloned(),
+            ..KnownState::blank(object)
+        }
+    }
+
+    /// The permission's id: its own, if it is one.
+    pub(super) fn permission_id(&self) -> Option<&str> {
+        let told = self.observed.as_ref()?.permission_id.as_str();
+        Some(if told.is_empty() { self.id.as_str() } else { told })
+    }
+
+    /// Since when nothing was heard of it.
+    pub(super) fn quiet_since(&self) -> Timestamp {
+        Quiet {
+            read: self.observed.as_ref().map(|seen| (seen.last_updated, seen.read_started_at)),
+            sequence: self.rare.as_ref().and_then(|rare| rare.sequence),
+        }
+        .since()
+    }
+
+    pub(super) fn is_stub(&self) -> bool {
+        self.observed.as_ref().is_some_and(|seen| seen.attributes_digest.is_empty())
+    }
+
+    pub(super) fn take_pending(&mut self) -> Option<Pending> {
+        let rare = self.rare.as_mut()?;
+        let pending = rare.pending.take()?;
+        if **rare == Rare::default() {
+            self.rare = None;
+        }
+        Some(*pending)
+    }
+
+    pub(super) fn is_blank(&self) -> bool {
+        self.observed.is_none() && self.rare.is_none()
+    }
+}
+
+impl Seen {
+    fn pack(observed: Observed, own_id: &ObjectId, rare: &mut Rare) -> Self {
+        rare.reasons = observed.reasons.into();
+        rare.charge_permission_type = observed.charge_permission_type.map(Into::into);
+        rare.unconfirmed_digest = observed.unconfirmed_digest.map(Into::into);
+        rare.payment_method_reason = observed.payment_method_reason.map(Into::into);
+        rare.private = observed.private.as_ref().map(PackedPrivate::pack);
+        rare.attribute_hint_told = observed.attribute_hint_told;
+        let permission_id = observed.charge_permission_id;
+        Self {
+            state: observed.state,
+            last_updated: observed.last_updated,
+            read_started_at: observed.read_started_at,
+            permission_id: Word::of(if permission_id == *own_id { "" } else { permission_id.as_str() }),
+            attributes_digest: Digest::of(&observed.attributes_digest),
+            attribute_revision: observed.attribute_revision,
+            captured: observed.captured,
+            last_event_id: observed.last_event_id,
+        }
+    }
+
+    fn unpack(&self, own_id: &ObjectId, rare: &Rare) -> Observed {
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        Observed {
+            state: self.state.clone(),
+            reasons: rare.reasons.to_vec(),
+            last_updated: self.last_updated,
+            charge_permission_id: match self.permission_id.as_str() {
+                "" => own_id.clone(),
+                _ => self.permission_id.to_id(),
+            },
+            charge_permission_type: text(&rare.charge_permission_type),
+            attributes_digest: self.attributes_digest.to_text(),
+            attribute_revision: self.attribute_revision,
+            unconfirmed_digest: text(&rare.unconfirmed_digest),
+            payment_method_reason: text(&rare.payment_method_reason),
+            captured: self.captured,
+            private: rare.private.as_ref().map(PackedPrivate::unpack),
+            attribute_hint_told: rare.attribute_hint_told,
+            read_started_at: self.read_started_at,
+            last_event_id: self.last_event_id,
+        }
+    }
+}
+
+impl PackedPrivate {
+    fn pack(private: &PrivateDigests) -> Self {
+        let digest = |text: &Option<String>| text.as_deref().map(Digest::of);
+        Self {
+            key_id: Word::of(&private.key_id),
+            payment_descriptor: digest(&private.payment_descriptor),
+            billing_address: digest(&private.billing_address),
+            shipping_address: digest(&private.shipping_address),
+        }
+    }
+
+    fn unpack(&self) -> PrivateDigests {
+        let text = |digest: &Option<Digest>| digest.as_ref().map(Digest::to_text);
+        PrivateDigests {
+            key_id: self.key_id.as_str().to_owned(),
+            payment_descriptor: text(&self.payment_descriptor),
+            billing_address: text(&self.billing_address),
+            shipping_address: text(&self.shipping_address),
+        }
+    }
+}
+
+impl<const N: usize> Word<N> {
+    fn of(text: &str) -> Self {
+        let mut short = [0; N];
+        match short.get_mut(..text.len()) {
+            Some(room) => {
+                room.copy_from_slice(text.as_bytes());
+                Self::Short(text.len() as u8, short)
+            }
+            None => Self::Long(text.into()),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Short(len, bytes) => std::str::from_utf8(&bytes[..usize::from(*len)]).expect("it was put in as text"),
+            Self::Long(text) => text,
+        }
+    }
+
+    fn to_id(&self) -> ObjectId {
+        ObjectId::parse(self.as_str()).expect("it was put in as an id")
+    }
+}
+
+impl Digest {
+    fn of(text: &str) -> Self {
+        let is_ours = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        match u64::from_str_radix(text, 16) {
+            Ok(number) if is_ours => Self::Hex(number.to_be_bytes()),
+            _ => Self::Text(text.into()),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Hex(bytes) => format!("{:016x}", u64::from_be_bytes(*bytes)),
+            Self::Text(text) => text.to_string(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Text(text) if text.is_empty())
+    }
+}

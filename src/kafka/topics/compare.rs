@@ -1,0 +1,118 @@
+//! A topic as it is against what it must be. Pure: what was found comes in, every difference goes out.
+
+use super::difference::{Difference, Found, Severity, Wanted};
+use super::plan::{Plan, Role};
+use super::rules::rules;
+
+/// Every difference of one topic.
+pub(super) fn compare(wanted: &Wanted, plan: &Plan, found: &Found) -> Vec<Difference> {
+    let partitions = compare_partitions(wanted, plan, found);
+    let replicas = compare_replicas(wanted, plan, found);
+    let rules = rules(wanted, found);
+    let settings =
+        rules.iter().filter(|rule| rule.roles.contains(&plan.role)).filter_map(|rule| rule.apply(wanted, plan, found));
+    let all = partitions.into_iter().chain(replicas).chain(settings);
+    let (refused, warned): (Vec<_>, Vec<_>) = all.partition(|difference| difference.severity == Severity::Refused);
+    // What is refused for a setting needs no warning about the same.
+    let is_new = |warning: &Difference| refused.iter().all(|other: &Difference| other.setting != warning.setting);
+    let warned: Vec<_> = warned.into_iter().filter(is_new).collect();
+    refused.into_iter().chain(warned).collect()
+}
+
+/// By severity; what is the same of several topics is said once.
+pub(super) fn together(differences: impl IntoIterator<Item = Difference>) -> Vec<Difference> {
+    let mut all: Vec<Difference> = Vec::new();
+    for difference in differences {
+        let same = |other: &&mut Difference| Difference { topic: other.topic.clone(), ..difference.clone() } == **other;
+        match all.iter_mut().find(same) {
+            Some(other) => other.topic = format!("{}, {}", other.topic, difference.topic),
+            None => all.push(difference),
+        }
+    }
+    all.sort_by_key(|difference| difference.severity);
+    all
+}
+
+/// The configured count against the one on record, which holds for both topics.
+pub(super) fn compare_record(wanted: &Wanted, state_topic: &str) -> Option<Difference> {
+    let recorded = wanted.recorded_partitions.filter(|recorded| *recorded != wanted.partitions)?;
+    Some(Difference {
+        severity: Severity::Refused,
+        topic: state_topic.to_owned(),
+        setting: "partitions",
+        is: format!("on record as {recorded}, but kafka.partitions is {}", wanted.partitions),
+        should_be: "the same for life".to_owned(),
+        why: FIXED_FOR_LIFE,
+        remedy: format!("set kafka.partitions = {recorded}"),
+    })
+}
+
+fn compare_partitions(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Difference> {
+    let count = found.partitions;
+    let expected = wanted.recorded_partitions.unwrap_or(wanted.partitions);
+    if count == expected || !matches!(plan.role, Role::Inbox | Role::State) {
+        return None;
+    }
+    let (is, should_be, remedy) = if wanted.recorded_partitions.is_some() && count > expected {
+        let remedy =
+            "partitions cannot be taken away again: set another kafka.topic_prefix and create its topics; there \
+                      every object is a first sight again"
+                .to_owned();
+        (count.to_string(), format!("{expected}, as on record in the state topic"), remedy)
+    } else if wanted.recorded_partitions.is_some() {
+        let alter = kafka_topics(wanted, &plan.name, &format!("--partitions {expected}"));
+        (count.to_string(), format!("{expected}, as on record in the state topic"), alter)
+    } else {
+        let remedy = format!("set kafka.partitions = {count}, or another kafka.topic_prefix for a new start");
+        (count.to_string(), format!("{expected}, as kafka.partitions is"), remedy)
+    };
+    let topic = plan.name.clone();
+    let (severity, setting, why) = (Severity::Refused, "partitions", FIXED_FOR_LIFE);
+    Some(Difference { severity, topic, setting, is, should_be, why, remedy })
+}
+
+fn compare_replicas(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Difference> {
+    let (count, asked) = (found.replicas, wanted.replication_factor);
+    let difference = |severity, should_be, why, remedy| Difference {
+        severity,
+        topic: plan.name.clone(),
+        setting: "replicas",
+        is: count.to_string(),
+        should_be,
+        why,
+        remedy,
+    };
+    if count < asked {
+        return Some(difference(
+            Severity::Refused,
+            format!("{asked}, as kafka.replication_factor is"),
+            "it survives the loss of fewer brokers than the settings promise",
+            format!(
+                "reassign it with kafka-reassign-partitions.sh, or accept it with kafka.replication_factor = {count}"
+            ),
+        ));
+    }
+    (count < 3).then(|| {
+        let why = if count < 2 {
+            "the loss of one broker can lose what was acknowledged"
+        } else {
+            "while one broker is down nothing can be appended, and notifications are answered 503"
+        };
+        difference(
+            Severity::Warned,
+            "3 in production".to_owned(),
+            why,
+            "reassign it with kafka-reassign-partitions.sh on a cluster of three brokers or more".to_owned(),
+        )
+    })
+}
+
+fn kafka_topics(wanted: &Wanted, topic: &str, change: &str) -> String {
+    format!("kafka-topics.sh --bootstrap-server {} --alter --topic {topic} {change}", wanted.bootstrap_servers)
+}
+
+const FIXED_FOR_LIFE: &str = "a merchant's IPNs and state stand in the partition that the count gives; with another count its state \
+                              would be looked for where it is not";
+
+#[cfg(test)]
+mod tests;

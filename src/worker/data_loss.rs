@@ -1,0 +1,255 @@
+//! What Kafka no longer holds although it should: the group's offsets, unread records of the inbox, known state. Found
+//! when partitions are taken over, told loudly, and made good as far as it can be.
+//!
+//! - Without offsets the inbox is read from its start. What is known says what was answered, so nothing is told twice.
+//! - Unread records that are gone are gone; how many is told, and the rest is read.
+//! - Lost state is rebuilt from the events topic, so nothing is told twice. The inbox is read again from its start, as
+//!   work that was owed stood in the lost records and stands in the inbox, too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rdkafka::consumer::ConsumerGroupMetadata;
+
+use super::consumer_group::{Standing, Standings};
+use super::context::{Plan, Positions};
+use super::{Trouble, Worker, consumer_group};
+use crate::domain::state::KnownState;
+use crate::domain::state::partitioner::home;
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::InboxPosition;
+use crate::kafka::Broker;
+use crate::kafka::outbox::{Batch, Outbox, StateRecord};
+use crate::kafka::state_store::{Mark, Restored, StateStore, read_told, restore};
+
+/// What was found in one partition of the state topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Found {
+    log_start: i64,
+    mark: Option<Mark>,
+    n_objects: usize,
+    /// What the events topic told that the state topic did not.
+    n_rebuilt: usize,
+}
+
+/// Something that should be there and is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The group has no offset, and was here before.
+    Offsets { start: i64 },
+    /// Records were cut off before they were read.
+    InboxStart { expected: i64, start: i64 },
+    /// The inbox ends before what was read.
+    InboxEnd { expected: i64, end: i64 },
+    /// Records of the state topic were cut off, or it was made anew.
+    State { log_start: i64, n_rebuilt: usize },
+}
+
+impl Standing {
+    /// What the inbox has lost.
+    pub(super) fn loss(&self) -> Option<Loss> {
+        let Standing { committed, start, end } = *self;
+        let expected = committed?;
+        if expected < start {
+            return Some(Loss::InboxStart { expected, start });
+        }
+        (expected > end).then_some(Loss::InboxEnd { expected, end })
+    }
+}
+
+impl Found {
+    /// Whether everything that was told is known. A partition that does not say so is as good as lost, which costs a new
+    /// one a look at the events topic.
+    fn is_whole(&self) -> bool {
+        self.mark.is_some_and(|mark| mark.is_whole && self.log_start <= mark.log_start)
+    }
+}
+
+/// What one partition has lost, of inbox, offsets and state.
+fn judge(standing: &Standing, found: &Found) -> Vec<Loss> {
+    let Standing { committed, start, .. } = *standing;
+    let Found { log_start, mark, n_objects, n_rebuilt } = *found;
+    let was_ours = mark.is_some() || n_objects > 0 || n_rebuilt > 0;
+    let offsets = match committed {
+        None if was_ours => Some(Loss::Offsets { start }),
+        None if start > 0 => Some(Loss::InboxStart { expected: 0, start }),
+        _ => None,
+    };
+    let had_read = n_objects == 0 && committed.is_some_and(|at| at > start);
+    let is_lost = !found.is_whole() && (mark.is_some() || log_start > 0 || n_rebuilt > 0 || had_read);
+    let state = is_lost.then_some(Loss::State { log_start, n_rebuilt });
+    offsets.into_iter().chain(standing.loss()).chain(state).collect()
+}
+
+/// Reads the state of partitions that were taken over, up to the barrier with this nonce; judges each, tells what is lost
+/// and rebuilds what can be. Gives the positions to go on from, too.
+pub(super) fn restore_whole(
+    plan: &Plan,
+    standings: &Standings,
+    nonce: &str,
+    (outbox, group): (&Outbox, &ConsumerGroupMetadata),
+    mut still_ours: impl FnMut() -> bool,
+) -> Result<(Restored, Positions), Trouble> {
+    let partitions: Vec<i32> = standings.keys().copied().collect();
+    let mut restored = restore(&plan.kafka, &partitions, nonce, &mut still_ours)?;
+    // A mock keeps no offsets of transactions, and nothing for long.
+    let positions = match plan.broker {
+        Broker::Real => make_good(plan, standings, &mut restored, (outbox, group), still_ours)?,
+        Broker::Mock => positions(standings),
+    };
+    Ok((restored, positions))
+}
+
+fn make_good(
+    plan: &Plan,
+    standings: &Standings,
+    restored: &mut Restored,
+    (outbox, group): (&Outbox, &ConsumerGroupMetadata),
+    still_ours: impl FnMut() -> bool,
+) -> Result<Positions, Trouble> {
+    let kafka = &plan.kafka;
+    let mut found = look(standings, restored);
+    let broken: BTreeSet<i32> = found.iter().filter(|(_, found)| !found.is_whole()).map(|(at, _)| *at).collect();
+    let mut positions = positions(standings);
+    let mut records = Vec::new();
+    if !broken.is_empty() {
+        let told = read_told(kafka, &broken, still_ours)?.into_known();
+        records = told.into_iter().filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
+    }
+    for record in &records {
+        found.entry(record.partition).and_modify(|found| found.n_rebuilt += 1);
+    }
+    for (partition, standing) in standings {
+        for loss in judge(standing, &found[partition]) {
+            loss.tell(*partition);
+            if let Loss::State { .. } = loss {
+                positions.insert(*partition, standing.start);
+            }
+        }
+    }
+    if !broken.is_empty() {
+        let marks: Vec<(i32, i64)> = broken.iter().map(|at| (*at, found[at].log_start)).collect();
+        write(outbox, group, records, &marks, &positions, plan.clock.now())?;
+    }
+    Ok(positions)
+}
+
+impl Worker {
+    /// Offsets that are left out are transaction markers, or records that were deleted before they were read.
+    pub(super) fn notice_gap(&mut self, position: InboxPosition) -> Result<(), Trouble> {
+        let Some(expected) = self.ledger().and_then(|ledger| ledger.expected_instead_of(position)) else {
+            return Ok(());
+        };
+        let InboxPosition { partition, .. } = position;
+        let topic = self.plan.kafka.topics().inbox;
+        match consumer_group::standing_at(&self.consumer, &topic, partition, expected)?.loss() {
+            // Known state says what was answered, and is judged anew with the inbox that there is now.
+            Some(Loss::InboxEnd { .. }) => return Err(Trouble::InboxEnd(partition)),
+            Some(loss) => loss.tell(partition),
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// The positions to go on from, as far as the inbox alone says.
+pub(super) fn positions(standings: &Standings) -> Positions {
+    standings.iter().map(|(partition, standing)| (*partition, standing.position())).collect()
+}
+
+fn look(standings: &Standings, restored: &Restored) -> BTreeMap<i32, Found> {
+    let counts = restored.store.len_by_partition();
+    let found = |partition: &i32| {
+        let (log_start, mark) = restored.marks.of(*partition);
+        let n_objects = counts.get(partition).copied().unwrap_or(0);
+        (*partition, Found { log_start, mark, n_objects, n_rebuilt: 0 })
+    };
+    standings.keys().map(found).collect()
+}
+
+/// Adds what the state topic does not know. Its own records are kept: they are as new as the events, and say more.
+fn add(store: &mut StateStore, told: KnownState, partitions: i32) -> Option<StateRecord> {
+    let partition = home(&told.object.account.merchant_id, partitions);
+    let key = told.object.state_key();
+    let value = store.update(&told.object, partition, |known| {
+        let is_news = (known.observed.is_none() && told.observed.is_some()) || told.sequence > known.sequence;
+        known.observed = known.observed.take().or(told.observed);
+        known.sequence = known.sequence.max(told.sequence);
+        is_news.then(|| known.clone())
+    })?;
+    Some(StateRecord { key, partition, value: Some(value) })
+}
+
+/// Writes what was rebuilt, and moves the group's offsets. The last transaction says that it is all there.
+fn write(
+    outbox: &Outbox,
+    group: &ConsumerGroupMetadata,
+    records: Vec<StateRecord>,
+    log_starts: &[(i32, i64)],
+    positions: &Positions,
+    now: Timestamp,
+) -> Result<(), Trouble> {
+    let mut left = records.into_iter().peekable();
+    loop {
+        let records: Vec<StateRecord> = left.by_ref().take(RECORDS_AT_ONCE).collect();
+        let is_last = left.peek().is_none();
+        let mark = |(partition, log_start): &(i32, i64)| (*partition, Mark::new(*log_start, is_last));
+        let batch = Batch { records, marks: log_starts.iter().map(mark).collect(), ..Batch::default() };
+        outbox.commit(&batch, positions, group, now)?;
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+impl Loss {
+    /// In the log and in a metric.
+    pub(super) fn tell(&self, partition: i32) {
+        metrics::counter!("kafka_data_lost_total", "what" => self.what()).increment(1);
+        match self {
+            Self::Offsets { start } => tracing::error!(
+                partition,
+                from = start,
+                "the group's offsets are lost (no worker ran for longer than offsets.retention.minutes, or the group was \
+                 deleted or renamed): the inbox is read again from its start. Nothing is told twice; dead letters may be \
+                 written a second time"
+            ),
+            Self::InboxStart { expected, start } => tracing::error!(
+                partition,
+                from = expected,
+                to = start,
+                n_lost = start - expected,
+                "inbox records were deleted before they were read (records deleted by hand, or older than retention.ms): \
+                 their IPNs are lost, the rest is read. An object of theirs is put right by its next IPN, or by \
+                 `ipn-receiver recheck` with its id"
+            ),
+            Self::InboxEnd { expected, end } => tracing::error!(
+                partition,
+                expected,
+                end,
+                "the inbox ends before what was read (made anew, or its end lost with a broker): it is read again from its \
+                 start. IPNs that were acknowledged may be lost; `ipn-receiver recheck` with the ids of objects puts them right"
+            ),
+            Self::State { log_start, n_rebuilt } => tracing::error!(
+                partition,
+                log_start,
+                n_rebuilt,
+                "state records are lost (deleted by hand, a cleanup.policy with delete, or the topic made anew): what was told \
+                 is rebuilt from the events topic, and the inbox is read again for work that was owed. Nothing is told twice, \
+                 but for objects last told of longer ago than the events topic goes back: they are first sights again"
+            ),
+        }
+    }
+
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Offsets { .. } => "offsets",
+            Self::InboxStart { .. } | Self::InboxEnd { .. } => "inbox",
+            Self::State { .. } => "state",
+        }
+    }
+}
+
+const RECORDS_AT_ONCE: usize = 500;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Tests of the books with what operators ask for: which records are work, and what a baseline tells.
+
+use serde_json::json;
+
+use super::tests::{account, ledger_with, record_of};
+use super::*;
+use crate::amazon::pay_api::Disposition;
+use crate::config::Quotas;
+use crate::domain::ipn::recheck_request::Recheck;
+use crate::domain::pay::{DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
+
+fn at(s: i64) -> Timestamp {
+    Timestamp::from_unix_ms(1_767_000_000_000 + s * 1000)
+}
+
+fn object(kind: ObjectKind, id: &str) -> ObjectRef {
+    ObjectRef { account: account(), kind, id: ObjectId::parse(id).unwrap() }
+}
+
+fn charge() -> ObjectRef {
+    object(ObjectKind::Charge, "P01-1111111-2222222-C000001")
+}
+
+fn permission() -> ObjectRef {
+    object(ObjectKind::ChargePermission, "B01-1111111-1111111")
+}
+
+fn recheck(object: &ObjectRef, seed: bool) -> InboxRecord {
+    InboxRecord {
+        position: InboxPosition { partition: 0, offset: 0 },
+        appended_at: at(0),
+        key: object.account.merchant_id.as_str().into(),
+        value: Recheck { object: object.clone(), seed, requested_at: at(0) }.to_json(),
+        headers: vec![(KIND_HEADER.to_owned(), recheck_request::KIND.into())],
+    }
+}
+
+fn ledger() -> Ledger {
+    let settings = Settings::default();
+    ledger_with(settings.clone(), Quotas::default().rules(&settings), at(-1000))
+}
+
+/// Reads what is due, each object in its state, until nothing is.
+fn read_all(ledger: &mut Ledger, mut s: i64) -> Vec<&'static str> {
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        s += 1;
+        for due in ledger.queue.take_due(at(s)) {
+            let state = if due.kind == ObjectKind::Charge { "Captured" } else { "Chargeable" };
+            let body = json!({due.kind.id_field(): due.id, "chargePermissionId": permission().id,
+                "chargePermissionType": "Recurring", "statusDetails": {"state": state, "lastUpdatedTimestamp": at(-50)}});
+            let edge = Edge::strict(DigestKey::derive(b"test"));
+            let fetched =
+                Fetched::decode((due.kind, &due.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
+            ledger.answer(&due, Disposition::Fetched(Box::new(fetched)), at(s), at(s));
+        }
+        told.extend(ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name));
+    }
+    assert!(ledger.queue.is_empty());
+    told
+}
+
+#[test]
+fn a_recheck_is_work_and_leaves_the_inbox_when_its_object_was_read() {
+    let mut ledger = ledger();
+    ledger.take_in(recheck(&charge(), false), at(0));
+    assert_eq!(ledger.positions()[&0], 0);
+    assert_eq!(read_all(&mut ledger, 0), ["PermissionChargeable", "ChargeCaptured"]);
+    assert_eq!(ledger.positions()[&0], 1);
+}
+
+#[test]
+fn a_baseline_of_a_charge_tells_nothing_of_its_permission_either() {
+    let mut ledger = ledger();
+    ledger.take_in(recheck(&charge(), true), at(0));
+    assert_eq!(read_all(&mut ledger, 0), [""; 0]);
+    for object in [charge(), permission()] {
+        assert!(ledger.store.observed(&object).is_some(), "{object:?} is known");
+    }
+}
+
+#[test]
+fn a_notification_that_comes_along_with_a_baseline_is_told() {
+    let mut ledger = ledger();
+    ledger.take_in(recheck(&charge(), true), at(0));
+    let record = record_of(&charge(), "STATE_CHANGE", 1, at(0));
+    ledger.take_in(record, at(0));
+    ledger.settings.settle_slack_ms = 3_600_000;
+    assert_eq!(read_all(&mut ledger, 0), ["PermissionChargeable", "ChargeCaptured"]);
+}
+
+#[test]
+fn a_recheck_that_has_no_place_or_no_sense_is_a_dead_letter() {
+    let stranger = |account: Account| ObjectRef { account, ..charge() };
+    let another = Account { merchant_id: MerchantId::parse("M9").unwrap(), ..account() };
+    let sandbox = Account { environment: Environment::Sandbox, ..account() };
+    let good = recheck(&charge(), false);
+    for (record, reason, part) in [
+        (recheck(&stranger(another), false), DeadLetterReason::UnknownMerchant, "no merchants[] entry has id M9"),
+        (recheck(&stranger(sandbox), false), DeadLetterReason::Misrouted, "not configured for sandbox"),
+        (
+            InboxRecord { value: b"{}".to_vec(), ..good.clone() },
+            DeadLetterReason::NotUnderstood,
+            "not a recheck record",
+        ),
+        (InboxRecord { key: b"M9".to_vec(), ..good }, DeadLetterReason::NotUnderstood, "whose key is not its merchant"),
+    ] {
+        let mut ledger = ledger();
+        ledger.take_in(record, at(0));
+        assert!(ledger.queue.is_empty());
+        let letter = ledger.take_undelivered().pop().expect("a dead letter");
+        assert_eq!(letter.reason, reason);
+        assert!(letter.detail.contains(part), "{}", letter.detail);
+        assert_eq!((letter.story.causes_seen, letter.story.first_seen), (1, Some(at(0))));
+    }
+}

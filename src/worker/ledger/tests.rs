@@ -1,0 +1,375 @@
+//! Tests of the books: records and answers go in, events, pending work and positions come out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::amazon::pay_api::{Blame, Disposition};
+use crate::config::{Quotas, Worker as Settings};
+use crate::domain::ipn::routing::Merchant;
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
+use crate::domain::sns::{TopicPolicy, TopicRule};
+use crate::domain::work::Quota;
+
+const ID: &str = "P01-1111111-2222222-C000001";
+
+fn at(s: i64) -> Timestamp {
+    Timestamp::from_unix_ms(1_767_000_000_000 + s * 1000)
+}
+
+pub(in crate::worker) fn account() -> Account {
+    Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live }
+}
+
+fn object() -> ObjectRef {
+    ObjectRef { account: account(), kind: ObjectKind::Charge, id: ObjectId::parse(ID).unwrap() }
+}
+
+fn ledger(settings: Settings) -> Ledger {
+    let quota = Quota { burst: 1e6, per_second: 1e9 };
+    let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
+    let mut ledger = ledger_with(settings, rules, at(0));
+    know_permission(&mut ledger);
+    ledger
+}
+
+/// The permission of the charge was read, so nothing waits for it.
+fn know_permission(ledger: &mut Ledger) {
+    let id = ObjectId::parse("P01-1111111-2222222").unwrap();
+    let permission = object().sibling(ObjectKind::ChargePermission, id);
+    ledger.homes.insert(account().merchant_id, 0);
+    let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(-9000)}});
+    let fetched = decode(&permission, &body);
+    ledger.answer(&permission, Disposition::Fetched(Box::new(fetched)), at(-9000), at(-9000));
+    assert_eq!(told(ledger), ["PermissionChargeable"]);
+}
+
+pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Timestamp) -> Ledger {
+    let rule = TopicRule::Owner {
+        owner: "M1".into(),
+        accounts: vec!["291180941288".into()],
+        regions: vec!["eu-west-1".into()],
+    };
+    let merchants = Merchants::new(vec![Merchant { account: account(), topics: TopicPolicy::new(vec![rule]) }]);
+    let positions = BTreeMap::from([(0, 0)]);
+    Ledger::open(settings, rules, Arc::new(merchants), StateStore::default(), &positions, now)
+}
+
+/// An inbox record about the charge, sent and appended at `sent_s`.
+fn record(offset: i64, sent_s: i64) -> InboxRecord {
+    record_of(&object(), "STATE_CHANGE", offset, at(sent_s))
+}
+
+pub(in crate::worker) fn record_of(
+    object: &ObjectRef,
+    notification_type: &str,
+    offset: i64,
+    sent_at: Timestamp,
+) -> InboxRecord {
+    let object_type = match object.kind {
+        ObjectKind::ChargePermission => "CHARGE_PERMISSION",
+        ObjectKind::Charge => "CHARGE",
+        ObjectKind::Refund => "REFUND",
+        ObjectKind::Dispute => "CHARGEBACK",
+    };
+    let message = json!({"MerchantID": "M1", "ObjectType": object_type, "ObjectId": object.id, "NotificationType": notification_type, "NotificationVersion": "V2"});
+    let body = json!({"Type": "Notification", "MessageId": "72fd219f-d2d6-5fea-afff-70487e01d695", "Message": message.to_string(),
+        "TopicArn": "arn:aws:sns:eu-west-1:291180941288:PREFIXM1", "Timestamp": sent_at, "SignatureVersion": "2", "Signature": "x", "SigningCertURL": "x"});
+    InboxRecord {
+        position: InboxPosition { partition: 0, offset },
+        appended_at: sent_at,
+        key: b"M1".to_vec(),
+        value: body.to_string().into_bytes(),
+        headers: vec![],
+    }
+}
+
+fn decode(object: &ObjectRef, body: &serde_json::Value) -> Fetched {
+    let edge = Edge::strict(DigestKey::derive(b"test"));
+    Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap()
+}
+
+fn fetched(state: &str, updated_s: i64) -> Disposition {
+    let body = json!({"chargeId": ID, "chargePermissionId": "P01-1111111-2222222",
+        "statusDetails": {"state": state, "lastUpdatedTimestamp": at(updated_s)}});
+    Disposition::Fetched(Box::new(decode(&object(), &body)))
+}
+
+/// Reads the charge at `s` if it is due then. A second after it was taken in there is quota for it.
+#[allow(clippy::needless_pass_by_value, reason = "the callers read better")]
+fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> bool {
+    let due = ledger.queue.take_due(at(s));
+    for object in &due {
+        ledger.answer(object, disposition.clone(), at(s), at(s));
+    }
+    !due.is_empty()
+}
+
+fn told(ledger: &mut Ledger) -> Vec<&'static str> {
+    ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name).collect()
+}
+
+fn position(ledger: &Ledger) -> i64 {
+    ledger.positions()[&0]
+}
+
+#[test]
+fn a_record_leaves_the_inbox_when_its_object_was_told() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(record(0, 100), at(101));
+    assert_eq!(position(&ledger), 0);
+    assert!(read(&mut ledger, 102, fetched("Captured", 99)));
+    assert_eq!((told(&mut ledger), position(&ledger)), (vec!["ChargeCaptured"], 1));
+}
+
+#[test]
+fn systemic_trouble_waits_without_counting_and_the_work_is_written_down_after_a_while() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(record(0, 100), at(100));
+    for s in [101, 106] {
+        assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
+        ledger.release_overdue(at(s));
+    }
+    assert_eq!((position(&ledger), ledger.has_news()), (0, false), "not yet: it may be over in a moment");
+    assert!(read(&mut ledger, 111, Disposition::Throttled { retry_after: None }));
+    ledger.release_overdue(at(111));
+    assert_eq!((position(&ledger), ledger.has_news()), (1, true));
+    let pending = ledger.queue.pending_of(&object()).expect("the work is owed");
+    assert_eq!((pending.attempts, pending.causes.len()), (0, 1));
+    assert!(read(&mut ledger, 200, fetched("Captured", 99)));
+    let batch = ledger.take_batch(vec![]);
+    assert_eq!(batch.events[0].0.event_type.name, "ChargeCaptured");
+    let written = batch.records.iter().find(|record| record.key == object().state_key()).unwrap();
+    assert_eq!(written.value.as_ref().unwrap().pending, None, "nothing is owed any more");
+}
+
+#[test]
+fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() {
+    let mut first = ledger(Settings::default());
+    first.take_in(record(0, 100), at(100));
+    read(&mut first, 101, Disposition::NotFound("404".into()));
+    let record = first.take_batch(vec![]).records.remove(0);
+    let written = record.value.expect("a record is written");
+    assert_eq!(written.pending.as_ref().map(|pending| (pending.attempts, pending.causes.len())), Some((1, 1)));
+
+    let mut store = StateStore::default();
+    store.put(0, written);
+    let rules = Quotas::default().rules(&Settings::default());
+    let merchants = first.merchants.clone();
+    let mut next = Ledger::open(Settings::default(), rules, merchants, store, &BTreeMap::from([(0, 1)]), at(102));
+    assert_eq!((next.queue.len(), next.queue.attempts_of(&object())), (1, 1));
+    know_permission(&mut next);
+    assert!(!read(&mut next, 110, fetched("Captured", 99)), "it keeps its time");
+    assert!(read(&mut next, 170, fetched("Captured", 99)));
+    let batch = next.take_batch(vec![]);
+    assert_eq!(batch.events.len(), 1);
+    assert_eq!(batch.records.iter().filter_map(|record| record.value.as_ref()?.pending.as_ref()).count(), 0);
+}
+
+#[test]
+fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(record(0, 0), at(0));
+    let mut tries = Vec::new();
+    for s in 0..7200 {
+        if read(&mut ledger, s, Disposition::NotFound("404".into())) {
+            tries.push(s);
+        }
+    }
+    assert_eq!(tries, [1, 61, 361, 1261, 3361]);
+    let undelivered = ledger.take_undelivered();
+    assert_eq!((undelivered.len(), undelivered[0].reason), (1, DeadLetterReason::UnknownObject));
+    assert_eq!(undelivered[0].positions, [InboxPosition { partition: 0, offset: 0 }]);
+    assert!(ledger.queue.is_empty() && position(&ledger) == 1);
+    let batch = ledger.take_batch(vec![]);
+    let written: Vec<_> = batch.records.iter().map(|record| (record.key.as_str(), record.value.is_some())).collect();
+    assert_eq!(written, [(object().state_key().as_str(), false)], "a tombstone");
+    assert!(ledger.store.get(&object()).is_none(), "what nobody knows takes no memory either");
+}
+
+#[test]
+fn an_older_answer_is_asked_again_and_believed_and_flagged_after_five() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(record(0, 100), at(100));
+    read(&mut ledger, 101, fetched("Captured", 99));
+    told(&mut ledger);
+    ledger.take_in(record(1, 120), at(120));
+    let mut tries = Vec::new();
+    let mut events = Vec::new();
+    for s in 120..7200 {
+        if read(&mut ledger, s, fetched("Authorized", 50)) {
+            tries.push(s - 120);
+            events.extend(ledger.take_batch(vec![]).events);
+        }
+        if !events.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(tries, [0, 240, 720, 1440, 2400, 3600]);
+    assert_eq!(events[0].0.event_type.name, "ChargeAuthorized");
+    assert!(events[0].0.unexpected_transition);
+}
+
+#[test]
+fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days() {
+    let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
+    ledger.take_in(record(0, 0), at(0));
+    let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    let mut given_up_at = None;
+    for s in (0..200_000).step_by(5) {
+        if read(&mut ledger, s, trouble.clone()) && !ledger.undelivered.is_empty() {
+            given_up_at.get_or_insert(s);
+        }
+    }
+    assert!((86_400..86_400 + 3700).contains(&given_up_at.expect("given up")), "{given_up_at:?}");
+    assert_eq!(ledger.take_undelivered()[0].reason, DeadLetterReason::Undecodable);
+}
+
+#[test]
+fn an_outage_in_between_is_not_the_objects_own_trouble() {
+    let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
+    ledger.take_in(record(0, 0), at(0));
+    let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    assert!(read(&mut ledger, 10, trouble.clone()));
+    let mut n_failed = 0;
+    for day in 1..=100 {
+        // Amazon is down for a week at a time, and between two such weeks the object still fails.
+        let s = day * 7 * 86_400;
+        assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
+        n_failed += usize::from(read(&mut ledger, s + 10_000, trouble.clone()));
+        if !ledger.undelivered.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(n_failed, 13, "two hours of each are counted, and a day is the limit");
+}
+
+#[test]
+fn a_record_appended_well_before_the_last_read_needs_no_other_unless_the_clocks_are_apart() {
+    for clocks_agree in [true, false] {
+        let mut ledger = Ledger { clocks_agree, ..ledger(Settings::default()) };
+        ledger.take_in(record(0, 100), at(100));
+        read(&mut ledger, 130, fetched("Captured", 99));
+        ledger.take_in(record(1, 119), at(131));
+        assert_eq!(ledger.queue.is_empty(), clocks_agree);
+        ledger.take_in(record(2, 121), at(131));
+        assert!(!ledger.queue.is_empty(), "appended within the margin: it may be news");
+    }
+}
+
+#[test]
+fn too_many_open_records_are_written_down_at_once() {
+    let mut ledger = ledger(Settings { records_open_max: 2, ..Settings::default() });
+    for offset in 0..3 {
+        ledger.take_in(record(offset, 100), at(100));
+    }
+    ledger.release_overdue(at(100));
+    assert_eq!(position(&ledger), 3);
+    assert_eq!(ledger.queue.pending_of(&object()).unwrap().causes_seen, 3);
+}
+
+#[test]
+fn a_record_of_a_merchant_under_another_key_is_for_redrive_and_no_work() {
+    let mut ledger = ledger(Settings::default());
+    ledger.take_in(InboxRecord { key: b"OWNER".to_vec(), ..record(0, 100) }, at(100));
+    assert!(ledger.queue.is_empty());
+    assert_eq!(ledger.take_undelivered()[0].reason, DeadLetterReason::UnknownMerchant);
+}
+
+#[test]
+fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
+    let refund = object().sibling(ObjectKind::Refund, ObjectId::parse("P01-1111111-2222222-R000001").unwrap());
+    let refunded = |state: &str| {
+        let body = json!({"refundId": refund.id, "chargeId": ID, "statusDetails": {"state": state, "lastUpdatedTimestamp": at(99)}});
+        Disposition::Fetched(Box::new(decode(&refund, &body)))
+    };
+    for has_news in [false, true] {
+        let mut ledger = ledger(Settings::default());
+        ledger.take_in(record_of(&refund, "STATE_CHANGE", 0, at(100)), at(100));
+        assert_eq!(ledger.queue.take_due(at(101)), std::slice::from_ref(&refund));
+        ledger.answer(&refund, refunded("RefundInitiated"), at(101), at(101));
+        assert_eq!(ledger.queue.take_due(at(102)), [object()], "its charge is asked for");
+        assert_eq!(ledger.queue.attempts_of(&refund), 0, "it waits, and has not failed");
+        let pending = ledger.queue.pending_of(&refund).unwrap();
+        assert!(pending.due <= at(102), "the next process, which has no answer, is to read it at once");
+        if has_news {
+            ledger.take_in(record_of(&refund, "STATE_CHANGE", 1, at(102)), at(102));
+        }
+        ledger.answer(&object(), fetched("Captured", 99), at(102), at(103));
+        if has_news {
+            assert_eq!(told(&mut ledger), ["ChargeCaptured"], "the answer is older than the news");
+            assert_eq!(ledger.queue.take_due(at(104)), std::slice::from_ref(&refund));
+            ledger.answer(&refund, refunded("Refunded"), at(104), at(104));
+            assert_eq!((told(&mut ledger), position(&ledger)), (vec!["RefundCompleted"], 2));
+        } else {
+            assert_eq!(told(&mut ledger), ["ChargeCaptured", "RefundInitiated"]);
+            assert_eq!(position(&ledger), 1);
+        }
+        assert!(ledger.queue.is_empty());
+    }
+}
+
+#[test]
+fn a_one_time_permission_that_amazon_closed_is_done_when_its_charges_took_all() {
+    let id = ObjectId::parse("P01-1111111-2222222").unwrap();
+    let permission = object().sibling(ObjectKind::ChargePermission, id);
+    for (amounts, balance, code) in [
+        (&["4.00", "6.00"][..], None, "NONE"),
+        (&["4.00"], None, "REENGAGE_BUYER_WITH_NEW_CHECKOUT"),
+        (&["4.00"], Some("6.00"), "REENGAGE_BUYER_WITH_NEW_CHECKOUT"),
+        (&[], Some("0.00"), "NONE"),
+    ] {
+        let closed = json!({"chargePermissionId": permission.id, "chargePermissionType": "OneTime",
+            "limits": {"amountLimit": {"amount": "10.00"}, "amountBalance": {"amount": balance}},
+            "statusDetails": {"state": "Closed", "reasons": [{"reasonCode": "AmazonClosed"}], "lastUpdatedTimestamp": at(99)}});
+        let mut ledger = ledger(Settings::default());
+        for (n, amount) in amounts.iter().enumerate() {
+            let charge =
+                object().sibling(ObjectKind::Charge, ObjectId::parse(&format!("{}-C{n:06}", permission.id)).unwrap());
+            let body = json!({"chargeId": charge.id, "chargePermissionId": permission.id, "captureAmount": {"amount": amount},
+                "statusDetails": {"state": "Captured", "lastUpdatedTimestamp": at(50)}});
+            ledger.answer(&charge, Disposition::Fetched(Box::new(decode(&charge, &body))), at(60), at(60));
+        }
+        ledger.answer(&permission, Disposition::Fetched(Box::new(decode(&permission, &closed))), at(100), at(100));
+        let (event, _) = ledger.take_batch(vec![]).events.pop().unwrap();
+        assert_eq!((event.event_type.name, event.next_action.code.as_str()), ("PermissionClosed", code));
+    }
+}
+
+#[test]
+fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
+    let permission = object().sibling(ObjectKind::ChargePermission, ObjectId::parse("P01-1111111-2222222").unwrap());
+    let quota = Quota { burst: 1e6, per_second: 1e9 };
+    let settings = Settings::default();
+    let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
+    for trouble in [
+        Disposition::NotFound("404".into()),
+        Disposition::ObjectTrouble("no JSON".into()),
+        Disposition::Systemic(Blame::Amazon, "503".into()),
+    ] {
+        let mut ledger = ledger_with(settings.clone(), rules, at(0));
+        ledger.take_in(record(0, 100), at(100));
+        assert_eq!(ledger.queue.take_due(at(101)), [object()]);
+        ledger.answer(&object(), fetched("Declined", 99), at(101), at(101));
+        let mut told_at = None;
+        for s in 102..2000 {
+            for due in ledger.queue.take_due(at(s)) {
+                let is_permission = due == permission;
+                ledger.answer(
+                    &due,
+                    if is_permission { trouble.clone() } else { fetched("Declined", 99) },
+                    at(s),
+                    at(s),
+                );
+            }
+            if told_at.is_none() && told(&mut ledger) == ["ChargeDeclined"] {
+                told_at = Some(s);
+            }
+        }
+        // Trouble of the permission alone is known at once; an operation that is down is waited for, but not for long.
+        let latest = if matches!(trouble, Disposition::Systemic(..)) { 101 + 15 * 60 + 15 } else { 102 };
+        assert!(told_at.is_some_and(|s| s <= latest), "{trouble:?}: {told_at:?}");
+    }
+}
