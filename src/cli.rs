@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::amazon::clients::Outside;
+use crate::amazon::clients::Clients;
 use crate::amazon::signing_certs::CertAuthorities;
 use crate::app::App;
 use crate::commands::check;
@@ -279,12 +279,12 @@ fn not_started() -> ExitCode {
 }
 
 async fn serve(config: Config) -> Outcome {
-    let outside = Outside::internet(&config)?;
+    let clients = Clients::internet(&config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Kafka may let it wait for a while.
     let app = tokio::select! {
-        app = App::start(config, outside) => app?,
+        app = App::start(config, clients) => app?,
         _ = terminate.recv() => return Ok(not_started()),
         _ = interrupt.recv() => return Ok(not_started()),
     };

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ipn_receiver::sandbox::world::World;
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use ipn_receiver::telemetry::{self, LogFormat};
 
 use load::{Job, Load, Outcome};
@@ -120,15 +120,15 @@ fn bench() -> Result<(), Error> {
     let metrics = telemetry::metrics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
 
-    let world = runtime.block_on(World::start_fast(N_MERCHANTS))?;
-    let kafka_at = |servers: &str| Ok(world.config_with(servers, &receiver::settings(0))?.kafka);
+    let environment = runtime.block_on(SandboxEnvironment::start_fast(N_MERCHANTS))?;
+    let kafka_at = |servers: &str| Ok(environment.config_with(servers, &receiver::settings(0))?.kafka);
     let (broker, kafka) = Broker::start(kafka_at)?;
     runtime.block_on(broker.create_topics(&kafka))?;
-    let signed = runtime.block_on(Signed::by(&world, N_BODIES))?;
+    let signed = runtime.block_on(Signed::by(&environment, N_BODIES))?;
     let receivers = runtime.block_on(async {
         LINGERS_MS
             .iter()
-            .map(|linger_ms| Receiver::start(&world, broker.servers(), *linger_ms))
+            .map(|linger_ms| Receiver::start(&environment, broker.servers(), *linger_ms))
             .collect::<Result<Vec<_>, _>>()
     })?;
     let load = Load::start(&signed.bodies)?;
@@ -153,7 +153,7 @@ fn bench() -> Result<(), Error> {
         bench.broker.delete_topics(&kafka).await
     })?;
     let Bench { broker, .. } = bench;
-    runtime.block_on(world.stop());
+    runtime.block_on(environment.stop());
     runtime.shutdown_timeout(Duration::from_secs(1));
     // The last to go, and not waited for: a producer that still runs somewhere would complain.
     drop(broker);

@@ -23,10 +23,10 @@ use ipn_receiver::ingress::{self, Bodies, Ingress};
 use ipn_receiver::kafka;
 use ipn_receiver::kafka::inbox::Inbox;
 use ipn_receiver::kafka::topics;
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::SignatureVersion;
-use ipn_receiver::sandbox::world::{Hint, World};
-use ipn_receiver::telemetry::log_throttle::Pace;
+use ipn_receiver::telemetry::log_throttle::LogThrottle;
 use openssl::x509::X509;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -139,9 +139,9 @@ pub(crate) fn mock_main(topic: &str, partitions: &str) -> Result<(), Error> {
 
 impl Receiver {
     /// Starts the accept path with one ingress thread.
-    pub(crate) fn start(world: &World, servers: &str, linger_ms: u64) -> Result<Self, Error> {
-        let config = world.config_with(servers, &settings(linger_ms))?;
-        let entry = web::Data::new(entry(&config, world)?);
+    pub(crate) fn start(environment: &SandboxEnvironment, servers: &str, linger_ms: u64) -> Result<Self, Error> {
+        let config = environment.config_with(servers, &settings(linger_ms))?;
+        let entry = web::Data::new(entry(&config, environment)?);
         let listener = std::net::TcpListener::bind(config.ingress.listen)?;
         let address = listener.local_addr()?;
         let server = HttpServer::new(move || {
@@ -192,24 +192,24 @@ pub(crate) fn settings(linger_ms: u64) -> String {
     format!("kafka.append_linger_ms = {linger_ms}\ningress.threads = 1")
 }
 
-fn entry(config: &Config, world: &World) -> Result<Ingress, Error> {
-    let outside = world.outside(kafka::Broker::Mock)?;
+fn entry(config: &Config, environment: &SandboxEnvironment) -> Result<Ingress, Error> {
+    let clients = environment.clients(kafka::Broker::Mock)?;
     let merchants = Arc::new(MerchantAccount::table(&config.merchants));
     Ok(Ingress {
         inbox: Arc::new(Inbox::new(&config.kafka, 1)?),
         certs: SigningCerts::new(
-            outside.cert_authorities,
+            clients.cert_authorities,
             &config.sns,
-            outside.clock,
-            ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s)),
+            clients.clock,
+            ClockWatch::new(clients.clock, Duration::from_secs(config.admin.clock_offset_max_s)),
         ),
-        subscriptions: Subscriptions::new(outside.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
+        subscriptions: Subscriptions::new(clients.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
         policy: config.policy(&merchants),
         merchants,
-        clock: outside.clock,
+        clock: clients.clock,
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
-        told: Pace::new(ingress::TELL_EVERY),
+        told: LogThrottle::new(ingress::TELL_EVERY),
         spans: ipn_receiver::telemetry::spans::Spans::default(),
         is_leaving: Arc::default(),
     })
@@ -227,19 +227,25 @@ async fn answer_at_once(request: HttpRequest, mut payload: web::Payload) -> Http
 }
 
 impl Signed {
-    /// Has the world's SNS sign `n` distinct notifications of all its merchants.
-    pub(crate) async fn by(world: &World, n: usize) -> Result<Self, Error> {
-        let bodies: Vec<String> = (0..n).map(|n| body(world, n)).collect();
-        let outside = world.outside(kafka::Broker::Mock)?;
-        let pem =
-            outside.cert_authorities.signing_certs.get(world.sns.signing_cert_url()).send().await?.bytes().await?;
+    /// Has the environment's SNS sign `n` distinct notifications of all its merchants.
+    pub(crate) async fn by(environment: &SandboxEnvironment, n: usize) -> Result<Self, Error> {
+        let bodies: Vec<String> = (0..n).map(|n| body(environment, n)).collect();
+        let clients = environment.clients(kafka::Broker::Mock)?;
+        let pem = clients
+            .cert_authorities
+            .signing_certs
+            .get(environment.sns.signing_cert_url())
+            .send()
+            .await?
+            .bytes()
+            .await?;
         let key = X509::from_pem(&pem)?.public_key()?.rsa()?.public_key_to_der_pkcs1()?;
         let mut proofs = Vec::with_capacity(n);
         for body in &bodies {
             let envelope = Envelope::parse(body.clone().into_bytes())?;
             proofs.push((string_to_sign(&envelope), STANDARD.decode(&envelope.signature)?));
         }
-        let keys = (0..n).map(|n| merchant(world, n).to_owned()).collect();
+        let keys = (0..n).map(|n| merchant(environment, n).to_owned()).collect();
         Ok(Self { bodies, keys, proofs, key })
     }
 
@@ -258,19 +264,19 @@ impl Signed {
     }
 }
 
-fn body(world: &World, n: usize) -> String {
+fn body(environment: &SandboxEnvironment, n: usize) -> String {
     let permission = format!("S02-{:07}-{:07}", n / 10_000_000 + 1_234_567, n % 10_000_000);
     let (kind, id) = match n % 3 {
         0 => (ObjectKind::ChargePermission, permission),
         1 => (ObjectKind::Charge, format!("{permission}-C{:06}", n % 1_000_000)),
         _ => (ObjectKind::Refund, format!("{permission}-R{:06}", n % 1_000_000)),
     };
-    let hint = Hint { merchant: merchant(world, n), kind, id: &id, notification_type: "STATE_CHANGE" };
-    world.envelope(&hint, SignatureVersion::V2)
+    let hint = Hint { merchant: merchant(environment, n), kind, id: &id, notification_type: "STATE_CHANGE" };
+    environment.envelope(&hint, SignatureVersion::V2)
 }
 
-fn merchant(world: &World, n: usize) -> &str {
-    &world.merchants[n % world.merchants.len()]
+fn merchant(environment: &SandboxEnvironment, n: usize) -> &str {
+    &environment.merchants[n % environment.merchants.len()]
 }
 
 /// Where the server answers at once.

@@ -55,14 +55,14 @@ fn queue() -> bool {
     while popped < OBJECTS {
         for object in queue.take_due(at(OBJECTS)) {
             popped += 1;
-            queue.settle(&object, at(OBJECTS));
+            queue.complete(&object, at(OBJECTS));
         }
     }
     let taken = began.elapsed();
     assert!(queue.is_empty());
     let together = each_us(pushed + taken);
     println!(
-        "WorkQueue: {bytes:.0} bytes each (at most {BYTES_MAX}), push {:.2} µs, take and settle {:.2} µs, together {together:.2} µs (at most {PUSH_AND_POP_MAX_US})",
+        "WorkQueue: {bytes:.0} bytes each (at most {BYTES_MAX}), push {:.2} µs, take and complete {:.2} µs, together {together:.2} µs (at most {PUSH_AND_POP_MAX_US})",
         each_us(pushed),
         each_us(taken),
     );

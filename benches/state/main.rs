@@ -53,13 +53,10 @@ fn memory() -> bool {
 /// What the worker's walk does at each object at least.
 fn walk(store: &StateStore) -> Duration {
     let began = Instant::now();
-    let due = (0..store.n_places()).filter_map(|place| {
-        let glance = store.look_at(place)?;
-        let (state, last_updated, read_started_at) = glance.seen()?;
-        reconcile_schedule::due(
-            &Look { kind: glance.kind(), id: glance.id(), state, last_updated, read_started_at },
-            1.0,
-        )
+    let due = (0..store.n_slots()).filter_map(|place| {
+        let view = store.view_slot(place)?;
+        let (state, last_updated, read_started_at) = view.seen()?;
+        reconcile_schedule::due(&Look { kind: view.kind(), id: view.id(), state, last_updated, read_started_at }, 1.0)
     });
     assert!(due.count() > 0);
     began.elapsed()

@@ -17,8 +17,8 @@ use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::kafka::outbox::{Batch, Outbox, StateRecord};
 use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::broker::Broker;
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use ipn_receiver::sandbox::events::EventReader;
-use ipn_receiver::sandbox::world::World;
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -71,8 +71,8 @@ fn main() -> ExitCode {
 /// Topics that nobody else uses, where `KAFKA_BOOTSTRAP_SERVERS` says.
 async fn topics_of_its_own() -> Kafka {
     let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").unwrap_or_else(|_| "127.0.0.1:19092".to_owned());
-    let world = World::start(1).await.expect("loopback servers");
-    let config: Config = world.config(&Broker::Real(servers)).expect("a good configuration");
+    let environment = SandboxEnvironment::start(1).await.expect("loopback servers");
+    let config: Config = environment.config(&Broker::Real(servers)).expect("a good configuration");
     topics::create(&config.kafka).await.expect("a Kafka at KAFKA_BOOTSTRAP_SERVERS, such as `scripts/kafka up` starts");
     config.kafka
 }

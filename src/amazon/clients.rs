@@ -13,7 +13,7 @@ use crate::domain::sns::TrustAnchors;
 use crate::kafka::Broker;
 
 /// Everything outside of this process but Kafka.
-pub struct Outside {
+pub struct Clients {
     /// Where certificates come from and must lead to.
     pub cert_authorities: CertAuthorities,
     /// Reads from Amazon Pay; must not follow redirects.
@@ -26,7 +26,7 @@ pub struct Outside {
     pub broker: Broker,
 }
 
-impl Outside {
+impl Clients {
     /// The internet; in development also what its settings add.
     pub fn internet(config: &Config) -> Result<Self, reqwest::Error> {
         let development = config.development.as_ref();

@@ -14,7 +14,7 @@ use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 
 use self::admin::Readiness;
-use crate::amazon::clients::Outside;
+use crate::amazon::clients::Clients;
 use crate::amazon::clock_skew::{ClockWatch, Peer};
 use crate::amazon::pay_api::{ApiKeys, PayApi};
 use crate::amazon::signing_certs::SigningCerts;
@@ -24,11 +24,11 @@ use crate::domain::ipn::routing::Merchants;
 use crate::domain::sns::Policy;
 use crate::ingress::{self, Bodies, Ingress};
 use crate::kafka::Broker;
-use crate::kafka::acls::User;
+use crate::kafka::acls::PrincipalRole;
 use crate::kafka::inbox::Inbox;
 use crate::kafka::topics;
 use crate::telemetry;
-use crate::telemetry::log_throttle::Pace;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::spans::{self, Spans};
 use crate::worker;
 
@@ -88,14 +88,14 @@ pub fn use_ring_for_tls() {
 
 impl App {
     /// Starts what the role names. The ports are open when this returns.
-    pub async fn start(mut config: Config, outside: Outside) -> Result<Self, Error> {
+    pub async fn start(mut config: Config, clients: Clients) -> Result<Self, Error> {
         let metrics = telemetry::metrics();
         let spans = Spans::start(&config.telemetry)?;
         let admin_listener = listen("admin.listen", config.admin.listen)?;
         let admin_address = local(&admin_listener);
         let entry_listener =
             config.role.takes().then(|| listen("ingress.listen", config.ingress.listen)).transpose()?;
-        let min_in_sync_replicas = match outside.broker {
+        let min_in_sync_replicas = match clients.broker {
             Broker::Real => check_topics(&config).await?,
             Broker::Mock => 1,
         };
@@ -106,11 +106,11 @@ impl App {
         }
         let accounts = std::mem::take(&mut config.merchants);
         let merchants = Arc::new(MerchantAccount::table(&accounts));
-        let clock_watch = ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s));
-        let peers = clock_peers(config.role, &config.policy(&merchants), &accounts, &outside);
+        let clock_watch = ClockWatch::new(clients.clock, Duration::from_secs(config.admin.clock_offset_max_s));
+        let peers = clock_peers(config.role, &config.policy(&merchants), &accounts, &clients);
         let mut tasks = vec![tokio::spawn(clock_watch.clone().run(peers))];
         let worker = if config.role.works() {
-            Some(start_worker(&config, accounts, &merchants, &outside, (&clock_watch, &spans), &mut tasks)?)
+            Some(start_worker(&config, accounts, &merchants, &clients, (&clock_watch, &spans), &mut tasks)?)
         } else {
             None
         };
@@ -123,7 +123,7 @@ impl App {
                 let interval = Duration::from_millis(config.admin.probe_interval_ms);
                 tasks.push(tokio::spawn(watch_inbox(inbox.clone(), readiness.clone(), interval)));
                 let watches = (clock_watch, readiness.is_leaving.clone(), spans.clone());
-                Some(start_entry(&config, listener, inbox, merchants, outside, watches, &mut tasks)?)
+                Some(start_entry(&config, listener, inbox, merchants, clients, watches, &mut tasks)?)
             }
             None => None,
         };
@@ -221,7 +221,7 @@ fn start_worker(
     config: &Config,
     accounts: Vec<MerchantAccount>,
     merchants: &Arc<Merchants>,
-    outside: &Outside,
+    clients: &Clients,
     (clock_watch, spans): (&ClockWatch, &Spans),
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<worker::Handle, Error> {
@@ -229,16 +229,17 @@ fn start_worker(
     let keys = ApiKeys::new(accounts);
     tasks.push(tokio::spawn(keys.clone().keep_fresh(Duration::from_millis(config.pay_api.key_reload_ms))));
     let pay_api = PayApi::new(
-        outside.pay_api.clone(),
+        clients.pay_api.clone(),
         config.development.as_ref().and_then(|development| development.pay_api_endpoint.clone()),
         keys,
         &config.pay_api,
         config.events.free_text,
-        (outside.clock, clock_watch.clone()),
+        (clients.clock, clock_watch.clone()),
     );
     let (merchants, spans) = (merchants.clone(), spans.clone());
-    let plan = worker::Plan::new(config, merchants, update_urls, pay_api, outside.clock, outside.broker, spans);
-    Ok(plan.start()?)
+    let context =
+        worker::WorkerContext::new(config, merchants, update_urls, pay_api, clients.clock, clients.broker, spans);
+    Ok(context.start()?)
 }
 
 fn start_entry(
@@ -246,7 +247,7 @@ fn start_entry(
     listener: TcpListener,
     inbox: Arc<Inbox>,
     merchants: Arc<Merchants>,
-    outside: Outside,
+    clients: Clients,
     (clock_watch, is_leaving, spans): (ClockWatch, Arc<AtomicBool>, Spans),
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<Entry, Error> {
@@ -254,14 +255,14 @@ fn start_entry(
     ingress::show_silence(&merchants);
     let state = web::Data::new(Ingress {
         inbox: inbox.clone(),
-        certs: SigningCerts::new(outside.cert_authorities, &config.sns, outside.clock, clock_watch),
-        subscriptions: Subscriptions::new(outside.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
+        certs: SigningCerts::new(clients.cert_authorities, &config.sns, clients.clock, clock_watch),
+        subscriptions: Subscriptions::new(clients.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
         policy: config.policy(&merchants),
         merchants,
-        clock: outside.clock,
+        clock: clients.clock,
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
-        told: Pace::new(ingress::TELL_EVERY),
+        told: LogThrottle::new(ingress::TELL_EVERY),
         spans,
         is_leaving,
     });
@@ -328,14 +329,14 @@ fn clock_peers(
     role: Role,
     policy: &Policy,
     accounts: &[MerchantAccount],
-    outside: &Outside,
+    clients: &Clients,
 ) -> Vec<(Peer, reqwest::Client, String)> {
     let sns = policy.topics.regions().map(|region| format!("https://sns.{region}.amazonaws.com/"));
     let pay_api = accounts.iter().map(|account| format!("https://{}/", account.region.api_host()));
     let sns: BTreeSet<String> = sns.filter(|_| role.takes()).collect();
     let pay_api: BTreeSet<String> = pay_api.filter(|_| role.works()).collect();
-    let sns = sns.into_iter().map(|url| (Peer::CertificateHost, outside.cert_authorities.signing_certs.clone(), url));
-    sns.chain(pay_api.into_iter().map(|url| (Peer::PayApi, outside.pay_api.clone(), url))).collect()
+    let sns = sns.into_iter().map(|url| (Peer::CertificateHost, clients.cert_authorities.signing_certs.clone(), url));
+    sns.chain(pay_api.into_iter().map(|url| (Peer::PayApi, clients.pay_api.clone(), url))).collect()
 }
 
 fn warn_of_development() {
@@ -349,7 +350,7 @@ fn warn_of_development() {
 async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
     tracing::info!(bootstrap_servers = config.kafka.bootstrap_servers, "asking Kafka about the topics");
     let found = topics::check(config).await;
-    let found = found.map_err(|error| error.to_users(&config.kafka, &User::of(config.role)))?;
+    let found = found.map_err(|error| error.to_users(&config.kafka, &PrincipalRole::of(config.role)))?;
     for difference in found.warned() {
         tracing::warn!("topic {difference}");
     }

@@ -6,13 +6,13 @@ use super::Error;
 
 /// Whether a command may act.
 #[derive(Debug, clap::Args)]
-pub(super) struct Consent {
+pub(super) struct Confirmation {
     /// Act without asking.
     #[arg(long)]
     yes: bool,
 }
 
-impl Consent {
+impl Confirmation {
     /// Asks on the terminal, unless `--yes` was said. If not, says on standard output that nothing was done.
     pub(super) fn is_given(&self, question: &str) -> Result<bool, Error> {
         if self.yes {

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::Error;
 use super::topic_scan::{Offsets, Topic};
 use crate::config::{Config, Kafka};
-use crate::domain::dead_letter::redrive::Letter;
+use crate::domain::dead_letter::redrive::DeadLetterRecord;
 use crate::domain::events::decode;
 use crate::domain::pay::ObjectId;
-use crate::kafka::acls::User;
+use crate::kafka::acls::PrincipalRole;
 use crate::kafka::inbox::InboxRecord;
 
 /// Which object, and how it is shown.
@@ -118,7 +118,7 @@ impl Found {
                 return;
             }
             let InboxRecord { position, appended_at, key, value, headers } = record;
-            let letter = Letter::read(key, value, headers, appended_at);
+            let letter = DeadLetterRecord::read(key, value, headers, appended_at);
             self.letters.push(json!({
                 "writtenAt": letter.written_at(), "reason": letter.reason(), "detail": letter.header("ipn-dlq-detail"),
                 "source": letter.header("ipn-dlq-source"), "merchant": letter.merchant(), "object": letter.object(),
@@ -266,7 +266,7 @@ fn for_each(
     shown_as: &'static str,
     mut visit: impl FnMut(InboxRecord),
 ) -> Result<(), Error> {
-    let topic = Topic::open(kafka, topic, User::Inspect, "inspect")?;
+    let topic = Topic::open(kafka, topic, PrincipalRole::Inspect, "inspect")?;
     let mut scan = topic.scan(&Offsets::new(), Some(shown_as))?;
     while let Some(message) = scan.next()? {
         visit(InboxRecord::from_message(&message));

@@ -17,13 +17,13 @@ mod topic_scan;
 use rdkafka::error::KafkaError;
 
 use crate::config::Kafka;
-use crate::kafka::acls::{self, User};
+use crate::kafka::acls::{self, PrincipalRole};
 
 /// Why a command could not do its work, and what would help.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of Kafka's; for want of a right, which one it may be.
-fn explained(kafka: &Kafka, user: User, topic: &str, error: &KafkaError) -> String {
+fn explained(kafka: &Kafka, user: PrincipalRole, topic: &str, error: &KafkaError) -> String {
     let lacking = error.rdkafka_error_code().and_then(|code| acls::lacking(kafka, user, topic, code));
     lacking.unwrap_or_else(|| error.to_string())
 }

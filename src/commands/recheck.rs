@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::confirm::Consent;
+use super::confirm::Confirmation;
 use super::{Error, about, counted};
 use crate::clock::Clock;
 use crate::commands::progress::{Medium, Progress};
@@ -18,7 +18,7 @@ use crate::config::{Config, MerchantAccount};
 use crate::domain::ipn::recheck_request::Recheck;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
-use crate::kafka::acls::{self, User};
+use crate::kafka::acls::{self, PrincipalRole};
 use crate::kafka::inbox::Inbox;
 use crate::kafka::topics;
 
@@ -47,7 +47,7 @@ pub struct Arguments {
     #[arg(long)]
     seed: bool,
     #[command(flatten)]
-    consent: Consent,
+    consent: Confirmation,
 }
 
 /// Checks, asks, and appends.
@@ -60,7 +60,7 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
         return Ok(ExitCode::SUCCESS);
     }
     let found = topics::check(config).await;
-    let found = found.map_err(|error| error.to_users(&config.kafka, &[User::Recheck]))?;
+    let found = found.map_err(|error| error.to_users(&config.kafka, &[PrincipalRole::Recheck]))?;
     let inbox = Inbox::new(&config.kafka, found.min_in_sync_replicas)?;
     let (requested_at, progress) = (Clock::system().now(), Progress::new(Medium::Stderr, "appended", objects.len()));
     let mut n_appended = 0;
@@ -69,7 +69,7 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
             chunk.iter().map(|object| Recheck { object: object.clone(), seed: arguments.seed, requested_at }).collect();
         let appended = try_join_all(rechecks.iter().map(|recheck| inbox.append_recheck(recheck))).await;
         appended.map_err(|error| {
-            let lacking = error.code().and_then(|code| acls::lacking(&config.kafka, User::Recheck, &inbox_topic, code));
+            let lacking = error.code().and_then(|code| acls::lacking(&config.kafka, PrincipalRole::Recheck, &inbox_topic, code));
             let error = lacking.unwrap_or_else(|| error.to_string());
             format!("{error}; at least {n_appended} were appended. The same command can be repeated: it costs reads, and tells nothing twice")
         })?;

@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 
-use super::confirm::Consent;
+use super::confirm::Confirmation;
 use super::topic_scan::{Offsets, Topic};
 use super::{Error, about, counted};
 use crate::commands::progress::{Medium, Progress};
 use crate::config::{Config, MerchantAccount};
-use crate::domain::dead_letter::redrive::{COUNT_HEADER, Filter, Letter, Redriven};
+use crate::domain::dead_letter::redrive::{COUNT_HEADER, DeadLetterRecord, Filter, Redriven};
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::sns::TopicPolicy;
 use crate::domain::timestamp::Timestamp;
-use crate::kafka::acls::{self, User};
+use crate::kafka::acls::{self, PrincipalRole};
 use crate::kafka::inbox::InboxRecord;
-use crate::kafka::outbox::{Doubt, Outbox};
+use crate::kafka::outbox::{InDoubt, Outbox};
 
 /// What is to be redriven, and how.
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,7 @@ pub struct Arguments {
     #[arg(long)]
     again: bool,
     #[command(flatten)]
-    consent: Consent,
+    consent: Confirmation,
 }
 
 /// Counts, asks, and appends.
@@ -93,7 +93,7 @@ impl Redrive {
     fn open(config: &Config, filter: Filter) -> Result<Self, Error> {
         let merchants = MerchantAccount::table(&config.merchants);
         let topic = config.kafka.topics().dead_letters;
-        let letters = Topic::open(&config.kafka, topic, User::Redrive, &purpose(&filter))?;
+        let letters = Topic::open(&config.kafka, topic, PrincipalRole::Redrive, &purpose(&filter))?;
         Ok(Self { filter, letters, topics: merchants.topic_policy(), merchants })
     }
 
@@ -126,7 +126,7 @@ impl Redrive {
         // Ends or completes what a killed run left open, and keeps any other run of this filter from going on.
         let id = format!("{}-{}", config.kafka.group(), purpose(&self.filter));
         let inbox = config.kafka.topics().inbox;
-        let lacking = |doubt: &Doubt| acls::lacking(&config.kafka, User::Redrive, &inbox, doubt.refused?);
+        let lacking = |doubt: &InDoubt| acls::lacking(&config.kafka, PrincipalRole::Redrive, &inbox, doubt.refused?);
         let outbox = Outbox::open(&config.kafka, &id, config.events.wire())
             .map_err(|doubt| lacking(&doubt).unwrap_or_else(|| doubt.to_string()))?;
         let group = self.letters.group()?;
@@ -202,9 +202,9 @@ impl Found {
     }
 }
 
-fn letter(message: &BorrowedMessage<'_>) -> Letter {
+fn letter(message: &BorrowedMessage<'_>) -> DeadLetterRecord {
     let InboxRecord { key, value, headers, appended_at, .. } = InboxRecord::from_message(message);
-    Letter::read(key, value, headers, appended_at)
+    DeadLetterRecord::read(key, value, headers, appended_at)
 }
 
 /// Tells this filter's group and transactions from all others.

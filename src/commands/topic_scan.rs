@@ -12,7 +12,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use super::{Error, explained};
 use crate::commands::progress::{Medium, Progress};
 use crate::config::Kafka;
-use crate::kafka::acls::{self, User};
+use crate::kafka::acls::{self, PrincipalRole};
 use crate::kafka::connection::committed_offsets;
 
 /// Offsets by partition.
@@ -28,11 +28,11 @@ pub(super) struct Topic {
     unsettled_for: Duration,
     /// Whose rights are asked for in an error.
     kafka: Kafka,
-    user: User,
+    user: PrincipalRole,
 }
 
 /// One way through a topic.
-pub(super) struct Scan<'a> {
+pub(super) struct TopicScan<'a> {
     topic: &'a Topic,
     /// What is still to come, by partition: the next offset and the end.
     open: BTreeMap<i32, (i64, i64)>,
@@ -42,7 +42,7 @@ pub(super) struct Scan<'a> {
 
 impl Topic {
     /// Asks Kafka for the topic's extent. `purpose` is the consumer's own in Kafka's eyes.
-    pub(super) fn open(kafka: &Kafka, name: String, user: User, purpose: &str) -> Result<Self, Error> {
+    pub(super) fn open(kafka: &Kafka, name: String, user: PrincipalRole, purpose: &str) -> Result<Self, Error> {
         let mut reader = kafka.reader(purpose);
         reader.set("auto.offset.reset", "earliest").set("enable.partition.eof", "true");
         let consumer = BaseConsumer::from_config(&reader)?;
@@ -102,7 +102,7 @@ impl Topic {
     }
 
     /// Goes through it from `from`, else from where its log starts, up to where it ended when it was opened.
-    pub(super) fn scan(&self, from: &Offsets, shown_as: Option<&'static str>) -> Result<Scan<'_>, Error> {
+    pub(super) fn scan(&self, from: &Offsets, shown_as: Option<&'static str>) -> Result<TopicScan<'_>, Error> {
         let mut open = BTreeMap::new();
         let mut assignment = TopicPartitionList::new();
         for (partition, end) in &self.ends {
@@ -117,11 +117,11 @@ impl Topic {
         let of = left(&open);
         let is_worth_it = of >= WORTH_SHOWING;
         let progress = shown_as.filter(|_| is_worth_it).map(|what| Progress::new(Medium::Stderr, what, of));
-        Ok(Scan { topic: self, open, of, progress })
+        Ok(TopicScan { topic: self, open, of, progress })
     }
 }
 
-impl Scan<'_> {
+impl TopicScan<'_> {
     /// The next record, or none at the end.
     pub(super) fn next(&mut self) -> Result<Option<BorrowedMessage<'_>>, Error> {
         let topic = self.topic;

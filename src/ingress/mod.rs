@@ -17,7 +17,7 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 pub use self::body::Bodies;
-use self::rejection::{Refusal, Told};
+use self::rejection::{Rejection, Told};
 use self::trace::RequestTrace;
 use crate::amazon::signing_certs::SigningCerts;
 use crate::amazon::subscriptions::Subscriptions;
@@ -31,7 +31,7 @@ use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
 use crate::domain::timestamp::Timestamp;
 use crate::http::problem::{method_not_allowed, not_found, problem};
 use crate::kafka::inbox::Inbox;
-use crate::telemetry::log_throttle::Pace;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::spans::Spans;
 
 /// Everything a request needs.
@@ -53,7 +53,7 @@ pub struct Ingress {
     /// Limits.
     pub settings: config::Ingress,
     /// What was told lately, by outcome and subject.
-    pub told: Pace<(&'static str, String)>,
+    pub told: LogThrottle<(&'static str, String)>,
     /// Where the trace of each goes.
     pub spans: Spans,
     /// Set when the process is about to leave.
@@ -101,7 +101,7 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
     let mut trace = RequestTrace::begin(&ingress.spans, &request);
     let outcome = match tokio::time::timeout(deadline, ingress.accept(&request, payload, &mut trace)).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Refusal::Deadline(ingress.settings.deadline_ms)),
+        Err(_) => Err(Rejection::Deadline(ingress.settings.deadline_ms)),
     };
     metrics::histogram!("ipn_request_seconds").record(started.elapsed().as_secs_f64());
     let mut answer = match &outcome {
@@ -109,7 +109,7 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
             metrics::counter!("ipn_requests_total", "outcome" => accepted.as_str()).increment(1);
             HttpResponse::Ok().finish()
         }
-        Err(refusal) => ingress.refuse(refusal),
+        Err(rejection) => ingress.refuse(rejection),
     };
     trace.end(answer.status(), outcome.as_ref().map(|accepted| accepted.as_str()));
     if ingress.is_leaving.load(Ordering::Relaxed) {
@@ -126,11 +126,11 @@ impl Ingress {
         request: &HttpRequest,
         payload: web::Payload,
         trace: &mut RequestTrace<'_>,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Accepted, Rejection> {
         let received_at = self.clock.now();
         let (body, _room) = self.bodies.take(request, payload).await?;
         let envelope = match Envelope::parse(body) {
-            Err(_) if is_raw_delivery(request) => return Err(Refusal::RawDelivery),
+            Err(_) if is_raw_delivery(request) => return Err(Rejection::RawDelivery),
             parsed => parsed?,
         };
         let traceparent = trace.learn(&envelope.message_id);
@@ -143,7 +143,7 @@ impl Ingress {
         match verified.get().message_type {
             MessageType::UnsubscribeConfirmation => {
                 let topic = verified.get().topic_arn.as_str();
-                if self.may_tell("ignored-unsubscribe-confirmation", topic).is_some() {
+                if self.allow("ignored-unsubscribe-confirmation", topic).is_some() {
                     tracing::warn!(
                         topic,
                         "Amazon SNS says that our subscription was removed; check the IPN settings in Seller Central"
@@ -157,7 +157,7 @@ impl Ingress {
         let notification = Notification::new(verified, &self.merchants, &self.policy);
         if let Message::LegacyV1 { notification_type } = notification.message() {
             let topic = notification.envelope().topic_arn.as_str();
-            if let Some(n_before) = self.may_tell("ignored-legacy-v1", topic) {
+            if let Some(n_before) = self.allow("ignored-legacy-v1", topic) {
                 tracing::warn!(
                     notification_type,
                     topic,
@@ -191,21 +191,21 @@ impl Ingress {
         }
     }
 
-    async fn confirm(&self, envelope: &Envelope) -> Result<Accepted, Refusal> {
+    async fn confirm(&self, envelope: &Envelope) -> Result<Accepted, Rejection> {
         let token = envelope.confirmation.as_ref().map_or("", |confirmation| confirmation.token.as_str());
         self.subscriptions.confirm(&envelope.topic_arn, token).await?;
         tracing::info!(topic = envelope.topic_arn.as_str(), "subscription confirmed");
         Ok(Accepted::ConfirmedSubscription)
     }
 
-    fn refuse(&self, refusal: &Refusal) -> HttpResponse {
-        let (status, slug, title) = refusal.answer();
+    fn refuse(&self, rejection: &Rejection) -> HttpResponse {
+        let (status, slug, title) = rejection.answer();
         metrics::counter!("ipn_requests_total", "outcome" => slug).increment(1);
-        match (self.may_tell(slug, refusal.subject()), refusal.told()) {
-            (None, _) => tracing::debug!(%refusal, outcome = slug, "again"),
-            (Some(n_before), Told::Info) => tracing::info!(%refusal, outcome = slug, n_before, "refused"),
-            (Some(n_before), Told::Warn) => tracing::warn!(%refusal, outcome = slug, n_before, "{NOT_TAKEN}"),
-            (Some(n_before), Told::Error) => tracing::error!(%refusal, outcome = slug, n_before, "{NOT_TAKEN}"),
+        match (self.allow(slug, rejection.subject()), rejection.told()) {
+            (None, _) => tracing::debug!(%rejection, outcome = slug, "again"),
+            (Some(n_before), Told::Info) => tracing::info!(%rejection, outcome = slug, n_before, "refused"),
+            (Some(n_before), Told::Warn) => tracing::warn!(%rejection, outcome = slug, n_before, "{NOT_TAKEN}"),
+            (Some(n_before), Told::Error) => tracing::error!(%rejection, outcome = slug, n_before, "{NOT_TAKEN}"),
         }
         let mut answer = problem(status, slug, title);
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -215,8 +215,8 @@ impl Ingress {
     }
 
     /// Whether to log it now, and how often it came since it last was.
-    fn may_tell(&self, what: &'static str, subject: &str) -> Option<u64> {
-        self.told.may_tell((what, subject.to_owned()))
+    fn allow(&self, what: &'static str, subject: &str) -> Option<u64> {
+        self.told.allow((what, subject.to_owned()))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::kafka::inbox::AppendError;
 
 /// Why a request got no 200.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum Rejection {
     #[error("no SNS envelope: {0}")]
     NotAnEnvelope(#[from] MalformedEnvelope),
     #[error(
@@ -40,7 +40,7 @@ pub(super) enum Refusal {
     Confirmation(#[from] Unconfirmed),
 }
 
-/// How loudly a refusal is told.
+/// How loudly a rejection is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
     /// Anyone can cause it, and it is no loss: it is counted, and nobody is woken.
@@ -51,7 +51,7 @@ pub(super) enum Told {
     Error,
 }
 
-impl Refusal {
+impl Rejection {
     /// Status, problem type and title.
     pub(super) fn answer(&self) -> (StatusCode, &'static str, &'static str) {
         const AGAIN: StatusCode = StatusCode::SERVICE_UNAVAILABLE;

@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use uuid::Uuid;
 
-use super::rejection::{Refusal, Told};
+use super::rejection::{Rejection, Told};
 use crate::domain::ipn::Message;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::trace::TraceParent;
@@ -52,11 +52,11 @@ impl<'a> RequestTrace<'a> {
     }
 
     /// The request is answered. What strangers can cause as they like leaves no span.
-    pub(super) fn end(mut self, status: StatusCode, outcome: Result<&'static str, &Refusal>) {
-        if outcome.is_err_and(|refusal| refusal.told() == Told::Info) {
+    pub(super) fn end(mut self, status: StatusCode, outcome: Result<&'static str, &Rejection>) {
+        if outcome.is_err_and(|rejection| rejection.told() == Told::Info) {
             return self.span.forget();
         }
-        let word = outcome.unwrap_or_else(|refusal| refusal.answer().1);
+        let word = outcome.unwrap_or_else(|rejection| rejection.answer().1);
         self.span.note("http.request.method", "POST");
         self.span.note("http.route", "/ipn");
         self.span.note("url.path", "/ipn");

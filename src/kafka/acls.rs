@@ -9,12 +9,12 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use self::Operation::{Create, Describe, DescribeConfigs, Read, Write};
-use self::User::{Ingest, Inspect, Recheck, Redrive, Topics, Worker};
+use self::PrincipalRole::{Ingest, Inspect, Recheck, Redrive, Topics, Worker};
 use crate::config::{Kafka, Role};
 
 /// Who uses the cluster: the two halves of `serve`, and the commands beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum User {
+pub enum PrincipalRole {
     /// `serve --role ingest`.
     Ingest,
     /// `serve --role worker`.
@@ -61,7 +61,7 @@ pub enum Resource {
 
 /// One right.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Right {
+pub struct AclEntry {
     /// What may be done.
     pub operation: Operation,
     /// To what.
@@ -71,10 +71,10 @@ pub struct Right {
 }
 
 /// The least rights of a user, in the order of the table.
-pub fn rights(kafka: &Kafka, user: User) -> Vec<Right> {
+pub fn rights(kafka: &Kafka, user: PrincipalRole) -> Vec<AclEntry> {
     let rows = ROWS.iter().filter(|row| row.users.contains(&user));
     rows.flat_map(|row| {
-        row.place.resources(kafka).into_iter().map(|resource| Right {
+        row.place.resources(kafka).into_iter().map(|resource| AclEntry {
             operation: row.operation,
             resource,
             why: row.why,
@@ -83,7 +83,7 @@ pub fn rights(kafka: &Kafka, user: User) -> Vec<Right> {
     .collect()
 }
 
-impl User {
+impl PrincipalRole {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::Ingest, Self::Worker, Self::Topics, Self::Redrive, Self::Recheck, Self::Inspect];
 
@@ -132,7 +132,7 @@ impl Resource {
     }
 }
 
-impl Right {
+impl AclEntry {
     fn is_refused_with(&self, code: RDKafkaErrorCode) -> bool {
         match self.resource {
             // Who may write to no topic at all gets no producer id, and that is the cluster's to refuse.
@@ -147,7 +147,7 @@ impl Right {
 
     /// The right of these users by which they would have this one; itself if none brings it along.
     #[must_use]
-    pub fn in_the_table_of(self, kafka: &Kafka, users: &[User]) -> Self {
+    pub fn in_the_table_of(self, kafka: &Kafka, users: &[PrincipalRole]) -> Self {
         let brings = |own: &Self| {
             own.resource == self.resource
                 && (own.operation == self.operation
@@ -200,11 +200,11 @@ pub fn told(error: &KafkaError) -> String {
 
 /// What Kafka refused `user` for want of a right: those that its answer can mean, of topics only `topic`, and the commands that
 /// give them. Nothing where it is another error.
-pub fn lacking(kafka: &Kafka, user: User, topic: &str, code: RDKafkaErrorCode) -> Option<String> {
-    let is_meant = |right: &Right| {
+pub fn lacking(kafka: &Kafka, user: PrincipalRole, topic: &str, code: RDKafkaErrorCode) -> Option<String> {
+    let is_meant = |right: &AclEntry| {
         right.is_refused_with(code) && !matches!(&right.resource, Resource::Topic(name) if name != topic)
     };
-    let suspects: Vec<Right> = rights(kafka, user).into_iter().filter(is_meant).collect();
+    let suspects: Vec<AclEntry> = rights(kafka, user).into_iter().filter(is_meant).collect();
     if suspects.is_empty() {
         return None;
     }
@@ -217,7 +217,7 @@ pub fn lacking(kafka: &Kafka, user: User, topic: &str, code: RDKafkaErrorCode) -
 /// Who the brokers take us for, as far as the settings tell.
 fn principal(kafka: &Kafka) -> String {
     let name = kafka.properties.get("sasl.username").map_or("PRINCIPAL", String::as_str);
-    format!("User:{name}")
+    format!("PrincipalRole:{name}")
 }
 
 impl fmt::Display for Resource {
@@ -232,7 +232,7 @@ impl fmt::Display for Resource {
     }
 }
 
-impl fmt::Display for Right {
+impl fmt::Display for AclEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}", self.operation.as_str(), self.resource)
     }
@@ -242,7 +242,7 @@ impl fmt::Display for Right {
 struct Row {
     operation: Operation,
     place: Place,
-    users: &'static [User],
+    users: &'static [PrincipalRole],
     why: &'static str,
 }
 
@@ -285,7 +285,7 @@ impl Place {
     }
 }
 
-const fn row(operation: Operation, place: Place, users: &'static [User], why: &'static str) -> Row {
+const fn row(operation: Operation, place: Place, users: &'static [PrincipalRole], why: &'static str) -> Row {
     Row { operation, place, users, why }
 }
 

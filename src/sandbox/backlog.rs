@@ -4,11 +4,11 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::Error;
+use super::environment::{Hint, SandboxEnvironment};
 use super::events::EventReader;
+use super::output::{Actor, Output};
 use super::pay_api::{Fault, ObjectKind, Throttling, charge, charge_permission};
-use super::screen::{Actor, Screen};
 use super::sns::SignatureVersion;
-use super::world::{Hint, World};
 use crate::app::App;
 
 /// The receiver's part of it, by default.
@@ -21,51 +21,51 @@ const START_PATIENCE: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(200);
 
 /// The simulator throttles as Amazon does in live, although the merchant is a sandbox one, and the receiver knows.
-pub(super) fn prepare(world: &mut World) {
-    world.pay_api.set_throttling(Some(Throttling::LIVE));
-    world.quota_settings = "quota.sandbox = { burst = 20, per_second = 4 }\n";
+pub(super) fn prepare(environment: &mut SandboxEnvironment) {
+    environment.pay_api.set_throttling(Some(Throttling::LIVE));
+    environment.quota_settings = "quota.sandbox = { burst = 20, per_second = 4 }\n";
 }
 
 /// Tells it; whether every object was told once, at the pace that the quota allows, and without a 429.
 pub(super) async fn tell(
-    world: &World,
+    environment: &SandboxEnvironment,
     app: &App,
     mut reader: EventReader,
-    screen: &Screen,
+    output: &Output,
     n_objects: usize,
 ) -> Result<bool, Error> {
-    let objects = objects(world, n_objects);
+    let objects = objects(environment, n_objects);
     let n_ipns = objects.len() * IPNS_EACH;
-    screen.chapter(1, &format!("Amazon Pay's API is down, and {n_ipns} IPNs about {} objects come", objects.len()));
-    world.pay_api.set_fault(Some(Fault::Status(503)));
-    screen.happened(Actor::Amazon, "every read is answered 503 from now on");
-    post(world, app, screen, &objects).await?;
-    while world.pay_api.reads().len() < READS_UNTIL_HELD_BACK && !app.has_failed() {
+    output.chapter(1, &format!("Amazon Pay's API is down, and {n_ipns} IPNs about {} objects come", objects.len()));
+    environment.pay_api.set_fault(Some(Fault::Status(503)));
+    output.happened(Actor::Amazon, "every read is answered 503 from now on");
+    post(environment, app, output, &objects).await?;
+    while environment.pay_api.reads().len() < READS_UNTIL_HELD_BACK && !app.has_failed() {
         tokio::time::sleep(TICK).await;
     }
 
-    screen.chapter(2, "The API is back, and the backlog is drained within our part of Amazon's quota");
-    let probes = world.pay_api.reads().len();
-    screen.happened(
+    output.chapter(2, "The API is back, and the backlog is drained within our part of Amazon's quota");
+    let probes = environment.pay_api.reads().len();
+    output.happened(
         Actor::Fetched,
         &format!("{probes} reads were tried while it was down; the breaker held the others back"),
     );
-    world.pay_api.set_fault(None);
-    screen.happened(
+    environment.pay_api.set_fault(None);
+    output.happened(
         Actor::Amazon,
         "reads are answered again: 20 at once, then 4 a second for each operation; 3.2 of them are ours",
     );
     let began = Instant::now();
-    let told = drain(&mut reader, screen, &objects, began).await;
+    let told = drain(&mut reader, output, &objects, began).await;
 
     let took_s = began.elapsed().as_secs_f64();
-    let reads = world.pay_api.reads().split_off(probes);
+    let reads = environment.pay_api.reads().split_off(probes);
     let throttled = reads.iter().filter(|read| read.status == Some(429)).count();
     let mut problems = told.problems;
     if throttled > 0 {
         problems.push(format!("{throttled} reads were answered 429 although we know the quota"));
     }
-    screen.happened(
+    output.happened(
         Actor::Fetched,
         &format!(
             "{} reads in {took_s:.0} s: {:.2} an object, {throttled} answered 429",
@@ -73,33 +73,43 @@ pub(super) async fn tell(
             reads.len() as f64 / objects.len() as f64
         ),
     );
-    screen.drained(n_ipns, told.objects.len(), &problems);
+    output.drained(n_ipns, told.objects.len(), &problems);
     Ok(problems.is_empty())
 }
 
 /// Three charges for each permission, so that two operations are drained beside each other.
-fn objects(world: &World, n_objects: usize) -> Vec<(ObjectKind, String)> {
+fn objects(environment: &SandboxEnvironment, n_objects: usize) -> Vec<(ObjectKind, String)> {
     let objects = (0..n_objects.max(4)).map(|n| {
         let permission = format!("C02-{:07}-0000001", n / 4);
         if n.is_multiple_of(4) {
-            world.put(ObjectKind::ChargePermission, charge_permission(&permission, "Recurring"), "Chargeable", &[]);
+            environment.put(
+                ObjectKind::ChargePermission,
+                charge_permission(&permission, "Recurring"),
+                "Chargeable",
+                &[],
+            );
             return (ObjectKind::ChargePermission, permission);
         }
         let id = format!("S02-{:07}-0000001-C{n:06}", n / 4);
         let (state, reasons): (_, &[&str]) =
             if n % 4 == 1 { ("Declined", &["SoftDeclined"]) } else { ("Captured", &[]) };
-        world.put(ObjectKind::Charge, charge(&id, &permission, "9.99", "EUR"), state, reasons);
+        environment.put(ObjectKind::Charge, charge(&id, &permission, "9.99", "EUR"), state, reasons);
         (ObjectKind::Charge, id)
     });
     objects.collect()
 }
 
-async fn post(world: &World, app: &App, screen: &Screen, objects: &[(ObjectKind, String)]) -> Result<(), Error> {
-    let progress = screen.progress("posted", objects.len() * IPNS_EACH);
+async fn post(
+    environment: &SandboxEnvironment,
+    app: &App,
+    output: &Output,
+    objects: &[(ObjectKind, String)],
+) -> Result<(), Error> {
+    let progress = output.progress("posted", objects.len() * IPNS_EACH);
     for round in 0..IPNS_EACH {
         for (at, (kind, id)) in objects.iter().enumerate() {
-            let hint = Hint { merchant: &world.merchants[0], kind: *kind, id, notification_type: "STATE_CHANGE" };
-            let answer = world.post(app, &world.envelope(&hint, SignatureVersion::V2)).await?;
+            let hint = Hint { merchant: &environment.merchants[0], kind: *kind, id, notification_type: "STATE_CHANGE" };
+            let answer = environment.post(app, &environment.envelope(&hint, SignatureVersion::V2)).await?;
             if answer.status != 200 {
                 return Err(format!("an IPN was answered {}: {}", answer.status, answer.body).into());
             }
@@ -107,7 +117,7 @@ async fn post(world: &World, app: &App, screen: &Screen, objects: &[(ObjectKind,
         }
     }
     progress.end();
-    screen.happened(
+    output.happened(
         Actor::Posted,
         &format!("all {} IPNs were answered 200: they are in Kafka", objects.len() * IPNS_EACH),
     );
@@ -120,11 +130,11 @@ struct Told {
     problems: Vec<String>,
 }
 
-async fn drain(reader: &mut EventReader, screen: &Screen, objects: &[(ObjectKind, String)], began: Instant) -> Told {
+async fn drain(reader: &mut EventReader, output: &Output, objects: &[(ObjectKind, String)], began: Instant) -> Told {
     let n_charges = objects.iter().filter(|(kind, _)| *kind == ObjectKind::Charge).count();
     let expected = Duration::from_secs_f64(n_charges as f64 / READS_PER_SECOND);
     let deadline = began + expected * 2 + START_PATIENCE;
-    let progress = screen.progress("told", objects.len());
+    let progress = output.progress("told", objects.len());
     let mut told = Told::default();
     while told.objects.len() < objects.len() && Instant::now() < deadline {
         while let Some(event) = reader.next(TICK).await {

@@ -1,5 +1,5 @@
 //! Everything the receiver meets outside, on this machine's loopback: an SNS that really signs, an Amazon Pay
-//! API that really verifies requests, a broker, and a story to watch.
+//! API that really verifies requests, a broker, and a scenario to watch.
 //!
 //! The receiver in it is the one that `serve` runs, pin and all: messages carry Amazon's real-looking URLs, and
 //! only the HTTP clients handed to it resolve Amazon's names to loopback and trust the sandbox's own root.
@@ -9,26 +9,26 @@ pub mod broker;
 pub mod pay_api;
 pub mod sns;
 
-pub mod world;
+pub mod environment;
 
 pub mod events;
 
 pub mod simulators;
 
 mod backlog;
-mod story;
-mod tale;
+mod runner;
+mod scenarios;
 
-mod screen;
+mod output;
 
 use std::process::ExitCode;
 
 use self::broker::Broker;
+use self::environment::SandboxEnvironment;
 use self::events::EventReader;
-pub use self::screen::Format;
-use self::screen::Screen;
-use self::tale::Tale;
-use self::world::World;
+pub use self::output::Format;
+use self::output::Output;
+use self::runner::Runner;
 use crate::app::App;
 
 /// What is shown.
@@ -54,7 +54,7 @@ pub struct Options {
     pub scenario: Scenario,
     /// A real broker instead of the embedded one.
     pub kafka: Option<String>,
-    /// Leave after the story, with a code that tells whether it came out right.
+    /// Leave after the scenario, with a code that tells whether it came out right.
     pub once: bool,
     /// For people or for machines.
     pub format: Format,
@@ -65,39 +65,39 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the sandbox.
 pub async fn run(options: &Options) -> Result<ExitCode, Error> {
-    let screen = Screen::new(options.format);
+    let output = Output::new(options.format);
     let broker = Broker::start(options.kafka.as_deref())?;
-    let mut world = World::start(1).await?;
+    let mut environment = SandboxEnvironment::start(1).await?;
     if let Scenario::Backlog { .. } = options.scenario {
-        backlog::prepare(&mut world);
+        backlog::prepare(&mut environment);
     }
-    let config = world.config(&broker)?;
+    let config = environment.config(&broker)?;
     broker.create_topics(&config.kafka).await?;
     let reader = EventReader::start(&config.kafka)?;
     let topics = config.kafka.topics();
-    let app = App::start(config, world.outside(broker.kind())?).await?;
-    screen.opening(&world, &broker, &app, &topics);
-    wait_until_working(&app, &screen).await?;
+    let app = App::start(config, environment.clients(broker.kind())?).await?;
+    output.opening(&environment, &broker, &app, &topics);
+    wait_until_working(&app, &output).await?;
 
-    let tale = |reader| Tale::new(&world, &app, reader, &screen, story::PATIENCE);
+    let runner = |reader| Runner::new(&environment, &app, reader, &output, scenarios::PATIENCE);
     let came_out_right = match options.scenario {
-        Scenario::Subscription => story::subscription(tale(reader)).await?,
-        Scenario::SavedWallet => story::saved_wallet(tale(reader)).await?,
-        Scenario::OneOrder => story::one_order(tale(reader)).await?,
-        Scenario::Backlog { n_objects } => backlog::tell(&world, &app, reader, &screen, n_objects).await?,
+        Scenario::Subscription => scenarios::subscription(runner(reader)).await?,
+        Scenario::SavedWallet => scenarios::saved_wallet(runner(reader)).await?,
+        Scenario::OneOrder => scenarios::one_order(runner(reader)).await?,
+        Scenario::Backlog { n_objects } => backlog::tell(&environment, &app, reader, &output, n_objects).await?,
     };
     if !options.once {
-        screen.staying(&app);
+        output.staying(&app);
         tokio::signal::ctrl_c().await?;
     }
     app.stop().await;
-    world.stop().await;
+    environment.stop().await;
     Ok(if came_out_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn wait_until_working(app: &App, screen: &Screen) -> Result<(), Error> {
+async fn wait_until_working(app: &App, output: &Output) -> Result<(), Error> {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
-    screen.waiting();
+    output.waiting();
     while !(app.is_ready() && app.is_working()) {
         if app.has_failed() || tokio::time::Instant::now() > deadline {
             return Err("the receiver did not become ready within a minute; its log lines above say why".into());

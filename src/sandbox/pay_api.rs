@@ -111,7 +111,7 @@ impl PayApi {
         let known = REGIONS.iter().find(|(name, _)| *name == region);
         let &(region, host) = known.ok_or_else(|| Error::Region(region.to_owned()))?;
         let gate = Gate { region, host, keys: keys.iter().map(parse_key).collect::<Result<Vec<_>, _>>()?.into() };
-        let world = World { throttling: Some(Quotas::Published), ..World::default() };
+        let world = SandboxEnvironment { throttling: Some(Quotas::Published), ..SandboxEnvironment::default() };
         let shared = Arc::new(Shared { gate, world: Mutex::new(world) });
         let state = web::Data::from(Arc::clone(&shared));
         let server = authority
@@ -238,11 +238,11 @@ impl ObjectKind {
 
 struct Shared {
     gate: Gate,
-    world: Mutex<World>,
+    world: Mutex<SandboxEnvironment>,
 }
 
 #[derive(Default)]
-struct World {
+struct SandboxEnvironment {
     objects: HashMap<(Environment, ObjectKind, String), History>,
     requests: Vec<Request>,
     trouble: Option<Trouble>,
@@ -252,7 +252,7 @@ struct World {
 }
 
 impl Shared {
-    fn world(&self) -> MutexGuard<'_, World> {
+    fn world(&self) -> MutexGuard<'_, SandboxEnvironment> {
         self.world.lock().expect("nothing panics while it holds the world")
     }
 

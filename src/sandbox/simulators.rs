@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
+use super::environment::{Hint, SandboxEnvironment, permission_by_form};
 use super::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
 use super::sns::{Draft, SignatureVersion};
-use super::world::{Hint, World, permission_by_form};
 
 /// What the simulators are told.
 #[derive(Clone, Debug)]
@@ -29,18 +29,18 @@ pub struct Options {
 }
 
 struct Simulators {
-    world: World,
+    environment: SandboxEnvironment,
     post_to: String,
 }
 
 /// Runs until the process is told to leave.
 pub async fn run(options: &Options) -> Result<ExitCode, Error> {
-    let world = World::start(1).await?.reachable_by_address();
-    print!("{}", world.config_for_another_process(&options.bootstrap_servers)?);
+    let environment = SandboxEnvironment::start(1).await?.reachable_by_address();
+    print!("{}", environment.config_for_another_process(&options.bootstrap_servers)?);
     let listener = TcpListener::bind(options.control)
         .map_err(|io| format!("cannot listen on {} (--control): {io}", options.control))?;
     tell(listener.local_addr()?, &options.post_to);
-    let state = web::Data::new(Simulators { world, post_to: options.post_to.clone() });
+    let state = web::Data::new(Simulators { environment, post_to: options.post_to.clone() });
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -102,12 +102,12 @@ async fn fail(simulators: web::Data<Simulators>, fault: web::Path<String>, how: 
         return HttpResponse::BadRequest()
             .json(json!({"error": format!("no fault {fault}; there are: {}", Fault::USAGE)}));
     };
-    simulators.world.pay_api.set_trouble(found, how.one_in, Duration::from_secs(how.seconds));
+    simulators.environment.pay_api.set_trouble(found, how.one_in, Duration::from_secs(how.seconds));
     HttpResponse::Ok().json(json!({"fault": *fault, "seconds": how.seconds, "oneIn": how.one_in}))
 }
 
 async fn heal(simulators: web::Data<Simulators>) -> HttpResponse {
-    simulators.world.pay_api.set_fault(None);
+    simulators.environment.pay_api.set_fault(None);
     HttpResponse::Ok().json(json!({"fault": null}))
 }
 
@@ -122,38 +122,40 @@ async fn change(
         return HttpResponse::BadRequest().json(json!({"error": USAGE}));
     };
     let reasons: Vec<&str> = query.iter().filter(|(name, _)| name == "reason").map(|(_, code)| code.as_str()).collect();
-    let world = &simulators.world;
-    let Some(object) = world.pay_api.get(Environment::Sandbox, kind, &id).or_else(|| new_object(world, kind, &id))
+    let environment = &simulators.environment;
+    let Some(object) =
+        environment.pay_api.get(Environment::Sandbox, kind, &id).or_else(|| new_object(environment, kind, &id))
     else {
         return HttpResponse::BadRequest().json(json!({"error": "an id looks like S02-1234567-1234567 for a charge permission, with -C000001, -R000001 or -B000001 after it for the others"}));
     };
-    world.put(kind, object, &state, &reasons);
-    let hint = Hint { merchant: &world.merchants[0], kind, id: &id, notification_type: "STATE_CHANGE" };
-    post(&simulators, &world.envelope(&hint, SignatureVersion::V2)).await
+    environment.put(kind, object, &state, &reasons);
+    let hint = Hint { merchant: &environment.merchants[0], kind, id: &id, notification_type: "STATE_CHANGE" };
+    post(&simulators, &environment.envelope(&hint, SignatureVersion::V2)).await
 }
 
 async fn subscribe(simulators: web::Data<Simulators>) -> HttpResponse {
-    let world = &simulators.world;
-    let topic = world.topic_arn(&world.merchants[0]);
+    let environment = &simulators.environment;
+    let topic = environment.topic_arn(&environment.merchants[0]);
     let draft = Draft::new(&topic, "You have chosen to subscribe", time::OffsetDateTime::now_utc());
-    post(&simulators, &world.sns.subscription_confirmation(&draft, &uuid::Uuid::new_v4().simple().to_string())).await
+    post(&simulators, &environment.sns.subscription_confirmation(&draft, &uuid::Uuid::new_v4().simple().to_string()))
+        .await
 }
 
 async fn post(simulators: &Simulators, body: &str) -> HttpResponse {
-    match simulators.world.post_to(&simulators.post_to, body).await {
+    match simulators.environment.post_to(&simulators.post_to, body).await {
         Ok(answer) => HttpResponse::Ok().json(json!({"receiverAnswered": answer.status, "body": answer.body})),
         Err(error) => HttpResponse::BadGateway().json(json!({"error": error.to_string()})),
     }
 }
 
 /// An object of that id, with those it belongs to if they are not there yet.
-fn new_object(world: &World, kind: ObjectKind, id: &str) -> Option<Value> {
+fn new_object(environment: &SandboxEnvironment, kind: ObjectKind, id: &str) -> Option<Value> {
     let permission_id = permission_by_form(id);
     let charge_id = format!("{permission_id}-C000001");
     let is_child = id.len() > permission_id.len();
     let parent = |kind, parent_id: &str, object: Value, state| {
-        if world.pay_api.get(Environment::Sandbox, kind, parent_id).is_none() {
-            world.put(kind, object, state, &[]);
+        if environment.pay_api.get(Environment::Sandbox, kind, parent_id).is_none() {
+            environment.put(kind, object, state, &[]);
         }
     };
     if (kind == ObjectKind::ChargePermission) == is_child || permission_id.split('-').count() != 3 {

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 /// When each thing was last told, and how often it was held back since.
 #[derive(Debug)]
-pub struct Pace<K> {
+pub struct LogThrottle<K> {
     every: Duration,
     told: Mutex<HashMap<K, (Instant, u64)>>,
 }
 
-impl<K: Eq + Hash> Pace<K> {
+impl<K: Eq + Hash> LogThrottle<K> {
     /// Everything may be told at once, then again after `every`.
     pub fn new(every: Duration) -> Self {
         Self { every, told: Mutex::default() }
     }
 
     /// Whether `key` may be told now, and how often it happened untold before.
-    pub fn may_tell(&self, key: K) -> Option<u64> {
+    pub fn allow(&self, key: K) -> Option<u64> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= KEYS_MAX {
             told.retain(|_, (at, _)| at.elapsed() < self.every);
@@ -50,11 +50,11 @@ mod tests {
 
     #[test]
     fn the_first_is_told_the_next_are_counted_and_strange_keys_take_no_memory_without_bound() {
-        let pace = Pace::new(Duration::from_hours(1));
-        assert_eq!([pace.may_tell(1), pace.may_tell(1), pace.may_tell(2)], [Some(0), None, Some(0)]);
-        (0..10_000).for_each(|key| _ = pace.may_tell(key));
-        assert_eq!(pace.told.lock().expect("not poisoned").len(), KEYS_MAX);
-        let at_once = Pace::new(Duration::ZERO);
-        assert_eq!([at_once.may_tell(1), at_once.may_tell(1)], [Some(0), Some(0)]);
+        let log_throttle = LogThrottle::new(Duration::from_hours(1));
+        assert_eq!([log_throttle.allow(1), log_throttle.allow(1), log_throttle.allow(2)], [Some(0), None, Some(0)]);
+        (0..10_000).for_each(|key| _ = log_throttle.allow(key));
+        assert_eq!(log_throttle.told.lock().expect("not poisoned").len(), KEYS_MAX);
+        let at_once = LogThrottle::new(Duration::ZERO);
+        assert_eq!([at_once.allow(1), at_once.allow(1)], [Some(0), Some(0)]);
     }
 }

@@ -17,7 +17,7 @@ use crate::config::Kafka;
 
 /// Where the group and the log of one inbox partition stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct PartitionOffsets {
     /// What the group committed.
     pub(super) committed: Option<i64>,
     /// The first offset there is.
@@ -27,9 +27,9 @@ pub(super) struct Standing {
 }
 
 /// By partition.
-pub(super) type Standings = BTreeMap<i32, Standing>;
+pub(super) type OffsetsByPartition = BTreeMap<i32, PartitionOffsets>;
 
-impl Standing {
+impl PartitionOffsets {
     /// Where to go on: at what was committed, if that is there.
     pub(super) fn position(&self) -> i64 {
         self.committed.filter(|at| (self.start..=self.end).contains(at)).unwrap_or(self.start)
@@ -120,34 +120,34 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
 }
 
 /// Where the group and the log of each of these partitions stand.
-pub(super) fn standings(
+pub(super) fn partition_offsets(
     consumer: &BaseConsumer<GroupContext>,
     topic: &str,
     partitions: &[i32],
-) -> Result<Standings, KafkaError> {
+) -> Result<OffsetsByPartition, KafkaError> {
     let mut wanted = TopicPartitionList::new();
     for partition in partitions {
         wanted.add_partition(topic, *partition);
     }
     let committed = consumer.committed_offsets(wanted, ANSWER_TIMEOUT)?;
-    let standing = |partition: &i32| {
+    let offsets = |partition: &i32| {
         let found = committed.find_partition(topic, *partition).map(|element| element.offset());
         let committed = if let Some(Offset::Offset(offset)) = found { Some(offset) } else { None };
         let (start, end) = consumer.fetch_watermarks(topic, *partition, ANSWER_TIMEOUT)?;
-        Ok((*partition, Standing { committed, start, end }))
+        Ok((*partition, PartitionOffsets { committed, start, end }))
     };
-    partitions.iter().map(standing).collect()
+    partitions.iter().map(offsets).collect()
 }
 
 /// The same for one partition, as if this offset were committed.
-pub(super) fn standing_at(
+pub(super) fn partition_offsets_at(
     consumer: &BaseConsumer<GroupContext>,
     topic: &str,
     partition: i32,
     expected: i64,
-) -> Result<Standing, KafkaError> {
+) -> Result<PartitionOffsets, KafkaError> {
     let (start, end) = consumer.fetch_watermarks(topic, partition, ANSWER_TIMEOUT)?;
-    Ok(Standing { committed: Some(expected), start, end })
+    Ok(PartitionOffsets { committed: Some(expected), start, end })
 }
 
 /// Lets records flow from these positions.

@@ -19,7 +19,7 @@ pub(super) type Positions = BTreeMap<i32, i64>;
 pub(super) type UpdateUrls = Arc<HashMap<Account, String>>;
 
 /// What the worker needs of the settings.
-pub struct Plan {
+pub struct WorkerContext {
     pub(super) kafka: Kafka,
     pub(super) settings: config::Worker,
     pub(super) reconciliation: config::Reconciliation,
@@ -33,7 +33,7 @@ pub struct Plan {
     pub(super) spans: Spans,
 }
 
-impl Plan {
+impl WorkerContext {
     /// From the settings.
     pub fn new(
         config: &Config,

@@ -10,22 +10,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
 
-use super::consumer_group::{Standing, Standings};
-use super::context::{Plan, Positions};
-use super::{Trouble, Worker, consumer_group};
+use super::consumer_group::{OffsetsByPartition, PartitionOffsets};
+use super::context::{Positions, WorkerContext};
+use super::{Error, Worker, consumer_group};
 use crate::domain::state::KnownState;
-use crate::domain::state::partitioner::home;
+use crate::domain::state::partitioner::owning_partition;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 use crate::kafka::Broker;
 use crate::kafka::outbox::{Batch, Outbox, StateRecord};
-use crate::kafka::state_store::{Mark, Restored, StateStore, read_told, restore};
+use crate::kafka::state_store::{CompletenessMarker, Restored, StateStore, read_told, restore};
 
 /// What was found in one partition of the state topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Found {
     log_start: i64,
-    mark: Option<Mark>,
+    mark: Option<CompletenessMarker>,
     n_objects: usize,
     /// What the events topic told that the state topic did not.
     n_rebuilt: usize,
@@ -33,7 +33,7 @@ struct Found {
 
 /// Something that should be there and is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(super) enum DataLoss {
     /// The group has no offset, and was here before.
     Offsets { start: i64 },
     /// Records were cut off before they were read.
@@ -44,72 +44,72 @@ pub(super) enum Loss {
     State { log_start: i64, n_rebuilt: usize },
 }
 
-impl Standing {
+impl PartitionOffsets {
     /// What the inbox has lost.
-    pub(super) fn loss(&self) -> Option<Loss> {
-        let Standing { committed, start, end } = *self;
+    pub(super) fn loss(&self) -> Option<DataLoss> {
+        let PartitionOffsets { committed, start, end } = *self;
         let expected = committed?;
         if expected < start {
-            return Some(Loss::InboxStart { expected, start });
+            return Some(DataLoss::InboxStart { expected, start });
         }
-        (expected > end).then_some(Loss::InboxEnd { expected, end })
+        (expected > end).then_some(DataLoss::InboxEnd { expected, end })
     }
 }
 
 impl Found {
     /// Whether everything that was told is known. A partition that does not say so is as good as lost, which costs a new
     /// one a look at the events topic.
-    fn is_whole(&self) -> bool {
-        self.mark.is_some_and(|mark| mark.is_whole && self.log_start <= mark.log_start)
+    fn is_complete(&self) -> bool {
+        self.mark.is_some_and(|mark| mark.is_complete && self.log_start <= mark.log_start)
     }
 }
 
 /// What one partition has lost, of inbox, offsets and state.
-fn judge(standing: &Standing, found: &Found) -> Vec<Loss> {
-    let Standing { committed, start, .. } = *standing;
+fn judge(partition_offsets: &PartitionOffsets, found: &Found) -> Vec<DataLoss> {
+    let PartitionOffsets { committed, start, .. } = *partition_offsets;
     let Found { log_start, mark, n_objects, n_rebuilt } = *found;
     let was_ours = mark.is_some() || n_objects > 0 || n_rebuilt > 0;
     let offsets = match committed {
-        None if was_ours => Some(Loss::Offsets { start }),
-        None if start > 0 => Some(Loss::InboxStart { expected: 0, start }),
+        None if was_ours => Some(DataLoss::Offsets { start }),
+        None if start > 0 => Some(DataLoss::InboxStart { expected: 0, start }),
         _ => None,
     };
     let had_read = n_objects == 0 && committed.is_some_and(|at| at > start);
-    let is_lost = !found.is_whole() && (mark.is_some() || log_start > 0 || n_rebuilt > 0 || had_read);
-    let state = is_lost.then_some(Loss::State { log_start, n_rebuilt });
-    offsets.into_iter().chain(standing.loss()).chain(state).collect()
+    let is_lost = !found.is_complete() && (mark.is_some() || log_start > 0 || n_rebuilt > 0 || had_read);
+    let state = is_lost.then_some(DataLoss::State { log_start, n_rebuilt });
+    offsets.into_iter().chain(partition_offsets.loss()).chain(state).collect()
 }
 
 /// Reads the state of partitions that were taken over, up to the barrier with this nonce; judges each, tells what is lost
 /// and rebuilds what can be. Gives the positions to go on from, too.
-pub(super) fn restore_whole(
-    plan: &Plan,
-    standings: &Standings,
+pub(super) fn restore_complete(
+    context: &WorkerContext,
+    offsets_by_partition: &OffsetsByPartition,
     nonce: &str,
     (outbox, group): (&Outbox, &ConsumerGroupMetadata),
     mut still_ours: impl FnMut() -> bool,
-) -> Result<(Restored, Positions), Trouble> {
-    let partitions: Vec<i32> = standings.keys().copied().collect();
-    let mut restored = restore(&plan.kafka, &partitions, nonce, &mut still_ours)?;
+) -> Result<(Restored, Positions), Error> {
+    let partitions: Vec<i32> = offsets_by_partition.keys().copied().collect();
+    let mut restored = restore(&context.kafka, &partitions, nonce, &mut still_ours)?;
     // A mock keeps no offsets of transactions, and nothing for long.
-    let positions = match plan.broker {
-        Broker::Real => make_good(plan, standings, &mut restored, (outbox, group), still_ours)?,
-        Broker::Mock => positions(standings),
+    let positions = match context.broker {
+        Broker::Real => make_good(context, offsets_by_partition, &mut restored, (outbox, group), still_ours)?,
+        Broker::Mock => positions(offsets_by_partition),
     };
     Ok((restored, positions))
 }
 
 fn make_good(
-    plan: &Plan,
-    standings: &Standings,
+    context: &WorkerContext,
+    offsets_by_partition: &OffsetsByPartition,
     restored: &mut Restored,
     (outbox, group): (&Outbox, &ConsumerGroupMetadata),
     still_ours: impl FnMut() -> bool,
-) -> Result<Positions, Trouble> {
-    let kafka = &plan.kafka;
-    let mut found = look(standings, restored);
-    let broken: BTreeSet<i32> = found.iter().filter(|(_, found)| !found.is_whole()).map(|(at, _)| *at).collect();
-    let mut positions = positions(standings);
+) -> Result<Positions, Error> {
+    let kafka = &context.kafka;
+    let mut found = look(offsets_by_partition, restored);
+    let broken: BTreeSet<i32> = found.iter().filter(|(_, found)| !found.is_complete()).map(|(at, _)| *at).collect();
+    let mut positions = positions(offsets_by_partition);
     let mut records = Vec::new();
     if !broken.is_empty() {
         let told = read_told(kafka, &broken, still_ours)?.into_known();
@@ -118,32 +118,32 @@ fn make_good(
     for record in &records {
         found.entry(record.partition).and_modify(|found| found.n_rebuilt += 1);
     }
-    for (partition, standing) in standings {
-        for loss in judge(standing, &found[partition]) {
+    for (partition, partition_offsets) in offsets_by_partition {
+        for loss in judge(partition_offsets, &found[partition]) {
             loss.tell(*partition);
-            if let Loss::State { .. } = loss {
-                positions.insert(*partition, standing.start);
+            if let DataLoss::State { .. } = loss {
+                positions.insert(*partition, partition_offsets.start);
             }
         }
     }
     if !broken.is_empty() {
         let marks: Vec<(i32, i64)> = broken.iter().map(|at| (*at, found[at].log_start)).collect();
-        write(outbox, group, records, &marks, &positions, plan.clock.now())?;
+        write(outbox, group, records, &marks, &positions, context.clock.now())?;
     }
     Ok(positions)
 }
 
 impl Worker {
     /// Offsets that are left out are transaction markers, or records that were deleted before they were read.
-    pub(super) fn notice_gap(&mut self, position: InboxPosition) -> Result<(), Trouble> {
+    pub(super) fn notice_gap(&mut self, position: InboxPosition) -> Result<(), Error> {
         let Some(expected) = self.ledger().and_then(|ledger| ledger.expected_instead_of(position)) else {
             return Ok(());
         };
         let InboxPosition { partition, .. } = position;
-        let topic = self.plan.kafka.topics().inbox;
-        match consumer_group::standing_at(&self.consumer, &topic, partition, expected)?.loss() {
+        let topic = self.context.kafka.topics().inbox;
+        match consumer_group::partition_offsets_at(&self.consumer, &topic, partition, expected)?.loss() {
             // Known state says what was answered, and is judged anew with the inbox that there is now.
-            Some(Loss::InboxEnd { .. }) => return Err(Trouble::InboxEnd(partition)),
+            Some(DataLoss::InboxEnd { .. }) => return Err(Error::InboxEnd(partition)),
             Some(loss) => loss.tell(partition),
             None => {}
         }
@@ -152,23 +152,26 @@ impl Worker {
 }
 
 /// The positions to go on from, as far as the inbox alone says.
-pub(super) fn positions(standings: &Standings) -> Positions {
-    standings.iter().map(|(partition, standing)| (*partition, standing.position())).collect()
+pub(super) fn positions(offsets_by_partition: &OffsetsByPartition) -> Positions {
+    offsets_by_partition
+        .iter()
+        .map(|(partition, partition_offsets)| (*partition, partition_offsets.position()))
+        .collect()
 }
 
-fn look(standings: &Standings, restored: &Restored) -> BTreeMap<i32, Found> {
+fn look(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BTreeMap<i32, Found> {
     let counts = restored.store.len_by_partition();
     let found = |partition: &i32| {
         let (log_start, mark) = restored.marks.of(*partition);
         let n_objects = counts.get(partition).copied().unwrap_or(0);
         (*partition, Found { log_start, mark, n_objects, n_rebuilt: 0 })
     };
-    standings.keys().map(found).collect()
+    offsets_by_partition.keys().map(found).collect()
 }
 
 /// Adds what the state topic does not know. Its own records are kept: they are as new as the events, and say more.
 fn add(store: &mut StateStore, told: KnownState, partitions: i32) -> Option<StateRecord> {
-    let partition = home(&told.object.account.merchant_id, partitions);
+    let partition = owning_partition(&told.object.account.merchant_id, partitions);
     let key = told.object.state_key();
     let value = store.update(&told.object, partition, |known| {
         let is_news = (known.observed.is_none() && told.observed.is_some()) || told.sequence > known.sequence;
@@ -187,12 +190,12 @@ fn write(
     log_starts: &[(i32, i64)],
     positions: &Positions,
     now: Timestamp,
-) -> Result<(), Trouble> {
+) -> Result<(), Error> {
     let mut left = records.into_iter().peekable();
     loop {
         let records: Vec<StateRecord> = left.by_ref().take(RECORDS_AT_ONCE).collect();
         let is_last = left.peek().is_none();
-        let mark = |(partition, log_start): &(i32, i64)| (*partition, Mark::new(*log_start, is_last));
+        let mark = |(partition, log_start): &(i32, i64)| (*partition, CompletenessMarker::new(*log_start, is_last));
         let batch = Batch { records, marks: log_starts.iter().map(mark).collect(), ..Batch::default() };
         outbox.commit(&batch, positions, group, now)?;
         if is_last {
@@ -201,7 +204,7 @@ fn write(
     }
 }
 
-impl Loss {
+impl DataLoss {
     /// In the log and in a metric.
     pub(super) fn tell(&self, partition: i32) {
         metrics::counter!("kafka_data_lost_total", "what" => self.what()).increment(1);

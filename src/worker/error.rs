@@ -3,14 +3,14 @@
 use rdkafka::error::KafkaError;
 
 use crate::kafka::acls;
-use crate::kafka::outbox::Doubt;
+use crate::kafka::outbox::InDoubt;
 use crate::kafka::state_store;
 
 /// Why the ledger cannot be trusted any more.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum Error {
     #[error(transparent)]
-    Outbox(#[from] Doubt),
+    Outbox(#[from] InDoubt),
     #[error(transparent)]
     Restore(#[from] state_store::Error),
     #[error("Kafka: {}", acls::told(.0))]
@@ -21,7 +21,7 @@ pub(super) enum Trouble {
     InboxEnd(i32),
 }
 
-impl Trouble {
+impl Error {
     /// Whether all that was to be written is, so that only the next transaction needs another producer.
     pub(super) fn is_committed(&self) -> bool {
         matches!(self, Self::Outbox(doubt) if doubt.is_committed)

@@ -7,13 +7,13 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer_group::GroupContext;
 use super::context::Positions;
-use super::{Trouble, Worker};
+use super::{Error, Worker};
 use crate::config::Kafka;
 use crate::failpoints;
 use crate::kafka::outbox::Batch;
 
 /// A batch of an assignment that may be gone by the time it is committed.
-pub(super) struct LateBatch {
+pub(super) struct DelayedBatch {
     batch: Batch,
     positions: Positions,
     epoch: u64,
@@ -25,9 +25,9 @@ pub(super) struct LateBatch {
 pub(super) fn tamper(
     consumer: &BaseConsumer<GroupContext>,
     kafka: &Kafka,
-    late: &mut Option<LateBatch>,
+    delayed: &mut Option<DelayedBatch>,
     (batch, positions, epoch): (Batch, &Positions, u64),
-) -> Result<Option<Batch>, Trouble> {
+) -> Result<Option<Batch>, Error> {
     if failpoints::breaks("offsets-in-transaction") {
         let mut offsets = TopicPartitionList::new();
         for (partition, position) in positions {
@@ -37,24 +37,24 @@ pub(super) fn tamper(
     }
     let group = failpoints::breaks("batch-in-time").then(|| consumer.group_metadata()).flatten();
     let Some(group) = group else { return Ok(Some(batch)) };
-    *late = Some(LateBatch { batch, positions: positions.clone(), epoch, group });
+    *delayed = Some(DelayedBatch { batch, positions: positions.clone(), epoch, group });
     failpoints::reach("batch-kept");
     Ok(None)
 }
 
 impl Worker {
-    /// Commits the late batch as soon as there is another assignment.
-    pub(super) fn commit_late_batch(&mut self) -> Result<(), Trouble> {
+    /// Commits the delayed batch as soon as there is another assignment.
+    pub(super) fn commit_delayed_batch(&mut self) -> Result<(), Error> {
         let is_working = self.assignment.as_ref().is_some_and(|assignment| assignment.ledger.is_some());
-        let (Some(outbox), Some(late)) = (&self.outbox, &self.late) else { return Ok(()) };
-        if !is_working || self.epoch == late.epoch {
+        let (Some(outbox), Some(delayed)) = (&self.outbox, &self.delayed) else { return Ok(()) };
+        if !is_working || self.epoch == delayed.epoch {
             return Ok(());
         }
         let fresh = failpoints::breaks("group-metadata").then(|| self.consumer.group_metadata()).flatten();
-        let group = fresh.as_ref().unwrap_or(&late.group);
+        let group = fresh.as_ref().unwrap_or(&delayed.group);
         tracing::warn!(is_fresh = fresh.is_some(), "a batch of an earlier assignment is committed late");
-        let outcome = outbox.commit(&late.batch, &late.positions, group, self.plan.clock.now());
-        self.late = None;
+        let outcome = outbox.commit(&delayed.batch, &delayed.positions, group, self.context.clock.now());
+        self.delayed = None;
         Ok(outcome?)
     }
 }

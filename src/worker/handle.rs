@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::KafkaError;
 
-use super::{Plan, Worker};
+use super::{Worker, WorkerContext};
 
 /// A worker on its thread.
 pub struct Handle {
@@ -16,7 +16,7 @@ pub struct Handle {
     pub status: Arc<Status>,
 }
 
-impl Plan {
+impl WorkerContext {
     /// Starts the thread. Reads run on the runtime this is called in.
     pub fn start(self) -> Result<Handle, KafkaError> {
         let status = Arc::new(Status::default());

@@ -25,11 +25,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 
 use self::consumer_group::{Change, GroupContext};
-pub use self::context::Plan;
-use self::error::Trouble;
+pub use self::context::WorkerContext;
+use self::error::Error;
 pub use self::handle::{Handle, Status};
 use self::ledger::Ledger;
-use self::throttled_alerts::Alarms;
+use self::throttled_alerts::ThrottledAlerts;
 use crate::amazon::pay_api::Disposition;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
@@ -40,7 +40,7 @@ use crate::kafka::outbox::Outbox;
 use crate::kafka::state_store::{self, Restored};
 
 struct Worker {
-    plan: Plan,
+    context: WorkerContext,
     status: Arc<Status>,
     runtime: tokio::runtime::Handle,
     consumer: BaseConsumer<GroupContext>,
@@ -50,10 +50,10 @@ struct Worker {
     /// Tells answers to reads of this ledger from answers to reads of one that was thrown away.
     epoch: u64,
     answers: (Sender<Answer>, Receiver<Answer>),
-    alarms: Alarms,
+    alerts: ThrottledAlerts,
     offsets_committed_at: Instant,
     #[cfg(feature = "failpoints")]
-    late: Option<fault_injection::LateBatch>,
+    delayed: Option<fault_injection::DelayedBatch>,
 }
 
 struct Assignment {
@@ -72,11 +72,11 @@ struct Answer {
 }
 
 impl Worker {
-    fn new(plan: Plan, status: Arc<Status>) -> Result<Self, KafkaError> {
-        let consumer = consumer_group::join(&plan.kafka)?;
-        let transactional_id = format!("{}-{}", plan.kafka.group(), uuid::Uuid::new_v4());
+    fn new(context: WorkerContext, status: Arc<Status>) -> Result<Self, KafkaError> {
+        let consumer = consumer_group::join(&context.kafka)?;
+        let transactional_id = format!("{}-{}", context.kafka.group(), uuid::Uuid::new_v4());
         Ok(Self {
-            plan,
+            context,
             status,
             runtime: tokio::runtime::Handle::current(),
             consumer,
@@ -85,10 +85,10 @@ impl Worker {
             assignment: None,
             epoch: 0,
             answers: channel(),
-            alarms: Alarms::default(),
+            alerts: ThrottledAlerts::default(),
             offsets_committed_at: Instant::now(),
             #[cfg(feature = "failpoints")]
-            late: None,
+            delayed: None,
         })
     }
 
@@ -98,13 +98,13 @@ impl Worker {
             self.status.note_alive();
             match self.round() {
                 Ok(()) => pause = Duration::ZERO,
-                Err(trouble @ Trouble::Consumer(_)) => {
+                Err(error @ Error::Consumer(_)) => {
                     // The thread ends, `app` sees it, and the process leaves to be started anew.
-                    tracing::error!(%trouble, "the worker cannot go on");
+                    tracing::error!(%error, "the worker cannot go on");
                     break;
                 }
-                Err(trouble) => {
-                    self.forget(&trouble);
+                Err(error) => {
+                    self.forget(&error);
                     pause = (pause * 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
                     self.wait(pause);
                 }
@@ -114,20 +114,20 @@ impl Worker {
     }
 
     /// One turn: take in, read, tell.
-    fn round(&mut self) -> Result<(), Trouble> {
+    fn round(&mut self) -> Result<(), Error> {
         self.consume()?;
         self.take_over()?;
         #[cfg(feature = "failpoints")]
-        self.commit_late_batch()?;
+        self.commit_delayed_batch()?;
         self.start_reads();
         self.collect_answers();
         self.commit(OFFSETS_ONLY_EVERY)
     }
 
     /// Takes records of the inbox, and learns of rebalances on the way.
-    fn consume(&mut self) -> Result<(), Trouble> {
+    fn consume(&mut self) -> Result<(), Error> {
         let mut wait = if self.has_reads_in_flight() { Duration::from_millis(2) } else { Duration::from_millis(20) };
-        for _ in 0..self.plan.settings.records_per_round_max {
+        for _ in 0..self.context.settings.records_per_round_max {
             let message = self.consumer.poll(wait).transpose();
             let changes = self.consumer.context().take_changes();
             if !changes.is_empty() {
@@ -140,14 +140,14 @@ impl Worker {
                 Ok(None) => return Ok(()),
                 Err(KafkaError::PartitionEOF(partition)) => {
                     if let Some(ledger) = self.ledger() {
-                        ledger.heard.note_end(partition);
+                        ledger.inbox_latency.note_end(partition);
                     }
                     continue;
                 }
-                Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(Trouble::Consumer(error)),
+                Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(Error::Consumer(error)),
                 // Nobody mends that by waiting.
                 Err(error) if error.rdkafka_error_code().is_some_and(is_refusal) => {
-                    return Err(Trouble::Consumer(error));
+                    return Err(Error::Consumer(error));
                 }
                 Err(error) => {
                     // The consumer goes on by itself; no position is lost.
@@ -157,7 +157,7 @@ impl Worker {
             };
             let record = InboxRecord::from_message(&message);
             drop(message);
-            let now = self.plan.clock.now();
+            let now = self.context.clock.now();
             self.notice_gap(record.position)?;
             if let Some(ledger) = self.ledger() {
                 ledger.take_in(record, now);
@@ -184,27 +184,27 @@ impl Worker {
     }
 
     /// Makes freshly assigned partitions ours: fences the former owner, rebuilds the state, opens the inbox.
-    fn take_over(&mut self) -> Result<(), Trouble> {
+    fn take_over(&mut self) -> Result<(), Error> {
         let Some(assignment) = self.assignment.as_mut().filter(|assignment| assignment.ledger.is_none()) else {
             return Ok(());
         };
         let started = Instant::now();
-        let topic = self.plan.kafka.topics().inbox;
+        let topic = self.context.kafka.topics().inbox;
         let mut outbox = match self.outbox.take() {
             Some(outbox) => outbox,
-            None => Outbox::open(&self.plan.kafka, &self.transactional_id, self.plan.wire.clone())?,
+            None => Outbox::open(&self.context.kafka, &self.transactional_id, self.context.wire.clone())?,
         };
-        let standings = consumer_group::standings(&self.consumer, &topic, &assignment.partitions)?;
-        let mut positions = data_loss::positions(&standings);
+        let partition_offsets = consumer_group::partition_offsets(&self.consumer, &topic, &assignment.partitions)?;
+        let mut positions = data_loss::positions(&partition_offsets);
         let nonce = uuid::Uuid::new_v4().to_string();
-        let mut now = self.plan.clock.now();
+        let mut now = self.context.clock.now();
         let restored = if assignment.partitions.is_empty() {
             Restored::default()
         } else {
             failpoints::reach("before-barrier");
             outbox.barrier(&nonce, &positions, &assignment.group)?;
             failpoints::reach("after-barrier");
-            now = self.plan.clock.now();
+            now = self.context.clock.now();
             let (context, status) = (self.consumer.context(), &self.status);
             // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.
             let still_ours = || {
@@ -214,12 +214,13 @@ impl Worker {
             };
             let writer = (&outbox, &assignment.group);
             let restored;
-            (restored, positions) = data_loss::restore_whole(&self.plan, &standings, &nonce, writer, still_ours)?;
+            (restored, positions) =
+                data_loss::restore_complete(&self.context, &partition_offsets, &nonce, writer, still_ours)?;
             restored
         };
         consumer_group::open_at(&self.consumer, &topic, &positions)?;
         let n_objects = restored.store.len();
-        assignment.ledger = Some(Ledger::new(&self.plan, restored, &positions, now));
+        assignment.ledger = Some(Ledger::new(&self.context, restored, &positions, now));
         self.outbox = Some(outbox);
         self.status.is_working.store(true, Ordering::Relaxed);
         metrics::histogram!("state_restore_seconds").record(started.elapsed().as_secs_f64());
@@ -229,14 +230,14 @@ impl Worker {
 
     /// Starts reads of objects that are due, as far as Amazon's quota and our bound allow.
     fn start_reads(&mut self) {
-        let now = self.plan.clock.now();
-        let spans = self.plan.spans.clone();
+        let now = self.context.clock.now();
+        let spans = self.context.spans.clone();
         let Some(ledger) = self.ledger() else { return };
         let due = ledger.queue.take_due(now).into_iter();
         let due: Vec<_> = due.map(|object| (traces::read(&spans, &ledger.queue, &object), object)).collect();
         for (span, object) in due {
-            let (pay_api, answers, epoch) = (self.plan.pay_api.clone(), self.answers.0.clone(), self.epoch);
-            let read_started_at = self.plan.clock.now();
+            let (pay_api, answers, epoch) = (self.context.pay_api.clone(), self.answers.0.clone(), self.epoch);
+            let read_started_at = self.context.clock.now();
             self.runtime.spawn(async move {
                 let disposition = pay_api.read_within(span, &object).await;
                 // The worker may be gone by now; then nobody waits for this answer.
@@ -250,11 +251,11 @@ impl Worker {
         while let Ok(answer) = self.answers.1.try_recv() {
             came = true;
             match &answer.disposition {
-                Disposition::Systemic(blame, what) => self.alarms.raise(&answer.object.account, *blame, what),
-                Disposition::Throttled { retry_after } => self.alarms.tell_throttled(&answer.object, *retry_after),
+                Disposition::Systemic(blame, what) => self.alerts.raise(&answer.object.account, *blame, what),
+                Disposition::Throttled { retry_after } => self.alerts.tell_throttled(&answer.object, *retry_after),
                 Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectTrouble(_) => {}
             }
-            let (now, epoch) = (self.plan.clock.now(), self.epoch);
+            let (now, epoch) = (self.context.clock.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {
                 ledger.answer(&answer.object, answer.disposition, answer.read_started_at, now);
             }
@@ -267,31 +268,36 @@ impl Worker {
     }
 
     /// Publishes what the round brought, in one transaction. Offsets alone wait until the last one is this long ago.
-    fn commit(&mut self, offsets_only_after: Duration) -> Result<(), Trouble> {
-        let now = self.plan.clock.now();
+    fn commit(&mut self, offsets_only_after: Duration) -> Result<(), Error> {
+        let now = self.context.clock.now();
         let offsets_are_due = self.offsets_committed_at.elapsed() >= offsets_only_after;
         let Some(assignment) = &mut self.assignment else { return Ok(()) };
         let (Some(ledger), Some(outbox)) = (&mut assignment.ledger, &self.outbox) else { return Ok(()) };
         ledger.release_overdue(now);
-        ledger.sweep(now);
+        ledger.reconciler(now);
         ledger.report_lanes(now);
         let is_worth_it = ledger.has_news() || (offsets_are_due && ledger.offsets_moved());
         if !is_worth_it {
             return Ok(());
         }
-        let undelivered = ledger.take_undelivered();
-        let letters = ledger::dead_letters::dead_letters(&self.plan.kafka, undelivered)?;
+        let pending_dead_letters = ledger.take_pending_dead_letters();
+        let letters = ledger::dead_letters::dead_letters(&self.context.kafka, pending_dead_letters)?;
         let batch = ledger.take_batch(letters);
         let positions = ledger.positions();
         #[cfg(feature = "failpoints")]
-        let Some(batch) =
-            fault_injection::tamper(&self.consumer, &self.plan.kafka, &mut self.late, (batch, &positions, self.epoch))?
+        let Some(batch) = fault_injection::tamper(
+            &self.consumer,
+            &self.context.kafka,
+            &mut self.delayed,
+            (batch, &positions, self.epoch),
+        )?
         else {
             return Ok(());
         };
         failpoints::reach("before-transaction");
         let mut batch = batch;
-        let sending = traces::sending(&self.plan.spans, &mut batch, &self.plan.kafka.topics(), &self.plan.wire);
+        let sending =
+            traces::sending(&self.context.spans, &mut batch, &self.context.kafka.topics(), &self.context.wire);
         let outcome = outbox.commit(&batch, &positions, &assignment.group, now);
         let is_committed = outcome.as_ref().is_err_and(|doubt| doubt.is_committed) || outcome.is_ok();
         traces::sent(sending, is_committed);
@@ -306,16 +312,16 @@ impl Worker {
     }
 
     /// Throws away what cannot be trusted; the next round rebuilds it from Kafka.
-    fn forget(&mut self, trouble: &Trouble) {
-        let is_rebalance = matches!(trouble, Trouble::Restore(state_store::Error::Interrupted));
+    fn forget(&mut self, error: &Error) {
+        let is_rebalance = matches!(error, Error::Restore(state_store::Error::Interrupted));
         if !is_rebalance {
             metrics::counter!("worker_resets_total").increment(1);
-            self.alarms.tell_reset(trouble);
+            self.alerts.tell_reset(error);
         }
         self.outbox = None;
         self.reset();
         if let Some(assignment) = &self.assignment {
-            consumer_group::close(&self.consumer, &self.plan.kafka.topics().inbox, &assignment.partitions);
+            consumer_group::close(&self.consumer, &self.context.kafka.topics().inbox, &assignment.partitions);
         }
     }
 
@@ -344,15 +350,15 @@ impl Worker {
         let deadline = Instant::now() + DRAIN;
         while self.has_reads_in_flight() && Instant::now() < deadline {
             self.collect_answers();
-            if let Err(trouble) = self.commit(OFFSETS_ONLY_EVERY) {
-                self.forget(&trouble);
+            if let Err(error) = self.commit(OFFSETS_ONLY_EVERY) {
+                self.forget(&error);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        if let Err(trouble) = self.commit(Duration::ZERO)
-            && !trouble.is_committed()
+        if let Err(error) = self.commit(Duration::ZERO)
+            && !error.is_committed()
         {
-            tracing::warn!(%trouble, "the last transaction failed; the next worker takes the work up");
+            tracing::warn!(%error, "the last transaction failed; the next worker takes the work up");
         }
         let abandoned = self.ledger().map_or(0, |ledger| ledger.queue.in_flight());
         tracing::info!(n_reads_abandoned = abandoned, "worker leaves the group");

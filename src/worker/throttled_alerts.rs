@@ -2,49 +2,49 @@
 
 use std::time::Duration;
 
-use super::error::Trouble;
+use super::error::Error;
 use crate::amazon::pay_api::Blame;
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
-use crate::telemetry::log_throttle::Pace;
+use crate::telemetry::log_throttle::LogThrottle;
 
-/// What was told a moment ago: each account's trouble, and that the worker started over.
+/// What was told a moment ago: each account's error, and that the worker started over.
 #[derive(Debug)]
-pub(super) struct Alarms {
-    accounts: Pace<(Account, Blame)>,
-    throttled: Pace<(Account, ObjectKind)>,
-    resets: Pace<()>,
+pub(super) struct ThrottledAlerts {
+    accounts: LogThrottle<(Account, Blame)>,
+    throttled: LogThrottle<(Account, ObjectKind)>,
+    resets: LogThrottle<()>,
 }
 
-impl Default for Alarms {
+impl Default for ThrottledAlerts {
     fn default() -> Self {
-        Self { accounts: Pace::new(EVERY), throttled: Pace::new(EVERY), resets: Pace::new(EVERY) }
+        Self { accounts: LogThrottle::new(EVERY), throttled: LogThrottle::new(EVERY), resets: LogThrottle::new(EVERY) }
     }
 }
 
-impl Alarms {
+impl ThrottledAlerts {
     /// Tells that the worker starts over, unless it did so a moment ago for whatever reason.
-    pub(super) fn tell_reset(&self, trouble: &Trouble) {
-        let is_told = self.resets.may_tell(()).is_some();
-        let (is_stuck, trouble) = (trouble.is_stuck(), trouble.to_string());
+    pub(super) fn tell_reset(&self, error: &Error) {
+        let is_told = self.resets.allow(()).is_some();
+        let (is_stuck, error) = (error.is_stuck(), error.to_string());
         if is_told && is_stuck {
             tracing::error!(
-                trouble,
+                error,
                 "known state cannot be read, so this worker tells nothing of its partitions; their IPNs wait in the inbox. In a \
                  rollout this ends when the last worker of the older release is gone; otherwise run the release that is named"
             );
         } else if is_told {
             tracing::warn!(
-                trouble,
+                error,
                 "the worker starts over from what Kafka holds; nothing is lost, nothing is told twice"
             );
         } else {
-            tracing::debug!(trouble, "the worker starts over again");
+            tracing::debug!(error, "the worker starts over again");
         }
     }
 
     /// Tells that Amazon wants fewer reads, unless it was told a moment ago.
     pub(super) fn tell_throttled(&self, object: &ObjectRef, retry_after: Option<Duration>) {
-        let Some(n_before) = self.throttled.may_tell((object.account.clone(), object.kind)) else { return };
+        let Some(n_before) = self.throttled.allow((object.account.clone(), object.kind)) else { return };
         tracing::warn!(
             account = %object.account, operation = %object.kind, n_before, retry_after_s = retry_after.map(|wait| wait.as_secs()),
             "Amazon Pay throttles us (429): half of the rate for now, and slowly back. If it goes on, another program \
@@ -52,9 +52,9 @@ impl Alarms {
         );
     }
 
-    /// Tells of trouble, unless the same was told a moment ago.
+    /// Tells of error, unless the same was told a moment ago.
     pub(super) fn raise(&self, account: &Account, blame: Blame, what: &str) {
-        if self.accounts.may_tell((account.clone(), blame)).is_none() {
+        if self.accounts.allow((account.clone(), blame)).is_none() {
             return;
         }
         match blame {

@@ -22,9 +22,14 @@ fn an_api_that_is_down_is_probed_now_and_then_and_the_work_is_done_when_it_is_ba
         let app = stage.receiver().await;
         let ids: Vec<String> = (0..8).map(|n| format!("S02-5454037-1929856-C00000{n}")).collect();
         for id in &ids {
-            stage.world.put(ObjectKind::Charge, charge(id, "S02-5454037-1929856", "9.99", "EUR"), "Captured", &[]);
+            stage.environment.put(
+                ObjectKind::Charge,
+                charge(id, "S02-5454037-1929856", "9.99", "EUR"),
+                "Captured",
+                &[],
+            );
         }
-        stage.world.pay_api.set_fault(Some(Fault::Status(503)));
+        stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
         for id in &ids {
             assert_eq!(stage.tell(&app, ObjectKind::Charge, id).await.status, 200);
         }
@@ -33,19 +38,19 @@ fn an_api_that_is_down_is_probed_now_and_then_and_the_work_is_done_when_it_is_ba
             let (is_ready, check) = pay_api_check(&app).await;
             assert!(is_ready, "notifications are to be taken all the same");
             if check["ok"] == false {
-                assert!(check["detail"].as_str().unwrap().contains(&stage.world.merchants[0]), "{check}");
+                assert!(check["detail"].as_str().unwrap().contains(&stage.environment.merchants[0]), "{check}");
                 break;
             }
             assert!(Instant::now() < deadline, "{check}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         // What was under way when it opened comes back; from then on there is one probe a second.
-        until("each was tried", || stage.world.pay_api.reads().len() >= ids.len()).await;
-        let (began, before) = (Instant::now(), stage.world.pay_api.reads().len());
-        until("it has probed", || stage.world.pay_api.reads().len() >= before + 3).await;
+        until("each was tried", || stage.environment.pay_api.reads().len() >= ids.len()).await;
+        let (began, before) = (Instant::now(), stage.environment.pay_api.reads().len());
+        until("it has probed", || stage.environment.pay_api.reads().len() >= before + 3).await;
         assert!(began.elapsed() > Duration::from_millis(1900), "three probes in {:?}", began.elapsed());
 
-        stage.world.pay_api.set_fault(None);
+        stage.environment.pay_api.set_fault(None);
         events(&mut reader, ids.len()).await;
         assert_eq!(pay_api_check(&app).await.1["ok"], true);
         app.stop().await;
@@ -61,14 +66,19 @@ fn a_key_is_rotated_without_a_restart_and_what_came_between_is_done() {
         let app = stage.receiver().await;
         let ids = [1, 2].map(|n| format!("S02-5454037-1929856-C00000{n}"));
         for id in &ids {
-            stage.world.put(ObjectKind::Charge, charge(id, "S02-5454037-1929856", "9.99", "EUR"), "Captured", &[]);
+            stage.environment.put(
+                ObjectKind::Charge,
+                charge(id, "S02-5454037-1929856", "9.99", "EUR"),
+                "Captured",
+                &[],
+            );
         }
         stage.tell(&app, ObjectKind::Charge, &ids[0]).await;
         events(&mut reader, 1).await;
 
-        let write_new_key = stage.world.rotate_key().unwrap();
+        let write_new_key = stage.environment.rotate_key().unwrap();
         stage.tell(&app, ObjectKind::Charge, &ids[1]).await;
-        let is_refused = || stage.world.pay_api.reads().iter().any(|read| read.status == Some(401));
+        let is_refused = || stage.environment.pay_api.reads().iter().any(|read| read.status == Some(401));
         until("the old key is refused", is_refused).await;
         write_new_key().unwrap();
         events(&mut reader, 1).await;

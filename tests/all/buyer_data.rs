@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
 use ipn_receiver::sandbox::sns::SignatureVersion;
-use ipn_receiver::sandbox::world::{Hint, World};
 use serde_json::json;
 
 use crate::collector::{Collector, Mood};
@@ -19,9 +19,9 @@ const REFUND: &str = "S02-0000001-2222222-R000001";
 const DISPUTE: &str = "S02-0000001-2222222-B000001";
 const UNREADABLE: &str = "S02-0000009-2222222-C000001";
 
-/// A receiver as a process of its own, in a world of its own.
+/// A receiver as a process of its own, in an environment of its own.
 pub(crate) struct Busy {
-    pub(crate) world: World,
+    pub(crate) environment: SandboxEnvironment,
     pub(crate) collector: Collector,
     pub(crate) serve: Serve,
     servers: String,
@@ -31,21 +31,22 @@ pub(crate) struct Busy {
 impl Busy {
     pub(crate) async fn start() -> Self {
         let servers = kafka();
-        let world = World::start_fast(1).await.unwrap().reachable_by_address();
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("receiver.toml");
         let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_after_ms = 200\n\
                         worker.unknown_object_retries_ms = []\nquota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
         let collector = Collector::start(Mood::Takes);
         let settings = format!("{settings}{}", collector.settings());
-        std::fs::write(&file, format!("{settings}{}", world.config_for_another_process(&servers).unwrap())).unwrap();
+        std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(&servers).unwrap()))
+            .unwrap();
         let serve = Serve::start(&file);
-        Self { world, collector, serve, servers, _folder: folder }
+        Self { environment, collector, serve, servers, _folder: folder }
     }
 
     /// Has everything happen, and waits until the last of it is told.
     pub(crate) async fn everything(&self) {
-        everything(&self.world, &format!("http://{}/ipn", self.serve.address("ingress"))).await;
+        everything(&self.environment, &format!("http://{}/ipn", self.serve.address("ingress"))).await;
         let said = |what: &str| self.serve.said().contains(what);
         for wanted in [
             "published PaymentMethodUpdated",
@@ -62,16 +63,16 @@ impl Busy {
 }
 
 /// Everything that happens to one permission and its objects, and trouble that quotes what came.
-async fn everything(world: &World, url: &str) {
+async fn everything(environment: &SandboxEnvironment, url: &str) {
     let tell = async |kind, id: &str, notification_type| {
-        let hint = Hint { merchant: &world.merchants[0], kind, id, notification_type };
-        let answer = post_to(world, url, &world.envelope(&hint, SignatureVersion::V2)).await;
+        let hint = Hint { merchant: &environment.merchants[0], kind, id, notification_type };
+        let answer = post_to(environment, url, &environment.envelope(&hint, SignatureVersion::V2)).await;
         assert_eq!(answer.status, 200);
     };
     let permission = charge_permission(PERMISSION, "Recurring");
     for (state, reason) in [("Chargeable", None), ("NonChargeable", Some("PaymentMethodExpired")), ("Chargeable", None)]
     {
-        world.put(ObjectKind::ChargePermission, permission.clone(), state, reason.as_slice());
+        environment.put(ObjectKind::ChargePermission, permission.clone(), state, reason.as_slice());
         tell(ObjectKind::ChargePermission, PERMISSION, "STATE_CHANGE").await;
         tokio::time::sleep(Duration::from_millis(1100)).await;
     }
@@ -80,14 +81,14 @@ async fn everything(world: &World, url: &str) {
         (ObjectKind::Refund, REFUND, refund(REFUND, CHARGE, "1.00", "EUR"), "Refunded"),
         (ObjectKind::Dispute, DISPUTE, dispute(DISPUTE, CHARGE, "1.00", "EUR"), "ActionRequired"),
     ] {
-        world.put(kind, object, state, &[]);
+        environment.put(kind, object, state, &[]);
         tell(kind, id, "STATE_CHANGE").await;
     }
     // The buyer moves, and gets another card.
-    let mut moved = world.pay_api.get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).unwrap();
+    let mut moved = environment.pay_api.get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).unwrap();
     moved["billingAddress"]["city"] = json!(format!("{MARKER}-NEW-CITY"));
     moved["paymentPreferences"][0]["paymentDescriptor"] = json!(format!("{MARKER}-NEW-CARD"));
-    world.pay_api.put(Environment::Sandbox, ObjectKind::ChargePermission, moved);
+    environment.pay_api.put(Environment::Sandbox, ObjectKind::ChargePermission, moved);
     tell(ObjectKind::ChargePermission, PERMISSION, "ATTRIBUTE_CHANGE").await;
     // Answers that are no object, or an error that quotes the buyer.
     for (n, body) in [
@@ -100,7 +101,7 @@ async fn everything(world: &World, url: &str) {
     .enumerate()
     {
         let id = format!("S02-000000{n}-3333333-C000001");
-        world.pay_api.set_object_fault(&id, Some(Fault::Body(body)));
+        environment.pay_api.set_object_fault(&id, Some(Fault::Body(body)));
         tell(ObjectKind::Charge, &id, "STATE_CHANGE").await;
     }
     // One that nobody knows becomes a dead letter.
@@ -111,11 +112,11 @@ async fn everything(world: &World, url: &str) {
 fn no_marker_word_reaches_a_topic_a_log_line_a_metric_a_span_or_a_page() {
     run(async {
         let busy = Busy::start().await;
-        let Busy { world, collector, serve, servers, .. } = &busy;
+        let Busy { environment, collector, serve, servers, .. } = &busy;
         let admin = serve.address("admin");
         busy.everything().await;
         assert!(
-            world
+            environment
                 .pay_api
                 .get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION)
                 .unwrap()
@@ -127,7 +128,7 @@ fn no_marker_word_reaches_a_topic_a_log_line_a_metric_a_span_or_a_page() {
             let text = reqwest::get(format!("http://{admin}/{page}")).await.unwrap().text().await.unwrap();
             assert!(!text.contains(MARKER), "{page}");
         }
-        let config = world.config_with(servers, "").unwrap().kafka;
+        let config = environment.config_with(servers, "").unwrap().kafka;
         let topics = config.topics();
         for topic in [topics.inbox, topics.events, topics.state, topics.dead_letters] {
             let records = committed_records(&config, &topic);

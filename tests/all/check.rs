@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use actix_web::{HttpResponse, web};
 use ipn_receiver::kafka::topics;
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use ipn_receiver::sandbox::pay_api::Fault;
-use ipn_receiver::sandbox::world::World;
 use serde_json::Value;
 
 use crate::harness::{alter_topic, http_server, kafka, run};
@@ -54,19 +54,19 @@ impl Checked {
 }
 
 /// Amazon's side on loopback, and the settings of a receiver that reaches it.
-async fn world() -> (World, String) {
-    let mut world = World::start_fast(1).await.unwrap().reachable_by_address();
+async fn environment() -> (SandboxEnvironment, String) {
+    let mut environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
     // Without a region of AWS's, certificates come from the simulator alone.
-    "topic_regions = []".clone_into(&mut world.merchant_settings);
-    let config = world.config_for_another_process(&kafka()).unwrap();
-    (world, config)
+    "topic_regions = []".clone_into(&mut environment.merchant_settings);
+    let config = environment.config_for_another_process(&kafka()).unwrap();
+    (environment, config)
 }
 
 #[test]
 fn where_all_is_well_each_line_passes_and_the_exit_code_is_0() {
     run(async {
-        let (world, config) = world().await;
-        topics::create(&world.config_with(&kafka(), "").unwrap().kafka).await.unwrap();
+        let (environment, config) = environment().await;
+        topics::create(&environment.config_with(&kafka(), "").unwrap().kafka).await.unwrap();
         let checked = Checked::of(&config, &[], &[]);
         assert_eq!(checked.code, 0, "{:#?}", checked.lines);
         for check in ["configuration", "key", "kafka", "topics", "rights", "certificates", "credentials", "clock"] {
@@ -78,13 +78,13 @@ fn where_all_is_well_each_line_passes_and_the_exit_code_is_0() {
             assert!(checked.waited_for.contains(said), "{}", checked.waited_for);
         }
         // What it did to find out is not to be seen: no record, no offset, no member, no topic.
-        let kafka = world.config_with(&kafka(), "").unwrap().kafka;
+        let kafka = environment.config_with(&kafka(), "").unwrap().kafka;
         let names = kafka.topics();
         for topic in [&names.inbox, &names.events, &names.dead_letters] {
             assert_eq!(crate::harness::records(&kafka, topic, "read_uncommitted").len(), 0, "{topic}");
         }
         assert_eq!(crate::harness::records(&kafka, &names.state, "read_uncommitted").len(), 1, "the partition count");
-        world.stop().await;
+        environment.stop().await;
     });
 }
 
@@ -107,7 +107,7 @@ fn in_the_terminal_it_is_one_line_each_with_the_remedy_below() {
 #[test]
 fn offline_it_looks_at_the_configuration_and_its_keys_alone() {
     run(async {
-        let (world, config) = world().await;
+        let (environment, config) = environment().await;
         let nowhere = config.replace(&kafka(), "127.0.0.1:1");
         let checked = Checked::of(&nowhere, &["--offline"], &[]);
         assert_eq!(checked.code, 0, "{:#?}", checked.lines);
@@ -122,15 +122,15 @@ fn offline_it_looks_at_the_configuration_and_its_keys_alone() {
         let ingest =
             Checked::of(&nowhere.replace("merchant.pem", "absent.pem"), &["--offline", "--role", "ingest"], &[]);
         assert_eq!((ingest.code, ingest.said("pass", "key").len()), (0, 0), "{:#?}", ingest.lines);
-        world.stop().await;
+        environment.stop().await;
     });
 }
 
 #[test]
 fn topics_that_are_missing_or_unfit_fail_with_the_command_that_helps() {
     run(async {
-        let (world, config) = world().await;
-        let settings = world.config_with(&kafka(), "").unwrap().kafka;
+        let (environment, config) = environment().await;
+        let settings = environment.config_with(&kafka(), "").unwrap().kafka;
         let inbox = settings.topics().inbox;
         let missing = Checked::of(&config, &[], &[]);
         missing.has("fail", "topics", &format!("{inbox} is missing"), "ipn-receiver topics --config FILE");
@@ -145,15 +145,15 @@ fn topics_that_are_missing_or_unfit_fail_with_the_command_that_helps() {
             "--add-config cleanup.policy=delete",
         );
         assert_eq!(unfit.said("fail", "topics").len(), 1, "{:#?}", unfit.lines);
-        world.stop().await;
+        environment.stop().await;
     });
 }
 
 #[test]
 fn what_is_wrong_with_credentials_clock_or_network_is_told_apart() {
     run(async {
-        let (world, config) = world().await;
-        topics::create(&world.config_with(&kafka(), "").unwrap().kafka).await.unwrap();
+        let (environment, config) = environment().await;
+        topics::create(&environment.config_with(&kafka(), "").unwrap().kafka).await.unwrap();
         let check = || Checked::of(&config, &["--role", "worker"], &[]);
         for (fault, verdict, what, remedy) in [
             (Fault::Status(403), "fail", "answered 403", "whether the account is active"),
@@ -162,12 +162,12 @@ fn what_is_wrong_with_credentials_clock_or_network_is_told_apart() {
             (Fault::Throttled { retry_after_s: None }, "warn", "throttles this merchant", "fewer requests"),
             (Fault::Drop, "fail", "A0SANDBOXMERCHANT/sandbox: ", "let this machine reach the Amazon Pay API"),
         ] {
-            world.pay_api.set_fault(Some(fault));
+            environment.pay_api.set_fault(Some(fault));
             check().has(verdict, "credentials", what, remedy);
         }
-        world.pay_api.set_fault(None);
+        environment.pay_api.set_fault(None);
         // The key in the file is no longer the registered one.
-        let _ = world.rotate_key().unwrap();
+        let _ = environment.rotate_key().unwrap();
         check().has("fail", "credentials", "answered 401", "Seller Central > Integration Central");
         // An Amazon whose clock is another.
         let address = http_server(|service: &mut web::ServiceConfig| {
@@ -179,14 +179,14 @@ fn what_is_wrong_with_credentials_clock_or_network_is_told_apart() {
         let endpoint: Vec<(&str, &str)> = endpoint.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let checked = Checked::of(&config, &["--role", "worker"], &endpoint);
         checked.has("fail", "clock", "ahead of Amazon's 2026-01-02T03:04:05", "NTP");
-        world.stop().await;
+        environment.stop().await;
     });
 }
 
 #[test]
 fn hosts_that_are_out_of_reach_are_named_within_seconds() {
     run(async {
-        let (world, config) = world().await;
+        let (environment, config) = environment().await;
         let began = Instant::now();
         let checked = Checked::of(&config.replace(&kafka(), "127.0.0.1:1"), &[], &[]);
         checked.has("fail", "kafka", "Connection refused", "nothing listens there");
@@ -196,6 +196,6 @@ fn hosts_that_are_out_of_reach_are_named_within_seconds() {
         let checked = Checked::of(&elsewhere.replace(&kafka(), "127.0.0.1:1"), &["--role", "ingest"], &[]);
         checked.has("fail", "certificates", "https://sns.eu-west-1.amazonaws.com/ cannot be reached", "DNS, firewall");
         assert!(!checked.said("warn", "clock").is_empty(), "{:#?}", checked.lines);
-        world.stop().await;
+        environment.stop().await;
     });
 }

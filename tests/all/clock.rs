@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipn_receiver::amazon::clients::Outside;
+use ipn_receiver::amazon::clients::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::clock::Clock;
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -24,8 +24,8 @@ fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
         let body = stage.envelope(ObjectKind::Charge, CHARGE);
         for (year, ms) in [(1996, 820_454_400_000), (2096, 3_976_214_400_000)] {
             let clock = Clock::starting_at(Timestamp::from_unix_ms(ms));
-            let outside = Outside { clock, ..stage.world.outside(Broker::Real).unwrap() };
-            let app = App::start(stage.config(), outside).await.unwrap();
+            let clients = Clients { clock, ..stage.environment.clients(Broker::Real).unwrap() };
+            let app = App::start(stage.config(), clients).await.unwrap();
             let answer = stage.post(&app, &body).await;
             assert!(
                 answer.status == 503 && answer.body.contains("certificate-unusable"),
@@ -63,11 +63,11 @@ fn a_clock_by_which_amazons_tls_certificates_are_not_valid_is_told_as_that() {
     run(async {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         for validity in [Validity::in_days(now, -400, -370), Validity::in_days(now, 370, 400)] {
-            let world = ipn_receiver::sandbox::world::World::start_fast(1).await.unwrap();
-            let host = world.pay_api.host().to_owned();
-            let server = world.authority.serve_out_of_time(&[&host], validity).await.unwrap();
-            let client = world.authority.client(&[(&host, server.address())]).unwrap();
-            let stage = MockStage::in_world(world, "", |_, outside| outside.pay_api = client).await;
+            let environment = ipn_receiver::sandbox::environment::SandboxEnvironment::start_fast(1).await.unwrap();
+            let host = environment.pay_api.host().to_owned();
+            let server = environment.authority.serve_out_of_time(&[&host], validity).await.unwrap();
+            let client = environment.authority.client(&[(&host, server.address())]).unwrap();
+            let stage = MockStage::in_environment(environment, "", |_, clients| clients.pay_api = client).await;
             let deadline = Instant::now() + Duration::from_secs(20);
             loop {
                 let told = readyz(&stage.app, "clock").await;

@@ -229,7 +229,12 @@ fn in_binary_mode_the_attributes_are_headers_and_the_event_is_the_same() {
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         let id = "C02-0000001-1111111";
-        stage.world.put(ObjectKind::ChargePermission, charge_permission(id, "Recurring"), "Closed", &["BuyerClosed"]);
+        stage.environment.put(
+            ObjectKind::ChargePermission,
+            charge_permission(id, "Recurring"),
+            "Closed",
+            &["BuyerClosed"],
+        );
         stage.tell(&app, ObjectKind::ChargePermission, id).await;
         let event = &events(&mut reader, 1).await[0];
         assert_eq!(event["data"]["nextAction"]["code"], "REACH_OUT_BEFORE_NEXT_CYCLE");

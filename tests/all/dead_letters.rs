@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use ipn_receiver::config::Kafka;
+use ipn_receiver::sandbox::environment::{Hint, message};
 use ipn_receiver::sandbox::pay_api::{Fault, ObjectKind, charge};
 use ipn_receiver::sandbox::sns::Draft;
-use ipn_receiver::sandbox::world::{Hint, message};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
@@ -22,7 +22,7 @@ fn each_reason_is_told_apart_and_the_original_is_kept_word_for_word() {
     run(async {
         let stage = Stage::new(1, "worker.unknown_object_retries_ms = [10, 10, 10, 10]").await;
         let app = stage.receiver().await;
-        let merchant = stage.world.merchants[0].clone();
+        let merchant = stage.environment.merchants[0].clone();
         let hint = |merchant: &str, id: &str| {
             message(&Hint { merchant, kind: ObjectKind::Charge, id, notification_type: "STATE_CHANGE" })
         };
@@ -34,8 +34,8 @@ fn each_reason_is_told_apart_and_the_original_is_kept_word_for_word() {
         ]);
         let mut originals = BTreeMap::new();
         for (reason, text) in &cases {
-            let draft = Draft::new(&stage.world.topic_arn(&merchant), text, OffsetDateTime::now_utc());
-            let body = stage.world.sns.notification(&draft);
+            let draft = Draft::new(&stage.environment.topic_arn(&merchant), text, OffsetDateTime::now_utc());
+            let body = stage.environment.sns.notification(&draft);
             assert_eq!(stage.post(&app, &body).await.status, 200);
             originals.insert(*reason, body);
         }
@@ -52,7 +52,7 @@ fn each_reason_is_told_apart_and_the_original_is_kept_word_for_word() {
             );
             assert!(letter.headers["ipn-dlq-source"].contains(".ipn.inbox.v1/"));
         }
-        let reads = stage.world.pay_api.reads();
+        let reads = stage.environment.pay_api.reads();
         assert_eq!(reads.len(), 5, "five tries for the unknown object and none for the others");
         app.stop().await;
     });
@@ -91,8 +91,8 @@ fn an_object_that_appears_late_is_told_and_no_dead_letter() {
         let mut reader = stage.reader();
         let id = "S02-0000001-2222222-C000001";
         stage.tell(&app, ObjectKind::Charge, id).await;
-        until("it was asked for in vain", || !stage.world.pay_api.reads().is_empty()).await;
-        stage.world.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
+        until("it was asked for in vain", || !stage.environment.pay_api.reads().is_empty()).await;
+        stage.environment.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
         assert!(dead_letters(&stage).is_empty());
         app.stop().await;
@@ -106,15 +106,15 @@ fn trouble_of_amazons_or_ours_is_never_a_dead_letter() {
         let app = stage.receiver().await;
         let mut reader = stage.reader();
         let id = "S02-0000001-2222222-C000001";
-        stage.world.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
-        stage.world.pay_api.set_fault(Some(Fault::Status(500)));
+        stage.environment.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
+        stage.environment.pay_api.set_fault(Some(Fault::Status(500)));
         stage.tell(&app, ObjectKind::Charge, id).await;
         for fault in [Fault::Status(500), Fault::Status(429), Fault::Status(401), Fault::Status(403), Fault::Drop] {
-            let n_reads = stage.world.pay_api.reads().len();
-            stage.world.pay_api.set_fault(Some(fault));
-            until("it was asked twice more", || stage.world.pay_api.reads().len() >= n_reads + 2).await;
+            let n_reads = stage.environment.pay_api.reads().len();
+            stage.environment.pay_api.set_fault(Some(fault));
+            until("it was asked twice more", || stage.environment.pay_api.reads().len() >= n_reads + 2).await;
         }
-        stage.world.pay_api.set_fault(None);
+        stage.environment.pay_api.set_fault(None);
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
         assert!(dead_letters(&stage).is_empty());
         app.stop().await;

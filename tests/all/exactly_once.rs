@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ipn_receiver::app::App;
 use ipn_receiver::domain::events::NAMESPACE;
+use ipn_receiver::sandbox::environment::Hint;
 use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission};
 use ipn_receiver::sandbox::sns::SignatureVersion;
-use ipn_receiver::sandbox::world::Hint;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -63,23 +63,23 @@ impl Object {
             ObjectKind::Charge => charge(&self.id, &self.permission, "9.99", "EUR"),
             _ => charge_permission(&self.id, "Recurring"),
         };
-        stage.world.put(self.kind, object, state, reasons);
+        stage.environment.put(self.kind, object, state, reasons);
     }
 
     fn envelope(&self, stage: &Stage, version: SignatureVersion) -> String {
         let hint = Hint {
-            merchant: &stage.world.merchants[self.merchant],
+            merchant: &stage.environment.merchants[self.merchant],
             kind: self.kind,
             id: &self.id,
             notification_type: "STATE_CHANGE",
         };
-        stage.world.envelope(&hint, version)
+        stage.environment.envelope(&hint, version)
     }
 
     /// What the event of this round must be, from the documented tuple and not from the product's code.
     fn expected_id(&self, stage: &Stage, round: usize) -> String {
         let (state, reasons, name) = self.round(round);
-        let object = stage.world.pay_api.get(Environment::Sandbox, self.kind, &self.id).unwrap();
+        let object = stage.environment.pay_api.get(Environment::Sandbox, self.kind, &self.id).unwrap();
         let basic = object["statusDetails"]["lastUpdatedTimestamp"].as_str().unwrap();
         let part = |range: std::ops::Range<usize>| &basic[range];
         let time = format!(
@@ -91,7 +91,7 @@ impl Object {
             part(11..13),
             part(13..15)
         );
-        let tuple = json!([stage.world.merchants[self.merchant], "sandbox", self.id, name, state, reasons, time]);
+        let tuple = json!([stage.environment.merchants[self.merchant], "sandbox", self.id, name, state, reasons, time]);
         Uuid::new_v5(&NAMESPACE, tuple.to_string().as_bytes()).to_string()
     }
 }
@@ -142,13 +142,13 @@ fn five_hundred_ipns_for_fifty_objects_with_a_restart_in_the_middle_tell_each_fa
             let (first_half, second_half) = bodies.split_at(bodies.len() / 2);
             if round == 1 {
                 // Reads are slow, so the restart finds some under way, some done and some not begun.
-                stage.world.pay_api.set_fault(Some(Fault::Delay(Duration::from_millis(200))));
+                stage.environment.pay_api.set_fault(Some(Fault::Delay(Duration::from_millis(200))));
             }
             post_all(&stage, &app, first_half).await;
             if round == 1 {
                 app.stop().await;
                 app = stage.receiver().await;
-                stage.world.pay_api.set_fault(None);
+                stage.environment.pay_api.set_fault(None);
             }
             post_all(&stage, &app, second_half).await;
             sent.extend(fresh);
@@ -188,7 +188,7 @@ fn a_second_receiver_that_joins_and_one_that_leaves_lose_and_double_nothing() {
         let objects = fifty_objects();
         let mut reader = stage.reader();
         let first = stage.receiver().await;
-        stage.world.pay_api.set_fault(Some(Fault::Delay(Duration::from_millis(100))));
+        stage.environment.pay_api.set_fault(Some(Fault::Delay(Duration::from_millis(100))));
         objects.iter().for_each(|object| object.advance(&stage, 0));
         let bodies: Vec<String> = objects.iter().map(|object| object.envelope(&stage, SignatureVersion::V2)).collect();
         post_all(&stage, &first, &bodies).await;
@@ -196,7 +196,7 @@ fn a_second_receiver_that_joins_and_one_that_leaves_lose_and_double_nothing() {
         post_all(&stage, &second, &bodies).await;
         first.stop().await;
         post_all(&stage, &second, &bodies).await;
-        stage.world.pay_api.set_fault(None);
+        stage.environment.pay_api.set_fault(None);
         let told = events(&mut reader, objects.len()).await;
         silence(&mut reader).await;
         let mut count: BTreeMap<&str, usize> = BTreeMap::new();
@@ -214,7 +214,7 @@ fn a_transaction_that_fails_half_way_is_invisible_and_its_facts_are_told_once_wh
         let app = stage.receiver().await;
         limit_event_bytes(&stage, 200).await;
         let mut reader = stage.reader();
-        stage.world.put(
+        stage.environment.put(
             ObjectKind::ChargePermission,
             charge_permission("C02-0000001-1111111", "Recurring"),
             "Chargeable",
@@ -264,7 +264,8 @@ fn replaying_the_whole_inbox_tells_nothing_new() {
         // The same inbox, read from its start by a group that has committed nothing.
         let mut config = stage.config();
         config.kafka.group_id = "another-group".to_owned();
-        let app = App::start(config, stage.world.outside(ipn_receiver::kafka::Broker::Real).unwrap()).await.unwrap();
+        let app =
+            App::start(config, stage.environment.clients(ipn_receiver::kafka::Broker::Real).unwrap()).await.unwrap();
         crate::harness::until("the second group is at work", || app.is_working()).await;
         silence(&mut reader).await;
         app.stop().await;

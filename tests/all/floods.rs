@@ -52,8 +52,8 @@ fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_ou
     const N: usize = 10_000;
     run(async {
         let stage = MockStage::new("sns.certificate_fetches_max = 8").await;
-        let genuine = envelope(&stage.world);
-        let own_url = stage.world.sns.signing_cert_url();
+        let genuine = envelope(&stage.environment);
+        let own_url = stage.environment.sns.signing_cert_url();
         let hash = own_url.rsplit('-').next().unwrap().trim_end_matches(".pem");
         let made_up = |n: usize| genuine.replace(hash, &format!("{n:032x}"));
         // The certificate is known already: nothing of what follows touches a genuine message.
@@ -71,7 +71,7 @@ fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_ou
         };
         let (statuses, slowest) = tokio::join!(flood, genuine_ones);
         let grown = resident_bytes().saturating_sub(before);
-        let fetches = stage.world.sns.certificate_fetches_of_any_name();
+        let fetches = stage.environment.sns.certificate_fetches_of_any_name();
         println!("{statuses:?}; {fetches} fetches; slowest genuine {slowest:?}; {} KiB more", grown / 1024);
         assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(503, N)], "we could not tell, so nobody is at fault");
         let busy = metric(&stage.app, "signing_certificate_fetches_total").await;
@@ -85,14 +85,15 @@ fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_ou
 fn a_new_certificate_is_had_soon_after_a_flood_of_made_up_ones_on_a_host_that_hangs() {
     run(async {
         let stage = MockStage::new("sns.certificate_fetches_max = 4\nsns.certificate_timeout_ms = 500").await;
-        let genuine = envelope(&stage.world);
-        let hash = stage.world.sns.signing_cert_url().rsplit('-').next().unwrap().trim_end_matches(".pem").to_owned();
-        stage.world.sns.serve_certificate_at_any_path();
-        stage.world.sns.set_certificate_answer(CertificateAnswer::Hang);
+        let genuine = envelope(&stage.environment);
+        let hash =
+            stage.environment.sns.signing_cert_url().rsplit('-').next().unwrap().trim_end_matches(".pem").to_owned();
+        stage.environment.sns.serve_certificate_at_any_path();
+        stage.environment.sns.set_certificate_answer(CertificateAnswer::Hang);
         let flood = (0..500).map(|n| genuine.replace(&hash, &format!("{n:032x}"))).collect();
         let statuses = post_all(&stage, flood, 64).await;
         assert_eq!(statuses.keys().collect::<Vec<_>>(), [&503]);
-        stage.world.sns.set_certificate_answer(CertificateAnswer::Good);
+        stage.environment.sns.set_certificate_answer(CertificateAnswer::Good);
         stage.expect_accepted_again().await;
         stage.stop().await;
     });
@@ -103,12 +104,12 @@ fn ten_thousand_certificate_urls_of_strangers_are_403_without_a_single_fetch() {
     const N: usize = 10_000;
     run(async {
         let stage = MockStage::new("").await;
-        let genuine = envelope(&stage.world);
-        let host = stage.world.sns.host().to_owned();
+        let genuine = envelope(&stage.environment);
+        let host = stage.environment.sns.host().to_owned();
         let strangers = (0..N).map(|n| genuine.replace(&host, &format!("sns.s3-{n}.amazonaws.com"))).collect();
         let statuses = post_all(&stage, strangers, 256).await;
         assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(403, N)]);
-        assert_eq!(stage.world.sns.certificate_fetches_of_any_name(), 0);
+        assert_eq!(stage.environment.sns.certificate_fetches_of_any_name(), 0);
         stage.stop().await;
     });
 }
@@ -183,10 +184,10 @@ fn deep_and_endless_json_is_the_senders_fault_and_costs_little() {
         let stage = MockStage::new("").await;
         let nested = |n: usize| format!("{{\"x\":{}{}}}", "[".repeat(n), "]".repeat(n));
         let inner = |n: usize| {
-            let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+            let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
             let message = format!("{}{}", "[".repeat(n), "]".repeat(n));
             let draft = ipn_receiver::sandbox::sns::Draft::new(&topic, &message, time::OffsetDateTime::now_utc());
-            stage.world.sns.notification(&draft)
+            stage.environment.sns.notification(&draft)
         };
         for (what, body, expected) in [
             ("1 MiB of nested arrays", nested(524_288), 413),

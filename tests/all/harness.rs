@@ -1,4 +1,4 @@
-//! A world, a receiver in it, and what tests ask of them.
+//! An environment, a receiver in it, and what tests ask of them.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,10 +10,10 @@ use ipn_receiver::app::App;
 use ipn_receiver::config::{Config, Kafka};
 use ipn_receiver::kafka::Broker;
 use ipn_receiver::kafka::topics;
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
-use ipn_receiver::sandbox::world::{Hint, World};
 use ipn_receiver::{app, telemetry};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
@@ -48,7 +48,7 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 
 /// Amazon, a real Kafka with topics of its own, and settings for a receiver.
 pub(crate) struct Stage {
-    pub(crate) world: World,
+    pub(crate) environment: SandboxEnvironment,
     pub(crate) servers: String,
     settings: String,
 }
@@ -57,7 +57,7 @@ impl Stage {
     /// A stage for this many merchants, with more settings as TOML.
     pub(crate) async fn new(n_merchants: usize, settings: &str) -> Self {
         let stage = Self {
-            world: World::start_fast(n_merchants).await.unwrap(),
+            environment: SandboxEnvironment::start_fast(n_merchants).await.unwrap(),
             servers: kafka(),
             settings: settings.to_owned(),
         };
@@ -71,7 +71,7 @@ impl Stage {
 
     pub(crate) fn config_at(&self, servers: &str) -> Config {
         let settings = format!("kafka.session_timeout_ms = 6000\n{}", self.settings);
-        self.world.config_with(servers, &settings).unwrap()
+        self.environment.config_with(servers, &settings).unwrap()
     }
 
     pub(crate) fn kafka(&self) -> Kafka {
@@ -80,7 +80,7 @@ impl Stage {
 
     /// Starts a receiver and waits until it owns its partitions.
     pub(crate) async fn receiver(&self) -> App {
-        let app = App::start(self.config(), self.world.outside(Broker::Real).unwrap()).await.unwrap();
+        let app = App::start(self.config(), self.environment.clients(Broker::Real).unwrap()).await.unwrap();
         until("the receiver is ready", || app.is_ready() && app.is_working()).await;
         app
     }
@@ -96,23 +96,23 @@ impl Stage {
 
     /// Posts a body. The answer must be one that `openapi.yaml` describes.
     pub(crate) async fn post(&self, app: &App, body: &str) -> Answer {
-        post(&self.world, app, body).await
+        post(&self.environment, app, body).await
     }
 
     pub(crate) fn envelope(&self, kind: ObjectKind, id: &str) -> String {
-        let hint = Hint { merchant: &self.world.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
-        self.world.envelope(&hint, SignatureVersion::V2)
+        let hint = Hint { merchant: &self.environment.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
+        self.environment.envelope(&hint, SignatureVersion::V2)
     }
 }
 
 /// Posts a body as SNS does. The answer must be one that `openapi.yaml` describes.
-pub(crate) async fn post(world: &World, app: &App, body: &str) -> Answer {
-    post_to(world, &format!("http://{}/ipn", app.ingress_address()), body).await
+pub(crate) async fn post(environment: &SandboxEnvironment, app: &App, body: &str) -> Answer {
+    post_to(environment, &format!("http://{}/ipn", app.ingress_address()), body).await
 }
 
 /// The same to a receiver in another process.
-pub(crate) async fn post_to(world: &World, url: &str, body: &str) -> Answer {
-    let answer = world.post_to(url, body).await.unwrap();
+pub(crate) async fn post_to(environment: &SandboxEnvironment, url: &str, body: &str) -> Answer {
+    let answer = environment.post_to(url, body).await.unwrap();
     check_answer("POST", "/ipn", &answer);
     answer
 }

@@ -1,11 +1,11 @@
 //! The status table, over real sockets.
 
-use ipn_receiver::amazon::clients::Outside;
+use ipn_receiver::amazon::clients::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::kafka::Broker;
+use ipn_receiver::sandbox::environment::{Hint, message};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft, SignatureVersion};
-use ipn_receiver::sandbox::world::{Hint, message};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -20,20 +20,20 @@ fn a_genuine_ipn_is_in_the_inbox_word_for_word_when_200_is_said() {
         let app = stage.receiver().await;
         for version in [SignatureVersion::V1, SignatureVersion::V2] {
             let hint = Hint {
-                merchant: &stage.world.merchants[0],
+                merchant: &stage.environment.merchants[0],
                 kind: ObjectKind::Charge,
                 id: CHARGE,
                 notification_type: "STATE_CHANGE",
             };
-            let body = stage.world.envelope(&hint, version);
+            let body = stage.environment.envelope(&hint, version);
             assert_eq!(stage.post(&app, &body).await.status, 200);
             let inbox = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
             let record = inbox.iter().find(|record| record.value == body.as_bytes()).expect("the body is in the inbox");
-            assert_eq!(record.key, stage.world.merchants[0]);
+            assert_eq!(record.key, stage.environment.merchants[0]);
             let sent: Value = serde_json::from_str(&body).unwrap();
             assert_eq!(record.headers["ipn-sns-message-id"], sent["MessageId"].as_str().unwrap());
         }
-        assert_eq!(stage.world.sns.certificate_fetches(), 1, "one URL is one fetch");
+        assert_eq!(stage.environment.sns.certificate_fetches(), 1, "one URL is one fetch");
         let now_s = OffsetDateTime::now_utc().unix_timestamp() as f64;
         assert!(metric(&app, "signing_certificate_not_after_timestamp_seconds").await > now_s);
         app.stop().await;
@@ -51,7 +51,7 @@ fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
             body[field] = value;
             body.to_string()
         };
-        let stranger = stage.world.sns.notification(&Draft::new(
+        let stranger = stage.environment.sns.notification(&Draft::new(
             "arn:aws:sns:eu-west-1:999999999999:stranger",
             "{}",
             OffsetDateTime::now_utc(),
@@ -118,8 +118,8 @@ fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_v
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
-        let sns = &stage.world.sns;
-        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let sns = &stage.environment.sns;
+        let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
         let draft = |message: &str| Draft::new(&topic, message, OffsetDateTime::now_utc());
         let legacy =
             json!({"Version": "2013-01-01", "NotificationType": "PaymentCapture", "NotificationData": "<?xml?>"})
@@ -141,8 +141,8 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
-        let sns = &stage.world.sns;
-        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let sns = &stage.environment.sns;
+        let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
         let confirmation = |topic: &str| {
             sns.subscription_confirmation(&Draft::new(topic, "please confirm", OffsetDateTime::now_utc()), "00ff00ff")
         };
@@ -161,9 +161,11 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
         );
         app.stop().await;
 
-        let outside =
-            Outside { sns_api: stage.world.sns_api(1).unwrap(), ..stage.world.outside(Broker::Real).unwrap() };
-        let app = App::start(stage.config(), outside).await.unwrap();
+        let clients = Clients {
+            sns_api: stage.environment.sns_api(1).unwrap(),
+            ..stage.environment.clients(Broker::Real).unwrap()
+        };
+        let app = App::start(stage.config(), clients).await.unwrap();
         let answer = stage.post(&app, &confirmation(&topic)).await;
         assert!(
             answer.status == 503 && answer.body.contains("confirmation-failed"),
@@ -180,12 +182,12 @@ fn genuine_messages_that_are_not_understood_or_not_configured_are_durable_under_
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
-        let owner = stage.world.merchants[0].clone();
+        let owner = stage.environment.merchants[0].clone();
         let hint =
             Hint { merchant: "ASTRANGER", kind: ObjectKind::Charge, id: CHARGE, notification_type: "STATE_CHANGE" };
         for text in ["not json".to_owned(), "{}".to_owned(), message(&hint)] {
-            let draft = Draft::new(&stage.world.topic_arn(&owner), &text, OffsetDateTime::now_utc());
-            assert_eq!(stage.post(&app, &stage.world.sns.notification(&draft)).await.status, 200, "{text}");
+            let draft = Draft::new(&stage.environment.topic_arn(&owner), &text, OffsetDateTime::now_utc());
+            assert_eq!(stage.post(&app, &stage.environment.sns.notification(&draft)).await.status, 200, "{text}");
         }
         let inbox = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
         assert_eq!(inbox.iter().map(|record| record.key.as_str()).collect::<Vec<_>>(), vec![owner.as_str(); 3]);
@@ -240,13 +242,13 @@ fn a_certificate_host_in_trouble_is_503_and_a_certificate_once_fetched_outlives_
             (CertificateAnswer::Endless, "certificate-unavailable"),
             (CertificateAnswer::Body(b"<html>".to_vec()), "certificate-unusable"),
         ] {
-            stage.world.sns.set_certificate_answer(answer);
+            stage.environment.sns.set_certificate_answer(answer);
             let answer = stage.post(&app, &body).await;
             assert!(answer.status == 503 && answer.body.contains(slug), "{} {}", answer.status, answer.body);
         }
-        stage.world.sns.set_certificate_answer(CertificateAnswer::Good);
+        stage.environment.sns.set_certificate_answer(CertificateAnswer::Good);
         assert_eq!(stage.post(&app, &body).await.status, 200);
-        stage.world.sns.set_certificate_answer(CertificateAnswer::Status(500));
+        stage.environment.sns.set_certificate_answer(CertificateAnswer::Status(500));
         assert_eq!(stage.post(&app, &body).await.status, 200);
         app.stop().await;
     });

@@ -1,8 +1,8 @@
 //! The life of one IPN, found in the log and followed from the POST to the event.
 
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
 use ipn_receiver::sandbox::sns::SignatureVersion;
-use ipn_receiver::sandbox::world::{Hint, World};
 use serde_json::Value;
 
 use crate::harness::{committed_records, kafka, run, until};
@@ -27,22 +27,23 @@ fn messages(lines: &[Value]) -> Vec<&str> {
 #[test]
 fn the_log_of_one_ipns_life_is_found_with_one_grep_and_its_trace_reaches_the_event() {
     run(async {
-        let world = World::start_fast(1).await.unwrap().reachable_by_address();
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("receiver.toml");
         let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n\
                         worker.unknown_object_retries_ms = []\n";
-        std::fs::write(&file, format!("{settings}{}", world.config_for_another_process(&kafka()).unwrap())).unwrap();
+        std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(&kafka()).unwrap()))
+            .unwrap();
         let serve = Serve::start(&file);
         let url = format!("http://{}/ipn", serve.address("ingress"));
-        world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        environment.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
         let hint = |id: &'static str| Hint {
-            merchant: &world.merchants[0],
+            merchant: &environment.merchants[0],
             kind: ObjectKind::ChargePermission,
             id,
             notification_type: "STATE_CHANGE",
         };
-        let body = world.envelope(&hint(PERMISSION), SignatureVersion::V2);
+        let body = environment.envelope(&hint(PERMISSION), SignatureVersion::V2);
         let message_id = serde_json::from_str::<Value>(&body).unwrap()["MessageId"].as_str().unwrap().to_owned();
         // As a proxy that traces passes it on.
         let request = reqwest::Client::new().post(&url).header("traceparent", TRACEPARENT).body(body);
@@ -64,16 +65,16 @@ fn the_log_of_one_ipns_life_is_found_with_one_grep_and_its_trace_reaches_the_eve
         assert_eq!(request_id("read"), request_id("published PermissionChargeable"), "Amazon's id of the request");
 
         // Without a proxy that traces, the trace is the message itself; one that becomes no event is followed, too.
-        let lost = world.envelope(&hint("C02-0000009-1111111"), SignatureVersion::V2);
+        let lost = environment.envelope(&hint("C02-0000009-1111111"), SignatureVersion::V2);
         let lost_id = serde_json::from_str::<Value>(&lost).unwrap()["MessageId"].as_str().unwrap().to_owned();
-        crate::harness::post_to(&world, &url, &lost).await;
+        crate::harness::post_to(&environment, &url, &lost).await;
         until("it is a dead letter", || serve.said().contains("dead letter written")).await;
         let lines = grep(&serve, &lost_id);
         assert_eq!(messages(&lines), ["dead letter written", "durable", "taken in"]);
         let durable = lines.iter().find(|line| line["message"] == "durable").unwrap();
         assert_eq!(durable["trace_id"], lost_id.replace('-', ""));
 
-        let config = world.config_with(&kafka(), "").unwrap().kafka;
+        let config = environment.config_with(&kafka(), "").unwrap().kafka;
         let inbox = committed_records(&config, &config.topics().inbox);
         let of = |id: &str| inbox.iter().find(|record| record.headers["ipn-sns-message-id"] == id).unwrap();
         assert_eq!(of(&message_id).headers["traceparent"], TRACEPARENT);

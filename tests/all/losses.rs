@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use ipn_receiver::config::Kafka;
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::{Fault, ObjectKind, charge, charge_permission};
 use ipn_receiver::sandbox::sns::SignatureVersion;
-use ipn_receiver::sandbox::world::{Hint, World};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig as _;
@@ -27,7 +27,7 @@ const OTHER: &str = "S02-0000001-2222222-C000002";
 
 /// Amazon, a Kafka of which much will be lost, and a receiver in a process of its own: metrics are a process's.
 struct Scene {
-    world: World,
+    environment: SandboxEnvironment,
     kafka: Kafka,
     folder: tempfile::TempDir,
     reader: EventReader,
@@ -36,14 +36,19 @@ struct Scene {
 impl Scene {
     /// With a first receiver that has told of a permission and two charges.
     async fn new() -> (Self, Serve, Vec<Value>) {
-        let world = World::start_fast(1).await.unwrap().reachable_by_address();
-        let kafka = world.config_with(&kafka(), "").unwrap().kafka;
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
+        let kafka = environment.config_with(&kafka(), "").unwrap().kafka;
         let folder = tempfile::tempdir().unwrap();
         ipn_receiver::kafka::topics::create(&kafka).await.unwrap();
         let reader = EventReader::start(&kafka).unwrap();
-        let mut scene = Self { world, kafka, folder, reader };
+        let mut scene = Self { environment, kafka, folder, reader };
         let serve = scene.serve().await;
-        scene.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        scene.environment.put(
+            ObjectKind::ChargePermission,
+            charge_permission(PERMISSION, "Recurring"),
+            "Chargeable",
+            &[],
+        );
         scene.put(CHARGE, "Authorized");
         scene.put(OTHER, "Authorized");
         for id in [CHARGE, OTHER] {
@@ -59,28 +64,28 @@ impl Scene {
         let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n\
                         worker.confirm_after_ms = 100\nworker.pending_after_ms = 200\nworker.systemic_retry_ms = 100\n\
                         quota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
-        let more = self.world.config_for_another_process(&self.kafka.bootstrap_servers).unwrap();
+        let more = self.environment.config_for_another_process(&self.kafka.bootstrap_servers).unwrap();
         std::fs::write(&file, format!("{settings}{more}")).unwrap();
         Serve::start(&file).works().await
     }
 
     fn put(&self, id: &str, state: &str) {
-        self.world.put(ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
+        self.environment.put(ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
     }
 
     fn envelope(&self, id: &str) -> String {
         let hint = Hint {
-            merchant: &self.world.merchants[0],
+            merchant: &self.environment.merchants[0],
             kind: ObjectKind::Charge,
             id,
             notification_type: "STATE_CHANGE",
         };
-        self.world.envelope(&hint, SignatureVersion::V2)
+        self.environment.envelope(&hint, SignatureVersion::V2)
     }
 
     async fn post(&self, serve: &Serve, id: &str) {
         let url = format!("http://{}/ipn", serve.address("ingress"));
-        assert_eq!(post_to(&self.world, &url, &self.envelope(id)).await.status, 200);
+        assert_eq!(post_to(&self.environment, &url, &self.envelope(id)).await.status, 200);
     }
 
     /// What a receiver that takes notifications would append.
@@ -88,7 +93,7 @@ impl Scene {
         let producer: FutureProducer =
             FutureProducer::from_config(self.kafka.client().set("partitioner", "murmur2_random")).unwrap();
         let (topic, body) = (self.kafka.topics().inbox, self.envelope(id));
-        let record = FutureRecord::to(&topic).key(&self.world.merchants[0]).payload(&body);
+        let record = FutureRecord::to(&topic).key(&self.environment.merchants[0]).payload(&body);
         producer.send(record, Duration::from_secs(10)).await.unwrap();
     }
 
@@ -271,7 +276,7 @@ fn a_partition_count_whose_record_was_cut_off_is_put_on_record_again() {
 fn work_that_was_owed_when_the_state_was_lost_is_done() {
     run(async {
         let (mut scene, serve, _) = Scene::new().await;
-        scene.world.pay_api.set_fault(Some(Fault::Status(503)));
+        scene.environment.pay_api.set_fault(Some(Fault::Status(503)));
         scene.put(OTHER, "Captured");
         scene.post(&serve, OTHER).await;
         let state = scene.kafka.topics().state;
@@ -284,7 +289,7 @@ fn work_that_was_owed_when_the_state_was_lost_is_done() {
         .await;
         serve.stop();
         scene.truncate_state().await;
-        scene.world.pay_api.set_fault(None);
+        scene.environment.pay_api.set_fault(None);
         let _serve = scene.serve().await;
         let told = events(&mut scene.reader, 1).await;
         assert_eq!(

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use ipn_receiver::amazon::clients::Outside;
+use ipn_receiver::amazon::clients::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
 use ipn_receiver::kafka::Broker;
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
-use ipn_receiver::sandbox::world::{Hint, World};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
@@ -16,7 +16,7 @@ use crate::harness::{post, until};
 
 /// Amazon, the broker, and the receiver between them.
 pub(crate) struct MockStage {
-    pub(crate) world: World,
+    pub(crate) environment: SandboxEnvironment,
     pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
     pub(crate) app: App,
     settings: String,
@@ -25,38 +25,42 @@ pub(crate) struct MockStage {
 
 impl MockStage {
     pub(crate) async fn new(settings: &str) -> Self {
-        Self::with_outside(settings, |_, _| ()).await
+        Self::with_clients(settings, |_, _| ()).await
     }
 
     /// The same with more in the merchant's own table.
     pub(crate) async fn with_merchant_settings(settings: &str) -> Self {
-        let mut world = World::start_fast(1).await.unwrap();
-        settings.clone_into(&mut world.merchant_settings);
-        Self::in_world(world, "", |_, _| ()).await
+        let mut environment = SandboxEnvironment::start_fast(1).await.unwrap();
+        settings.clone_into(&mut environment.merchant_settings);
+        Self::in_environment(environment, "", |_, _| ()).await
     }
 
-    /// The same, with the world as the receiver meets it changed before it starts.
-    pub(crate) async fn with_outside(settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {
-        Self::in_world(World::start_fast(1).await.unwrap(), settings, change).await
+    /// The same, with the environment as the receiver meets it changed before it starts.
+    pub(crate) async fn with_clients(settings: &str, change: impl FnOnce(&SandboxEnvironment, &mut Clients)) -> Self {
+        Self::in_environment(SandboxEnvironment::start_fast(1).await.unwrap(), settings, change).await
     }
 
-    pub(crate) async fn in_world(world: World, settings: &str, change: impl FnOnce(&World, &mut Outside)) -> Self {
+    pub(crate) async fn in_environment(
+        environment: SandboxEnvironment,
+        settings: &str,
+        change: impl FnOnce(&SandboxEnvironment, &mut Clients),
+    ) -> Self {
         let cluster = MockCluster::new(1).unwrap();
-        let config = world.config_with(&cluster.bootstrap_servers(), settings).unwrap();
+        let config = environment.config_with(&cluster.bootstrap_servers(), settings).unwrap();
         let topics = config.kafka.topics();
         for topic in [&topics.inbox, &topics.events, &topics.state, &topics.dead_letters] {
             cluster.create_topic(topic, 3, 1).unwrap();
         }
-        let mut outside = world.outside(Broker::Mock).unwrap();
-        change(&world, &mut outside);
-        let app = App::start(config, outside).await.unwrap();
+        let mut clients = environment.clients(Broker::Mock).unwrap();
+        change(&environment, &mut clients);
+        let app = App::start(config, clients).await.unwrap();
         until("ready", || app.is_ready()).await;
-        let body = envelope(&world);
-        Self { world, cluster, app, settings: settings.to_owned(), body }
+        let body = envelope(&environment);
+        Self { environment, cluster, app, settings: settings.to_owned(), body }
     }
 
     pub(crate) fn config(&self) -> Config {
-        self.world.config_with(&self.cluster.bootstrap_servers(), &self.settings).unwrap()
+        self.environment.config_with(&self.cluster.bootstrap_servers(), &self.settings).unwrap()
     }
 
     /// Posts one and the same IPN.
@@ -66,12 +70,12 @@ impl MockStage {
 
     /// Posts another IPN.
     pub(crate) async fn post_anew(&self) -> Answer {
-        self.post_body(&envelope(&self.world)).await
+        self.post_body(&envelope(&self.environment)).await
     }
 
     pub(crate) async fn post_body(&self, body: &str) -> Answer {
         let asked = Instant::now();
-        let answer = post(&self.world, &self.app, body).await;
+        let answer = post(&self.environment, &self.app, body).await;
         assert!(asked.elapsed() < SNS_GIVES_UP_AFTER, "answered after {:?}", asked.elapsed());
         answer
     }
@@ -93,11 +97,12 @@ impl MockStage {
     }
 }
 
-/// A genuine IPN of the world's only merchant.
-pub(crate) fn envelope(world: &World) -> String {
+/// A genuine IPN of the environment's only merchant.
+pub(crate) fn envelope(environment: &SandboxEnvironment) -> String {
     let id = "S02-5454037-1929856-C000001";
-    let hint = Hint { merchant: &world.merchants[0], kind: ObjectKind::Charge, id, notification_type: "STATE_CHANGE" };
-    world.envelope(&hint, SignatureVersion::V2)
+    let hint =
+        Hint { merchant: &environment.merchants[0], kind: ObjectKind::Charge, id, notification_type: "STATE_CHANGE" };
+    environment.envelope(&hint, SignatureVersion::V2)
 }
 
 pub(crate) const SNS_GIVES_UP_AFTER: Duration = Duration::from_secs(15);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use ipn_receiver::sandbox::environment::Hint;
 use ipn_receiver::sandbox::pay_api::{
     Environment, Fault, ObjectKind, Request, charge, charge_permission, refund, with_state,
 };
 use ipn_receiver::sandbox::sns::SignatureVersion;
-use ipn_receiver::sandbox::world::Hint;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -24,7 +24,7 @@ fn state_record(stage: &Stage, id: &str) -> Option<Value> {
 }
 
 fn put_charge(stage: &Stage, state: &str) {
-    stage.world.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), state, &[]);
+    stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), state, &[]);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn work_that_waits_stands_in_the_state_record_and_the_next_process_does_it() {
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         put_charge(&stage, "Captured");
-        stage.world.pay_api.set_fault(Some(Fault::Status(503)));
+        stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
         assert_eq!(stage.tell(&app, ObjectKind::Charge, CHARGE).await.status, 200);
         until("the work is written down", || {
             state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["causesSeen"] == 1)
@@ -47,7 +47,7 @@ fn work_that_waits_stands_in_the_state_record_and_the_next_process_does_it() {
         })
         .await;
         app.stop().await;
-        stage.world.pay_api.set_fault(None);
+        stage.environment.pay_api.set_fault(None);
         let app = stage.receiver().await;
         let told = events(&mut reader, 1).await;
         assert_eq!(names(&told), ["ChargeCaptured"]);
@@ -69,7 +69,7 @@ fn a_read_that_lags_behind_its_notification_is_confirmed_and_the_news_is_told() 
         let app = stage.receiver().await;
         let long_ago = OffsetDateTime::now_utc().unix_timestamp() - 600;
         let old = with_state(charge(CHARGE, PERMISSION, "1.00", "EUR"), "Authorized", &[], long_ago);
-        stage.world.pay_api.put(Environment::Sandbox, ObjectKind::Charge, old);
+        stage.environment.pay_api.put(Environment::Sandbox, ObjectKind::Charge, old);
         stage.tell(&app, ObjectKind::Charge, CHARGE).await;
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeAuthorized"]);
         put_charge(&stage, "Captured"); // only now does the API show what the notification was about
@@ -79,7 +79,7 @@ fn a_read_that_lags_behind_its_notification_is_confirmed_and_the_news_is_told() 
         })
         .await;
         let of_the_charge = |read: &&Request| read.path.ends_with(CHARGE);
-        assert_eq!(stage.world.pay_api.reads().iter().filter(of_the_charge).count(), 2);
+        assert_eq!(stage.environment.pay_api.reads().iter().filter(of_the_charge).count(), 2);
         app.stop().await;
     });
 }
@@ -90,20 +90,25 @@ fn facts_beside_the_state_are_told_after_a_second_read_agrees() {
         let stage = Stage::new(1, "worker.confirm_after_ms = 100").await;
         let mut reader = stage.reader();
         let app = stage.receiver().await;
-        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        stage.environment.put(
+            ObjectKind::ChargePermission,
+            charge_permission(PERMISSION, "Recurring"),
+            "Chargeable",
+            &[],
+        );
         stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await;
         events(&mut reader, 1).await;
         let mut object =
-            stage.world.pay_api.get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).unwrap();
+            stage.environment.pay_api.get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).unwrap();
         object["limits"]["amountBalance"]["amount"] = json!("90.01");
-        stage.world.pay_api.put(Environment::Sandbox, ObjectKind::ChargePermission, object);
+        stage.environment.pay_api.put(Environment::Sandbox, ObjectKind::ChargePermission, object);
         let hint = Hint {
-            merchant: &stage.world.merchants[0],
+            merchant: &stage.environment.merchants[0],
             kind: ObjectKind::ChargePermission,
             id: PERMISSION,
             notification_type: "ATTRIBUTE_CHANGE",
         };
-        let body = stage.world.envelope(&hint, SignatureVersion::V2);
+        let body = stage.environment.envelope(&hint, SignatureVersion::V2);
         stage.post(&app, &body).await;
         let told = events(&mut reader, 1).await;
         assert_eq!(names(&told), ["PermissionUpdated"]);
@@ -121,7 +126,7 @@ fn a_refund_waits_for_its_charge_and_takes_the_permission_from_it() {
         let app = stage.receiver().await;
         put_charge(&stage, "Captured");
         let id = "S02-0000001-2222222-R000001";
-        stage.world.put(ObjectKind::Refund, refund(id, CHARGE, "1.00", "EUR"), "Refunded", &[]);
+        stage.environment.put(ObjectKind::Refund, refund(id, CHARGE, "1.00", "EUR"), "Refunded", &[]);
         stage.tell(&app, ObjectKind::Refund, id).await;
         let told = events(&mut reader, 2).await;
         assert_eq!(names(&told), ["ChargeCaptured", "RefundCompleted"]);
@@ -144,7 +149,7 @@ fn an_object_that_vanishes_keeps_its_state() {
         put_charge(&stage, "Captured");
         stage.tell(&app, ObjectKind::Charge, CHARGE).await;
         events(&mut reader, 1).await;
-        stage.world.pay_api.remove(Environment::Sandbox, ObjectKind::Charge, CHARGE);
+        stage.environment.pay_api.remove(Environment::Sandbox, ObjectKind::Charge, CHARGE);
         stage.tell(&app, ObjectKind::Charge, CHARGE).await;
         until("it is to be asked for again", || {
             state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["attempts"] == 1)

@@ -14,28 +14,28 @@ const IPNS_EACH: usize = 5;
 /// Drains a backlog; gives how many reads there were, and how many of them were throttled.
 async fn drain(throttling: Throttling) -> (usize, usize) {
     let stage = Stage::new(1, "worker.systemic_retry_ms = 1000\nworker.breaker_probe_ms = 200").await;
-    stage.world.pay_api.set_throttling(Some(throttling));
+    stage.environment.pay_api.set_throttling(Some(throttling));
     let ids: Vec<String> = (0..OBJECTS).map(|n| format!("S02-5454037-{n:07}-C000001")).collect();
     for id in &ids {
-        stage.world.put(ObjectKind::Charge, charge(id, PERMISSION, "9.99", "EUR"), "Captured", &[]);
+        stage.environment.put(ObjectKind::Charge, charge(id, PERMISSION, "9.99", "EUR"), "Captured", &[]);
     }
     let permission = charge_permission(PERMISSION, "Recurring");
-    stage.world.put(ObjectKind::ChargePermission, permission, "Chargeable", &[]);
+    stage.environment.put(ObjectKind::ChargePermission, permission, "Chargeable", &[]);
     let mut reader = stage.reader();
     let app = stage.receiver().await;
     // Nothing can be read until all of it is there, however long the posting takes.
-    stage.world.pay_api.set_fault(Some(Fault::Status(503)));
+    stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
     for _ in 0..IPNS_EACH {
         for id in &ids {
             assert_eq!(stage.tell(&app, ObjectKind::Charge, id).await.status, 200);
         }
     }
-    until("the reads are held back", || stage.world.pay_api.reads().len() >= 5).await;
+    until("the reads are held back", || stage.environment.pay_api.reads().len() >= 5).await;
     until("the inbox is empty", || inbox_records_left(&stage.kafka()) == 0).await;
-    let (before, began) = (stage.world.pay_api.reads().len(), Instant::now());
-    stage.world.pay_api.set_fault(None);
+    let (before, began) = (stage.environment.pay_api.reads().len(), Instant::now());
+    stage.environment.pay_api.set_fault(None);
     events(&mut reader, OBJECTS + 1).await;
-    let reads = stage.world.pay_api.reads().split_off(before);
+    let reads = stage.environment.pay_api.reads().split_off(before);
     let n_throttled = reads.iter().filter(|read| read.status == Some(429)).count();
     println!(
         "{} IPNs on {OBJECTS} charges, {throttling:?}: {} reads, {n_throttled} of them 429, {:?}",

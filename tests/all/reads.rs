@@ -12,23 +12,23 @@ use ipn_receiver::clock::Clock;
 use ipn_receiver::config;
 use ipn_receiver::domain::pay::{Account, Environment, FreeText, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use ipn_receiver::sandbox::authority::Authority;
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use ipn_receiver::sandbox::pay_api::{self, Fault, charge};
-use ipn_receiver::sandbox::world::World;
 
 use crate::harness::{Stage, events, http_server, run, silence, until};
 
 const CHARGE: &str = "S02-5454037-1929856-C000001";
 const PERMISSION: &str = "S02-5454037-1929856";
 
-fn the_charge(world: &World) -> ObjectRef {
-    let merchant_id = MerchantId::parse(&world.merchants[0]).unwrap();
+fn the_charge(environment: &SandboxEnvironment) -> ObjectRef {
+    let merchant_id = MerchantId::parse(&environment.merchants[0]).unwrap();
     let account = Account { merchant_id, environment: Environment::Sandbox };
     ObjectRef { account, kind: ObjectKind::Charge, id: ObjectId::parse(CHARGE).unwrap() }
 }
 
 /// The receiver's own reader of the API, with the merchant's keys.
-fn reader(world: &World, client: reqwest::Client, endpoint: Option<String>) -> PayApi {
-    let config = world.config_with("127.0.0.1:1", "").unwrap();
+fn reader(environment: &SandboxEnvironment, client: reqwest::Client, endpoint: Option<String>) -> PayApi {
+    let config = environment.config_with("127.0.0.1:1", "").unwrap();
     let settings = config::PayApi { timeout_ms: 500, answer_bytes_max: 10_000, ..config.pay_api };
     let clock = Clock::system();
     let watch = ClockWatch::new(clock, Duration::from_mins(1));
@@ -42,22 +42,25 @@ fn said(disposition: &Disposition) -> String {
 #[test]
 fn each_failure_on_the_way_has_its_meaning_and_its_words() {
     run(async {
-        let world = World::start_fast(1).await.unwrap();
-        world.put(pay_api::ObjectKind::Charge, charge(CHARGE, PERMISSION, "9.99", "EUR"), "Captured", &[]);
-        let host = world.pay_api.host().to_owned();
-        let own = |address: SocketAddr| world.authority.client(&[(&host, address)]).unwrap();
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap();
+        environment.put(pay_api::ObjectKind::Charge, charge(CHARGE, PERMISSION, "9.99", "EUR"), "Captured", &[]);
+        let host = environment.pay_api.host().to_owned();
+        let own = |address: SocketAddr| environment.authority.client(&[(&host, address)]).unwrap();
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(); // and gone again
         let deaf = TcpListener::bind("127.0.0.1:0").unwrap(); // connects and says nothing
         let stranger = Authority::new().unwrap();
 
-        let good = reader(&world, own(world.pay_api.address()), None);
+        let good = reader(&environment, own(environment.pay_api.address()), None);
         for (client, says) in [
             (own(closed), ["network:", "Connection refused"]),
             (own(deaf.local_addr().unwrap()), ["network:", "no answer within 500 ms"]),
-            (stranger.client(&[(&host, world.pay_api.address())]).unwrap(), ["network:", "invalid peer certificate"]),
+            (
+                stranger.client(&[(&host, environment.pay_api.address())]).unwrap(),
+                ["network:", "invalid peer certificate"],
+            ),
             (reqwest::Client::builder().build().unwrap(), ["network:", "error"]), // no such name, or no way there
         ] {
-            let told = said(&reader(&world, client, None).read(&the_charge(&world)).await);
+            let told = said(&reader(&environment, client, None).read(&the_charge(&environment)).await);
             assert!(says.iter().all(|part| told.contains(part)), "{told} does not say {says:?}");
             println!("{told}");
         }
@@ -84,13 +87,13 @@ fn each_failure_on_the_way_has_its_meaning_and_its_words() {
             ),
             (Fault::Lag(Duration::from_hours(1)), "not_found"),
         ] {
-            world.pay_api.set_fault(Some(fault.clone()));
-            let told = said(&good.read(&the_charge(&world)).await);
+            environment.pay_api.set_fault(Some(fault.clone()));
+            let told = said(&good.read(&the_charge(&environment)).await);
             assert!(told.starts_with(says), "{fault:?}: {told}");
             println!("{told}");
         }
-        world.pay_api.set_fault(None);
-        let Disposition::Fetched(fetched) = good.read(&the_charge(&world)).await else { panic!("it is there") };
+        environment.pay_api.set_fault(None);
+        let Disposition::Fetched(fetched) = good.read(&the_charge(&environment)).await else { panic!("it is there") };
         assert_eq!(fetched.request_id.map(|id| id.len()), Some(36), "a UUID, as the simulator gives");
     });
 }
@@ -98,7 +101,7 @@ fn each_failure_on_the_way_has_its_meaning_and_its_words() {
 #[test]
 fn reads_share_connections_and_ask_for_no_compression() {
     run(async {
-        let world = World::start_fast(1).await.unwrap();
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let noted = seen.clone();
         let address = http_server(move |app| {
@@ -108,10 +111,10 @@ fn reads_share_connections_and_ask_for_no_compression() {
                 async { HttpResponse::NotFound().finish() }
             }));
         });
-        let client = world.outside(ipn_receiver::kafka::Broker::Mock).unwrap().pay_api;
-        let reader = reader(&world, client, Some(format!("http://{address}")));
+        let client = environment.clients(ipn_receiver::kafka::Broker::Mock).unwrap().pay_api;
+        let reader = reader(&environment, client, Some(format!("http://{address}")));
         for _ in 0..30 {
-            assert_eq!(reader.read(&the_charge(&world)).await.as_str(), "not_found");
+            assert_eq!(reader.read(&the_charge(&environment)).await.as_str(), "not_found");
         }
         let seen = seen.lock().unwrap();
         assert_eq!(seen.len(), 30);
@@ -145,16 +148,16 @@ fn the_worker_gets_over_every_fault_and_tells_each_change_once() {
         for (n, fault) in faults.into_iter().enumerate() {
             let id = format!("S02-5454037-1929856-C{n:06}");
             let body = charge(&id, PERMISSION, "9.99", "EUR");
-            stage.world.put(pay_api::ObjectKind::Charge, body.clone(), "Authorized", &[]);
+            stage.environment.put(pay_api::ObjectKind::Charge, body.clone(), "Authorized", &[]);
             stage.tell(&app, pay_api::ObjectKind::Charge, &id).await;
             assert_eq!(events(&mut reader, 1).await[0]["data"]["state"], "Authorized");
 
-            stage.world.pay_api.set_fault(Some(fault.clone()));
-            let before = stage.world.pay_api.reads().len();
-            stage.world.put(pay_api::ObjectKind::Charge, body, "Captured", &[]);
+            stage.environment.pay_api.set_fault(Some(fault.clone()));
+            let before = stage.environment.pay_api.reads().len();
+            stage.environment.put(pay_api::ObjectKind::Charge, body, "Captured", &[]);
             assert_eq!(stage.tell(&app, pay_api::ObjectKind::Charge, &id).await.status, 200, "{fault:?}");
-            until("it was read in vain", || stage.world.pay_api.reads().len() > before).await;
-            stage.world.pay_api.set_fault(None);
+            until("it was read in vain", || stage.environment.pay_api.reads().len() > before).await;
+            stage.environment.pay_api.set_fault(None);
             // What is wrong with one object alone waits for some seconds, unless there is news of it.
             stage.tell(&app, pay_api::ObjectKind::Charge, &id).await;
             let told = events(&mut reader, 1).await;

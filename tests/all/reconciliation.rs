@@ -17,8 +17,8 @@ async fn stage_with_a_charge(
     settings: &str,
 ) -> (Stage, ipn_receiver::app::App, ipn_receiver::sandbox::events::EventReader) {
     let stage = Stage::new(1, settings).await;
-    stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
-    stage.world.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Authorized", &[]);
+    stage.environment.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+    stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Authorized", &[]);
     let mut reader = stage.reader();
     let app = stage.receiver().await;
     assert_eq!(stage.tell(&app, ObjectKind::Charge, CHARGE).await.status, 200);
@@ -32,17 +32,17 @@ fn a_change_without_an_ipn_is_found_marked_and_counted() {
         let (stage, app, mut reader) = stage_with_a_charge(FAST).await;
         // Receivers in one process share their metrics; `sweep_tests` counts exactly.
         let found_before = metric(&app, FOUND).await;
-        stage.world.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
+        stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
         let told = events(&mut reader, 1).await;
         assert_eq!(names(&told), ["ChargeCaptured"]);
         let causes = told[0]["data"]["causes"].as_array().unwrap();
         assert_eq!((causes.len(), &causes[0]["type"]), (1, &json!("RECONCILIATION")), "{causes:?}");
         assert!(causes[0]["timestamp"].is_string());
         // The permission is looked at on and on, and the charge no more.
-        let n_reads = || stage.world.pay_api.reads().len();
+        let n_reads = || stage.environment.pay_api.reads().len();
         let before = n_reads();
         until("the permission is looked at again", || n_reads() >= before + 2).await;
-        let reads = stage.world.pay_api.reads().split_off(before);
+        let reads = stage.environment.pay_api.reads().split_off(before);
         assert!(reads.iter().all(|read| read.path.contains("chargePermissions")), "{reads:?}");
         let page = admin_page(&app, "/metrics").await;
         let found = page.lines().find(|line| line.starts_with("missed_ipns_found_total{")).unwrap();
@@ -60,7 +60,12 @@ fn a_change_while_nothing_ran_is_found_by_the_next_process() {
     run(async {
         let (stage, app, mut reader) = stage_with_a_charge(FAST).await;
         app.stop().await;
-        stage.world.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Declined", &["SoftDeclined"]);
+        stage.environment.put(
+            ObjectKind::Charge,
+            charge(CHARGE, PERMISSION, "1.00", "EUR"),
+            "Declined",
+            &["SoftDeclined"],
+        );
         let app = stage.receiver().await;
         let told = events(&mut reader, 1).await;
         assert_eq!(
@@ -76,11 +81,11 @@ fn a_change_while_nothing_ran_is_found_by_the_next_process() {
 fn switched_off_nothing_is_looked_at() {
     run(async {
         let (stage, app, mut reader) = stage_with_a_charge(&format!("{FAST}\nreconciliation.enabled = false")).await;
-        stage.world.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
-        let n_reads = stage.world.pay_api.reads().len();
+        stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
+        let n_reads = stage.environment.pay_api.reads().len();
         silence(&mut reader).await;
         silence(&mut reader).await;
-        assert_eq!(stage.world.pay_api.reads().len(), n_reads);
+        assert_eq!(stage.environment.pay_api.reads().len(), n_reads);
         // An IPN is worked on as ever.
         stage.tell(&app, ObjectKind::Charge, CHARGE).await;
         let told = events(&mut reader, 1).await;
@@ -104,8 +109,13 @@ fn what_is_final_shrinks_to_a_stub_that_knows_old_news_and_is_forgotten_in_the_e
         let stage = Stage::new(1, settings).await;
         let captured_at = OffsetDateTime::now_utc().unix_timestamp() - 2 * 86_400;
         let body = with_state(charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[], captured_at);
-        stage.world.pay_api.put(Environment::Sandbox, ObjectKind::Charge, body);
-        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        stage.environment.pay_api.put(Environment::Sandbox, ObjectKind::Charge, body);
+        stage.environment.put(
+            ObjectKind::ChargePermission,
+            charge_permission(PERMISSION, "Recurring"),
+            "Chargeable",
+            &[],
+        );
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         let is_stub =

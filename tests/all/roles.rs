@@ -18,7 +18,7 @@ async fn start(stage: &Stage, role: Role, port: u16) -> App {
         // It would find none in its pod.
         config.merchants.iter_mut().for_each(|merchant| merchant.credentials = None);
     }
-    let app = App::start(config, stage.world.outside(Broker::Real).unwrap()).await.unwrap();
+    let app = App::start(config, stage.environment.clients(Broker::Real).unwrap()).await.unwrap();
     until("it does what its role is for", || app.is_ready()).await;
     app
 }
@@ -36,10 +36,15 @@ fn what_one_process_takes_another_tells_and_neither_does_the_others_work() {
         let stage = Stage::new(1, "").await;
         let mut reader = stage.reader();
         let ingest = start(&stage, Role::Ingest, 0).await;
-        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        stage.environment.put(
+            ObjectKind::ChargePermission,
+            charge_permission(PERMISSION, "Recurring"),
+            "Chargeable",
+            &[],
+        );
         assert_eq!(stage.tell(&ingest, ObjectKind::ChargePermission, PERMISSION).await.status, 200);
         silence(&mut reader).await;
-        assert_eq!((inbox_records_left(&stage.kafka()), stage.world.pay_api.requests().len()), (1, 0));
+        assert_eq!((inbox_records_left(&stage.kafka()), stage.environment.pay_api.requests().len()), (1, 0));
         assert_eq!(checks(&ingest).await, ["inbox", "lifecycle", "clock"]);
         assert!(!ingest.is_working());
 

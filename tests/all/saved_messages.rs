@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ipn_receiver::commands::verify::{self, At, Format, Options};
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use ipn_receiver::sandbox::sns::CertificateAnswer;
-use ipn_receiver::sandbox::world::World;
 use serde_json::Value;
 
 use crate::harness::run;
@@ -91,10 +91,10 @@ fn saved_messages_are_told_apart_by_verdict_check_and_exit_code() {
 #[test]
 fn a_certificate_is_fetched_as_serve_fetches_it_and_a_host_in_trouble_decides_nothing() {
     run(async {
-        let world = World::start_fast(1).await.unwrap();
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let file = PathBuf::from(write(folder.path(), "message.json", &envelope(&world)));
-        let config = world.config_with("127.0.0.1:1", "").unwrap();
+        let file = PathBuf::from(write(folder.path(), "message.json", &envelope(&environment)));
+        let config = environment.config_with("127.0.0.1:1", "").unwrap();
         let own = config.policy(&ipn_receiver::config::MerchantAccount::table(&config.merchants));
         let nobody = ipn_receiver::domain::sns::Policy {
             topics: ipn_receiver::domain::sns::TopicPolicy::new(vec![ipn_receiver::domain::sns::TopicRule::Arn(
@@ -109,10 +109,10 @@ fn a_certificate_is_fetched_as_serve_fetches_it_and_a_host_in_trouble_decides_no
             (CertificateAnswer::Good, Some(own), "genuine"),
             (CertificateAnswer::Good, Some(nobody), "not genuine (topic)"),
         ] {
-            world.sns.set_certificate_answer(answer);
+            environment.sns.set_certificate_answer(answer);
             let options = Options { files: vec![file.clone()], at: At::Now, cert: None, policy, format: Format::Text };
             let mut out = Vec::new();
-            verify::run(&options, world.cert_authorities().unwrap(), &mut out).await.unwrap();
+            verify::run(&options, environment.cert_authorities().unwrap(), &mut out).await.unwrap();
             let text = String::from_utf8(out).unwrap();
             assert!(text.contains(&format!("message.json: {told}")), "{text}");
         }

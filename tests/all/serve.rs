@@ -113,7 +113,7 @@ fn an_inbox_that_forgets_too_soon_is_refused_with_what_to_do() {
         let (kafka, start) = (stage.kafka(), || {
             ipn_receiver::app::App::start(
                 stage.config(),
-                stage.world.outside(ipn_receiver::kafka::Broker::Real).unwrap(),
+                stage.environment.clients(ipn_receiver::kafka::Broker::Real).unwrap(),
             )
         });
         let inbox = kafka.topics().inbox;

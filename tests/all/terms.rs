@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use ipn_receiver::sandbox::environment::{Hint, message};
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge};
 use ipn_receiver::sandbox::sns::{Draft, SignatureVersion};
-use ipn_receiver::sandbox::world::{Hint, message};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -14,7 +14,7 @@ use crate::mock_stage::MockStage;
 const CHARGE: &str = "S02-5454037-1929856-C000001";
 
 fn draft(stage: &MockStage, ago: time::Duration) -> Draft {
-    let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+    let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
     Draft::new(&topic, "{}", OffsetDateTime::now_utc() - ago)
 }
 
@@ -33,7 +33,7 @@ fn a_message_is_taken_within_its_age_and_its_skew_and_told_503_beyond_them() {
             ("sns.ipn_ahead_max_s = 30", -MINUTE, 503),
         ] {
             let stage = MockStage::new(settings).await;
-            let answer = stage.post_body(&stage.world.sns.notification(&draft(&stage, ago))).await;
+            let answer = stage.post_body(&stage.environment.sns.notification(&draft(&stage, ago))).await;
             assert_eq!(answer.status, status, "{settings} {ago}: {}", answer.body);
             assert_eq!(answer.body.contains("timestamp-out-of-range"), status == 503, "{}", answer.body);
             assert!(metric(&stage.app, "ipn_requests_total").await >= 1.0);
@@ -47,23 +47,23 @@ fn a_genuine_message_sent_again_a_month_later_is_seen_and_tells_nothing_new() {
     run(async {
         let stage = Stage::new(1, "sns.ipn_age_max_h = 0").await;
         let mut reader = stage.reader();
-        stage.world.put(
+        stage.environment.put(
             ObjectKind::Charge,
             charge(CHARGE, "S02-5454037-1929856", "9.99", "EUR"),
             "Declined",
             &["HardDeclined"],
         );
         let hint = Hint {
-            merchant: &stage.world.merchants[0],
+            merchant: &stage.environment.merchants[0],
             kind: ObjectKind::Charge,
             id: CHARGE,
             notification_type: "STATE_CHANGE",
         };
-        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
         let month_ago = OffsetDateTime::now_utc() - time::Duration::days(30);
-        let old = stage.world.sns.notification(&Draft::new(&topic, &message(&hint), month_ago));
+        let old = stage.environment.sns.notification(&Draft::new(&topic, &message(&hint), month_ago));
         let app = stage.receiver().await;
-        assert_eq!(stage.post(&app, &stage.world.envelope(&hint, SignatureVersion::V2)).await.status, 200);
+        assert_eq!(stage.post(&app, &stage.environment.envelope(&hint, SignatureVersion::V2)).await.status, 200);
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeDeclined"]);
         // With the age switched off it comes in, as often as anyone likes.
         for _ in 0..3 {
@@ -71,7 +71,7 @@ fn a_genuine_message_sent_again_a_month_later_is_seen_and_tells_nothing_new() {
         }
         silence(&mut reader).await;
         app.stop().await;
-        stage.world.stop().await;
+        stage.environment.stop().await;
     });
 }
 
@@ -80,7 +80,7 @@ fn a_topic_that_signs_with_less_than_its_setting_asks_for_is_told_503_and_never_
     run(async {
         let stage = MockStage::new("").await;
         for (version, status) in [(SignatureVersion::V1, 200), (SignatureVersion::V2, 200)] {
-            let body = stage.world.sns.notification(&Draft { version, ..draft(&stage, time::Duration::ZERO) });
+            let body = stage.environment.sns.notification(&Draft { version, ..draft(&stage, time::Duration::ZERO) });
             assert_eq!(stage.post_body(&body).await.status, status);
         }
         stage.stop().await;
@@ -88,7 +88,7 @@ fn a_topic_that_signs_with_less_than_its_setting_asks_for_is_told_503_and_never_
         for (version, status, slug) in
             [(SignatureVersion::V1, 503, "signature-version-too-low"), (SignatureVersion::V2, 200, "")]
         {
-            let body = stage.world.sns.notification(&Draft { version, ..draft(&stage, time::Duration::ZERO) });
+            let body = stage.environment.sns.notification(&Draft { version, ..draft(&stage, time::Duration::ZERO) });
             let answer = stage.post_body(&body).await;
             assert!(answer.status == status && answer.body.contains(slug), "{} {}", answer.status, answer.body);
             // Relabelled, the signature is one of the other version, and that is not tried.
@@ -108,9 +108,9 @@ fn raw_delivery_is_refused_with_its_reason_and_its_header_opens_nothing() {
     run(async {
         let stage = MockStage::new("").await;
         let client = reqwest::Client::new();
-        let ipn =
-            json!({"MerchantID": stage.world.merchants[0], "ObjectType": "CHARGE", "ObjectId": CHARGE}).to_string();
-        let genuine = stage.world.sns.notification(&draft(&stage, time::Duration::ZERO));
+        let ipn = json!({"MerchantID": stage.environment.merchants[0], "ObjectType": "CHARGE", "ObjectId": CHARGE})
+            .to_string();
+        let genuine = stage.environment.sns.notification(&draft(&stage, time::Duration::ZERO));
         for (body, raw, status, slug) in [
             (ipn.as_str(), "true", 400, "raw-delivery"),
             (ipn.as_str(), "false", 400, "not-an-envelope"),

@@ -5,7 +5,7 @@ use ipn_receiver::config::Config;
 use ipn_receiver::kafka::Broker;
 use ipn_receiver::kafka::topics::Severity::{Refused, Warned};
 use ipn_receiver::kafka::topics::{self, Difference};
-use ipn_receiver::sandbox::world::World;
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
@@ -63,7 +63,7 @@ fn the_service_starts_with_warnings_and_refuses_everything_that_is_wrong_in_one_
     run(async {
         let stage = Stage::new(1, "").await;
         let (config, names) = (stage.config(), stage.kafka().topics());
-        let start = |config| App::start(config, stage.world.outside(Broker::Real).unwrap());
+        let start = |config| App::start(config, stage.environment.clients(Broker::Real).unwrap());
         alter_topic(&config.kafka, &names.events, &[("retention.ms", "86400000")]).await;
         start(stage.config()).await.unwrap().stop().await;
         alter_topic(&config.kafka, &names.events, &[("cleanup.policy", "compact")]).await;
@@ -105,7 +105,7 @@ fn partitions_that_were_added_are_refused_even_if_the_setting_follows() {
         }
         let mut config = stage.config();
         config.kafka.partitions = 5;
-        let Err(error) = App::start(config, stage.world.outside(Broker::Real).unwrap()).await else {
+        let Err(error) = App::start(config, stage.environment.clients(Broker::Real).unwrap()).await else {
             panic!("it must not start")
         };
         let said = error.to_string();
@@ -122,8 +122,8 @@ fn partitions_that_were_added_are_refused_even_if_the_setting_follows() {
 #[test]
 fn topics_that_something_else_made_are_put_on_record_at_the_first_start() {
     run(async {
-        let world = World::start_fast(1).await.unwrap();
-        let config = world.config_with(&kafka(), "").unwrap();
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap();
+        let config = environment.config_with(&kafka(), "").unwrap();
         let names = config.kafka.topics();
         let admin: AdminClient<DefaultClientContext> = config.kafka.client().create().unwrap();
         let topic =
@@ -138,9 +138,9 @@ fn topics_that_something_else_made_are_put_on_record_at_the_first_start() {
             result.unwrap();
         }
         for _ in 0..2 {
-            let config = world.config_with(&kafka(), "").unwrap();
-            App::start(config, world.outside(Broker::Real).unwrap()).await.unwrap().stop().await;
-            let config = world.config_with(&kafka(), "").unwrap();
+            let config = environment.config_with(&kafka(), "").unwrap();
+            App::start(config, environment.clients(Broker::Real).unwrap()).await.unwrap().stop().await;
+            let config = environment.config_with(&kafka(), "").unwrap();
             assert_eq!(on_record(&config), [r#"{"version":1,"partitions":3}"#]);
         }
     });
@@ -149,16 +149,16 @@ fn topics_that_something_else_made_are_put_on_record_at_the_first_start() {
 #[test]
 fn the_command_creates_nothing_in_a_dry_run_and_its_exit_code_tells_whether_serve_would_start() {
     run(async {
-        let world = World::start_fast(1).await.unwrap();
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("receiver.toml");
-        std::fs::write(&file, world.config_for_another_process(&kafka()).unwrap()).unwrap();
+        std::fs::write(&file, environment.config_for_another_process(&kafka()).unwrap()).unwrap();
         let command = |more: &[&str]| {
             let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
             let output = command.args(["topics", "--config"]).arg(&file).args(more).output().unwrap();
             (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
         };
-        let config = world.config_with(&kafka(), "").unwrap();
+        let config = environment.config_with(&kafka(), "").unwrap();
         let inbox = config.kafka.topics().inbox;
         for _ in 0..2 {
             let (code, said) = command(&["--dry-run"]);

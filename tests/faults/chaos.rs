@@ -92,7 +92,7 @@ async fn sell(stage: &Stage, mut random: Random, until: Instant) {
 }
 
 async fn hurt_amazon(stage: &Stage, mut random: Random, until: Instant, diary: &Diary) {
-    let api = &stage.shop.world.pay_api;
+    let api = &stage.shop.environment.pay_api;
     while Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(random.between(4000, 12_000))).await;
         let (what, fault) = match random.below(6) {

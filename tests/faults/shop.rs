@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment, message};
 use ipn_receiver::sandbox::pay_api::{Environment, ObjectKind, charge, charge_permission, refund};
 use ipn_receiver::sandbox::sns::{Draft, SignatureVersion, post};
-use ipn_receiver::sandbox::world::{Hint, World, message};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -15,7 +15,7 @@ use crate::random::Random;
 
 /// Merchants with their objects.
 pub(crate) struct Shop {
-    pub(crate) world: Arc<World>,
+    pub(crate) environment: Arc<SandboxEnvironment>,
     objects: Mutex<Vec<Object>>,
     ids_given: AtomicUsize,
     pub(crate) sns: Sns,
@@ -64,17 +64,17 @@ const FAILURES_KEPT: usize = 20;
 const ENVIRONMENT: Environment = Environment::Sandbox;
 
 impl Shop {
-    pub(crate) fn new(world: Arc<World>, ingest_ports: &[u16]) -> Self {
+    pub(crate) fn new(environment: Arc<SandboxEnvironment>, ingest_ports: &[u16]) -> Self {
         let urls = ingest_ports.iter().map(|port| format!("http://127.0.0.1:{port}/ipn")).collect();
         let poster = reqwest::Client::builder().pool_max_idle_per_host(4).build().unwrap();
         let sns = Sns { poster, urls: Arc::new(urls), record: Arc::default() };
-        Self { world, objects: Mutex::default(), ids_given: AtomicUsize::new(0), sns }
+        Self { environment, objects: Mutex::default(), ids_given: AtomicUsize::new(0), sns }
     }
 
     /// Opens a permission for each merchant, so many times.
     pub(crate) fn open(&self, permissions_each: usize) {
         for _ in 0..permissions_each {
-            for merchant in 0..self.world.merchants.len() {
+            for merchant in 0..self.environment.merchants.len() {
                 let id = self.new_id("C02", "");
                 self.put(Object {
                     merchant,
@@ -141,13 +141,13 @@ impl Shop {
             "Declined" => &["SoftDeclined"],
             _ => &[],
         };
-        let there = self.world.pay_api.get(ENVIRONMENT, object.kind, &object.id);
+        let there = self.environment.pay_api.get(ENVIRONMENT, object.kind, &object.id);
         let body = there.unwrap_or_else(|| match object.kind {
             ObjectKind::ChargePermission => charge_permission(&object.id, "Recurring"),
             ObjectKind::Refund => refund(&object.id, &object.parent, "1.00", "EUR"),
             _ => charge(&object.id, &object.parent, "9.99", "EUR"),
         });
-        self.world.put(object.kind, body, object.state, reasons);
+        self.environment.put(object.kind, body, object.state, reasons);
         let mut objects = self.objects();
         objects.retain(|other| other.id != object.id);
         if !["Declined", "Refunded"].contains(&object.state) {
@@ -157,13 +157,13 @@ impl Shop {
 
     fn tell(&self, object: &Object, wait: Duration, old_signature: bool) {
         let hint = Hint {
-            merchant: &self.world.merchants[object.merchant],
+            merchant: &self.environment.merchants[object.merchant],
             kind: object.kind,
             id: &object.id,
             notification_type: "STATE_CHANGE",
         };
         let version = if old_signature { SignatureVersion::V1 } else { SignatureVersion::V2 };
-        self.sns.deliver(self.world.envelope(&hint, version), wait);
+        self.sns.deliver(self.environment.envelope(&hint, version), wait);
     }
 
     /// Every object there is goes to this state, and nobody tells of it.
@@ -193,12 +193,12 @@ impl Shop {
 
     /// Genuine messages that must become dead letters: one of no object, one that is no IPN.
     fn tell_of_nothing(&self, merchant: usize) {
-        let merchant = &self.world.merchants[merchant];
+        let merchant = &self.environment.merchants[merchant];
         let id = self.new_id("S02", "C");
         let hint = Hint { merchant, kind: ObjectKind::Charge, id: &id, notification_type: "STATE_CHANGE" };
         for text in [message(&hint), "no IPN at all".to_owned()] {
-            let draft = Draft::new(&self.world.topic_arn(merchant), &text, OffsetDateTime::now_utc());
-            let body = self.world.sns.notification(&draft);
+            let draft = Draft::new(&self.environment.topic_arn(merchant), &text, OffsetDateTime::now_utc());
+            let body = self.environment.sns.notification(&draft);
             self.sns.record().hopeless.insert(message_id(&body));
             self.sns.deliver(body, Duration::ZERO);
         }
@@ -207,8 +207,8 @@ impl Shop {
     /// Every object with all its versions: its kind, and state and time of each.
     pub(crate) fn histories(&self) -> BTreeMap<String, Vec<(String, String)>> {
         let mut histories = BTreeMap::new();
-        for (kind, id) in self.world.pay_api.ids(ENVIRONMENT) {
-            let versions = self.world.pay_api.versions(ENVIRONMENT, kind, &id);
+        for (kind, id) in self.environment.pay_api.ids(ENVIRONMENT) {
+            let versions = self.environment.pay_api.versions(ENVIRONMENT, kind, &id);
             histories.insert(id, versions.iter().map(version).collect());
         }
         histories

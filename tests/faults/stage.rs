@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use ipn_receiver::config::{Config, Kafka};
-use ipn_receiver::sandbox::world::World;
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::checker::check;
@@ -38,10 +38,10 @@ impl Stage {
     pub(crate) async fn new(name: &str, merchants: usize, ingests: usize, session: Duration) -> Self {
         let alone = ONE_AT_A_TIME.lock().await;
         let cluster = Cluster::start().await;
-        let world = World::start_fast(merchants).await.unwrap().reachable_by_address();
+        let environment = SandboxEnvironment::start_fast(merchants).await.unwrap().reachable_by_address();
         let files = tempfile::tempdir().unwrap();
         let config = files.path().join("receiver.toml");
-        std::fs::write(&config, world.config_for_another_process(&cluster.proxied()).unwrap()).unwrap();
+        std::fs::write(&config, environment.config_for_another_process(&cluster.proxied()).unwrap()).unwrap();
         let settings = settings(session);
         let direct = ("IPN_RECEIVER__KAFKA__BOOTSTRAP_SERVERS", cluster.direct());
         let variables = settings.iter().cloned().chain([direct]).map(|(name, value)| (name.to_owned(), value));
@@ -49,7 +49,7 @@ impl Stage {
         let fleet = Fleet::new(config, logs(name), settings);
         fleet.make_topics();
         let ingest_ports: Vec<u16> = (0..ingests).map(|_| free_port()).collect();
-        let shop = Shop::new(Arc::new(world), &ingest_ports);
+        let shop = Shop::new(Arc::new(environment), &ingest_ports);
         Self { shop, fleet, cluster, kafka, ingest_ports, _files: files, _alone: alone }
     }
 

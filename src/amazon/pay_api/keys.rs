@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::{Credentials, Fingerprint, KeyFiles, MerchantAccount};
 use crate::domain::pay::{Account, ApiKey, Region};
-use crate::telemetry::log_throttle::Pace;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// Each account's region and key. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -37,14 +37,14 @@ impl ApiKeys {
 
     /// Looks at the files now and then, for ever.
     pub async fn keep_fresh(self, every: Duration) {
-        let told = Pace::new(TELL_EVERY);
+        let told = LogThrottle::new(TELL_EVERY);
         loop {
             tokio::time::sleep(every).await;
             let keys = self.clone();
             let told = &told;
             let troubles = tokio::task::spawn_blocking(move || keys.refresh()).await.unwrap_or_default();
             for (account, what) in troubles {
-                if told.may_tell(account.clone()).is_some() {
+                if told.allow(account.clone()).is_some() {
                     tracing::error!(%account, what, "a changed API key cannot be used; the one before stays in use");
                 }
             }

@@ -15,12 +15,12 @@ use rdkafka::producer::{BaseProducer, FutureProducer, FutureRecord, Producer as 
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
-use crate::kafka::acls::{Operation, Resource, Right, is_refusal};
+use crate::kafka::acls::{AclEntry, Operation, Resource, is_refusal};
 use crate::kafka::connection::{cause, committed_offsets};
 
 /// What using it brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum AclProbe {
     Given,
     Missing,
     /// Something else was in the way.
@@ -28,7 +28,7 @@ pub(super) enum Proof {
 }
 
 /// Uses the right.
-pub(super) async fn prove(kafka: &Kafka, right: &Right) -> Proof {
+pub(super) async fn prove(kafka: &Kafka, right: &AclEntry) -> AclProbe {
     let outcome = match (right.operation, &right.resource) {
         (Operation::Create, Resource::TopicsFrom(prefix)) => create(kafka, &format!("{prefix}check")).await,
         (Operation::DescribeConfigs, Resource::Topic(topic)) => max_message_bytes(kafka, topic).await.map(drop),
@@ -39,7 +39,7 @@ pub(super) async fn prove(kafka: &Kafka, right: &Right) -> Proof {
             proven.expect("a proof does not panic")
         }
     };
-    outcome.map_or_else(Trouble::proof, |()| Proof::Given)
+    outcome.map_or_else(Trouble::proof, |()| AclProbe::Given)
 }
 
 /// Why a proof did not succeed.
@@ -49,8 +49,8 @@ struct Trouble {
 }
 
 impl Trouble {
-    fn proof(self) -> Proof {
-        if self.code.is_some_and(is_refusal) { Proof::Missing } else { Proof::Unknown(self.what) }
+    fn proof(self) -> AclProbe {
+        if self.code.is_some_and(is_refusal) { AclProbe::Missing } else { AclProbe::Unknown(self.what) }
     }
 }
 
@@ -70,7 +70,7 @@ fn unknown(what: &str) -> Trouble {
     Trouble { code: None, what: what.to_owned() }
 }
 
-fn prove_blocking(kafka: &Kafka, right: &Right) -> Result<(), Trouble> {
+fn prove_blocking(kafka: &Kafka, right: &AclEntry) -> Result<(), Trouble> {
     let (_, name, is_prefix) = right.resource.parts();
     // Two checks at once must not take each other for dead.
     let name = if is_prefix { format!("{name}check-{}", uuid::Uuid::new_v4()) } else { name.to_owned() };

@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::report::{Line, Report, waiting_for};
-use crate::amazon::clients::Outside;
+use crate::amazon::clients::Clients;
 use crate::amazon::clock_skew::{ClockWatch, Peer};
 use crate::amazon::pay_api::{ApiKeys, Blame, Disposition, PayApi};
 use crate::config::{Config, MerchantAccount};
 use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind, ObjectRef};
 use crate::http::client::told;
 
-pub(super) async fn look(mut config: Config, outside: &Outside, report: &mut Report) {
-    let clock_watch = ClockWatch::new(outside.clock, Duration::from_secs(config.admin.clock_offset_max_s));
+pub(super) async fn look(mut config: Config, clients: &Clients, report: &mut Report) {
+    let clock_watch = ClockWatch::new(clients.clock, Duration::from_secs(config.admin.clock_offset_max_s));
     if config.role.takes() {
-        look_at_certificate_hosts(&config, outside, &clock_watch, report).await;
+        look_at_certificate_hosts(&config, clients, &clock_watch, report).await;
     }
     let accounts = std::mem::take(&mut config.merchants);
     if config.role.works() {
-        look_at_credentials(&config, accounts, outside, &clock_watch, report).await;
+        look_at_credentials(&config, accounts, clients, &clock_watch, report).await;
     }
     report.tell(&match clock_watch.comparison() {
         Some(Ok(())) => Line::pass("clock", "agrees with Amazon's"),
@@ -31,21 +31,21 @@ pub(super) async fn look(mut config: Config, outside: &Outside, report: &mut Rep
     });
 }
 
-async fn look_at_certificate_hosts(config: &Config, outside: &Outside, clock_watch: &ClockWatch, report: &mut Report) {
+async fn look_at_certificate_hosts(config: &Config, clients: &Clients, clock_watch: &ClockWatch, report: &mut Report) {
     let policy = config.policy(&MerchantAccount::table(&config.merchants));
     let timeout = Duration::from_millis(config.sns.certificate_timeout_ms);
     let regions: BTreeSet<String> = policy.topics.regions().map(str::to_owned).collect();
     let hosts = regions.iter().map(|region| {
         (
             format!("https://sns.{region}.amazonaws.com/"),
-            &outside.cert_authorities.signing_certs,
+            &clients.cert_authorities.signing_certs,
             Some(Peer::CertificateHost),
         )
     });
     let origins = policy
         .development_origins
         .iter()
-        .map(|origin| (origin.as_str().to_owned(), &outside.cert_authorities.development, None));
+        .map(|origin| (origin.as_str().to_owned(), &clients.cert_authorities.development, None));
     for (url, client, peer) in hosts.chain(origins) {
         waiting_for(&format!("asking {url}, {} s at most", timeout.as_secs_f64()));
         let answer = client.head(&url).timeout(timeout).send().await;
@@ -66,18 +66,18 @@ async fn look_at_certificate_hosts(config: &Config, outside: &Outside, clock_wat
 async fn look_at_credentials(
     config: &Config,
     accounts: Vec<MerchantAccount>,
-    outside: &Outside,
+    clients: &Clients,
     clock_watch: &ClockWatch,
     report: &mut Report,
 ) {
     let whose: Vec<Account> = accounts.iter().map(|account| account.merchant.account.clone()).collect();
     let pay_api = PayApi::new(
-        outside.pay_api.clone(),
+        clients.pay_api.clone(),
         config.development.as_ref().and_then(|development| development.pay_api_endpoint.clone()),
         ApiKeys::new(accounts),
         &config.pay_api,
         config.events.free_text,
-        (outside.clock, clock_watch.clone()),
+        (clients.clock, clock_watch.clone()),
     );
     for account in whose {
         waiting_for(&format!("asking Amazon Pay as {account}, {} s at most", config.pay_api.timeout_ms.div_ceil(1000)));

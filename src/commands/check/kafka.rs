@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::acl_probes::{Proof, prove};
+use super::acl_probes::{AclProbe, prove};
 use super::report::{Line, Report, waiting_for};
 use crate::config::{Config, Kafka};
-use crate::kafka::acls::{Right, User, rights};
+use crate::kafka::acls::{AclEntry, PrincipalRole, rights};
 use crate::kafka::connection::Connection;
 use crate::kafka::topics::{self, Severity};
 
-pub(super) async fn look(config: &Config, users: &[User], report: &mut Report) {
+pub(super) async fn look(config: &Config, users: &[PrincipalRole], report: &mut Report) {
     let kafka = &config.kafka;
     waiting_for(&format!("connecting to Kafka at {}, {} s at most", kafka.bootstrap_servers, TIMEOUT.as_secs()));
     let asked = kafka.clone();
@@ -61,11 +61,11 @@ async fn look_at_topics(config: &Config, report: &mut Report) {
     }
 }
 
-async fn look_at_rights(kafka: &Kafka, users: &[User], report: &mut Report) {
-    let mut wanted: Vec<Right> = Vec::new();
+async fn look_at_rights(kafka: &Kafka, users: &[PrincipalRole], report: &mut Report) {
+    let mut wanted: Vec<AclEntry> = Vec::new();
     for right in users.iter().flat_map(|user| rights(kafka, *user)) {
         // `serve --role all` is two users, and some rights are both's.
-        let is_new = |other: &Right| (other.operation, &other.resource) != (right.operation, &right.resource);
+        let is_new = |other: &AclEntry| (other.operation, &other.resource) != (right.operation, &right.resource);
         if wanted.iter().all(is_new) {
             wanted.push(right);
         }
@@ -74,9 +74,11 @@ async fn look_at_rights(kafka: &Kafka, users: &[User], report: &mut Report) {
     let proofs = join_all(wanted.iter().map(|right| prove(kafka, right))).await;
     for (right, proof) in wanted.iter().zip(proofs) {
         report.tell(&match proof {
-            Proof::Given => Line::pass("rights", right.to_string()),
-            Proof::Missing => Line::fail("rights", format!("{right} is missing: {}", right.why), right.command(kafka)),
-            Proof::Unknown(what) => {
+            AclProbe::Given => Line::pass("rights", right.to_string()),
+            AclProbe::Missing => {
+                Line::fail("rights", format!("{right} is missing: {}", right.why), right.command(kafka))
+            }
+            AclProbe::Unknown(what) => {
                 Line::warn("rights", format!("{right} could not be proven: {what}"), right.command(kafka))
             }
         });

@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::report::{Line, Report};
-use crate::amazon::clients::Outside;
+use crate::amazon::clients::Clients;
 use crate::config::{self, Config};
-use crate::kafka::acls::User;
+use crate::kafka::acls::PrincipalRole;
 
 /// What is to be looked at, and how it is told.
 #[derive(Debug, clap::Args)]
@@ -58,13 +58,13 @@ async fn look(arguments: &Arguments, environment: impl Iterator<Item = (String, 
     if arguments.offline {
         return;
     }
-    kafka::look(&config, &command.map_or_else(|| User::of(config.role), |user| vec![user]), report).await;
+    kafka::look(&config, &command.map_or_else(|| PrincipalRole::of(config.role), |user| vec![user]), report).await;
     // The commands beside `serve` ask nothing of Amazon.
     if command.is_some() {
         return;
     }
-    match Outside::internet(&config) {
-        Ok(outside) => amazon::look(config, &outside, report).await,
+    match Clients::internet(&config) {
+        Ok(clients) => amazon::look(config, &clients, report).await,
         Err(error) => {
             let remedy = "install this system's CA certificates (Debian: ca-certificates)";
             report.tell(&Line::fail("certificates", format!("no HTTP client: {error}"), remedy));
@@ -72,8 +72,8 @@ async fn look(arguments: &Arguments, environment: impl Iterator<Item = (String, 
     }
 }
 
-fn command(role: &str) -> Option<User> {
-    let commands = [User::Topics, User::Redrive, User::Recheck, User::Inspect];
+fn command(role: &str) -> Option<PrincipalRole> {
+    let commands = [PrincipalRole::Topics, PrincipalRole::Redrive, PrincipalRole::Recheck, PrincipalRole::Inspect];
     commands.into_iter().find(|user| user.as_str() == role)
 }
 

@@ -35,7 +35,7 @@ pub struct DeadLetter {
     /// One sentence more.
     pub detail: String,
     /// What was tried.
-    pub story: Story,
+    pub history: History,
     /// Where the original stands in the inbox.
     pub position: InboxPosition,
     /// Its key.
@@ -48,7 +48,7 @@ pub struct DeadLetter {
 
 /// What happened to a dead letter before it became one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Story {
+pub struct History {
     /// What it is about, as far as it was understood.
     pub object: Option<ObjectRef>,
     /// When the first cause of it was taken in.
@@ -78,7 +78,7 @@ pub struct Writer<'a> {
 pub const OWN_HEADERS: &str = "ipn-dlq-";
 const HEADER_BYTES_MAX: usize = 1024;
 
-impl Story {
+impl History {
     /// Of a record that was never read for.
     pub fn of_one(first_seen: Timestamp) -> Self {
         Self { first_seen: Some(first_seen), causes_seen: 1, ..Self::default() }
@@ -86,9 +86,9 @@ impl Story {
 }
 
 impl DeadLetter {
-    /// The headers that tell its story, beside the original's: text of at most 1 KiB each.
+    /// The headers that tell its history, beside the original's: text of at most 1 KiB each.
     pub fn told(&self, writer: &Writer<'_>) -> Vec<(&'static str, String)> {
-        let Story { object, first_seen, causes_seen, attempts, failing_for } = &self.story;
+        let History { object, first_seen, causes_seen, attempts, failing_for } = &self.history;
         let InboxPosition { partition, offset } = self.position;
         let told = [
             ("ipn-dlq-reason", Some(self.reason.to_string())),
@@ -157,7 +157,7 @@ mod tests {
         let letter = DeadLetter {
             reason: DeadLetterReason::Undecodable,
             detail: "é".repeat(2000),
-            story: Story { attempts: 3, failing_for: Duration::from_hours(1), ..Story::of_one(at(0)) },
+            history: History { attempts: 3, failing_for: Duration::from_hours(1), ..History::of_one(at(0)) },
             position: InboxPosition { partition: 1, offset: 42 },
             key: vec![],
             value: vec![],

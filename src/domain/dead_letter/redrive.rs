@@ -17,7 +17,7 @@ use crate::domain::timestamp::Timestamp;
 
 /// A record of the dead-letter topic.
 #[derive(Debug)]
-pub struct Letter {
+pub struct DeadLetterRecord {
     key: Vec<u8>,
     value: Vec<u8>,
     headers: Vec<(String, Vec<u8>)>,
@@ -66,7 +66,7 @@ pub const FROM_HEADER: &str = "ipn-redriven-from";
 /// How often it was.
 pub const COUNT_HEADER: &str = "ipn-redrives";
 
-impl Letter {
+impl DeadLetterRecord {
     /// Reads a record of the dead-letter topic.
     pub fn read(key: Vec<u8>, value: Vec<u8>, headers: Vec<(String, Vec<u8>)>, appended_at: Timestamp) -> Self {
         let written_at = header(&headers, "ipn-dlq-at").and_then(Timestamp::parse_sns).unwrap_or(appended_at);
@@ -172,13 +172,13 @@ impl Content {
 impl Redriven {
     /// What is appended of `letter`, which stands at `from` in our own dead-letter topic; nothing if its original is gone.
     /// Its key is the one that the present settings give it: a merchant's letter finds the merchant's worker.
-    pub fn new(letter: Letter, from: &str, merchants: &Merchants, topics: &TopicPolicy) -> Option<Self> {
+    pub fn new(letter: DeadLetterRecord, from: &str, merchants: &Merchants, topics: &TopicPolicy) -> Option<Self> {
         if !letter.has_original() {
             return None;
         }
         let n_before: u32 = letter.header(COUNT_HEADER).and_then(|count| count.parse().ok()).unwrap_or(0);
         let key = letter.present_key(merchants, topics).map(|key| key.as_bytes().to_vec());
-        let Letter { key: former_key, value, mut headers, .. } = letter;
+        let DeadLetterRecord { key: former_key, value, mut headers, .. } = letter;
         headers.retain(|(name, _)| !name.starts_with(OWN_HEADERS) && name != FROM_HEADER && name != COUNT_HEADER);
         headers.push((FROM_HEADER.to_owned(), from.as_bytes().to_vec()));
         headers.push((COUNT_HEADER.to_owned(), n_before.saturating_add(1).to_string().into_bytes()));
@@ -214,7 +214,7 @@ impl Filter {
     }
 
     /// Whether `letter` is meant.
-    pub fn accepts(&self, letter: &Letter) -> bool {
+    pub fn accepts(&self, letter: &DeadLetterRecord) -> bool {
         let is_in_time = self.since.is_none_or(|since| since <= letter.written_at)
             && self.until.is_none_or(|until| letter.written_at < until);
         let agrees = |key: Key| {
@@ -254,7 +254,7 @@ impl Key {
         }
     }
 
-    fn of(self, letter: &Letter) -> Option<&str> {
+    fn of(self, letter: &DeadLetterRecord) -> Option<&str> {
         match self {
             Self::Reason => Some(letter.reason()),
             Self::Merchant => letter.merchant(),

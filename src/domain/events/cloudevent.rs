@@ -158,7 +158,7 @@ struct Data<'a> {
     permission_read_at: Option<Timestamp>,
     next_action: &'a NextAction,
     snapshot: &'a Map<String, Value>,
-    causes: Vec<ToldCause<'a>>,
+    causes: Vec<PublishedCause<'a>>,
     observed_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     amazon_pay_request_id: Option<&'a str>,
@@ -169,7 +169,7 @@ struct Data<'a> {
 /// A cause without its place in our inbox, which is nobody else's business.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
-enum ToldCause<'a> {
+enum PublishedCause<'a> {
     #[serde(rename = "IPN")]
     Ipn { message_id: Uuid, notification_type: &'a NotificationType, timestamp: Timestamp },
     #[serde(rename = "RECONCILIATION")]
@@ -196,7 +196,7 @@ impl<'a> Data<'a> {
             permission_read_at: event.permission_seen.as_ref().map(|(_, read_at)| *read_at),
             next_action: &event.next_action,
             snapshot: &event.snapshot,
-            causes: event.causes.iter().map(ToldCause::of).collect(),
+            causes: event.causes.iter().map(PublishedCause::of).collect(),
             observed_at: event.observed_at,
             amazon_pay_request_id: event.request_id.as_deref(),
             unexpected_transition: event.unexpected_transition.then_some(true),
@@ -204,7 +204,7 @@ impl<'a> Data<'a> {
     }
 }
 
-impl<'a> ToldCause<'a> {
+impl<'a> PublishedCause<'a> {
     fn of(cause: &'a Cause) -> Self {
         let timestamp = cause.timestamp;
         match &cause.origin {

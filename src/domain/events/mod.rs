@@ -5,7 +5,7 @@ mod derive;
 mod cloudevent;
 mod event;
 
-mod retold;
+mod published_event;
 
 mod next_action;
 mod schema;
@@ -19,5 +19,5 @@ pub use derive::{Derivation, Permission, Reading, derive, needs_confirming_read}
 pub use event::{Event, NAMESPACE};
 pub use evidence::Evidence;
 pub use next_action::{ActionCode, NextAction, PermissionType, Situation, next_action};
-pub use retold::{History, Retold};
+pub use published_event::{History, PublishedEvent};
 pub use schema::{asyncapi, schema};

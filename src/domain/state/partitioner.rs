@@ -5,7 +5,7 @@ use crate::domain::pay::MerchantId;
 /// The partition of a merchant's inbox records and state, of so many.
 ///
 /// It is what the inbox producer's `partitioner=murmur2_random` does with a key, which is what Java clients do.
-pub fn home(merchant: &MerchantId, partitions: i32) -> i32 {
+pub fn owning_partition(merchant: &MerchantId, partitions: i32) -> i32 {
     (murmur2(merchant.as_str().as_bytes()) & 0x7fff_ffff) as i32 % partitions.max(1)
 }
 
@@ -47,6 +47,6 @@ mod tests {
     #[test]
     fn a_merchant_has_one_home_among_those_there_are() {
         let merchant = MerchantId::parse("abc").unwrap();
-        assert_eq!((home(&merchant, 12), home(&merchant, 1)), (479_470_107 % 12, 0));
+        assert_eq!((owning_partition(&merchant, 12), owning_partition(&merchant, 1)), (479_470_107 % 12, 0));
     }
 }

@@ -27,7 +27,7 @@ pub struct Quiet {
 
 /// What is to become of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum RetentionAction {
     /// It stays as it is.
     Kept,
     /// It shrinks to a stub.
@@ -47,14 +47,14 @@ impl Quiet {
 
 impl Keeping {
     /// What is to become, now, of the record of an object that will not change any more.
-    pub fn fate(self, quiet_since: Timestamp, is_stub: bool, now: Timestamp) -> Fate {
+    pub fn fate(self, quiet_since: Timestamp, is_stub: bool, now: Timestamp) -> RetentionAction {
         let quiet = now.since(quiet_since);
         if quiet >= self.forget_after {
-            Fate::Forgotten
+            RetentionAction::Forgotten
         } else if quiet >= self.stub_after && !is_stub {
-            Fate::Stub
+            RetentionAction::Stub
         } else {
-            Fate::Kept
+            RetentionAction::Kept
         }
     }
 }
@@ -71,14 +71,14 @@ mod tests {
     fn a_record_shrinks_after_the_first_time_and_goes_after_the_second() {
         let keeping = Keeping { stub_after: Duration::from_secs(30), forget_after: Duration::from_secs(730) };
         for (age_s, is_stub, fate) in [
-            (29, false, Fate::Kept),
-            (30, false, Fate::Stub),
-            (30, true, Fate::Kept),
-            (729, false, Fate::Stub),
-            (729, true, Fate::Kept),
-            (730, true, Fate::Forgotten),
-            (730, false, Fate::Forgotten),
-            (-5, false, Fate::Kept),
+            (29, false, RetentionAction::Kept),
+            (30, false, RetentionAction::Stub),
+            (30, true, RetentionAction::Kept),
+            (729, false, RetentionAction::Stub),
+            (729, true, RetentionAction::Kept),
+            (730, true, RetentionAction::Forgotten),
+            (730, false, RetentionAction::Forgotten),
+            (-5, false, RetentionAction::Kept),
         ] {
             assert_eq!(keeping.fate(at(1000), is_stub, at(1000 + age_s)), fate, "{age_s} s, stub: {is_stub}");
         }

@@ -20,7 +20,7 @@ pub(super) struct Entry {
     pub(super) due: Timestamp,
     /// Its own trouble, if its reads fail.
     failing: Option<Box<Failing>>,
-    pub(super) class: Class,
+    pub(super) priority: Priority,
     pub(super) in_flight: bool,
     pub(super) confirming: bool,
     /// For another object to be read first; nothing newer was heard since.
@@ -37,9 +37,9 @@ struct Failing {
     failed_at: Timestamp,
 }
 
-/// How much a read matters, most first. Within a class the longest due goes first.
+/// How much a read matters, most first. Within a priority the longest due goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub(super) enum Priority {
     /// Something new that Amazon told us.
     Fresh,
     /// What another object waits for.
@@ -54,9 +54,9 @@ pub(super) enum Class {
     Reconcile,
 }
 
-/// Why a read did not settle its object.
+/// Why a read did not complete its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutBack {
+pub enum Requeue {
     /// A second read is to confirm the first.
     Confirm,
     /// This object's own trouble: it counts as an attempt.
@@ -69,9 +69,9 @@ pub enum PutBack {
     Systemic,
 }
 
-/// What a read has settled.
+/// What a read has completed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct Completed {
     /// The newest causes, oldest first.
     pub causes: Vec<Cause>,
     /// Inbox records that have their answer now.
@@ -100,27 +100,27 @@ pub(super) const CAUSES_KEPT: usize = 16;
 const FAILING_COUNTED_MAX: Duration = Duration::from_hours(2);
 
 impl Entry {
-    pub(super) fn new(id: ObjectId, due: Timestamp, class: Class) -> Self {
+    pub(super) fn new(id: ObjectId, due: Timestamp, priority: Priority) -> Self {
         Self {
             id,
             causes: Causes::default(),
             during: None,
             due,
             failing: None,
-            class,
+            priority,
             in_flight: false,
             confirming: false,
             waiting: false,
         }
     }
 
-    pub(super) fn restored(id: ObjectId, pending: Pending, class: Class) -> Self {
+    pub(super) fn restored(id: ObjectId, pending: Pending, priority: Priority) -> Self {
         let Pending { causes, causes_seen, first_seen, due, attempts, failing_ms, failed_at, confirming } = pending;
         let causes =
             Causes { newest: causes.into(), seen: causes_seen, first_seen, released: true, ..Causes::default() };
         let lasting = Duration::from_millis(failing_ms);
         let failing = failed_at.map(|failed_at| Box::new(Failing { attempts, lasting, failed_at }));
-        Self { causes, failing, confirming, ..Self::new(id, due, class) }
+        Self { causes, failing, confirming, ..Self::new(id, due, priority) }
     }
 
     /// How often it failed.
@@ -187,16 +187,16 @@ impl Entry {
     }
 }
 
-impl Class {
+impl Priority {
     /// The one of objects that are to be read for these reasons.
     pub(super) fn of(causes: &[Cause]) -> Self {
-        let class = |cause: &Cause| match cause.origin {
+        let priority = |cause: &Cause| match cause.origin {
             Origin::Ipn { .. } => Self::Fresh,
             Origin::Helper { .. } => Self::Helper,
             Origin::Recheck { .. } => Self::Recheck,
             Origin::Reconciliation => Self::Reconcile,
         };
-        causes.iter().map(class).min().unwrap_or(Self::Reconcile)
+        causes.iter().map(priority).min().unwrap_or(Self::Reconcile)
     }
 }
 

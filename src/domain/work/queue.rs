@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::account_work::{AccountWork, Rules};
 use super::breaker::BreakerChange;
 use super::cause::{Cause, InboxPosition, Pending};
-use super::entry::{Class, Entry, PutBack, Settled};
+use super::entry::{Completed, Entry, Priority, Requeue};
 use super::lane::Lane;
-use crate::domain::dead_letter::Story;
+use crate::domain::dead_letter::History;
 use crate::domain::pay::{Account, Environment, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
@@ -95,7 +95,7 @@ impl WorkQueue {
 
     /// Whether it is to be read, or being read, although nobody told us anything.
     pub fn is_reconciling(&self, object: &ObjectRef) -> bool {
-        self.entry(object).is_some_and(|entry| entry.class == Class::Reconcile)
+        self.entry(object).is_some_and(|entry| entry.priority == Priority::Reconcile)
     }
 
     /// How many reads a second an operation has for that.
@@ -135,8 +135,8 @@ impl WorkQueue {
     }
 
     /// What became of the causes of an object whose read has just failed for good.
-    pub fn story_of(&self, object: &ObjectRef, now: Timestamp) -> Story {
-        self.entry(object).map_or_else(Story::default, |entry| Story {
+    pub fn history_of(&self, object: &ObjectRef, now: Timestamp) -> History {
+        self.entry(object).map_or_else(History::default, |entry| History {
             object: Some(object.clone()),
             first_seen: Some(entry.first_seen()),
             causes_seen: entry.causes.seen,
@@ -151,13 +151,13 @@ impl WorkQueue {
     }
 
     /// The read answered its causes. Causes that came meanwhile make the object due again.
-    pub fn settle(&mut self, object: &ObjectRef, now: Timestamp) -> Settled {
-        self.lane_for(object).settle(&object.id, now).unwrap_or_default()
+    pub fn complete(&mut self, object: &ObjectRef, now: Timestamp) -> Completed {
+        self.lane_for(object).complete(&object.id, now).unwrap_or_default()
     }
 
     /// The read answered nothing yet; another is due at `due`, or at once if a cause came meanwhile.
-    pub fn put_back(&mut self, object: &ObjectRef, why: PutBack, due: Timestamp, now: Timestamp) {
-        self.lane_for(object).put_back(&object.id, why, due, now);
+    pub fn requeue(&mut self, object: &ObjectRef, why: Requeue, due: Timestamp, now: Timestamp) {
+        self.lane_for(object).requeue(&object.id, why, due, now);
     }
 
     /// A read of this account failed for a reason that is not its object's.

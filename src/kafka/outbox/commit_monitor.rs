@@ -14,27 +14,27 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
-use super::{Doubt, doubt};
+use super::{InDoubt, doubt};
 
 /// Listens to one producer.
 #[derive(Default)]
-pub(super) struct Witness {
-    testimony: Mutex<Testimony>,
+pub(super) struct CommitMonitor {
+    observations: Mutex<Observations>,
     n_heard: AtomicU64,
 }
 
 /// What was said since it was last forgotten.
 #[derive(Default)]
-struct Testimony {
+struct Observations {
     /// The first thing that went wrong, or else a refusal.
-    trouble: Option<Doubt>,
+    trouble: Option<InDoubt>,
     /// Whether the brokers answered a request to end a transaction.
     is_answered: bool,
     /// Why such a request was given up without an answer.
     unanswered: Option<String>,
 }
 
-impl Witness {
+impl CommitMonitor {
     /// librdkafka's setting of that name: what is listened for, beside what the settings ask for.
     pub(super) fn debug(client: &ClientConfig) -> String {
         client.get("debug").map_or_else(|| NEEDED.to_owned(), |wanted| format!("{wanted},{NEEDED}"))
@@ -47,32 +47,32 @@ impl Witness {
 
     /// From here on it counts.
     pub(super) fn forget(&self) {
-        *self.testimony() = Testimony::default();
+        *self.observations() = Observations::default();
     }
 
     /// What went wrong.
-    pub(super) fn trouble(&self) -> Result<(), Doubt> {
-        self.testimony().trouble.take().map_or(Ok(()), Err)
+    pub(super) fn trouble(&self) -> Result<(), InDoubt> {
+        self.observations().trouble.take().map_or(Ok(()), Err)
     }
 
     /// Whether each request to commit was answered, so that none can be under way.
-    pub(super) fn commit_is_clear(&self) -> Result<(), Doubt> {
-        let testimony = self.testimony();
-        if let Some(why) = &testimony.unanswered {
+    pub(super) fn commit_is_clear(&self) -> Result<(), InDoubt> {
+        let observations = self.observations();
+        if let Some(why) = &observations.unanswered {
             return Err(doubt(format!(
                 "the request to commit had to be sent again ({why}), and the first may still be under way"
             )));
         }
         // Silence is no answer: another librdkafka may use other words.
-        if testimony.is_answered { Ok(()) } else { Err(doubt("no answer to the commit was seen".to_owned())) }
+        if observations.is_answered { Ok(()) } else { Err(doubt("no answer to the commit was seen".to_owned())) }
     }
 
-    fn testimony(&self) -> MutexGuard<'_, Testimony> {
-        self.testimony.lock().unwrap_or_else(PoisonError::into_inner)
+    fn observations(&self) -> MutexGuard<'_, Observations> {
+        self.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, doubt: Doubt) {
-        let trouble = &mut self.testimony().trouble;
+    fn note(&self, doubt: InDoubt) {
+        let trouble = &mut self.observations().trouble;
         // What is missing tells more than what follows from it.
         if trouble.as_ref().is_none_or(|before| before.refused.is_none() && doubt.refused.is_some()) {
             *trouble = Some(doubt);
@@ -83,16 +83,16 @@ impl Witness {
     fn note_end(&self, message: &str) {
         let Some((_, returned)) = message.split_once("EndTxn returned ") else { return };
         let error = returned.split_whitespace().next().unwrap_or_default();
-        let mut testimony = self.testimony();
+        let mut observations = self.observations();
         if error.starts_with('_') {
-            testimony.unanswered = Some(error.to_owned());
+            observations.unanswered = Some(error.to_owned());
         } else {
-            testimony.is_answered = true;
+            observations.is_answered = true;
         }
     }
 }
 
-impl ClientContext for Witness {
+impl ClientContext for CommitMonitor {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.n_heard.fetch_add(1, Ordering::Relaxed);
         if facility == "ENDTXN" {
@@ -103,19 +103,19 @@ impl ClientContext for Witness {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.n_heard.fetch_add(1, Ordering::Relaxed);
-        let doubt = Doubt::from(error);
-        self.note(Doubt { what: format!("{} ({reason})", doubt.what), ..doubt });
+        let doubt = InDoubt::from(error);
+        self.note(InDoubt { what: format!("{} ({reason})", doubt.what), ..doubt });
     }
 }
 
-impl ProducerContext for Witness {
+impl ProducerContext for CommitMonitor {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         self.n_heard.fetch_add(1, Ordering::Relaxed);
         if let Err((error, _)) = result {
-            let doubt = Doubt::from(error.clone());
-            self.note(Doubt { what: format!("a record was not delivered: {}", doubt.what), ..doubt });
+            let doubt = InDoubt::from(error.clone());
+            self.note(InDoubt { what: format!("a record was not delivered: {}", doubt.what), ..doubt });
         }
     }
 }
@@ -128,9 +128,9 @@ mod tests {
     use super::*;
 
     fn after(lines: &[&str]) -> Result<(), String> {
-        let witness = Witness::default();
-        lines.iter().for_each(|line| witness.log(RDKafkaLogLevel::Debug, "ENDTXN", line));
-        witness.commit_is_clear().map_err(|doubt| doubt.to_string())
+        let monitor = CommitMonitor::default();
+        lines.iter().for_each(|line| monitor.log(RDKafkaLogLevel::Debug, "ENDTXN", line));
+        monitor.commit_is_clear().map_err(|doubt| doubt.to_string())
     }
 
     #[test]

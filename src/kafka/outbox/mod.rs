@@ -1,7 +1,7 @@
 //! Step 8. The Kafka transaction: events, new known state, dead letters and inbox offsets, together or not at all.
 //!
 //! librdkafka retries inside and may not know what became of a commit. So there is no nursing here: whatever is
-//! not plainly good is [`Doubt`], and the answer to doubt is a new producer (which ends the old transaction one
+//! not plainly good is [`InDoubt`], and the answer to doubt is a new producer (which ends the old transaction one
 //! way or the other) and state read back from Kafka. A transaction holds no request to Amazon and lasts well
 //! under a second.
 
@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 
-use self::commit_monitor::Witness;
+use self::commit_monitor::CommitMonitor;
 use crate::config::{Kafka, Topics};
 use crate::domain::dead_letter::redrive::Redriven;
 use crate::domain::dead_letter::{DeadLetter, Writer};
@@ -25,7 +25,7 @@ use crate::domain::state::{KnownState, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
 use crate::kafka::acls;
-use crate::kafka::state_store::{BARRIER_KEY, MARK_KEY, Mark};
+use crate::kafka::state_store::{BARRIER_KEY, COMPLETENESS_MARKER_KEY, CompletenessMarker};
 
 mod commit_monitor;
 
@@ -39,7 +39,7 @@ pub struct Batch {
     /// What could not be told.
     pub dead_letters: Vec<DeadLetter>,
     /// Partitions of the state topic that hold everything from here on, or soon will.
-    pub marks: Vec<(i32, Mark)>,
+    pub marks: Vec<(i32, CompletenessMarker)>,
 }
 
 /// One record for the state topic.
@@ -56,7 +56,7 @@ pub struct StateRecord {
 /// A transaction that may or may not have happened, or did not, or did in a way that allows no other. The text says why.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", if *.is_committed { "committed, but its producer may write no other transaction" } else { "transaction in doubt" })]
-pub struct Doubt {
+pub struct InDoubt {
     what: String,
     /// Kafka's word, where a right is missing.
     pub refused: Option<RDKafkaErrorCode>,
@@ -66,7 +66,7 @@ pub struct Doubt {
 
 /// A transactional producer, ready.
 pub struct Outbox {
-    producer: BaseProducer<Witness>,
+    producer: BaseProducer<CommitMonitor>,
     topics: Topics,
     wire: Wire,
     instance: String,
@@ -76,9 +76,9 @@ pub struct Outbox {
 
 impl Outbox {
     /// A new producer. Ends whatever transaction an earlier producer of the same id left open. Blocks.
-    pub fn open(kafka: &Kafka, transactional_id: &str, wire: Wire) -> Result<Self, Doubt> {
+    pub fn open(kafka: &Kafka, transactional_id: &str, wire: Wire) -> Result<Self, InDoubt> {
         let mut client = kafka.client();
-        let debug = Witness::debug(&client);
+        let debug = CommitMonitor::debug(&client);
         client
             .set("debug", debug)
             .set("transactional.id", transactional_id)
@@ -90,7 +90,7 @@ impl Outbox {
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random")
             .set_log_level(RDKafkaLogLevel::Debug);
-        let producer = BaseProducer::from_config_and_context(&client, Witness::default())?;
+        let producer = BaseProducer::from_config_and_context(&client, CommitMonitor::default())?;
         // Without a connection yet, librdkafka looks for the coordinator again only after half a second, and whoever takes
         // partitions over would wait for that. The first answer names the brokers and ends the connection that it came by; the
         // second one comes by a connection that stays. If this fails it only waits.
@@ -114,7 +114,7 @@ impl Outbox {
         nonce: &str,
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
-    ) -> Result<(), Doubt> {
+    ) -> Result<(), InDoubt> {
         nonce.clone_into(&mut self.barrier);
         let none = BTreeMap::new();
         let offsets = if failpoints::breaks("barrier-offset") { &none } else { positions };
@@ -133,7 +133,7 @@ impl Outbox {
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
         now: Timestamp,
-    ) -> Result<(), Doubt> {
+    ) -> Result<(), InDoubt> {
         self.transaction(&self.topics.inbox, positions, group, || {
             for (event, sequence) in &batch.events {
                 self.send_event(event, *sequence)?;
@@ -153,7 +153,12 @@ impl Outbox {
             }
             for (partition, mark) in &batch.marks {
                 let value = serde_json::to_vec(mark).expect("a mark is plain data");
-                self.send(BaseRecord::to(&self.topics.state).key(MARK_KEY).payload(&value).partition(*partition))?;
+                self.send(
+                    BaseRecord::to(&self.topics.state)
+                        .key(COMPLETENESS_MARKER_KEY)
+                        .payload(&value)
+                        .partition(*partition),
+                )?;
             }
             batch.dead_letters.iter().try_for_each(|letter| self.send_dead_letter(letter, now))
         })
@@ -165,7 +170,7 @@ impl Outbox {
         letters: &[Redriven],
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
-    ) -> Result<(), Doubt> {
+    ) -> Result<(), InDoubt> {
         self.transaction(&self.topics.dead_letters, positions, group, || {
             letters.iter().try_for_each(|letter| {
                 let record = BaseRecord::to(&self.topics.inbox).key(letter.key()).payload(letter.value());
@@ -180,8 +185,8 @@ impl Outbox {
         topic: &str,
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
-        write: impl FnOnce() -> Result<(), Doubt>,
-    ) -> Result<(), Doubt> {
+        write: impl FnOnce() -> Result<(), InDoubt>,
+    ) -> Result<(), InDoubt> {
         let started = Instant::now();
         // What went wrong while no transaction was open (a broker that restarted) is no reason to doubt this one.
         self.hear();
@@ -206,10 +211,10 @@ impl Outbox {
         if failpoints::breaks("unclear-commit") {
             return Ok(());
         }
-        let (took, witness) = (started.elapsed(), self.producer.context());
+        let (took, monitor) = (started.elapsed(), self.producer.context());
         let was_quick = if took > SUSPICIOUSLY_LONG { Err(doubt(format!("a commit took {took:?}"))) } else { Ok(()) };
-        let is_clear = was_quick.and_then(|()| witness.commit_is_clear()).and_then(|()| witness.trouble());
-        is_clear.map_err(|doubt| Doubt { is_committed: true, ..doubt })
+        let is_clear = was_quick.and_then(|()| monitor.commit_is_clear()).and_then(|()| monitor.trouble());
+        is_clear.map_err(|doubt| InDoubt { is_committed: true, ..doubt })
     }
 
     /// Takes in all that the client has to say: a poll without time takes one thing.
@@ -223,7 +228,7 @@ impl Outbox {
     }
 
     /// Waits until every record is acknowledged. Committing before that costs 100 ms in the client library.
-    fn await_deliveries(&self) -> Result<(), Doubt> {
+    fn await_deliveries(&self) -> Result<(), InDoubt> {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.producer.in_flight_count() > 0 {
             if Instant::now() > deadline {
@@ -234,7 +239,7 @@ impl Outbox {
         self.producer.context().trouble()
     }
 
-    fn send_event(&self, event: &Event, sequence: u64) -> Result<(), Doubt> {
+    fn send_event(&self, event: &Event, sequence: u64) -> Result<(), InDoubt> {
         let Encoded { headers, value } = self.wire.encode(event, sequence);
         let headers = headers
             .iter()
@@ -243,7 +248,7 @@ impl Outbox {
         self.send(BaseRecord::to(&self.topics.events).key(key).payload(&value).headers(headers))
     }
 
-    fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), Doubt> {
+    fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), InDoubt> {
         let mut headers = to_kafka(&letter.headers);
         let (inbox, instance) = (self.topics.inbox.as_str(), self.instance.as_str());
         for (key, value) in letter.told(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now }) {
@@ -255,8 +260,8 @@ impl Outbox {
     fn send<K: rdkafka::message::ToBytes + ?Sized, P: rdkafka::message::ToBytes + ?Sized>(
         &self,
         record: BaseRecord<'_, K, P>,
-    ) -> Result<(), Doubt> {
-        self.producer.send(record).map_err(|(error, _)| Doubt::from(error))
+    ) -> Result<(), InDoubt> {
+        self.producer.send(record).map_err(|(error, _)| InDoubt::from(error))
     }
 }
 
@@ -266,15 +271,15 @@ fn json(state: &KnownState) -> Vec<u8> {
     serde_json::to_vec(later.as_ref().unwrap_or(state)).expect("known state is plain data")
 }
 
-fn doubt(what: String) -> Doubt {
-    Doubt { what, refused: None, is_committed: false }
+fn doubt(what: String) -> InDoubt {
+    InDoubt { what, refused: None, is_committed: false }
 }
 
 fn to_kafka(headers: &[(String, Vec<u8>)]) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }))
 }
 
-impl From<KafkaError> for Doubt {
+impl From<KafkaError> for InDoubt {
     fn from(error: KafkaError) -> Self {
         let refused = error.rdkafka_error_code().filter(|code| acls::is_refusal(*code));
         Self { refused, ..doubt(acls::told(&error)) }

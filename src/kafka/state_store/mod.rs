@@ -16,7 +16,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 use slab::Slab;
 
-pub use self::completeness_marker::{MARK_KEY, Mark, Marks};
+pub use self::completeness_marker::{COMPLETENESS_MARKER_KEY, CompletenessMarker, CompletenessMarkers};
 use self::packed::Packed;
 pub use self::rebuild_from_events::read_told;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
@@ -30,7 +30,7 @@ use crate::failpoints;
 /// Known state by object, and the partition each lives in.
 #[derive(Debug, Default)]
 pub struct StateStore {
-    places: Slab<Packed>,
+    slots: Slab<Packed>,
     by_key: HashTable<u32>,
     hashes: RandomState,
     accounts: Accounts,
@@ -45,7 +45,7 @@ struct Accounts {
 
 /// A look at one record without unpacking it.
 #[derive(Clone, Copy, Debug)]
-pub struct Glance<'a> {
+pub struct RecordView<'a> {
     /// Whose object.
     pub account: &'a Account,
     packed: &'a Packed,
@@ -79,16 +79,16 @@ impl StateStore {
     pub fn put(&mut self, partition: i32, state: KnownState) {
         let account = self.accounts.number(&state.object.account);
         let packed = Packed::pack(state, account, partition);
-        match self.place_of(account, packed.id.as_str()) {
-            Some(place) => self.places[place as usize] = packed,
+        match self.slot_of(account, packed.id.as_str()) {
+            Some(slot) => self.slots[slot as usize] = packed,
             None => self.insert(packed),
         }
     }
 
     /// It was read, and nothing but the time of that is new. Whether there were so many such reads that it is worth a record.
     pub fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp) -> bool {
-        let place = self.accounts.find(&object.account).and_then(|account| self.place_of(account, object.id.as_str()));
-        let Some(packed) = place.map(|place| &mut self.places[place as usize]) else { return false };
+        let slot = self.accounts.find(&object.account).and_then(|account| self.slot_of(account, object.id.as_str()));
+        let Some(packed) = slot.map(|slot| &mut self.slots[slot as usize]) else { return false };
         let Some(seen) = &mut packed.observed else { return false };
         seen.read_started_at = read_started_at;
         packed.reads_unwritten = (packed.reads_unwritten + 1) % READS_UNWRITTEN_MAX;
@@ -106,16 +106,16 @@ impl StateStore {
     pub fn take_pending(&mut self) -> Vec<(ObjectRef, Pending)> {
         let mut owed = Vec::new();
         let mut blank = Vec::new();
-        for (place, packed) in &mut self.places {
+        for (slot, packed) in &mut self.slots {
             let Some(pending) = packed.take_pending() else { continue };
             let account = &self.accounts.names[packed.account as usize];
-            owed.push((Glance { account, packed }.object(), pending));
+            owed.push((RecordView { account, packed }.object(), pending));
             if packed.is_blank() {
-                blank.push(place);
+                blank.push(slot);
             }
         }
-        for place in blank {
-            let (account, id) = (self.places[place].account, self.places[place].id.as_str().to_owned());
+        for slot in blank {
+            let (account, id) = (self.slots[slot].account, self.slots[slot].id.as_str().to_owned());
             self.remove_key(account, &id);
         }
         owed
@@ -123,57 +123,59 @@ impl StateStore {
 
     /// Every record with its partition.
     pub fn iter(&self) -> impl Iterator<Item = (i32, KnownState)> {
-        self.glances().map(|glance| (glance.packed.partition, glance.packed.unpack(glance.account)))
+        self.views().map(|view| (view.packed.partition, view.packed.unpack(view.account)))
     }
 
     /// The partition that each merchant's records live in.
-    pub fn homes(&self) -> HashMap<MerchantId, i32> {
-        let mut homes = vec![None; self.accounts.names.len()];
-        for (_, packed) in &self.places {
-            homes[packed.account as usize] = Some(packed.partition);
+    pub fn partitioner(&self) -> HashMap<MerchantId, i32> {
+        let mut partitioner = vec![None; self.accounts.names.len()];
+        for (_, packed) in &self.slots {
+            partitioner[packed.account as usize] = Some(packed.partition);
         }
-        let of = |(account, home): (&Account, Option<i32>)| Some((account.merchant_id.clone(), home?));
-        self.accounts.names.iter().zip(homes).filter_map(of).collect()
+        let of = |(account, owning_partition): (&Account, Option<i32>)| {
+            Some((account.merchant_id.clone(), owning_partition?))
+        };
+        self.accounts.names.iter().zip(partitioner).filter_map(of).collect()
     }
 
     /// What the charges of a permission have captured, as far as they are known. Looks at every record.
     pub fn captured_of(&self, permission: &ObjectRef) -> Amount {
-        let of_it = |glance: &Glance<'_>| {
-            *glance.account == permission.account && glance.packed.permission_id() == Some(permission.id.as_str())
+        let of_it = |view: &RecordView<'_>| {
+            *view.account == permission.account && view.packed.permission_id() == Some(permission.id.as_str())
         };
-        self.glances().filter(of_it).filter_map(|charge| charge.packed.observed.as_ref()?.captured).sum()
+        self.views().filter(of_it).filter_map(|charge| charge.packed.observed.as_ref()?.captured).sum()
     }
 
     /// How many objects of each partition are known, where there is any.
     pub fn len_by_partition(&self) -> BTreeMap<i32, usize> {
         let mut counts = BTreeMap::new();
-        self.glances().for_each(|glance| *counts.entry(glance.packed.partition).or_default() += 1);
+        self.views().for_each(|view| *counts.entry(view.packed.partition).or_default() += 1);
         counts
     }
 
     /// How many objects are known.
     pub fn len(&self) -> usize {
-        self.places.len()
+        self.slots.len()
     }
 
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.slots.is_empty()
     }
 
     /// The record of an object.
-    pub fn glance_at(&self, object: &ObjectRef) -> Option<Glance<'_>> {
-        self.find(object).map(|packed| self.glance(packed))
+    pub fn view_at(&self, object: &ObjectRef) -> Option<RecordView<'_>> {
+        self.find(object).map(|packed| self.view(packed))
     }
 
-    /// How many places there are to [look at](Self::look_at), taken or not.
-    pub fn n_places(&self) -> usize {
-        self.places.capacity()
+    /// How many slots there are to [view](Self::view_slot), taken or not.
+    pub fn n_slots(&self) -> usize {
+        self.slots.capacity()
     }
 
-    /// The record at a place, if one stands there now. A record keeps its place until it is removed.
-    pub fn look_at(&self, place: usize) -> Option<Glance<'_>> {
-        self.places.get(place).map(|packed| self.glance(packed))
+    /// The record at a slot, if one stands there now. A record keeps its slot until it is removed.
+    pub fn view_slot(&self, slot: usize) -> Option<RecordView<'_>> {
+        self.slots.get(slot).map(|packed| self.view(packed))
     }
 
     /// Takes over a record of the state topic; without a value it is a tombstone. Says what is wrong with one that cannot
@@ -201,22 +203,22 @@ impl StateStore {
         Ok(())
     }
 
-    fn glance<'a>(&'a self, packed: &'a Packed) -> Glance<'a> {
-        Glance { account: &self.accounts.names[packed.account as usize], packed }
+    fn view<'a>(&'a self, packed: &'a Packed) -> RecordView<'a> {
+        RecordView { account: &self.accounts.names[packed.account as usize], packed }
     }
 
-    fn glances(&self) -> impl Iterator<Item = Glance<'_>> {
-        self.places.iter().map(|(_, packed)| self.glance(packed))
+    fn views(&self) -> impl Iterator<Item = RecordView<'_>> {
+        self.slots.iter().map(|(_, packed)| self.view(packed))
     }
 
     fn find(&self, object: &ObjectRef) -> Option<&Packed> {
-        let place = self.place_of(self.accounts.find(&object.account)?, object.id.as_str())?;
-        Some(&self.places[place as usize])
+        let slot = self.slot_of(self.accounts.find(&object.account)?, object.id.as_str())?;
+        Some(&self.slots[slot as usize])
     }
 
-    fn place_of(&self, account: u32, id: &str) -> Option<u32> {
-        let is_it = |place: &u32| {
-            let packed = &self.places[*place as usize];
+    fn slot_of(&self, account: u32, id: &str) -> Option<u32> {
+        let is_it = |slot: &u32| {
+            let packed = &self.slots[*slot as usize];
             packed.account == account && packed.id.as_str() == id
         };
         self.by_key.find(self.hashes.hash_one((account, id)), is_it).copied()
@@ -225,23 +227,23 @@ impl StateStore {
     /// Only for a key that has no record yet.
     fn insert(&mut self, packed: Packed) {
         let hash = self.hashes.hash_one((packed.account, packed.id.as_str()));
-        let place = u32::try_from(self.places.insert(packed)).expect("four thousand million objects fit no memory");
-        let Self { places, by_key, hashes, .. } = self;
-        by_key.insert_unique(hash, place, |place| {
-            let packed = &places[*place as usize];
+        let slot = u32::try_from(self.slots.insert(packed)).expect("four thousand million objects fit no memory");
+        let Self { slots, by_key, hashes, .. } = self;
+        by_key.insert_unique(hash, slot, |slot| {
+            let packed = &slots[*slot as usize];
             hashes.hash_one((packed.account, packed.id.as_str()))
         });
     }
 
     fn remove_key(&mut self, account: u32, id: &str) {
-        let Some(place) = self.place_of(account, id) else { return };
-        let found = self.by_key.find_entry(self.hashes.hash_one((account, id)), |known| *known == place);
+        let Some(slot) = self.slot_of(account, id) else { return };
+        let found = self.by_key.find_entry(self.hashes.hash_one((account, id)), |known| *known == slot);
         found.expect("every record is found by its key").remove();
-        self.places.remove(place as usize);
+        self.slots.remove(slot as usize);
     }
 }
 
-impl Glance<'_> {
+impl RecordView<'_> {
     /// Which object.
     pub fn object(&self) -> ObjectRef {
         self.sibling(self.packed.kind, self.packed.id.as_str())

@@ -11,8 +11,8 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::{ASK_EVERY, ASK_TIMEOUT, Error, PATIENCE};
 use crate::config::Kafka;
-use crate::domain::events::{History, Retold};
-use crate::domain::state::partitioner::home;
+use crate::domain::events::{History, PublishedEvent};
+use crate::domain::state::partitioner::owning_partition;
 
 /// Reads the whole events topic and keeps what is about merchants of `partitions`. `still_ours` is asked now and then.
 ///
@@ -52,8 +52,10 @@ pub fn read_told(
         };
         last_record = Instant::now();
         n_events += 1;
-        match retold(&message) {
-            Some(event) if partitions.contains(&home(&event.object.account.merchant_id, kafka.partitions)) => {
+        match published_event(&message) {
+            Some(event)
+                if partitions.contains(&owning_partition(&event.object.account.merchant_id, kafka.partitions)) =>
+            {
                 history.add(event);
             }
             Some(_) => {}
@@ -75,10 +77,10 @@ fn assign_all(consumer: &BaseConsumer, topic: &str) -> Result<usize, KafkaError>
     Ok(assignment.count())
 }
 
-fn retold(message: &BorrowedMessage<'_>) -> Option<Retold> {
+fn published_event(message: &BorrowedMessage<'_>) -> Option<PublishedEvent> {
     let headers = message.headers();
     let header = |name: &str| headers?.iter().find(|header| header.key == name)?.value;
-    Retold::read(header, message.payload()?)
+    PublishedEvent::read(header, message.payload()?)
 }
 
 const TELL_EVERY: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{ASK_EVERY, Marks, PATIENCE, StateStore};
+use super::{ASK_EVERY, CompletenessMarkers, PATIENCE, StateStore};
 use crate::config::Kafka;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
@@ -21,7 +21,7 @@ pub struct Restored {
     /// What is known.
     pub store: StateStore,
     /// What the partitions say about themselves.
-    pub marks: Marks,
+    pub marks: CompletenessMarkers,
     /// When the broker says it appended the barrier: the broker's clock, beside ours.
     pub barrier_at: Option<Timestamp>,
 }
@@ -74,7 +74,7 @@ pub fn restore(
     for partition in partitions {
         assignment.add_partition_offset(&topic, *partition, Offset::Beginning)?;
     }
-    restored.marks = Marks::ask(&consumer, &topic, partitions)?;
+    restored.marks = CompletenessMarkers::ask(&consumer, &topic, partitions)?;
     consumer.assign(&assignment)?;
     let mut waiting: BTreeSet<i32> = partitions.iter().copied().collect();
     let mut last_record = Instant::now();

@@ -157,7 +157,7 @@ proptest! {
                 (state.object.state_key(), state)
             }).collect();
             prop_assert_eq!(&all, &model);
-            prop_assert_eq!((0..store.n_places()).filter_map(|place| store.look_at(place)).count(), model.len());
+            prop_assert_eq!((0..store.n_slots()).filter_map(|slot| store.view_slot(slot)).count(), model.len());
         }
     }
 }

@@ -25,7 +25,7 @@ use self::partition_count::OnRecord;
 use self::plan::plans;
 use crate::config::{Config, Kafka};
 use crate::domain::state::schema_version::Newer;
-use crate::kafka::acls::{Operation, Resource, Right, User, is_refusal};
+use crate::kafka::acls::{AclEntry, Operation, PrincipalRole, Resource, is_refusal};
 
 /// What is wrong with the topics, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ pub enum Error {
     #[error("{told}")]
     Forbidden {
         /// Which.
-        right: Box<Right>,
+        right: Box<AclEntry>,
         /// All of it in words.
         told: String,
     },
@@ -196,14 +196,14 @@ pub async fn check(config: &Config) -> Result<Comparison, Error> {
 }
 
 impl Error {
-    fn forbidden(kafka: &Kafka, right: Right) -> Self {
+    fn forbidden(kafka: &Kafka, right: AclEntry) -> Self {
         Self::Forbidden { told: right.missing(kafka), right: Box::new(right) }
     }
 
     /// The same, with a missing right as the table of these users has it: to see a topic, who reads or writes it needs no
     /// right beside that.
     #[must_use]
-    pub fn to_users(self, kafka: &Kafka, users: &[User]) -> Self {
+    pub fn to_users(self, kafka: &Kafka, users: &[PrincipalRole]) -> Self {
         match self {
             Self::Forbidden { right, .. } => Self::forbidden(kafka, right.in_the_table_of(kafka, users)),
             other => other,
@@ -264,7 +264,7 @@ fn not_on_record(kafka: &Kafka, (verb, operation): (&'static str, Operation), wh
 }
 
 fn forbidden(kafka: &Kafka, operation: Operation, topic: &str) -> Error {
-    Error::forbidden(kafka, Right { operation, resource: Resource::Topic(topic.to_owned()), why: LOOKED_AT })
+    Error::forbidden(kafka, AclEntry { operation, resource: Resource::Topic(topic.to_owned()), why: LOOKED_AT })
 }
 
 const LOOKED_AT: &str = "the topics are compared with what they must be before anything starts";

@@ -19,7 +19,7 @@ use opentelemetry_sdk::trace::{
 };
 
 use crate::http::client::{limited_body, told};
-use crate::telemetry::log_throttle::Pace;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// Why spans cannot go out at all.
 #[derive(Debug, thiserror::Error)]
@@ -46,14 +46,17 @@ struct Losses {
     under_way: AtomicUsize,
     /// Why the last request failed.
     cause: Mutex<String>,
-    told: Pace<()>,
+    told: LogThrottle<()>,
 }
 
 impl Export {
     /// Starts the thread. Requests run on the runtime this is called in.
     pub(super) fn start(endpoint: &str, sample_ratio: f64) -> Result<Self, Error> {
-        let losses =
-            Arc::new(Losses { under_way: AtomicUsize::new(0), cause: Mutex::default(), told: Pace::new(TELL_EVERY) });
+        let losses = Arc::new(Losses {
+            under_way: AtomicUsize::new(0),
+            cause: Mutex::default(),
+            told: LogThrottle::new(TELL_EVERY),
+        });
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(REQUEST_TIMEOUT)
@@ -115,7 +118,7 @@ fn resource() -> Resource {
 impl Losses {
     fn lost(&self, outcome: &'static str, n_spans: usize) {
         metrics::counter!("trace_spans_total", "outcome" => outcome).increment(n_spans as u64);
-        if let Some(n_before) = self.told.may_tell(()) {
+        if let Some(n_before) = self.told.allow(()) {
             tracing::warn!(
                 outcome,
                 n_before,

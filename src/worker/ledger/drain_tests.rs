@@ -157,9 +157,9 @@ impl Drive {
             self.ledger.answer(&object, disposition, Timestamp::from_unix_ms(started_ms), now);
         }
         self.ledger.release_overdue(now);
-        self.ledger.sweep(now);
+        self.ledger.reconciler(now);
         if self.ledger.has_news() {
-            assert!(self.ledger.take_undelivered().is_empty(), "nothing here is to become a dead letter");
+            assert!(self.ledger.take_pending_dead_letters().is_empty(), "nothing here is to become a dead letter");
             let batch = self.ledger.take_batch(vec![]);
             self.told.extend(batch.events.iter().map(|(event, _)| (self.now_ms, event.object.clone())));
             let is_found = |event: &Event| matches!(&event.causes[..], [Cause { origin: Origin::Reconciliation, .. }]);

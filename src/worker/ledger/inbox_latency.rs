@@ -8,7 +8,7 @@ use crate::domain::work::{Cause, InboxPosition};
 
 /// What is known of it during one assignment. It grows with the records that wait for their answer, and no further.
 #[derive(Debug, Default)]
-pub(in crate::worker) struct Heard {
+pub(in crate::worker) struct InboxLatency {
     /// When records that wait for their answer were appended.
     appended_at: HashMap<InboxPosition, Timestamp>,
     /// When the last record that was read was appended, in each partition that is not read to its end.
@@ -17,7 +17,7 @@ pub(in crate::worker) struct Heard {
     told: Vec<Timestamp>,
 }
 
-impl Heard {
+impl InboxLatency {
     /// A record was read.
     pub(in crate::worker) fn note(&mut self, position: InboxPosition, appended_at: Timestamp) {
         self.appended_at.insert(position, appended_at);
@@ -82,28 +82,28 @@ mod tests {
 
     #[test]
     fn an_event_counts_from_the_first_of_its_ipns() {
-        let mut heard = Heard::default();
-        heard.note(position(0, 1), at(100));
-        heard.note(position(0, 2), at(90));
-        heard.note_told(&[ipn(position(0, 1), 50), ipn(position(0, 2), 50)]);
-        assert_eq!(heard.take_told(), [at(90)]);
-        heard.forget(position(0, 2));
-        heard.note_told(&[ipn(position(0, 1), 50), ipn(position(0, 2), 80)]);
-        assert_eq!(heard.take_told(), [at(80)], "its record is passed, so SNS's own time counts");
-        heard.note_told(&[Cause { origin: Origin::Reconciliation, timestamp: at(1) }]);
-        assert_eq!(heard.take_told(), [], "nobody told of it");
+        let mut inbox_latency = InboxLatency::default();
+        inbox_latency.note(position(0, 1), at(100));
+        inbox_latency.note(position(0, 2), at(90));
+        inbox_latency.note_told(&[ipn(position(0, 1), 50), ipn(position(0, 2), 50)]);
+        assert_eq!(inbox_latency.take_told(), [at(90)]);
+        inbox_latency.forget(position(0, 2));
+        inbox_latency.note_told(&[ipn(position(0, 1), 50), ipn(position(0, 2), 80)]);
+        assert_eq!(inbox_latency.take_told(), [at(80)], "its record is passed, so SNS's own time counts");
+        inbox_latency.note_told(&[Cause { origin: Origin::Reconciliation, timestamp: at(1) }]);
+        assert_eq!(inbox_latency.take_told(), [], "nobody told of it");
     }
 
     #[test]
     fn what_is_unread_is_as_old_as_the_partition_that_is_furthest_behind() {
-        let mut heard = Heard::default();
-        assert_eq!(heard.oldest_unread(at(1000)), Duration::ZERO);
-        heard.note(position(0, 1), at(100));
-        heard.note(position(1, 1), at(900));
-        assert_eq!(heard.oldest_unread(at(1000)), Duration::from_mins(15));
-        heard.note_end(0);
-        assert_eq!(heard.oldest_unread(at(1000)), Duration::from_secs(100));
-        heard.note_end(1);
-        assert_eq!(heard.oldest_unread(at(1000)), Duration::ZERO);
+        let mut inbox_latency = InboxLatency::default();
+        assert_eq!(inbox_latency.oldest_unread(at(1000)), Duration::ZERO);
+        inbox_latency.note(position(0, 1), at(100));
+        inbox_latency.note(position(1, 1), at(900));
+        assert_eq!(inbox_latency.oldest_unread(at(1000)), Duration::from_mins(15));
+        inbox_latency.note_end(0);
+        assert_eq!(inbox_latency.oldest_unread(at(1000)), Duration::from_secs(100));
+        inbox_latency.note_end(1);
+        assert_eq!(inbox_latency.oldest_unread(at(1000)), Duration::ZERO);
     }
 }

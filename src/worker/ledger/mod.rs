@@ -15,13 +15,13 @@ mod requests;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use self::dead_letters::Undelivered;
-use self::deferred_reads::Waiting;
-use self::inbox_latency::Heard;
-use self::reconciler::Sweep;
-use super::context::{Plan, Positions, UpdateUrls};
+use self::dead_letters::PendingDeadLetter;
+use self::deferred_reads::DeferredReads;
+use self::inbox_latency::InboxLatency;
+use self::reconciler::Reconciler;
+use super::context::{Positions, UpdateUrls, WorkerContext};
 use crate::config::{Reconciliation, Worker as Settings};
-use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, Story};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, History};
 use crate::domain::events::Event;
 use crate::domain::ipn::recheck_request::{self, KIND_HEADER};
 use crate::domain::ipn::routing::{Merchants, Unroutable};
@@ -35,7 +35,7 @@ use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Rules, WorkQueu
 use crate::kafka::inbox::{InboxRecord, TRACE_HEADER};
 use crate::kafka::outbox::{Batch, StateRecord};
 use crate::kafka::state_store::{Restored, StateStore};
-use crate::telemetry::log_throttle::Pace;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// The books of one assignment.
 pub(in crate::worker) struct Ledger {
@@ -47,20 +47,20 @@ pub(in crate::worker) struct Ledger {
     pub(in crate::worker) queue: WorkQueue,
     offsets: HashMap<i32, Offsets>,
     /// The partition that a merchant's objects live in.
-    homes: HashMap<MerchantId, i32>,
+    partitioner: HashMap<MerchantId, i32>,
     pub(in crate::worker) events: Vec<(Event, u64)>,
-    pub(in crate::worker) heard: Heard,
+    pub(in crate::worker) inbox_latency: InboxLatency,
     /// Objects whose state records are to be written.
     changed: BTreeSet<ObjectRef>,
-    undelivered: Vec<Undelivered>,
+    pending_dead_letters: Vec<PendingDeadLetter>,
     /// Objects whose change nobody told us of.
     pub(in crate::worker) found: Vec<ObjectRef>,
-    pub(in crate::worker) waiting: Waiting,
-    pub(in crate::worker) sweep: Sweep,
+    pub(in crate::worker) waiting: DeferredReads,
+    pub(in crate::worker) reconciler: Reconciler,
     /// When overdue work is looked for next.
     look_again_at: Timestamp,
     /// Objects that cannot be read, told of once in a while for each account.
-    pub(in crate::worker) object_troubles: Pace<Account>,
+    pub(in crate::worker) object_troubles: LogThrottle<Account>,
     pub(in crate::worker) report_lanes_at: Timestamp,
     pub(in crate::worker) tell_backlog_at: Timestamp,
     /// Whether the broker's times and ours agree well enough to compare them.
@@ -69,12 +69,23 @@ pub(in crate::worker) struct Ledger {
 
 impl Ledger {
     /// Opens the books over restored state.
-    pub(in crate::worker) fn new(plan: &Plan, restored: Restored, positions: &Positions, now: Timestamp) -> Self {
-        let clocks_agree = clocks_agree(restored.barrier_at, now, &plan.settings);
-        let ledger =
-            Self::open(plan.settings.clone(), plan.rules, plan.merchants.clone(), restored.store, positions, now);
-        let sweep = Sweep::new(&plan.settings, &plan.reconciliation, now);
-        Self { clocks_agree, sweep, update_urls: plan.update_urls.clone(), ..ledger }
+    pub(in crate::worker) fn new(
+        context: &WorkerContext,
+        restored: Restored,
+        positions: &Positions,
+        now: Timestamp,
+    ) -> Self {
+        let clocks_agree = clocks_agree(restored.barrier_at, now, &context.settings);
+        let ledger = Self::open(
+            context.settings.clone(),
+            context.rules,
+            context.merchants.clone(),
+            restored.store,
+            positions,
+            now,
+        );
+        let reconciler = Reconciler::new(&context.settings, &context.reconciliation, now);
+        Self { clocks_agree, reconciler, update_urls: context.update_urls.clone(), ..ledger }
     }
 
     fn open(
@@ -86,8 +97,8 @@ impl Ledger {
         now: Timestamp,
     ) -> Self {
         let mut queue = WorkQueue::new(rules, now);
-        let waiting = Waiting::new(settings.answers_kept_max);
-        let homes = store.homes();
+        let waiting = DeferredReads::new(settings.answers_kept_max);
+        let partitioner = store.partitioner();
         // From here on the queue alone keeps it, until a record is written anew.
         for (object, pending) in store.take_pending() {
             queue.restore(&object, pending);
@@ -95,22 +106,22 @@ impl Ledger {
         let offsets =
             positions.iter().map(|(partition, position)| (*partition, Offsets::starting_at(*position))).collect();
         Self {
-            sweep: Sweep::new(&settings, &Reconciliation::default(), now),
+            reconciler: Reconciler::new(&settings, &Reconciliation::default(), now),
             settings,
             merchants,
             update_urls: UpdateUrls::default(),
             store,
             queue,
             offsets,
-            homes,
+            partitioner,
             events: Vec::new(),
-            heard: Heard::default(),
+            inbox_latency: InboxLatency::default(),
             changed: BTreeSet::new(),
-            undelivered: Vec::new(),
+            pending_dead_letters: Vec::new(),
             found: Vec::new(),
             waiting,
             look_again_at: now,
-            object_troubles: Pace::new(TROUBLES_TOLD_EVERY),
+            object_troubles: LogThrottle::new(TROUBLES_TOLD_EVERY),
             report_lanes_at: now,
             tell_backlog_at: now,
             clocks_agree: true,
@@ -121,10 +132,10 @@ impl Ledger {
     pub(in crate::worker) fn take_in(&mut self, record: InboxRecord, now: Timestamp) {
         let Some(offsets) = self.offsets.get_mut(&record.position.partition) else { return };
         offsets.consumed(record.position.offset);
-        self.heard.note(record.position, record.appended_at);
+        self.inbox_latency.note(record.position, record.appended_at);
         match self.read(&record) {
             Ok((object, cause)) => {
-                self.homes.insert(object.account.merchant_id.clone(), record.position.partition);
+                self.partitioner.insert(object.account.merchant_id.clone(), record.position.partition);
                 if self.is_answered(&object, &record) {
                     tracing::debug!(object.id = %object.id, "appended well before the last read; needs no other");
                     self.done(&[record.position]);
@@ -133,10 +144,10 @@ impl Ledger {
                 }
             }
             Err((reason, detail)) => {
-                self.undelivered.push(Undelivered {
+                self.pending_dead_letters.push(PendingDeadLetter {
                     reason,
                     detail,
-                    story: Story::of_one(record.appended_at),
+                    history: History::of_one(record.appended_at),
                     positions: vec![record.position],
                     record: Some(record),
                 });
@@ -159,7 +170,7 @@ impl Ledger {
 
     /// Whether there is something to write besides offsets.
     pub(in crate::worker) fn has_news(&self) -> bool {
-        !self.events.is_empty() || !self.changed.is_empty() || !self.undelivered.is_empty()
+        !self.events.is_empty() || !self.changed.is_empty() || !self.pending_dead_letters.is_empty()
     }
 
     /// Whether the inbox got further.
@@ -168,12 +179,12 @@ impl Ledger {
     }
 
     /// Hands out what is to become dead letters; their records count as answered.
-    pub(in crate::worker) fn take_undelivered(&mut self) -> Vec<Undelivered> {
-        let undelivered = std::mem::take(&mut self.undelivered);
-        for letter in &undelivered {
+    pub(in crate::worker) fn take_pending_dead_letters(&mut self) -> Vec<PendingDeadLetter> {
+        let pending_dead_letters = std::mem::take(&mut self.pending_dead_letters);
+        for letter in &pending_dead_letters {
             self.done(&letter.positions);
         }
-        undelivered
+        pending_dead_letters
     }
 
     /// Hands out what is to be written.
@@ -205,7 +216,7 @@ impl Ledger {
     /// These inbox records have their answer.
     pub(in crate::worker) fn done(&mut self, positions: &[InboxPosition]) {
         for position in positions {
-            self.heard.forget(*position);
+            self.inbox_latency.forget(*position);
             if let Some(offsets) = self.offsets.get_mut(&position.partition) {
                 offsets.done(position.offset);
             }
@@ -213,8 +224,8 @@ impl Ledger {
     }
 
     /// The partition an object's state belongs to: the one its merchant's notifications come by.
-    pub(in crate::worker) fn home(&self, object: &ObjectRef) -> i32 {
-        self.homes
+    pub(in crate::worker) fn owning_partition(&self, object: &ObjectRef) -> i32 {
+        self.partitioner
             .get(&object.account.merchant_id)
             .copied()
             .expect("work comes from a record or from restored state, and both set it")
@@ -235,11 +246,11 @@ impl Ledger {
             ..known.unwrap_or_else(|| KnownState::blank(object.clone()))
         };
         let value = (!state.is_blank()).then_some(state);
-        StateRecord { key: object.state_key(), partition: self.home(object), value }
+        StateRecord { key: object.state_key(), partition: self.owning_partition(object), value }
     }
 
-    pub(in crate::worker) fn mark_undelivered(&mut self, undelivered: Undelivered) {
-        self.undelivered.push(undelivered);
+    pub(in crate::worker) fn dead_letter(&mut self, pending_dead_letters: PendingDeadLetter) {
+        self.pending_dead_letters.push(pending_dead_letters);
     }
 
     fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {

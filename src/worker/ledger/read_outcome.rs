@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Ledger;
-use super::dead_letters::Undelivered;
-use super::deferred_reads::Kept;
+use super::dead_letters::PendingDeadLetter;
+use super::deferred_reads::Deferred;
 use super::rechecks::finds_nothing;
 use crate::amazon::pay_api::Disposition;
 use crate::config::Worker as Settings;
@@ -13,7 +13,7 @@ use crate::domain::events::{self, Derivation, Event, Reading, derive, needs_conf
 use crate::domain::pay::{Account, Amount, Fetched, ObjectId, ObjectKind, ObjectRef, State};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{BreakerChange, Cause, Origin, PutBack, Settled};
+use crate::domain::work::{BreakerChange, Cause, Completed, Origin, Requeue};
 use crate::worker::gauges::show_breaker;
 
 fn tell(account: &Account, change: BreakerChange, settings: &Settings) {
@@ -72,17 +72,17 @@ impl Ledger {
             Disposition::Throttled { retry_after } => {
                 let pause = retry_after.unwrap_or(Duration::from_millis(self.settings.systemic_retry_ms));
                 self.queue.throttled(object, now, pause);
-                self.queue.put_back(object, PutBack::Systemic, now.plus(pause), now);
+                self.queue.requeue(object, Requeue::Systemic, now.plus(pause), now);
             }
             Disposition::Systemic(..) => {
                 let pause = Duration::from_millis(self.settings.systemic_retry_ms);
-                self.queue.put_back(object, PutBack::Systemic, now.plus(pause), now);
+                self.queue.requeue(object, Requeue::Systemic, now.plus(pause), now);
             }
         }
     }
 
     fn fetched(&mut self, object: &ObjectRef, fetched: &Fetched, read_started_at: Timestamp, now: Timestamp) {
-        let kept = || Kept { object: object.clone(), fetched: fetched.clone(), read_started_at };
+        let kept = || Deferred { object: object.clone(), fetched: fetched.clone(), read_started_at };
         let permission_id = match self.permission_of(object, fetched) {
             Owner::Known(id) => id,
             Owner::AskCharge(id) => return self.wait_for(&object.sibling(ObjectKind::Charge, id), kept(), now),
@@ -126,7 +126,7 @@ impl Ledger {
         match derive(known.as_ref(), &reading) {
             Derivation::Older => {
                 tracing::warn!(object.id = %object.id, attempts, "Amazon Pay answered with an older state than it did before; asking again");
-                self.put_back(object, PutBack::ObjectFailed, OLDER_AGAIN * (attempts + 1), now);
+                self.requeue(object, Requeue::ObjectFailed, OLDER_AGAIN * (attempts + 1), now);
             }
             Derivation::Told { events, observed, ask_again } => {
                 let slack = Duration::from_millis(self.settings.settle_slack_ms);
@@ -139,9 +139,9 @@ impl Ledger {
                 }
                 if ask_again || is_lagging {
                     let wait = self.confirm_after(object);
-                    self.put_back(object, PutBack::Confirm, wait, now);
+                    self.requeue(object, Requeue::Confirm, wait, now);
                 } else {
-                    self.settle(object, now);
+                    self.complete(object, now);
                     // An IPN that came during the read was late, not lost.
                     self.found.extend((has_found && !self.queue.holds(object)).then(|| object.clone()));
                 }
@@ -176,15 +176,15 @@ impl Ledger {
         observed: Observed,
         now: Timestamp,
     ) {
-        let home = self.home(object);
+        let owning_partition = self.owning_partition(object);
         for event in events {
             // The permission's record keeps the count, even if the permission itself was never read.
-            let sequence = self.store.update(permission, home, |state| state.next_sequence(now));
+            let sequence = self.store.update(permission, owning_partition, |state| state.next_sequence(now));
             self.note_changed(permission);
-            self.heard.note_told(&event.causes);
+            self.inbox_latency.note_told(&event.causes);
             self.events.push((event, sequence));
         }
-        self.store.update(object, home, |state| state.observed = Some(observed));
+        self.store.update(object, owning_partition, |state| state.observed = Some(observed));
         self.note_changed(object);
     }
 
@@ -203,7 +203,7 @@ impl Ledger {
     }
 
     /// Its answer is kept until the other object was read, so that neither is read twice.
-    fn wait_for(&mut self, helper: &ObjectRef, kept: Kept, now: Timestamp) {
+    fn wait_for(&mut self, helper: &ObjectRef, kept: Deferred, now: Timestamp) {
         let object = kept.object.clone();
         let causes = self.queue.causes_of(&object).0;
         let newest = causes.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
@@ -217,19 +217,19 @@ impl Ledger {
         }
         if !helper_fails {
             let wait = if is_kept { HELPER_PATIENCE } else { HELPER_AGAIN };
-            return self.put_back(&object, PutBack::Waiting, wait, now);
+            return self.requeue(&object, Requeue::Waiting, wait, now);
         }
         if self.has_failed_for_too_long(&object, now) {
             let detail = format!("{} cannot be read, and without it this cannot be told", helper.id);
             return self.give_up(&object, DeadLetterReason::Undecodable, detail, now);
         }
         let attempts = self.queue.attempts_of(&object);
-        self.put_back(&object, PutBack::ObjectFailed, backoff(HELPER_AGAIN, attempts, Duration::from_hours(1)), now);
+        self.requeue(&object, Requeue::ObjectFailed, backoff(HELPER_AGAIN, attempts, Duration::from_hours(1)), now);
     }
 
     /// Tells what waited for this object, unless something newer was heard of it: then it is read again.
     fn tell_waiting(&mut self, helper: &ObjectRef, now: Timestamp) {
-        for Kept { object, fetched, read_started_at } in self.take_waiting(helper) {
+        for Deferred { object, fetched, read_started_at } in self.take_waiting(helper) {
             self.fetched(&object, &fetched, read_started_at, now);
         }
     }
@@ -240,13 +240,13 @@ impl Ledger {
         if helper.kind != ObjectKind::ChargePermission {
             return self.tell_waiting(helper, now);
         }
-        for Kept { object, fetched, read_started_at } in self.take_waiting(helper) {
+        for Deferred { object, fetched, read_started_at } in self.take_waiting(helper) {
             self.compare(&object, helper, &fetched, read_started_at, now);
         }
     }
 
     /// What waited for this object, but for what is read again since there is news of it.
-    fn take_waiting(&mut self, helper: &ObjectRef) -> Vec<Kept> {
+    fn take_waiting(&mut self, helper: &ObjectRef) -> Vec<Deferred> {
         let mut waiting = self.waiting.take(helper);
         waiting.retain(|kept| self.queue.is_waiting(&kept.object));
         waiting
@@ -265,10 +265,10 @@ impl Ledger {
                     now,
                 );
             }
-            return self.put_back(object, PutBack::Vanished, VANISHED_AGAIN, now);
+            return self.requeue(object, Requeue::Vanished, VANISHED_AGAIN, now);
         }
         match self.settings.unknown_object_retries_ms.get(attempts as usize) {
-            Some(wait_ms) => self.put_back(object, PutBack::ObjectFailed, Duration::from_millis(*wait_ms), now),
+            Some(wait_ms) => self.requeue(object, Requeue::ObjectFailed, Duration::from_millis(*wait_ms), now),
             None => self.give_up(
                 object,
                 DeadLetterReason::UnknownObject,
@@ -281,7 +281,7 @@ impl Ledger {
     fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
         // If it is the answer to every read, one line in a while is enough.
-        if let Some(n_before) = self.object_troubles.may_tell(object.account.clone()) {
+        if let Some(n_before) = self.object_troubles.allow(object.account.clone()) {
             tracing::warn!(
                 account = %object.account, object.id = %object.id, attempts, what, n_before,
                 "an object cannot be read; it is asked for again, and becomes a dead letter if that lasts for {} h",
@@ -291,9 +291,9 @@ impl Ledger {
         if self.has_failed_for_too_long(object, now) {
             return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
         }
-        self.put_back(
+        self.requeue(
             object,
-            PutBack::ObjectFailed,
+            Requeue::ObjectFailed,
             backoff(Duration::from_secs(10), attempts, Duration::from_hours(1)),
             now,
         );
@@ -305,31 +305,31 @@ impl Ledger {
 
     /// Its own trouble keeps it from being told: the originals become dead letters.
     fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
-        let story = self.queue.story_of(object, now);
-        let settled = self.queue.settle(object, now);
-        let positions: Vec<_> = settled.causes.iter().filter_map(Cause::position).collect();
+        let history = self.queue.history_of(object, now);
+        let completed = self.queue.complete(object, now);
+        let positions: Vec<_> = completed.causes.iter().filter_map(Cause::position).collect();
         // What we looked at by ourselves has no original to keep.
         if !positions.is_empty() {
-            self.mark_undelivered(Undelivered { reason, detail, story, positions, record: None });
+            self.dead_letter(PendingDeadLetter { reason, detail, history, positions, record: None });
         }
-        self.book(object, &settled);
+        self.book(object, &completed);
     }
 
-    pub(in crate::worker) fn settle(&mut self, object: &ObjectRef, now: Timestamp) {
-        let settled = self.queue.settle(object, now);
-        self.book(object, &settled);
+    pub(in crate::worker) fn complete(&mut self, object: &ObjectRef, now: Timestamp) {
+        let completed = self.queue.complete(object, now);
+        self.book(object, &completed);
     }
 
-    fn book(&mut self, object: &ObjectRef, settled: &Settled) {
-        self.done(&settled.answered);
-        if settled.was_pending {
+    fn book(&mut self, object: &ObjectRef, completed: &Completed) {
+        self.done(&completed.answered);
+        if completed.was_pending {
             self.note_changed(object);
         }
     }
 
     /// The next read is some time away, so its work is written down and the inbox moves on.
-    fn put_back(&mut self, object: &ObjectRef, why: PutBack, wait: Duration, now: Timestamp) {
-        self.queue.put_back(object, why, now.plus(wait), now);
+    fn requeue(&mut self, object: &ObjectRef, why: Requeue, wait: Duration, now: Timestamp) {
+        self.queue.requeue(object, why, now.plus(wait), now);
         let released = self.queue.release_one(object);
         self.done(&released);
         self.note_changed(object);

@@ -108,9 +108,9 @@ fn a_recheck_that_has_no_place_or_no_sense_is_a_dead_letter() {
         let mut ledger = ledger();
         ledger.take_in(record, at(0));
         assert!(ledger.queue.is_empty());
-        let letter = ledger.take_undelivered().pop().expect("a dead letter");
+        let letter = ledger.take_pending_dead_letters().pop().expect("a dead letter");
         assert_eq!(letter.reason, reason);
         assert!(letter.detail.contains(part), "{}", letter.detail);
-        assert_eq!((letter.story.causes_seen, letter.story.first_seen), (1, Some(at(0))));
+        assert_eq!((letter.history.causes_seen, letter.history.first_seen), (1, Some(at(0))));
     }
 }

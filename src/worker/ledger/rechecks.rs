@@ -23,14 +23,14 @@ impl Ledger {
         read_started_at: Timestamp,
         now: Timestamp,
     ) {
-        if let Some(n_before) = self.object_troubles.may_tell(object.account.clone()) {
+        if let Some(n_before) = self.object_troubles.allow(object.account.clone()) {
             tracing::error!(
                 account = %object.account, object.id = %object.id, ?what, n_before,
                 "Amazon Pay no longer shows an object that it showed before; asking again when it is its turn",
             );
         }
         self.note_read(object, read_started_at);
-        self.settle(object, now);
+        self.complete(object, now);
     }
 }
 

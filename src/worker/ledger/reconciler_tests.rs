@@ -22,7 +22,7 @@ fn ledger() -> Ledger {
     let settings = Settings::default();
     let rules = Quotas::default().rules(&settings);
     let mut ledger = ledger_with(settings, rules, now());
-    ledger.homes.insert(account().merchant_id, 0);
+    ledger.partitioner.insert(account().merchant_id, 0);
     ledger
 }
 
@@ -67,7 +67,7 @@ fn walk(ledger: &mut Ledger, from: Timestamp, laps: u32) -> Timestamp {
     let mut at = from;
     while at < until {
         at = at.plus(Duration::from_millis(50));
-        ledger.sweep(at);
+        ledger.reconciler(at);
     }
     at
 }
@@ -134,7 +134,7 @@ fn what_is_to_be_read_neither_shrinks_nor_is_forgotten() {
 fn of_thousands_that_are_due_the_longest_due_are_queued_and_few_at_a_time() {
     let mut ledger = ledger();
     for n in 0..5000 {
-        // In an order that has nothing to do with their places.
+        // In an order that has nothing to do with their slots.
         know(&mut ledger, &charge(n), "Authorized", 2 * DAY + Duration::from_secs((n * 7919 % 5000) as u64));
     }
     walk(&mut ledger, now(), 3);
@@ -142,7 +142,7 @@ fn of_thousands_that_are_due_the_longest_due_are_queued_and_few_at_a_time() {
     assert_eq!(ledger.queue.len(), 5);
     let mut due: Vec<_> = (0..5000)
         .map(|n| {
-            let known = ledger.store.glance_at(&charge(n)).unwrap();
+            let known = ledger.store.view_at(&charge(n)).unwrap();
             let (state, last_updated, read_started_at) = known.seen().unwrap();
             let look = crate::domain::state::reconcile_schedule::Look {
                 kind: known.kind(),

@@ -16,7 +16,7 @@ fn drive(enabled: bool) -> Drive {
     let mut drive = Drive::new();
     let now = Timestamp::from_unix_ms(START_MS);
     let reconciliation = Reconciliation { enabled, period_factor: FACTOR };
-    drive.ledger.sweep = Sweep::new(&drive.ledger.settings, &reconciliation, now);
+    drive.ledger.reconciler = Reconciler::new(&drive.ledger.settings, &reconciliation, now);
     drive
 }
 

@@ -28,7 +28,7 @@ impl Ledger {
                 "published {}", event.event_type.name,
             );
         }
-        for received_at in self.heard.take_told() {
+        for received_at in self.inbox_latency.take_told() {
             metrics::histogram!("event_since_received_seconds").record(now.since(received_at).as_secs_f64());
         }
         for object in std::mem::take(&mut self.found) {
@@ -42,7 +42,7 @@ impl Ledger {
                 detail = letter.detail,
                 partition = letter.position.partition,
                 offset = letter.position.offset,
-                object.id = letter.story.object.as_ref().map(|object| object.id.as_str()),
+                object.id = letter.history.object.as_ref().map(|object| object.id.as_str()),
                 sns.message_id = header(&letter.headers, "ipn-sns-message-id"),
                 "dead letter written",
             );
@@ -67,7 +67,7 @@ impl Ledger {
                 );
             }
         }
-        metrics::gauge!("inbox_oldest_unread_seconds").set(self.heard.oldest_unread(now).as_secs_f64());
+        metrics::gauge!("inbox_oldest_unread_seconds").set(self.inbox_latency.oldest_unread(now).as_secs_f64());
         let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
         metrics::counter!("worker_bound_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
         metrics::counter!("worker_bound_hits_total", "bound" => "records_open_max").increment(records_open);
@@ -79,7 +79,7 @@ impl Ledger {
             show(account, kind, LaneReport::IDLE, Timestamp::NEVER);
         }
         metrics::gauge!("inbox_oldest_unread_seconds").set(0.0);
-        self.sweep.report_gone();
+        self.reconciler.report_gone();
     }
 }
 

@@ -39,7 +39,7 @@ fn ledger(settings: Settings) -> Ledger {
 fn know_permission(ledger: &mut Ledger) {
     let id = ObjectId::parse("P01-1111111-2222222").unwrap();
     let permission = object().sibling(ObjectKind::ChargePermission, id);
-    ledger.homes.insert(account().merchant_id, 0);
+    ledger.partitioner.insert(account().merchant_id, 0);
     let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(-9000)}});
     let fetched = decode(&permission, &body);
     ledger.answer(&permission, Disposition::Fetched(Box::new(fetched)), at(-9000), at(-9000));
@@ -179,9 +179,9 @@ fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up()
         }
     }
     assert_eq!(tries, [1, 61, 361, 1261, 3361]);
-    let undelivered = ledger.take_undelivered();
-    assert_eq!((undelivered.len(), undelivered[0].reason), (1, DeadLetterReason::UnknownObject));
-    assert_eq!(undelivered[0].positions, [InboxPosition { partition: 0, offset: 0 }]);
+    let pending_dead_letters = ledger.take_pending_dead_letters();
+    assert_eq!((pending_dead_letters.len(), pending_dead_letters[0].reason), (1, DeadLetterReason::UnknownObject));
+    assert_eq!(pending_dead_letters[0].positions, [InboxPosition { partition: 0, offset: 0 }]);
     assert!(ledger.queue.is_empty() && position(&ledger) == 1);
     let batch = ledger.take_batch(vec![]);
     let written: Vec<_> = batch.records.iter().map(|record| (record.key.as_str(), record.value.is_some())).collect();
@@ -219,12 +219,12 @@ fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days(
     let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
     let mut given_up_at = None;
     for s in (0..200_000).step_by(5) {
-        if read(&mut ledger, s, trouble.clone()) && !ledger.undelivered.is_empty() {
+        if read(&mut ledger, s, trouble.clone()) && !ledger.pending_dead_letters.is_empty() {
             given_up_at.get_or_insert(s);
         }
     }
     assert!((86_400..86_400 + 3700).contains(&given_up_at.expect("given up")), "{given_up_at:?}");
-    assert_eq!(ledger.take_undelivered()[0].reason, DeadLetterReason::Undecodable);
+    assert_eq!(ledger.take_pending_dead_letters()[0].reason, DeadLetterReason::Undecodable);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn an_outage_in_between_is_not_the_objects_own_trouble() {
         let s = day * 7 * 86_400;
         assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
         n_failed += usize::from(read(&mut ledger, s + 10_000, trouble.clone()));
-        if !ledger.undelivered.is_empty() {
+        if !ledger.pending_dead_letters.is_empty() {
             break;
         }
     }
@@ -275,7 +275,7 @@ fn a_record_of_a_merchant_under_another_key_is_for_redrive_and_no_work() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(InboxRecord { key: b"OWNER".to_vec(), ..record(0, 100) }, at(100));
     assert!(ledger.queue.is_empty());
-    assert_eq!(ledger.take_undelivered()[0].reason, DeadLetterReason::UnknownMerchant);
+    assert_eq!(ledger.take_pending_dead_letters()[0].reason, DeadLetterReason::UnknownMerchant);
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
                 told_at = Some(s);
             }
         }
-        // Trouble of the permission alone is known at once; an operation that is down is waited for, but not for long.
+        // Error of the permission alone is known at once; an operation that is down is waited for, but not for long.
         let latest = if matches!(trouble, Disposition::Systemic(..)) { 101 + 15 * 60 + 15 } else { 102 };
         assert!(told_at.is_some_and(|s| s <= latest), "{trouble:?}: {told_at:?}");
     }

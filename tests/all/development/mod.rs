@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ipn_receiver::amazon::clients::Outside;
+use ipn_receiver::amazon::clients::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
 use ipn_receiver::kafka::Broker;
@@ -52,8 +52,8 @@ fn localstack_is_believed_where_the_table_names_it_and_nowhere_else() {
         );
         for (table, notification, confirmation) in [(table.as_str(), 200, 200), ("", 403, 403)] {
             let config = config(&cluster.bootstrap_servers(), table);
-            let outside = Outside { broker: Broker::Mock, ..Outside::internet(&config).unwrap() };
-            let app = App::start(config, outside).await.unwrap();
+            let clients = Clients { broker: Broker::Mock, ..Clients::internet(&config).unwrap() };
+            let app = App::start(config, clients).await.unwrap();
             until("ready", || app.is_ready()).await;
             let (status, body) = post(&app, localstack.notification(localstack::TOPIC)).await;
             assert_eq!(status, notification, "{body}");
@@ -82,9 +82,12 @@ fn the_pinned_host_is_believed_no_more_than_without_the_table() {
         )
         .await;
         let localstack = LocalStack::start();
-        let own = stage.world.sns.signing_cert_url();
-        let body = envelope(&stage.world);
-        stage.world.sns.set_certificate_answer(CertificateAnswer::Body(localstack.certificate_pem().into_bytes()));
+        let own = stage.environment.sns.signing_cert_url();
+        let body = envelope(&stage.environment);
+        stage
+            .environment
+            .sns
+            .set_certificate_answer(CertificateAnswer::Body(localstack.certificate_pem().into_bytes()));
         let answer = stage.post_body(&body).await;
         assert!(answer.status == 503 && answer.body.contains("certificate-unusable"), "{}", answer.body);
         for url in [own.replace("https://", "http://"), own.replace(".com/", ".com:4566/")] {

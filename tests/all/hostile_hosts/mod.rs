@@ -14,8 +14,8 @@ use ipn_receiver::config::Config;
 use ipn_receiver::domain::sns::{BadSigningCert, CertFile, SigningCert, SigningCertUrl, TrustAnchors};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::sandbox::authority::{Authority, Validity};
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft};
-use ipn_receiver::sandbox::world::World;
 use time::OffsetDateTime;
 
 use self::certificates::{Extensions, imitated_intermediate, odd_extensions, odd_key, self_signed};
@@ -30,9 +30,9 @@ fn certs(authorities: CertAuthorities, config: &Config) -> SigningCerts {
     SigningCerts::new(authorities, &config.sns, clock, ClockWatch::new(clock, Duration::from_mins(1)))
 }
 
-fn own_url(world: &World, config: &Config) -> SigningCertUrl {
+fn own_url(environment: &SandboxEnvironment, config: &Config) -> SigningCertUrl {
     let merchants = ipn_receiver::config::MerchantAccount::table(&config.merchants);
-    SigningCertUrl::parse(&world.sns.signing_cert_url(), &config.policy(&merchants)).unwrap()
+    SigningCertUrl::parse(&environment.sns.signing_cert_url(), &config.policy(&merchants)).unwrap()
 }
 
 /// What fetching says now, the certificate's time included.
@@ -48,12 +48,12 @@ fn every_certificate_is_judged_for_its_stated_reason_and_the_poster_is_told_503(
     run(async {
         let stage = MockStage::new("sns.certificate_failure_ms = 1").await;
         let config = stage.config();
-        let url = own_url(&stage.world, &config);
+        let url = own_url(&stage.environment, &config);
         for case in &cases {
             let (served, reason) = (case["served"].as_str().unwrap(), case["reason"].as_str().unwrap());
-            for (answer, expected) in answers(&stage.world, served) {
-                stage.world.sns.set_certificate_answer(answer);
-                let verdict = fetched(&certs(stage.world.cert_authorities().unwrap(), &config), &url).await;
+            for (answer, expected) in answers(&stage.environment, served) {
+                stage.environment.sns.set_certificate_answer(answer);
+                let verdict = fetched(&certs(stage.environment.cert_authorities().unwrap(), &config), &url).await;
                 let found = verdict.as_ref().map_or_else(|error| format!("{error:?}"), |_| "accepted".to_owned());
                 println!("{served} ({reason}): {found}");
                 assert!(found.contains(expected), "{served}: {found}, expected {expected}");
@@ -73,10 +73,10 @@ fn every_certificate_is_judged_for_its_stated_reason_and_the_poster_is_told_503(
 }
 
 /// What the host answers in a case, and what is said of it. An unknown case has no answer.
-fn answers(world: &World, served: &str) -> Vec<(CertificateAnswer, &'static str)> {
+fn answers(environment: &SandboxEnvironment, served: &str) -> Vec<(CertificateAnswer, &'static str)> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let year = Validity::in_days(now, -10, 187);
-    let leaf = |name: &str, validity| world.authority.signing_leaf(name, validity).unwrap().certificate_pem();
+    let leaf = |name: &str, validity| environment.authority.signing_leaf(name, validity).unwrap().certificate_pem();
     let sns = "sns.amazonaws.com";
     let body = |pem: String| CertificateAnswer::Body(pem.into_bytes());
     match served {
@@ -86,7 +86,7 @@ fn answers(world: &World, served: &str) -> Vec<(CertificateAnswer, &'static str)
         "200 with empty body" => vec![(CertificateAnswer::Body(Vec::new()), "NotOnePem")],
         "PEM armour with truncated DER" => {
             use base64::Engine as _;
-            let der = world.authority.signing_leaf(sns, year).unwrap().certificate_der();
+            let der = environment.authority.signing_leaf(sns, year).unwrap().certificate_der();
             let half = base64::engine::general_purpose::STANDARD.encode(&der[..der.len() / 2]);
             vec![(body(format!("-----BEGIN CERTIFICATE-----\n{half}\n-----END CERTIFICATE-----\n")), "Undecodable")]
         }
@@ -101,9 +101,9 @@ fn answers(world: &World, served: &str) -> Vec<(CertificateAnswer, &'static str)
         "own CA whose issuer name imitates Amazon RSA 2048 M01" => {
             vec![(body(imitated_intermediate(sns, year)), "Amazon RSA 2048 M01")]
         }
-        "RSA-1024 or EC or Ed25519 key" => {
-            ["RSA-1024", "EC", "Ed25519"].map(|kind| (body(odd_key(&world.authority, kind, sns, year)), "Key")).into()
-        }
+        "RSA-1024 or EC or Ed25519 key" => ["RSA-1024", "EC", "Ed25519"]
+            .map(|kind| (body(odd_key(&environment.authority, kind, sns, year)), "Key"))
+            .into(),
         "302 to anywhere" => {
             vec![(CertificateAnswer::Redirect("https://elsewhere.example/".into()), "the host answered 302")]
         }
@@ -154,19 +154,20 @@ fn no_url_in_a_confirmation_is_visited_whoever_signed_it() {
     let Some(cases) = cases("subscribe_url") else { return };
     run(async {
         let visited = Trap::set();
-        let stage = MockStage::with_outside("", |world, outside| {
+        let stage = MockStage::with_clients("", |environment, clients| {
             // Every client of the receiver's goes through the trap, unless it asks Amazon's host by its name.
-            let (host, address) = (world.sns.host().to_owned(), world.sns.address());
+            let (host, address) = (environment.sns.host().to_owned(), environment.sns.address());
             let proxy = visited.proxy_but_for(&host);
-            let client = world.authority.client_builder(&[(&host, address)]).unwrap().proxy(proxy).build().unwrap();
-            outside.pay_api = client.clone();
-            outside.cert_authorities.signing_certs = client.clone();
-            outside.cert_authorities.issuers = client.clone();
-            outside.cert_authorities.development = client;
+            let client =
+                environment.authority.client_builder(&[(&host, address)]).unwrap().proxy(proxy).build().unwrap();
+            clients.pay_api = client.clone();
+            clients.cert_authorities.signing_certs = client.clone();
+            clients.cert_authorities.issuers = client.clone();
+            clients.cert_authorities.development = client;
         })
         .await;
-        let sns = &stage.world.sns;
-        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let sns = &stage.environment.sns;
+        let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
         for case in &cases {
             let url = case["subscribe_url"].as_str().unwrap();
             assert_eq!(case["expected"], "never-fetch");
@@ -205,13 +206,13 @@ fn confirmations_that_sns_does_not_answer_end_in_time_and_are_few_at_once() {
     run(async {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
-        let stage = MockStage::with_outside("sns.confirmation_timeout_ms = 1500", |world, outside| {
-            outside.sns_api = world.sns_api(port).unwrap();
+        let stage = MockStage::with_clients("sns.confirmation_timeout_ms = 1500", |environment, clients| {
+            clients.sns_api = environment.sns_api(port).unwrap();
         })
         .await;
-        let topic = stage.world.topic_arn(&stage.world.merchants[0]);
+        let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
         let draft = Draft::new(&topic, "please confirm", OffsetDateTime::now_utc());
-        let body = stage.world.sns.subscription_confirmation(&draft, "00ff00ff");
+        let body = stage.environment.sns.subscription_confirmation(&draft, "00ff00ff");
         assert_eq!(stage.post_anew().await.status, 200, "the certificate is known from here on");
         let asked = std::time::Instant::now();
         let answers = futures_util::future::join_all((0..30).map(|_| stage.post_body(&body))).await;
@@ -259,32 +260,32 @@ impl Trap {
 #[test]
 fn a_failure_is_remembered_for_a_moment_and_a_certificate_for_its_life() {
     run(async {
-        let world = World::start_fast(1).await.unwrap();
-        let config = world.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 400").unwrap();
-        let (certs, url) = (certs(world.cert_authorities().unwrap(), &config), own_url(&world, &config));
-        world.sns.set_certificate_answer(CertificateAnswer::Status(500));
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap();
+        let config = environment.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 400").unwrap();
+        let (certs, url) = (certs(environment.cert_authorities().unwrap(), &config), own_url(&environment, &config));
+        environment.sns.set_certificate_answer(CertificateAnswer::Status(500));
         for _ in 0..50 {
             assert!(matches!(certs.get(&url).await, Err(Error::Unavailable { .. })));
         }
-        assert_eq!(world.sns.certificate_fetches(), 1, "fifty messages, one question");
-        world.sns.set_certificate_answer(CertificateAnswer::Good);
+        assert_eq!(environment.sns.certificate_fetches(), 1, "fifty messages, one question");
+        environment.sns.set_certificate_answer(CertificateAnswer::Good);
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
         while certs.get(&url).await.is_err() {
             assert!(std::time::Instant::now() < deadline, "it is forgotten");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        world.sns.stop().await;
+        environment.sns.stop().await;
         assert!(certs.get(&url).await.is_ok());
-        assert_eq!(world.sns.certificate_fetches(), 2);
+        assert_eq!(environment.sns.certificate_fetches(), 2);
     });
 }
 
 #[test]
 fn a_certificate_that_ends_while_it_is_kept_is_not_used_any_more() {
     run(async {
-        let world = World::start_fast(1).await.unwrap();
-        let config = world.config_with("127.0.0.1:1", "").unwrap();
-        let (certs, url) = (certs(world.cert_authorities().unwrap(), &config), own_url(&world, &config));
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap();
+        let config = environment.config_with("127.0.0.1:1", "").unwrap();
+        let (certs, url) = (certs(environment.cert_authorities().unwrap(), &config), own_url(&environment, &config));
         let cert = certs.get(&url).await.unwrap();
         let (not_before, not_after) = cert.validity();
         for (moment, verdict) in [
@@ -295,25 +296,26 @@ fn a_certificate_that_ends_while_it_is_kept_is_not_used_any_more() {
         ] {
             assert_eq!(certs.get(&url).await.unwrap().check_validity(moment), verdict);
         }
-        assert_eq!(world.sns.certificate_fetches(), 1, "never refreshed: a renewed one has another URL");
+        assert_eq!(environment.sns.certificate_fetches(), 1, "never refreshed: a renewed one has another URL");
     });
 }
 
 #[test]
 fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has_proved_good() {
     run(async {
-        let world = World::start_fast(1).await.unwrap();
-        let config = world.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 1").unwrap();
-        let url = own_url(&world, &config);
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap();
+        let config = environment.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 1").unwrap();
+        let url = own_url(&environment, &config);
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        let issuer = world.authority.intermediate("Amazon RSA 2048 M09", Validity::in_days(now, -100, 3)).unwrap();
+        let issuer =
+            environment.authority.intermediate("Amazon RSA 2048 M09", Validity::in_days(now, -100, 3)).unwrap();
         let issued = |aia: &str| {
             let validity = Validity::in_days(now, -10, 187);
             issuer.signing_leaf_with_issuer_url("sns.amazonaws.com", validity, aia).unwrap().certificate_pem()
         };
         let host = certificates::IssuerHost::start();
-        let authorities = || CertAuthorities { issuers: host.client(), ..world.cert_authorities().unwrap() };
-        let serve = |pem: String| world.sns.set_certificate_answer(CertificateAnswer::Body(pem.into_bytes()));
+        let authorities = || CertAuthorities { issuers: host.client(), ..environment.cert_authorities().unwrap() };
+        let serve = |pem: String| environment.sns.set_certificate_answer(CertificateAnswer::Body(pem.into_bytes()));
 
         // Elsewhere it is not looked for.
         for aia in ["http://evil.example/m09.cer", "https://crt.m09.amazontrust.com/m09.cer", "ldap://x"] {
@@ -339,7 +341,7 @@ fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has
         // are, none takes the place of the right one.
         let kept = certs(authorities(), &config);
         for _ in 0..16 {
-            let impostor = world.authority.signing_leaf("impostor", Validity::in_days(now, -1, 1)).unwrap();
+            let impostor = environment.authority.signing_leaf("impostor", Validity::in_days(now, -1, 1)).unwrap();
             host.set(CertificateAnswer::Body(impostor.certificate_der()));
             tokio::time::sleep(Duration::from_millis(20)).await; // the failure is forgotten after 1 ms
             assert!(matches!(kept.get(&url).await, Err(Error::Unusable(BadSigningCert::Issuer { .. }))));
@@ -354,10 +356,10 @@ fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has
         let n_visits = host.n_visits();
         host.set(CertificateAnswer::Status(500));
         serve(issued(certificates::ISSUER_URL));
-        let other = world.sns.signing_cert_url().replace(url.hash(), "00000000000000000000000000000000");
+        let other = environment.sns.signing_cert_url().replace(url.hash(), "00000000000000000000000000000000");
         let policy = config.policy(&ipn_receiver::config::MerchantAccount::table(&config.merchants));
         let other = SigningCertUrl::parse(&other, &policy).unwrap();
-        world.sns.serve_certificate_at_any_path();
+        environment.sns.serve_certificate_at_any_path();
         kept.get(&other).await.unwrap();
         assert_eq!(host.n_visits(), n_visits);
     });

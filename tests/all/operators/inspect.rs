@@ -16,7 +16,7 @@ fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
             let stage = Stage::new(1, &settings).await;
             let app = stage.receiver().await;
             let mut reader = stage.reader();
-            stage.world.put(
+            stage.environment.put(
                 ObjectKind::ChargePermission,
                 charge_permission(PERMISSION, "Recurring"),
                 "Chargeable",
@@ -30,7 +30,7 @@ fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
             put_charge(&stage, CHARGE, "Captured");
             stage.tell(&app, ObjectKind::Charge, CHARGE).await;
             let last = events(&mut reader, 1).await.remove(0);
-            stage.world.pay_api.set_fault(Some(Fault::Status(503)));
+            stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
             stage.tell(&app, ObjectKind::Charge, CHARGE).await;
             until("a read is owed", || state_of(&stage, CHARGE).is_some_and(|state| state["pending"].is_object()))
                 .await;
@@ -74,7 +74,7 @@ fn an_object_that_no_topic_knows_is_exit_code_1_and_a_hint_at_recheck() {
     run(async {
         let stage = Stage::new(1, "").await;
         put_charge(&stage, CHARGE, "Authorized");
-        assert!(stage.world.pay_api.get(Environment::Sandbox, ObjectKind::Charge, CHARGE).is_some());
+        assert!(stage.environment.pay_api.get(Environment::Sandbox, ObjectKind::Charge, CHARGE).is_some());
         let said = Operator::of(&stage).run("inspect", &[CHARGE]);
         assert_eq!(said.code, 1, "{}", said.out);
         assert!(said.err.contains(&format!("ipn-receiver recheck --merchant MERCHANT {CHARGE}")), "{}", said.err);

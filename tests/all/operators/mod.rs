@@ -31,7 +31,7 @@ pub(crate) struct Said {
 impl Operator {
     pub(crate) fn of(stage: &Stage) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let text = stage.world.config_for_another_process(&stage.servers).unwrap();
+        let text = stage.environment.config_for_another_process(&stage.servers).unwrap();
         std::fs::write(folder.path().join("receiver.toml"), text).unwrap();
         Self { folder }
     }
@@ -69,13 +69,13 @@ pub(crate) fn redriven(stage: &Stage) -> Vec<String> {
 }
 
 pub(crate) fn put_charge(stage: &Stage, id: &str, state: &str) {
-    stage.world.put(ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
+    stage.environment.put(ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
 }
 
 /// A genuine envelope with this `Message`, by the topic of the first merchant.
 pub(crate) fn envelope_with(stage: &Stage, message: &str) -> String {
-    let topic = stage.world.topic_arn(&stage.world.merchants[0]);
-    stage.world.sns.notification(&Draft::new(&topic, message, OffsetDateTime::now_utc()))
+    let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
+    stage.environment.sns.notification(&Draft::new(&topic, message, OffsetDateTime::now_utc()))
 }
 
 /// What the state topic last said of an object.

@@ -16,7 +16,7 @@ fn a_change_that_no_notification_told_of_is_told_after_a_recheck() {
         events(&mut reader, 1).await;
         put_charge(&stage, CHARGE, "Captured"); // and its notification is lost
         let operator = Operator::of(&stage);
-        let recheck = ["--merchant", &stage.world.merchants[0], CHARGE, "--yes"];
+        let recheck = ["--merchant", &stage.environment.merchants[0], CHARGE, "--yes"];
         let said = operator.ok("recheck", &recheck);
         assert!(said.contains("to be read: 1 object of") && said.contains("appended 1 record to"), "{said}");
         let told = events(&mut reader, 1).await;
@@ -40,12 +40,17 @@ fn a_baseline_is_taken_down_without_events_and_a_later_change_is_told_with_the_s
         let mut reader = stage.reader();
         let id = "S02-0000001-2222222-R000001";
         put_charge(&stage, CHARGE, "Captured");
-        stage.world.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
-        stage.world.put(ObjectKind::Refund, refund(id, CHARGE, "1.00", "EUR"), "RefundInitiated", &[]);
+        stage.environment.put(
+            ObjectKind::ChargePermission,
+            charge_permission(PERMISSION, "Recurring"),
+            "Chargeable",
+            &[],
+        );
+        stage.environment.put(ObjectKind::Refund, refund(id, CHARGE, "1.00", "EUR"), "RefundInitiated", &[]);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ids");
         std::fs::write(&file, format!("# open refunds\n\n  {id}  # asked for twice\n{id}\n")).unwrap();
-        let (operator, merchant) = (Operator::of(&stage), &stage.world.merchants[0]);
+        let (operator, merchant) = (Operator::of(&stage), &stage.environment.merchants[0]);
         let seed = ["--merchant", merchant, "--file", file.to_str().unwrap(), "--seed", "--yes"];
         assert!(operator.ok("recheck", &seed).contains("appended 1 record to"));
         // The refund leads to its charge, and that to its permission.
@@ -53,7 +58,7 @@ fn a_baseline_is_taken_down_without_events_and_a_later_change_is_told_with_the_s
             until("all are known", || state_of(&stage, id).is_some_and(|state| state["observed"].is_object())).await;
         }
         silence(&mut reader).await;
-        stage.world.change(ObjectKind::Refund, id, "Refunded", &[]);
+        stage.environment.change(ObjectKind::Refund, id, "Refunded", &[]);
         stage.tell(&app, ObjectKind::Refund, id).await;
         let told = events(&mut reader, 1).await;
         assert_eq!(names(&told), ["RefundCompleted"]);
@@ -67,7 +72,7 @@ fn a_baseline_is_taken_down_without_events_and_a_later_change_is_told_with_the_s
 fn what_cannot_be_read_is_refused_with_what_to_do_and_nothing_is_appended_unasked() {
     run(async {
         let stage = Stage::new(2, "").await;
-        let (operator, merchant) = (Operator::of(&stage), stage.world.merchants[0].as_str());
+        let (operator, merchant) = (Operator::of(&stage), stage.environment.merchants[0].as_str());
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ids");
         std::fs::write(&file, format!("{CHARGE}\n\na/b\nstrange # what is this\n")).unwrap();

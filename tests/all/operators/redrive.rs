@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ipn_receiver::app::App;
 use ipn_receiver::kafka::Broker;
+use ipn_receiver::sandbox::environment::{Hint, message};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
-use ipn_receiver::sandbox::world::{Hint, message};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
@@ -57,10 +57,10 @@ fn redriving_everything_tells_nothing_that_was_told_and_what_was_not_is_told_onc
 fn a_letter_of_an_unknown_merchant_is_told_after_the_merchant_was_configured() {
     run(async {
         let mut stage = Stage::new(2, "").await;
-        stage.world.merchant_settings = "topic_owners = [\"A0SANDBOXMERCHANT\"]".to_owned();
+        stage.environment.merchant_settings = "topic_owners = [\"A0SANDBOXMERCHANT\"]".to_owned();
         let mut config = stage.config();
         let newcomer = config.merchants.pop().unwrap().merchant.account.merchant_id.to_string();
-        let app = App::start(config, stage.world.outside(Broker::Real).unwrap()).await.unwrap();
+        let app = App::start(config, stage.environment.clients(Broker::Real).unwrap()).await.unwrap();
         until("the receiver is ready", || app.is_ready() && app.is_working()).await;
         put_charge(&stage, CHARGE, "Captured");
         let hint =
@@ -161,7 +161,7 @@ async fn write_letter(stage: &Stage, key: &str, original: &str, headers: &[(&str
 fn a_dry_run_counts_what_the_filter_means_and_appends_nothing() {
     run(async {
         let stage = Stage::new(1, "").await;
-        let merchant = &stage.world.merchants[0];
+        let merchant = &stage.environment.merchants[0];
         let ipn = |id: &str| {
             let hint = Hint { merchant, kind: ObjectKind::Charge, id, notification_type: "STATE_CHANGE" };
             envelope_with(&stage, &message(&hint))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Story, Writer};
+use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, History, Writer};
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::ipn::recheck_request::Recheck;
 use ipn_receiver::domain::pay::{
@@ -13,7 +13,7 @@ use ipn_receiver::domain::state::{KnownState, Observed, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
-use ipn_receiver::kafka::state_store::Mark;
+use ipn_receiver::kafka::state_store::CompletenessMarker;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ pub(super) fn written() -> BTreeMap<&'static str, Value> {
         ("state-permission.v1", state(&permission())),
         ("state-pending.v1", state(&pending())),
         ("state-stub.v1", state(&stub())),
-        ("state-whole.v1", json!({"key": "__whole", "value": Mark::new(0, true)})),
+        ("state-whole.v1", json!({"key": "__whole", "value": CompletenessMarker::new(0, true)})),
         (
             "inbox-recheck.v1",
             json!({"key": MERCHANT, "headers": {"ipn-schema": "1", "ipn-kind": "recheck"}, "value": value(recheck.to_json())}),
@@ -132,7 +132,7 @@ fn dead_letter_headers() -> Map<String, Value> {
     let letter = DeadLetter {
         reason: DeadLetterReason::UnknownObject,
         detail: "Amazon Pay answered 404".to_owned(),
-        story: Story {
+        history: History {
             object: Some(object(ObjectKind::Charge, PENDING_CHARGE)),
             first_seen: Some(at("2026-01-02T03:04:05.100Z")),
             causes_seen: 1,

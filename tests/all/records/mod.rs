@@ -17,7 +17,7 @@ use ipn_receiver::app::App;
 use ipn_receiver::domain::ipn::recheck_request::Recheck;
 use ipn_receiver::domain::pay::{MerchantId, ObjectKind};
 use ipn_receiver::domain::state::VERSION;
-use ipn_receiver::domain::state::partitioner::home;
+use ipn_receiver::domain::state::partitioner::owning_partition;
 use ipn_receiver::kafka::Broker;
 use ipn_receiver::kafka::inbox::Inbox;
 use ipn_receiver::kafka::state_store::StateStore;
@@ -123,7 +123,7 @@ fn what_a_receiver_writes_has_the_form_of_the_golden_records() {
         let kafka = stage.kafka();
         let mut reader = stage.reader();
         let app = stage.receiver().await;
-        stage.world.put(
+        stage.environment.put(
             pay_api::ObjectKind::ChargePermission,
             charge_permission(PERMISSION, "Recurring"),
             "Chargeable",
@@ -160,7 +160,7 @@ fn what_a_receiver_writes_has_the_form_of_the_golden_records() {
 async fn append(stage: &Stage, topic: &str, records: impl IntoIterator<Item = Value>) {
     let kafka = stage.kafka();
     let producer: FutureProducer = FutureProducer::from_config(&kafka.client()).unwrap();
-    let partition = home(&MerchantId::parse(MERCHANT).unwrap(), kafka.partitions);
+    let partition = owning_partition(&MerchantId::parse(MERCHANT).unwrap(), kafka.partitions);
     for record in records {
         let headers = record["headers"].as_object().into_iter().flatten();
         let headers =
@@ -176,20 +176,25 @@ async fn append(stage: &Stage, topic: &str, records: impl IntoIterator<Item = Va
 fn a_worker_goes_on_with_what_the_first_release_left_behind() {
     run(async {
         let stage = Stage::new(1, "worker.confirm_after_ms = 100").await;
-        assert_eq!(stage.world.merchants, [MERCHANT]);
+        assert_eq!(stage.environment.merchants, [MERCHANT]);
         let topics = stage.kafka().topics();
         let state = goldens("state-").into_iter().filter(|(name, _)| !name.starts_with("state-partitions"));
         append(&stage, &topics.state, state.map(|(_, record)| record)).await;
         append(&stage, &topics.inbox, goldens("inbox-").into_values()).await;
-        let world = &stage.world;
-        world.put(pay_api::ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
+        let environment = &stage.environment;
+        environment.put(
+            pay_api::ObjectKind::ChargePermission,
+            charge_permission(PERMISSION, "Recurring"),
+            "Chargeable",
+            &[],
+        );
         for (id, state) in [(PENDING_CHARGE, "Captured"), (RECHECKED_CHARGE, "Authorized")] {
-            world.put(pay_api::ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
+            environment.put(pay_api::ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
         }
         // The golden IPN is about a charge that is final since the time in its golden state: late, and no news.
         let final_since = at("2026-01-01T03:04:05.000Z").unix_ms() / 1000;
         let stub = with_state(charge(STUB_CHARGE, PERMISSION, "9.99", "EUR"), "Captured", &[], final_since);
-        world.pay_api.put(pay_api::Environment::Sandbox, pay_api::ObjectKind::Charge, stub);
+        environment.pay_api.put(pay_api::Environment::Sandbox, pay_api::ObjectKind::Charge, stub);
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
@@ -242,7 +247,7 @@ fn what_a_later_release_wrote_is_refused_plainly() {
         let mut later = golden("state-permission.v1");
         later["value"]["version"] = 2.into();
         append(&stage, &topics.state, [later]).await;
-        let app = App::start(stage.config(), stage.world.outside(Broker::Real).unwrap()).await.unwrap();
+        let app = App::start(stage.config(), stage.environment.clients(Broker::Real).unwrap()).await.unwrap();
         until("notifications are taken", || app.is_ready()).await;
         stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         silence(&mut stage.reader()).await;

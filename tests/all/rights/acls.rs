@@ -4,10 +4,10 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use ipn_receiver::kafka::acls::{Operation, Resource, Right};
+use ipn_receiver::kafka::acls::{AclEntry, Operation, Resource};
 
 /// Gives each of these rights to the user beside it.
-pub(super) fn give(broker: &str, given: &[(String, Right)]) {
+pub(super) fn give(broker: &str, given: &[(String, AclEntry)]) {
     let mut request = Vec::new();
     request.extend(30_i16.to_be_bytes()); // CreateAcls
     request.extend(1_i16.to_be_bytes());
@@ -31,7 +31,7 @@ pub(super) fn give(broker: &str, given: &[(String, Right)]) {
         request.push(kind);
         string(&mut request, name);
         request.push(if is_prefix { 4 } else { 3 });
-        string(&mut request, &format!("User:{user}"));
+        string(&mut request, &format!("PrincipalRole:{user}"));
         string(&mut request, "*");
         request.extend([operation, 3]); // 3 allows
     }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use ipn_receiver::kafka::connection::Connection;
 use ipn_receiver::kafka::topics;
 
-use super::{Proof, secure_kafka, with_properties, world};
+use super::{Proof, environment, secure_kafka, with_properties};
 use crate::check::Checked;
 use crate::harness::run;
 
 #[test]
 fn each_way_to_connect_works_from_the_configuration_alone() {
     run(async {
-        let (world, secure) = (world().await, secure_kafka());
+        let (environment, secure) = (environment().await, secure_kafka());
         for (user, proof) in [
             ("ingest", Proof::Scram),
             ("worker", Proof::Plain),
@@ -20,7 +20,7 @@ fn each_way_to_connect_works_from_the_configuration_alone() {
             ("worker", Proof::Certificate),
         ] {
             let (servers, properties) = secure.door(user, proof);
-            let mut kafka = world.config_with(&servers, "").unwrap().kafka;
+            let mut kafka = environment.config_with(&servers, "").unwrap().kafka;
             kafka.properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             let opened =
                 tokio::task::spawn_blocking(move || Connection::open(&kafka, Duration::from_secs(10)).map(drop));
@@ -32,8 +32,8 @@ fn each_way_to_connect_works_from_the_configuration_alone() {
 #[test]
 fn what_is_wrong_with_a_connection_is_said_in_plain_words_and_soon() {
     run(async {
-        let (world, secure) = (world().await, secure_kafka());
-        topics::create(&secure.kafka(&world)).await.unwrap();
+        let (environment, secure) = (environment().await, secure_kafka());
+        topics::create(&secure.kafka(&environment)).await.unwrap();
         let scram = || secure.door("ingest", Proof::Scram);
         let changed = |name: &str, value: &str| {
             let (servers, mut properties) = scram();
@@ -70,7 +70,7 @@ fn what_is_wrong_with_a_connection_is_said_in_plain_words_and_soon() {
             ("no such file", changed("ssl.ca.location", "/nowhere/ca.pem"), "the file of \"ssl.ca.location\""),
             ("no such host", ("nowhere.invalid:9092".to_owned(), vec![]), "the host name is not known here"),
         ] {
-            let config = with_properties(&world.config_for_another_process(&servers).unwrap(), &properties);
+            let config = with_properties(&environment.config_for_another_process(&servers).unwrap(), &properties);
             let began = Instant::now();
             let checked = Checked::of(&config, &["--role", "worker"], &[]);
             let said = checked.said("fail", "kafka");

@@ -2,17 +2,17 @@
 
 use std::process::Command;
 
-use ipn_receiver::kafka::acls::{Right, User, rights};
+use ipn_receiver::kafka::acls::{AclEntry, PrincipalRole, rights};
 use ipn_receiver::kafka::topics;
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge};
 use ipn_receiver::sandbox::sns::SignatureVersion;
-use ipn_receiver::sandbox::world::{Hint, World};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::acls::give;
-use super::{Proof, SecureKafka, secure_kafka, world};
+use super::{Proof, SecureKafka, environment, secure_kafka};
 use crate::check::Checked;
 use crate::harness::{events, names, run};
 use crate::process::Serve;
@@ -21,8 +21,8 @@ const PERMISSION: &str = "C02-0000001-1111111";
 const CHARGE: &str = "S02-0000001-2222222-C000001";
 
 /// All rights of a command to `{name}-all`, and all but one each to `{name}-less-{n}`.
-fn give_all_and_all_but_one(secure: &SecureKafka, name: &str, wanted: &[Right]) {
-    let mut given: Vec<(String, Right)> = Vec::new();
+fn give_all_and_all_but_one(secure: &SecureKafka, name: &str, wanted: &[AclEntry]) {
+    let mut given: Vec<(String, AclEntry)> = Vec::new();
     for (at, right) in wanted.iter().enumerate() {
         given.push((format!("{name}-all"), right.clone()));
         let others = (0..wanted.len()).filter(|less| *less != at);
@@ -39,14 +39,15 @@ fn unique(name: &str) -> String {
 #[test]
 fn each_role_passes_with_its_least_rights_and_with_one_less_that_one_is_named() {
     run(async {
-        let (world, secure) = (world().await, secure_kafka());
-        let kafka = secure.kafka(&world);
+        let (environment, secure) = (environment().await, secure_kafka());
+        let kafka = secure.kafka(&environment);
         topics::create(&kafka).await.unwrap();
-        for user in [User::Ingest, User::Worker] {
+        for user in [PrincipalRole::Ingest, PrincipalRole::Worker] {
             let (name, wanted) = (unique(user.as_str()), rights(&kafka, user));
             give_all_and_all_but_one(secure, &name, &wanted);
-            let check =
-                |who: &str| Checked::of(&secure.config(&world, who, Proof::Token), &["--role", user.as_str()], &[]);
+            let check = |who: &str| {
+                Checked::of(&secure.config(&environment, who, Proof::Token), &["--role", user.as_str()], &[])
+            };
             let all = check(&format!("{name}-all"));
             assert_eq!(all.code, 0, "{:#?}", all.lines);
             assert_eq!(all.said("pass", "rights").len(), wanted.len(), "{:#?}", all.lines);
@@ -62,23 +63,23 @@ fn each_role_passes_with_its_least_rights_and_with_one_less_that_one_is_named() 
             }
             println!("{}: {} rights, each proven and each missed", user.as_str(), wanted.len());
         }
-        world.stop().await;
+        environment.stop().await;
     });
 }
 
 /// A command run by `who`: its exit code and all that it said.
-fn command(secure: &SecureKafka, world: &World, who: &str, arguments: &[&str]) -> (i32, String) {
+fn command(secure: &SecureKafka, environment: &SandboxEnvironment, who: &str, arguments: &[&str]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("receiver.toml");
-    std::fs::write(&file, secure.config(world, who, Proof::Token)).unwrap();
+    std::fs::write(&file, secure.config(environment, who, Proof::Token)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
     let output = command.arg(arguments[0]).arg("--config").arg(&file).args(&arguments[1..]).output().unwrap();
     let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
     (output.status.code().unwrap(), said)
 }
 
-async fn put_a_dead_letter(secure: &SecureKafka, world: &World) {
-    let kafka = secure.kafka(world);
+async fn put_a_dead_letter(secure: &SecureKafka, environment: &SandboxEnvironment) {
+    let kafka = secure.kafka(environment);
     let producer: FutureProducer<DefaultClientContext> = kafka.client().create().unwrap();
     let topic = kafka.topics().dead_letters;
     let letter = FutureRecord::to(&topic).key("k").payload("{}");
@@ -90,26 +91,26 @@ fn each_command_works_with_its_least_rights_and_with_one_less_says_which() {
     run(async {
         let secure = secure_kafka();
         for (user, arguments) in [
-            (User::Topics, vec!["topics"]),
-            (User::Redrive, vec!["redrive", "--yes"]),
-            (User::Recheck, vec!["recheck", "--yes", "--merchant", "A0SANDBOXMERCHANT", CHARGE]),
-            (User::Inspect, vec!["inspect", CHARGE]),
+            (PrincipalRole::Topics, vec!["topics"]),
+            (PrincipalRole::Redrive, vec!["redrive", "--yes"]),
+            (PrincipalRole::Recheck, vec!["recheck", "--yes", "--merchant", "A0SANDBOXMERCHANT", CHARGE]),
+            (PrincipalRole::Inspect, vec!["inspect", CHARGE]),
         ] {
-            let n_rights = rights(&secure.kafka(&world().await), user).len();
+            let n_rights = rights(&secure.kafka(&environment().await), user).len();
             for less in std::iter::once(None).chain((0..n_rights).map(Some)) {
                 // Each on topics of its own, as nothing was done there yet.
-                let world = world().await;
-                let (name, wanted) = (unique(user.as_str()), rights(&secure.kafka(&world), user));
+                let environment = environment().await;
+                let (name, wanted) = (unique(user.as_str()), rights(&secure.kafka(&environment), user));
                 let left = wanted.iter().enumerate().filter(|(at, _)| Some(*at) != less);
                 give(&secure.back_door(), &left.map(|(_, right)| (name.clone(), right.clone())).collect::<Vec<_>>());
-                if user != User::Topics {
-                    topics::create(&secure.kafka(&world)).await.unwrap();
-                    put_a_dead_letter(secure, &world).await;
+                if user != PrincipalRole::Topics {
+                    topics::create(&secure.kafka(&environment)).await.unwrap();
+                    put_a_dead_letter(secure, &environment).await;
                 }
-                let (code, said) = command(secure, &world, &name, &arguments);
+                let (code, said) = command(secure, &environment, &name, &arguments);
                 let Some(missing) = less.map(|less| &wanted[less]) else {
                     // `inspect` finds nothing of that object, and says so by its exit code.
-                    assert_eq!(code, i32::from(user == User::Inspect), "{user:?} with all its rights: {said}");
+                    assert_eq!(code, i32::from(user == PrincipalRole::Inspect), "{user:?} with all its rights: {said}");
                     assert!(!said.contains("has not"), "{said}");
                     continue;
                 };
@@ -119,7 +120,7 @@ fn each_command_works_with_its_least_rights_and_with_one_less_says_which() {
                 assert!(said.contains("kafka-acls.sh"), "{user:?} without {missing}: {said}");
                 assert!(said.contains(&format!("--operation {operation} ")), "{user:?} without {missing}: {said}");
                 assert!(said.contains(resource), "{user:?} without {missing}: {said}");
-                world.stop().await;
+                environment.stop().await;
             }
             println!("{}: {n_rights} rights, each missed", user.as_str());
         }
@@ -129,52 +130,53 @@ fn each_command_works_with_its_least_rights_and_with_one_less_says_which() {
 #[test]
 fn an_ipn_becomes_an_event_where_each_role_has_its_least_rights() {
     run(async {
-        let (world, secure) = (World::start_fast(1).await.unwrap().reachable_by_address(), secure_kafka());
-        let kafka = secure.kafka(&world);
+        let (environment, secure) =
+            (SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address(), secure_kafka());
+        let kafka = secure.kafka(&environment);
         topics::create(&kafka).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let given: Vec<(String, Right)> = [User::Ingest, User::Worker]
+        let given: Vec<(String, AclEntry)> = [PrincipalRole::Ingest, PrincipalRole::Worker]
             .into_iter()
             .flat_map(|user| rights(&kafka, user).into_iter().map(move |right| (user.as_str().to_owned(), right)))
             .collect();
         give(&secure.back_door(), &given);
-        let serve = |user: User, proof| {
+        let serve = |user: PrincipalRole, proof| {
             let file = folder.path().join(user.as_str());
             let ports = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
-            let config = format!("{ports}{}", secure.config(&world, user.as_str(), proof));
+            let config = format!("{ports}{}", secure.config(&environment, user.as_str(), proof));
             std::fs::write(&file, config).unwrap();
             Serve::start_as(user.as_str(), &file)
         };
         let mut reader = EventReader::start(&kafka).unwrap();
-        let worker = serve(User::Worker, Proof::Certificate).works().await;
-        let ingest = serve(User::Ingest, Proof::Scram);
+        let worker = serve(PrincipalRole::Worker, Proof::Certificate).works().await;
+        let ingest = serve(PrincipalRole::Ingest, Proof::Scram);
         let url = format!("http://{}/ipn", ingest.address("ingress"));
-        world.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
+        environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
         let hint = Hint {
-            merchant: &world.merchants[0],
+            merchant: &environment.merchants[0],
             kind: ObjectKind::Charge,
             id: CHARGE,
             notification_type: "STATE_CHANGE",
         };
-        let answer = world.post_to(&url, &world.envelope(&hint, SignatureVersion::V2)).await.unwrap();
+        let answer = environment.post_to(&url, &environment.envelope(&hint, SignatureVersion::V2)).await.unwrap();
         assert_eq!(answer.status, 200, "{}", ingest.said());
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"], "{}", worker.said());
         ingest.stop();
         worker.stop();
-        world.stop().await;
+        environment.stop().await;
     });
 }
 
 #[test]
 fn serve_names_a_missing_right_at_its_start() {
     run(async {
-        let (world, secure) = (world().await, secure_kafka());
-        let kafka = secure.kafka(&world);
+        let (environment, secure) = (environment().await, secure_kafka());
+        let kafka = secure.kafka(&environment);
         topics::create(&kafka).await.unwrap();
         let name = unique("nobody");
-        let (code, said) = command(secure, &world, &name, &["serve", "--role", "ingest"]);
+        let (code, said) = command(secure, &environment, &name, &["serve", "--role", "ingest"]);
         let right = format!("Write on topic {}", kafka.topics().inbox);
         assert!(code == 1 && said.contains(&right) && said.contains("kafka-acls.sh"), "{said}");
-        world.stop().await;
+        environment.stop().await;
     });
 }

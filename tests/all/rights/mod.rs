@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use ipn_receiver::config::Kafka;
-use ipn_receiver::sandbox::world::World;
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 
 /// A node with ACLs of its own; it stays up for the next test.
 struct SecureKafka {
@@ -98,14 +98,14 @@ impl SecureKafka {
     }
 
     /// A configuration by which `user` comes.
-    fn config(&self, world: &World, user: &str, proof: Proof) -> String {
+    fn config(&self, environment: &SandboxEnvironment, user: &str, proof: Proof) -> String {
         let (servers, properties) = self.door(user, proof);
-        with_properties(&world.config_for_another_process(&servers).unwrap(), &properties)
+        with_properties(&environment.config_for_another_process(&servers).unwrap(), &properties)
     }
 
     /// The settings with which a super user sets the stage.
-    fn kafka(&self, world: &World) -> Kafka {
-        world.config_with(&self.back_door(), "").unwrap().kafka
+    fn kafka(&self, environment: &SandboxEnvironment) -> Kafka {
+        environment.config_with(&self.back_door(), "").unwrap().kafka
     }
 }
 
@@ -115,8 +115,8 @@ fn with_properties(config: &str, properties: &[(&str, String)]) -> String {
 }
 
 /// Amazon's side; nothing there is asked but by address.
-async fn world() -> World {
-    let mut world = World::start_fast(1).await.unwrap().reachable_by_address();
-    "topic_regions = []".clone_into(&mut world.merchant_settings);
-    world
+async fn environment() -> SandboxEnvironment {
+    let mut environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
+    "topic_regions = []".clone_into(&mut environment.merchant_settings);
+    environment
 }

@@ -4,17 +4,18 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ipn_receiver::config::Kafka;
-use ipn_receiver::kafka::acls::{Right, User, rights};
+use ipn_receiver::kafka::acls::{AclEntry, PrincipalRole, rights};
 
 /// The rows of the documentation, from the code.
 fn table() -> String {
     let kafka = Kafka::default();
-    let mut rows: Vec<(Right, Vec<User>)> = Vec::new();
+    let mut rows: Vec<(AclEntry, Vec<PrincipalRole>)> = Vec::new();
     // In the order of the code: the user with most rights first would not be enough.
-    for user in User::ALL {
+    for user in PrincipalRole::ALL {
         for right in rights(&kafka, user) {
-            let same =
-                |(other, _): &&mut (Right, _)| (other.operation, &other.resource) == (right.operation, &right.resource);
+            let same = |(other, _): &&mut (AclEntry, _)| {
+                (other.operation, &other.resource) == (right.operation, &right.resource)
+            };
             match rows.iter_mut().find(same) {
                 Some((_, users)) => users.push(user),
                 None => rows.push((right, vec![user])),

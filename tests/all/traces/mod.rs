@@ -37,7 +37,7 @@ fn to_events(stage: &Stage) -> String {
 
 fn put_permission(stage: &Stage) {
     let permission = charge_permission(PERMISSION, "Recurring");
-    stage.world.put(ObjectKind::ChargePermission, permission, "Chargeable", &[]);
+    stage.environment.put(ObjectKind::ChargePermission, permission, "Chargeable", &[]);
 }
 
 /// Posts an IPN with a `traceparent`, as it comes through a proxy that traces.
@@ -152,7 +152,7 @@ fn reads_that_fail_are_seen_and_what_answers_two_notifications_is_linked_with_bo
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         put_permission(&stage);
-        stage.world.pay_api.set_fault(Some(Fault::Status(503)));
+        stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
         let [first, second] = [(); 2].map(|()| stage.envelope(ObjectKind::ChargePermission, PERMISSION));
         assert_eq!(stage.post(&app, &first).await.status, 200);
         until("a read has failed", || collector.trace(&own_trace(&first)).contains_key(READ)).await;
@@ -162,7 +162,7 @@ fn reads_that_fail_are_seen_and_what_answers_two_notifications_is_linked_with_bo
         assert!(is_error(failed));
         let why = attributes(&failed.attributes);
         assert_eq!((why["error.type"].as_str(), why["http.response.status_code"].as_str()), ("amazon", "503"));
-        stage.world.pay_api.set_fault(None);
+        stage.environment.pay_api.set_fault(None);
         let event = events(&mut reader, 1).await.remove(0);
         app.stop().await;
 
@@ -185,7 +185,7 @@ fn helper_reads_and_dead_letters_are_in_the_trace_of_the_notification_that_led_t
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         put_permission(&stage);
-        stage.world.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
+        stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
         let of_charge = stage.envelope(ObjectKind::Charge, CHARGE);
         assert_eq!(stage.post(&app, &of_charge).await.status, 200);
         let told = names(&events(&mut reader, 2).await);
@@ -239,9 +239,10 @@ fn a_genuine_notification_that_is_refused_leaves_a_span_that_says_why() {
         let collector = Collector::start(Mood::Takes);
         let stage = Stage::new(1, &format!("{}sns.ipn_age_max_h = 1", collector.settings())).await;
         let app = stage.receiver().await;
-        let merchant = &stage.world.merchants[0];
+        let merchant = &stage.environment.merchants[0];
         let made_at = OffsetDateTime::now_utc() - time::Duration::hours(2);
-        let late = stage.world.sns.notification(&Draft::new(&stage.world.topic_arn(merchant), "{}", made_at));
+        let late =
+            stage.environment.sns.notification(&Draft::new(&stage.environment.topic_arn(merchant), "{}", made_at));
         assert_eq!(stage.post(&app, &late).await.status, 503);
         app.stop().await;
         let entry = &collector.trace(&own_trace(&late))[POST];

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ipn_receiver::config::Telemetry;
 use ipn_receiver::domain::trace::TraceParent;
+use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
 use ipn_receiver::sandbox::sns::SignatureVersion;
-use ipn_receiver::sandbox::world::{Hint, World};
 use ipn_receiver::telemetry;
 use ipn_receiver::telemetry::spans::{SpanKind, Spans};
 use serde_json::Value;
@@ -25,7 +25,7 @@ async fn check_nothing_waits(endpoint: &str) {
     let failed_before = n_spans("failed");
     for n in 0..20 {
         let id = format!("C02-0000001-11111{n:02}");
-        stage.world.put(ObjectKind::ChargePermission, charge_permission(&id, "Recurring"), "Chargeable", &[]);
+        stage.environment.put(ObjectKind::ChargePermission, charge_permission(&id, "Recurring"), "Chargeable", &[]);
         let asked = Instant::now();
         assert_eq!(stage.tell(&app, ObjectKind::ChargePermission, &id).await.status, 200);
         assert!(asked.elapsed() < Duration::from_secs(3), "answered after {:?}", asked.elapsed());
@@ -89,26 +89,26 @@ fn spans_that_nobody_takes_are_dropped_beyond_a_bound_and_counted() {
 }
 
 /// A receiver as a process of its own, with these settings and variables.
-async fn process(settings: &str, variables: &[(&str, &str)]) -> (World, Serve, tempfile::TempDir) {
-    let world = World::start_fast(1).await.unwrap().reachable_by_address();
+async fn process(settings: &str, variables: &[(&str, &str)]) -> (SandboxEnvironment, Serve, tempfile::TempDir) {
+    let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("receiver.toml");
     let local = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
-    let text = format!("{settings}{local}{}", world.config_for_another_process(&kafka()).unwrap());
+    let text = format!("{settings}{local}{}", environment.config_for_another_process(&kafka()).unwrap());
     std::fs::write(&file, text).unwrap();
     let serve = Serve::start_with(&file, variables);
-    (world, serve, folder)
+    (environment, serve, folder)
 }
 
-async fn tell(world: &World, serve: &Serve) {
+async fn tell(environment: &SandboxEnvironment, serve: &Serve) {
     let hint = Hint {
-        merchant: &world.merchants[0],
+        merchant: &environment.merchants[0],
         kind: ObjectKind::ChargePermission,
         id: PERMISSION,
         notification_type: "STATE_CHANGE",
     };
-    let body = world.envelope(&hint, SignatureVersion::V2);
-    assert_eq!(post_to(world, &format!("http://{}/ipn", serve.address("ingress")), &body).await.status, 200);
+    let body = environment.envelope(&hint, SignatureVersion::V2);
+    assert_eq!(post_to(environment, &format!("http://{}/ipn", serve.address("ingress")), &body).await.status, 200);
 }
 
 #[test]
@@ -120,8 +120,8 @@ fn the_standard_variables_name_the_service_and_give_the_token_which_is_never_log
             ("OTEL_SERVICE_NAME", "shop-ipn"),
             ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
         ];
-        let (world, serve, _folder) = process(&collector.settings(), &variables).await;
-        tell(&world, &serve).await;
+        let (environment, serve, _folder) = process(&collector.settings(), &variables).await;
+        tell(&environment, &serve).await;
         until("spans came", || !collector.spans().is_empty()).await;
         assert_eq!(collector.headers()["authorization"], "Bearer SECRET-TOKEN");
         assert_eq!(collector.resource()["service.name"], "shop-ipn");
@@ -135,7 +135,7 @@ fn the_standard_variables_name_the_service_and_give_the_token_which_is_never_log
 #[test]
 fn a_collector_that_is_not_there_is_told_once_with_its_cause() {
     run(async {
-        let (world, serve, _folder) =
+        let (environment, serve, _folder) =
             process("telemetry.otlp_endpoint = \"http://127.0.0.1:1/v1/traces\"\n", &[]).await;
         let lost = || {
             let said = serve.said();
@@ -145,7 +145,7 @@ fn a_collector_that_is_not_there_is_told_once_with_its_cause() {
         for _ in 0..3 {
             let failed = async || serve.count("trace_spans_total{outcome=\"failed\"}").await;
             let (before, deadline) = (failed().await, Instant::now() + Duration::from_secs(30));
-            tell(&world, &serve).await;
+            tell(&environment, &serve).await;
             while failed().await == before {
                 assert!(Instant::now() < deadline, "no loss was counted");
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -32,12 +32,12 @@ fn ipn_of(merchant: &str) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-fn letter(value: Vec<u8>, headers: &[(&str, &str)]) -> Letter {
+fn letter(value: Vec<u8>, headers: &[(&str, &str)]) -> DeadLetterRecord {
     let headers = headers.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
-    Letter::read(b"FORMER".to_vec(), value, headers, Timestamp::from_unix_ms(0))
+    DeadLetterRecord::read(b"FORMER".to_vec(), value, headers, Timestamp::from_unix_ms(0))
 }
 
-fn redriven(letter: Letter, configured: &[&str]) -> Option<Redriven> {
+fn redriven(letter: DeadLetterRecord, configured: &[&str]) -> Option<Redriven> {
     let merchants = merchants(configured);
     Redriven::new(letter, "dlq/1/2", &merchants, &merchants.topic_policy())
 }

@@ -38,18 +38,18 @@ fn helper() -> Cause {
     Cause { origin: Origin::Helper { read_for: id("R9"), seed: false }, timestamp: at(0) }
 }
 
-/// An object that is due since `s` in this class, put there the way it gets there.
-fn add(lane: &mut Lane, class: Class, name: &str, s: i64) {
-    let why = match class {
-        Class::Fresh => return lane.push(&id(name), ipn(), at(s)),
-        Class::Reconcile => return lane.reconcile(&id(name), at(s)),
-        Class::Helper => return lane.read_first(&id(name), helper(), at(s)),
-        Class::Confirming => PutBack::Confirm,
-        Class::Retry => PutBack::ObjectFailed,
-        Class::Recheck => PutBack::Vanished,
+/// An object that is due since `s` in this priority, put there the way it gets there.
+fn add(lane: &mut Lane, priority: Priority, name: &str, s: i64) {
+    let why = match priority {
+        Priority::Fresh => return lane.push(&id(name), ipn(), at(s)),
+        Priority::Reconcile => return lane.reconcile(&id(name), at(s)),
+        Priority::Helper => return lane.read_first(&id(name), helper(), at(s)),
+        Priority::Confirming => Requeue::Confirm,
+        Priority::Retry => Requeue::ObjectFailed,
+        Priority::Recheck => Requeue::Vanished,
     };
     lane.push(&id(name), ipn(), at(s));
-    lane.put_back(&id(name), why, at(s), at(s));
+    lane.requeue(&id(name), why, at(s), at(s));
 }
 
 fn order(lane: &mut Lane, now: Timestamp) -> Vec<String> {
@@ -59,18 +59,18 @@ fn order(lane: &mut Lane, now: Timestamp) -> Vec<String> {
 #[test]
 fn news_goes_first_then_second_looks_then_what_failed_and_last_what_nobody_told_us_of() {
     let mut lane = lane();
-    for (s, class, name) in [
-        (1, Class::Reconcile, "N1"),
-        (4, Class::Helper, "H1"),
-        (1, Class::Recheck, "V1"),
-        (1, Class::Retry, "R1"),
-        (2, Class::Confirming, "C1"),
-        (3, Class::Fresh, "F2"),
-        (2, Class::Fresh, "F1"),
+    for (s, priority, name) in [
+        (1, Priority::Reconcile, "N1"),
+        (4, Priority::Helper, "H1"),
+        (1, Priority::Recheck, "V1"),
+        (1, Priority::Retry, "R1"),
+        (2, Priority::Confirming, "C1"),
+        (3, Priority::Fresh, "F2"),
+        (2, Priority::Fresh, "F1"),
     ] {
-        add(&mut lane, class, name, s);
+        add(&mut lane, priority, name, s);
     }
-    add(&mut lane, Class::Fresh, "LATER", 100);
+    add(&mut lane, Priority::Fresh, "LATER", 100);
     assert_eq!(order(&mut lane, at(50)), ["F1", "H1", "F2", "C1", "R1", "V1", "N1"]);
     assert!(!lane.has_due(at(50)));
     assert_eq!(order(&mut lane, at(100)), ["LATER"]);
@@ -80,30 +80,30 @@ fn news_goes_first_then_second_looks_then_what_failed_and_last_what_nobody_told_
 fn what_another_object_waits_for_is_read_within_four_reads_and_no_more_than_once() {
     let mut lane = lane();
     for n in 0..9 {
-        add(&mut lane, Class::Fresh, &format!("F{n}"), n);
+        add(&mut lane, Priority::Fresh, &format!("F{n}"), n);
     }
     lane.read_first(&id("H1"), helper(), at(20));
     lane.read_first(&id("F8"), helper(), at(20)); // it is among the news
     lane.take_due(at(21), AGED); // F0, and it is under way
     lane.read_first(&id("F0"), helper(), at(22));
     assert_eq!(order(&mut lane, at(30)), ["F8", "F1", "F2", "F3", "H1", "F4", "F5", "F6", "F7"]);
-    lane.settle(&id("F0"), at(31));
+    lane.complete(&id("F0"), at(31));
     lane.push(&id("BAD"), ipn(), at(40));
-    lane.put_back(&id("BAD"), PutBack::ObjectFailed, at(1000), at(41));
+    lane.requeue(&id("BAD"), Requeue::ObjectFailed, at(1000), at(41));
     lane.read_first(&id("BAD"), helper(), at(42));
     assert_eq!(order(&mut lane, at(43)), [""; 0], "what fails is not hurried");
 }
 
 #[test]
 fn a_hint_makes_news_of_whatever_waits_and_what_was_due_keeps_its_time() {
-    for class in [Class::Reconcile, Class::Recheck, Class::Retry, Class::Confirming, Class::Helper] {
+    for priority in [Priority::Reconcile, Priority::Recheck, Priority::Retry, Priority::Confirming, Priority::Helper] {
         let mut lane = lane();
-        add(&mut lane, class, "OLD", 10);
-        add(&mut lane, class, "LATER", 1000);
-        add(&mut lane, Class::Fresh, "NEW", 20);
+        add(&mut lane, priority, "OLD", 10);
+        add(&mut lane, priority, "LATER", 1000);
+        add(&mut lane, Priority::Fresh, "NEW", 20);
         lane.push(&id("LATER"), ipn(), at(25));
         lane.push(&id("OLD"), ipn(), at(30));
-        assert_eq!(order(&mut lane, at(40)), ["OLD", "NEW", "LATER"], "{class:?}");
+        assert_eq!(order(&mut lane, at(40)), ["OLD", "NEW", "LATER"], "{priority:?}");
     }
 }
 
@@ -111,8 +111,8 @@ fn a_hint_makes_news_of_whatever_waits_and_what_was_due_keeps_its_time() {
 fn what_is_due_for_long_and_what_is_new_take_turns() {
     let mut lane = lane();
     for n in 0..3 {
-        add(&mut lane, Class::Retry, &format!("OLD{n}"), n);
-        add(&mut lane, Class::Fresh, &format!("NEW{n}"), 1000 + n);
+        add(&mut lane, Priority::Retry, &format!("OLD{n}"), n);
+        add(&mut lane, Priority::Fresh, &format!("NEW{n}"), 1000 + n);
     }
     assert_eq!(order(&mut lane, at(1010)), ["OLD0", "NEW0", "OLD1", "NEW1", "OLD2", "NEW2"]);
 }
@@ -122,7 +122,7 @@ fn reconciliation_keeps_to_its_slice_however_long_it_waits() {
     let mut lane = lane();
     for n in 0..100 {
         lane.reconcile(&id(&format!("N{n}")), at(0));
-        add(&mut lane, Class::Fresh, &format!("F{n}"), 0);
+        add(&mut lane, Priority::Fresh, &format!("F{n}"), 0);
     }
     assert_eq!(order(&mut lane, at(100)).len(), 102, "all the news, and a burst of two");
     assert_eq!(order(&mut lane, at(101)).len(), 0);
@@ -134,10 +134,10 @@ fn reconciliation_keeps_to_its_slice_however_long_it_waits() {
 fn what_is_settled_is_gone_and_a_backlog_that_is_done_gives_its_memory_back() {
     let mut lane = lane();
     for n in 0..5000 {
-        add(&mut lane, Class::Fresh, &format!("F{n}"), 0);
+        add(&mut lane, Priority::Fresh, &format!("F{n}"), 0);
     }
     while let Some(id) = lane.take_due(at(1), AGED) {
-        lane.settle(&id, at(1)).unwrap();
+        lane.complete(&id, at(1)).unwrap();
     }
     assert_eq!((lane.len(), lane.in_flight(), lane.records_open(), lane.has_due(at(100))), (0, 0, 0, false));
     assert_eq!(lane.release_since(at(2), 10), []);
@@ -160,7 +160,7 @@ fn ten_thousand_rechecks_hold_up_no_news_even_when_they_have_waited_for_long() {
             lane.push(&id(name), ipn(), now);
             let n_before = (0..9).take_while(|_| lane.take_due(now, AGED) != Some(id(name))).count();
             assert!(n_before <= 2, "{name} at {now}: {n_before} reads before it");
-            lane.settle(&id(name), now);
+            lane.complete(&id(name), now);
         }
     }
 }
@@ -169,9 +169,9 @@ fn ten_thousand_rechecks_hold_up_no_news_even_when_they_have_waited_for_long() {
 fn a_recheck_hurries_what_failed_and_leaves_a_second_look_and_news_their_rank() {
     let mut lane = lane();
     lane.push(&id("FAILED"), ipn(), at(0));
-    lane.put_back(&id("FAILED"), PutBack::ObjectFailed, at(9000), at(1));
+    lane.requeue(&id("FAILED"), Requeue::ObjectFailed, at(9000), at(1));
     lane.push(&id("LOOK"), ipn(), at(0));
-    lane.put_back(&id("LOOK"), PutBack::Confirm, at(30), at(1));
+    lane.requeue(&id("LOOK"), Requeue::Confirm, at(30), at(1));
     lane.push(&id("NEWS"), ipn(), at(3));
     for name in ["NEW", "FAILED", "LOOK", "NEWS"] {
         lane.push(&id(name), recheck(false), at(2));
@@ -183,14 +183,14 @@ fn a_recheck_hurries_what_failed_and_leaves_a_second_look_and_news_their_rank() 
 
 #[test]
 fn a_recheck_that_comes_during_a_read_leads_to_one_more_of_its_own_rank() {
-    for why in [None, Some(PutBack::Waiting)] {
+    for why in [None, Some(Requeue::Waiting)] {
         let mut lane = lane();
         lane.push(&id("R1"), recheck(true), at(0));
         assert_eq!(order(&mut lane, at(1)), ["R1"]);
         lane.push(&id("R1"), recheck(true), at(2));
         match why {
-            None => drop(lane.settle(&id("R1"), at(3))),
-            Some(why) => lane.put_back(&id("R1"), why, at(900), at(3)),
+            None => drop(lane.complete(&id("R1"), at(3))),
+            Some(why) => lane.requeue(&id("R1"), why, at(900), at(3)),
         }
         assert!(!lane.get(&id("R1")).unwrap().waiting, "what was read before it was asked for is no answer");
         lane.push(&id("NEWS"), ipn(), at(4));

@@ -17,7 +17,7 @@ enum Step {
     Recheck(u8),
     Pass(u16),
     Settle(u8),
-    PutBack(u8, PutBack, u16),
+    Requeue(u8, Requeue, u16),
     Release,
     ReleaseOne(u8),
     Restart,
@@ -26,11 +26,11 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let object = 0..6_u8;
     let why = prop::sample::select(vec![
-        PutBack::Confirm,
-        PutBack::ObjectFailed,
-        PutBack::Vanished,
-        PutBack::Waiting,
-        PutBack::Systemic,
+        Requeue::Confirm,
+        Requeue::ObjectFailed,
+        Requeue::Vanished,
+        Requeue::Waiting,
+        Requeue::Systemic,
     ]);
     prop::collection::vec(
         prop_oneof![
@@ -40,7 +40,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             2 => object.clone().prop_map(Step::Recheck),
             6 => (0..20_000_u16).prop_map(Step::Pass),
             4 => any::<u8>().prop_map(Step::Settle),
-            4 => (any::<u8>(), why, any::<u16>()).prop_map(|(n, why, wait)| Step::PutBack(n, why, wait)),
+            4 => (any::<u8>(), why, any::<u16>()).prop_map(|(n, why, wait)| Step::Requeue(n, why, wait)),
             1 => Just(Step::Release),
             1 => object.prop_map(Step::ReleaseOne),
             1 => Just(Step::Restart),
@@ -76,10 +76,10 @@ impl Checked {
         };
     }
 
-    fn settle(&mut self, object: &ObjectRef) {
-        let settled = self.queue.settle(object, at(self.now_ms));
-        self.leave(object, &settled.answered);
-        assert_eq!(settled.was_pending, self.pending.contains_key(object), "{object:?}");
+    fn complete(&mut self, object: &ObjectRef) {
+        let completed = self.queue.complete(object, at(self.now_ms));
+        self.leave(object, &completed.answered);
+        assert_eq!(completed.was_pending, self.pending.contains_key(object), "{object:?}");
         self.write(object);
     }
 
@@ -90,8 +90,8 @@ impl Checked {
         }
     }
 
-    fn put_back(&mut self, object: &ObjectRef, why: PutBack, wait_ms: i64) {
-        self.queue.put_back(object, why, at(self.now_ms + wait_ms), at(self.now_ms));
+    fn requeue(&mut self, object: &ObjectRef, why: Requeue, wait_ms: i64) {
+        self.queue.requeue(object, why, at(self.now_ms + wait_ms), at(self.now_ms));
         let released = self.queue.release_one(object);
         self.leave(object, &released);
         self.write(object);
@@ -125,13 +125,13 @@ impl Checked {
             }
             Step::Settle(n) if !self.in_flight.is_empty() => {
                 let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
-                self.settle(&object);
+                self.complete(&object);
             }
-            Step::PutBack(n, why, wait_ms) if !self.in_flight.is_empty() => {
+            Step::Requeue(n, why, wait_ms) if !self.in_flight.is_empty() => {
                 let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
-                self.put_back(&object, why, i64::from(wait_ms));
+                self.requeue(&object, why, i64::from(wait_ms));
             }
-            Step::Settle(_) | Step::PutBack(..) => {}
+            Step::Settle(_) | Step::Requeue(..) => {}
             Step::Release => {
                 for (object, positions) in self.queue.release(at(self.now_ms), Duration::from_secs(10), 100) {
                     self.leave(&object, &positions);
@@ -176,7 +176,7 @@ proptest! {
             checked.now_ms += 100_000;
             checked.take();
             for object in std::mem::take(&mut checked.in_flight) {
-                checked.settle(&object);
+                checked.complete(&object);
             }
         }
         prop_assert!(checked.queue.is_empty() && checked.open.is_empty() && checked.pending.is_empty());

@@ -56,9 +56,9 @@ fn many_hints_about_one_object_are_one_read_that_answers_all() {
     }
     assert_eq!(queue.take_due(at(1001)), [charge("C1")]);
     assert!(queue.take_due(at(1002)).is_empty());
-    let settled = queue.settle(&charge("C1"), at(1003));
-    assert_eq!(offsets(&settled.answered), (0..20).collect::<Vec<_>>());
-    assert_eq!((settled.causes.len(), settled.causes[15].timestamp), (CAUSES_KEPT, at(100)));
+    let completed = queue.complete(&charge("C1"), at(1003));
+    assert_eq!(offsets(&completed.answered), (0..20).collect::<Vec<_>>());
+    assert_eq!((completed.causes.len(), completed.causes[15].timestamp), (CAUSES_KEPT, at(100)));
     assert!(queue.is_empty() && queue.in_flight() == 0);
 }
 
@@ -70,9 +70,9 @@ fn a_hint_during_a_read_leads_to_exactly_one_more() {
     queue.push(&charge("C1"), ipn(2, 2), at(1002));
     queue.push(&charge("C1"), ipn(3, 3), at(1002));
     assert!(queue.take_due(at(1003)).is_empty());
-    assert_eq!(offsets(&queue.settle(&charge("C1"), at(1004)).answered), [1]);
+    assert_eq!(offsets(&queue.complete(&charge("C1"), at(1004)).answered), [1]);
     assert_eq!(queue.take_due(at(1005)).len(), 1);
-    assert_eq!(offsets(&queue.settle(&charge("C1"), at(1006)).answered), [2, 3]);
+    assert_eq!(offsets(&queue.complete(&charge("C1"), at(1006)).answered), [2, 3]);
     assert!(queue.is_empty());
 }
 
@@ -81,12 +81,12 @@ fn a_put_back_waits_and_a_fresh_hint_overtakes_the_wait() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
     queue.take_due(at(1001));
-    queue.put_back(&charge("C1"), PutBack::ObjectFailed, at(9000), at(1002));
+    queue.requeue(&charge("C1"), Requeue::ObjectFailed, at(9000), at(1002));
     assert!(queue.take_due(at(8999)).is_empty());
     assert_eq!(queue.attempts_of(&charge("C1")), 1);
     queue.push(&charge("C1"), ipn(2, 2), at(2000));
     assert_eq!(queue.take_due(at(2001)).len(), 1);
-    queue.put_back(&charge("C1"), PutBack::Systemic, at(9000), at(2002));
+    queue.requeue(&charge("C1"), Requeue::Systemic, at(9000), at(2002));
     assert_eq!(queue.attempts_of(&charge("C1")), 1, "systemic trouble counts nothing");
 }
 
@@ -106,8 +106,8 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
     next_owner.restore(&charge("C1"), pending.clone());
     assert_eq!(next_owner.pending_of(&charge("C1")), Some(pending));
     assert_eq!(next_owner.take_due(at(30_001)).len(), 1);
-    let settled = next_owner.settle(&charge("C1"), at(30_002));
-    assert_eq!((settled.causes.len(), settled.answered.len(), settled.was_pending), (1, 0, true));
+    let completed = next_owner.complete(&charge("C1"), at(30_002));
+    assert_eq!((completed.causes.len(), completed.answered.len(), completed.was_pending), (1, 0, true));
     assert_eq!(next_owner.pending_of(&charge("C1")), None);
 }
 
@@ -118,10 +118,10 @@ fn a_hint_during_the_read_of_pending_work_stays_open_when_that_work_is_settled()
     queue.take_due(at(1001));
     assert_eq!(offsets(&queue.release_one(&charge("C1"))), [1]);
     queue.push(&charge("C1"), ipn(2, 2), at(1002));
-    assert!(queue.settle(&charge("C1"), at(1003)).answered.is_empty());
+    assert!(queue.complete(&charge("C1"), at(1003)).answered.is_empty());
     assert_eq!(queue.pending_of(&charge("C1")), None, "offset 2 still holds the inbox");
     queue.take_due(at(1004));
-    assert_eq!(offsets(&queue.settle(&charge("C1"), at(1005)).answered), [2]);
+    assert_eq!(offsets(&queue.complete(&charge("C1"), at(1005)).answered), [2]);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn an_accounts_reads_in_flight_are_bounded_and_operations_take_turns() {
     assert!(ours.contains(&refund), "another operation is not delayed by a backlog of charges");
     assert!(queue.take_due(at(1002)).is_empty());
     assert_eq!(queue.take_hits(), BoundHits { reads_in_flight: 4, records_open: 0 });
-    queue.settle(&ours[0], at(1003));
+    queue.complete(&ours[0], at(1003));
     assert_eq!(queue.take_due(at(1004)).len(), 1);
     assert_eq!(queue.in_flight(), 32);
 }
@@ -165,7 +165,7 @@ fn one_merchants_trouble_holds_back_its_own_reads_alone_and_ends_with_one_answer
         queue.push(&charge(&format!("C{n}")), ipn(n, n), at(0));
     }
     for object in queue.take_due(at(1000)) {
-        queue.put_back(&object, PutBack::Systemic, at(1000), at(1000));
+        queue.requeue(&object, Requeue::Systemic, at(1000), at(1000));
         queue.failed(&account, at(1000));
         queue.push(&ObjectRef { kind: ObjectKind::Refund, ..object }, ipn(9, 9), at(1000));
     }
@@ -205,7 +205,7 @@ fn what_waits_during_a_read_is_let_go_in_its_own_time() {
     queue.push(&charge("C1"), ipn(1, 1), at(0));
     queue.take_due(at(1));
     queue.push(&charge("C1"), ipn(2, 2), at(5000));
-    assert_eq!(offsets(&queue.settle(&charge("C1"), at(6000)).answered), [1]);
+    assert_eq!(offsets(&queue.complete(&charge("C1"), at(6000)).answered), [1]);
     assert!(queue.release(at(10_000), Duration::from_secs(10), 100).is_empty());
     assert_eq!(offsets(&queue.release(at(15_000), Duration::from_secs(10), 100)[0].1), [2]);
 }
@@ -238,7 +238,7 @@ fn news_during_systemic_trouble_waits_with_the_rest() {
     queue.push(&charge("C1"), ipn(1, 1), at(0));
     queue.take_due(at(1));
     queue.push(&charge("C1"), ipn(2, 2), at(2));
-    queue.put_back(&charge("C1"), PutBack::Systemic, at(5000), at(3));
+    queue.requeue(&charge("C1"), Requeue::Systemic, at(5000), at(3));
     assert!(queue.take_due(at(4999)).is_empty());
     assert_eq!(queue.take_due(at(5000)).len(), 1);
 }
@@ -248,11 +248,11 @@ fn a_hint_during_a_read_is_answered_by_no_confirming_one() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(0));
     queue.take_due(at(1));
-    queue.put_back(&charge("C1"), PutBack::Confirm, at(30_000), at(2));
+    queue.requeue(&charge("C1"), Requeue::Confirm, at(30_000), at(2));
     assert!(queue.causes_of(&charge("C1")).1);
     queue.take_due(at(30_000));
     queue.push(&charge("C1"), ipn(2, 2), at(30_001));
-    queue.put_back(&charge("C1"), PutBack::ObjectFailed, at(60_000), at(30_002));
+    queue.requeue(&charge("C1"), Requeue::ObjectFailed, at(60_000), at(30_002));
     assert!(!queue.causes_of(&charge("C1")).1, "the next read is the first one since the second hint");
 }
 
@@ -263,14 +263,14 @@ fn while_one_operation_is_down_probes_go_to_the_others_too() {
     queue.push(&permission, ipn(1, 1), at(0));
     for s in 100..103 {
         assert_eq!(queue.take_due(at(s)), std::slice::from_ref(&permission));
-        queue.put_back(&permission, PutBack::Systemic, at(s), at(s));
+        queue.requeue(&permission, Requeue::Systemic, at(s), at(s));
         queue.failed(&permission.account, at(s));
     }
     queue.push(&charge("C1"), ipn(2, 2), at(1000));
     let probes: Vec<ObjectRef> = (2..5)
         .flat_map(|n| {
             let probes = queue.take_due(at(n * 10_000));
-            probes.iter().for_each(|probe| queue.put_back(probe, PutBack::Systemic, at(0), at(n * 10_000)));
+            probes.iter().for_each(|probe| queue.requeue(probe, Requeue::Systemic, at(0), at(n * 10_000)));
             probes
         })
         .collect();

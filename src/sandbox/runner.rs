@@ -1,28 +1,28 @@
-//! How a story is told: what Amazon does, what is posted, and which events must follow.
+//! How a scenario is told: what Amazon does, what is posted, and which events must follow.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Error;
+use super::environment::{Hint, SandboxEnvironment};
 use super::events::EventReader;
+use super::output::{Actor, Output};
 use super::pay_api::ObjectKind;
-use super::screen::{Actor, Screen};
 use super::sns::SignatureVersion;
-use super::world::{Hint, World};
 use crate::app::App;
 
-/// A story under way.
-pub(super) struct Tale<'a> {
-    world: &'a World,
+/// A scenario under way.
+pub(super) struct Runner<'a> {
+    environment: &'a SandboxEnvironment,
     app: &'a App,
     reader: EventReader,
-    screen: &'a Screen,
+    output: &'a Output,
     patience: Duration,
     chapters: usize,
     reads_told: usize,
     expected: usize,
-    /// The whole story is about one permission, so every event's is above it.
+    /// The whole scenario is about one permission, so every event's is above it.
     last_sequence: String,
     problems: Vec<String>,
 }
@@ -30,20 +30,20 @@ pub(super) struct Tale<'a> {
 /// An event that must come: its name, its subject, and what it says to do.
 pub(super) type Expected<'a> = (&'a str, &'a str, &'a str);
 
-impl<'a> Tale<'a> {
+impl<'a> Runner<'a> {
     /// Waits for each event for at most `patience`.
     pub(super) fn new(
-        world: &'a World,
+        environment: &'a SandboxEnvironment,
         app: &'a App,
         reader: EventReader,
-        screen: &'a Screen,
+        output: &'a Output,
         patience: Duration,
     ) -> Self {
         Self {
-            world,
+            environment,
             app,
             reader,
-            screen,
+            output,
             patience,
             chapters: 0,
             reads_told: 0,
@@ -56,13 +56,13 @@ impl<'a> Tale<'a> {
     /// Whether every expected event came and no other.
     pub(super) async fn end(mut self) -> bool {
         self.nothing_more_comes().await;
-        self.screen.result(self.expected, &self.problems);
+        self.output.result(self.expected, &self.problems);
         self.problems.is_empty()
     }
 
     async fn nothing_more_comes(&mut self) {
         while let Some(event) = self.reader.next(QUIET).await {
-            self.screen.event(&event);
+            self.output.event(&event);
             self.problem(format!("an event came that was not expected: {}", name_of(&event)));
         }
         self.tell_reads();
@@ -70,29 +70,29 @@ impl<'a> Tale<'a> {
 
     pub(super) fn chapter(&mut self, title: &str) {
         self.chapters += 1;
-        self.screen.chapter(self.chapters, title);
+        self.output.chapter(self.chapters, title);
     }
 
     pub(super) fn amazon_puts(&self, kind: ObjectKind, id: &str, object: Value, state: &str, reasons: &[&str]) {
-        self.world.put(kind, object, state, reasons);
+        self.environment.put(kind, object, state, reasons);
         self.tell_state(id, state, reasons);
     }
 
     /// Amazon's times have whole seconds, so a change waits until the second of the one before it is over.
     pub(super) async fn amazon_changes(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
         tokio::time::sleep(A_SECOND_AT_LEAST).await;
-        self.world.change(kind, id, state, reasons);
+        self.environment.change(kind, id, state, reasons);
         self.tell_state(id, state, reasons);
     }
 
     fn tell_state(&self, id: &str, state: &str, reasons: &[&str]) {
         let because = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-        self.screen.happened(Actor::Amazon, &format!("{id} is {state}{because}"));
+        self.output.happened(Actor::Amazon, &format!("{id} is {state}{because}"));
     }
 
     pub(super) fn envelope(&self, kind: ObjectKind, id: &str, version: SignatureVersion) -> String {
-        let hint = Hint { merchant: &self.world.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
-        self.world.envelope(&hint, version)
+        let hint = Hint { merchant: &self.environment.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
+        self.environment.envelope(&hint, version)
     }
 
     pub(super) async fn post(&mut self, kind: ObjectKind, id: &str, version: SignatureVersion) -> Result<(), Error> {
@@ -105,8 +105,8 @@ impl<'a> Tale<'a> {
     }
 
     pub(super) async fn post_refused(&mut self, body: &str, what: &str, expected: u16) -> Result<(), Error> {
-        let answer = self.world.post(self.app, body).await?;
-        self.screen.happened(Actor::Posted, &format!("{what} → {}", answer.status));
+        let answer = self.environment.post(self.app, body).await?;
+        self.output.happened(Actor::Posted, &format!("{what} → {}", answer.status));
         if answer.status != expected {
             self.problem(format!("{what} was answered {} instead of {expected}: {}", answer.status, answer.body));
         }
@@ -122,7 +122,7 @@ impl<'a> Tale<'a> {
                 continue;
             };
             self.tell_reads();
-            self.screen.event(&event);
+            self.output.event(&event);
             let came = (name_of(&event), event["subject"].as_str().unwrap_or_default());
             let sequence = event["sequence"].as_str().unwrap_or_default().to_owned();
             if sequence <= self.last_sequence {
@@ -143,16 +143,16 @@ impl<'a> Tale<'a> {
     }
 
     fn tell_reads(&mut self) {
-        let reads = self.world.pay_api.reads();
+        let reads = self.environment.pay_api.reads();
         for read in &reads[self.reads_told..] {
             let status = read.status.map_or("no answer".to_owned(), |status| status.to_string());
-            self.screen.happened(Actor::Fetched, &format!("{} {} → {status}", read.method, read.path));
+            self.output.happened(Actor::Fetched, &format!("{} {} → {status}", read.method, read.path));
         }
         self.reads_told = reads.len();
     }
 
     fn problem(&mut self, what: String) {
-        self.screen.happened(Actor::Problem, &what);
+        self.output.happened(Actor::Problem, &what);
         self.problems.push(what);
     }
 }

@@ -1,16 +1,16 @@
-//! What a person or a machine sees of the story.
+//! What a person or a machine sees of the scenario.
 
 use std::io::IsTerminal as _;
 
 use serde_json::{Value, json};
 
 use super::broker::Broker;
-use super::world::World;
+use super::environment::SandboxEnvironment;
 use crate::app::App;
 use crate::commands::progress::{Medium, Progress};
 use crate::config::Topics;
 
-/// For whom the story is told.
+/// For whom the scenario is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Lines for people, with colours on a terminal.
@@ -19,7 +19,7 @@ pub enum Format {
     Json,
 }
 
-/// Who does something in the story.
+/// Who does something in the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Actor {
     Amazon,
@@ -30,17 +30,17 @@ pub(super) enum Actor {
 }
 
 /// Standard output.
-pub(super) struct Screen {
+pub(super) struct Output {
     format: Format,
     colours: bool,
 }
 
-impl Screen {
+impl Output {
     pub(super) fn new(format: Format) -> Self {
         Self { format, colours: format == Format::Text && std::io::stdout().is_terminal() }
     }
 
-    pub(super) fn opening(&self, world: &World, broker: &Broker, app: &App, topics: &Topics) {
+    pub(super) fn opening(&self, environment: &SandboxEnvironment, broker: &Broker, app: &App, topics: &Topics) {
         let (kafka, note) = match broker {
             Broker::Mock(_) => (
                 broker.bootstrap_servers(),
@@ -58,13 +58,13 @@ impl Screen {
         println!("ipn-receiver sandbox: everything below happens on this machine's loopback; nothing leaves it.\n");
         println!(
             "  SNS         https://{} is {}, with its own CA; it really signs",
-            world.sns.host(),
-            world.sns.address()
+            environment.sns.host(),
+            environment.sns.address()
         );
         println!(
             "  Amazon Pay  https://{} is {}; it really verifies our requests",
-            world.pay_api.host(),
-            world.pay_api.address()
+            environment.pay_api.host(),
+            environment.pay_api.address()
         );
         println!("  Kafka       {kafka}: {note}");
         println!("  receiver    POST http://{ingress}/ipn    http://{admin}/readyz    http://{admin}/metrics");
@@ -137,7 +137,7 @@ impl Screen {
             );
             return;
         }
-        self.problems("The story did not come out right:", problems);
+        self.problems("The scenario did not come out right:", problems);
     }
 
     pub(super) fn progress(&self, what: &'static str, of: usize) -> Progress {

@@ -68,10 +68,10 @@ fn life(object: &ObjectRef, looks: &[Look]) -> (Observed, Vec<(Event, u64)>) {
     (known.unwrap(), told)
 }
 
-fn reread(mode: Mode, event: &Event, sequence: u64) -> Option<Retold> {
+fn reread(mode: Mode, event: &Event, sequence: u64) -> Option<PublishedEvent> {
     let Encoded { headers, value } = Wire { type_prefix: "a.b".to_owned(), mode }.encode(event, sequence);
     let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
-    Retold::read(header, &value)
+    PublishedEvent::read(header, &value)
 }
 
 #[test]
@@ -155,6 +155,6 @@ fn after_a_rebuild_the_same_look_tells_nothing_and_another_tells_what_it_was_bef
 fn what_is_no_event_of_ours_is_not_read() {
     let none = |_: &str| None;
     for value in ["", "{}", "null", r#"{"id":"x","data":{}}"#] {
-        assert_eq!(Retold::read(none, value.as_bytes()), None, "{value}");
+        assert_eq!(PublishedEvent::read(none, value.as_bytes()), None, "{value}");
     }
 }

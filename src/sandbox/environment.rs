@@ -14,7 +14,7 @@ use super::authority::{Authority, LOOPBACK_NAME, MerchantKey, merchant_key};
 use super::broker::Broker;
 use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, Throttling, with_state};
 use super::sns::{Answer, Draft, SignatureVersion, Sns, post};
-use crate::amazon::clients::Outside;
+use crate::amazon::clients::Clients;
 use crate::amazon::signing_certs::CertAuthorities;
 use crate::amazon::subscriptions::SnsApi;
 use crate::app;
@@ -24,7 +24,7 @@ use crate::domain::sns::TrustAnchors;
 use crate::kafka;
 
 /// Amazon, as far as merchants in Europe's sandbox environment meet it.
-pub struct World {
+pub struct SandboxEnvironment {
     /// Whose root everything here trusts.
     pub authority: Authority,
     /// Signs and serves its certificate.
@@ -56,7 +56,7 @@ pub struct Hint<'a> {
     pub notification_type: &'a str,
 }
 
-impl World {
+impl SandboxEnvironment {
     /// Starts both servers for this many merchants.
     pub async fn start(n_merchants: usize) -> Result<Self, Error> {
         let authority = Authority::new()?;
@@ -82,12 +82,15 @@ impl World {
 
     /// The same with an Amazon that answers a hundred reads a second, for those who have no time.
     pub async fn start_fast(n_merchants: usize) -> Result<Self, Error> {
-        let world = Self::start(n_merchants).await?;
-        world.pay_api.set_throttling(Some(Throttling { burst: 100, per_second: 100, taken_by_the_shop: 0 }));
-        Ok(Self { quota_settings: "quota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n", ..world })
+        let environment = Self::start(n_merchants).await?;
+        environment.pay_api.set_throttling(Some(Throttling { burst: 100, per_second: 100, taken_by_the_shop: 0 }));
+        Ok(Self {
+            quota_settings: "quota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n",
+            ..environment
+        })
     }
 
-    /// A configuration as a merchant would write it, checked by the same code. Topics have a prefix of this world's own.
+    /// A configuration as a merchant would write it, checked by the same code. Topics have a prefix of this environment's own.
     pub fn config(&self, broker: &Broker) -> Result<Config, Error> {
         self.config_with(&broker.bootstrap_servers(), "")
     }
@@ -122,7 +125,7 @@ impl World {
     }
 
     /// The text of a configuration for a receiver in another process of this machine, which does not resolve Amazon's
-    /// names to loopback. Its files are there as long as this world is.
+    /// names to loopback. Its files are there as long as this environment is.
     pub fn config_for_another_process(&self, bootstrap_servers: &str) -> Result<String, Error> {
         let root = self.keys.path().join("sandbox-root.pem");
         std::fs::write(&root, self.authority.certificate_pem())?;
@@ -151,9 +154,9 @@ impl World {
         Ok(text)
     }
 
-    /// Clients that reach this world under Amazon's names, and trust nothing else.
-    pub fn outside(&self, broker: kafka::Broker) -> Result<Outside, Error> {
-        Ok(Outside {
+    /// Clients that reach this environment under Amazon's names, and trust nothing else.
+    pub fn clients(&self, broker: kafka::Broker) -> Result<Clients, Error> {
+        Ok(Clients {
             cert_authorities: self.cert_authorities()?,
             pay_api: self.authority.client(&[(self.pay_api.host(), self.pay_api.address())])?,
             sns_api: self.sns_api(self.sns.address().port())?,
@@ -162,7 +165,7 @@ impl World {
         })
     }
 
-    /// Where certificates come from and must lead to: this world's root instead of Amazon's.
+    /// Where certificates come from and must lead to: this environment's root instead of Amazon's.
     pub fn cert_authorities(&self) -> Result<CertAuthorities, Error> {
         let client = self.authority.client(&[(self.sns.host(), self.sns.address())])?;
         Ok(CertAuthorities {
@@ -173,7 +176,7 @@ impl World {
         })
     }
 
-    /// SNS's API at a port of this machine, trusted by this world's root.
+    /// SNS's API at a port of this machine, trusted by this environment's root.
     pub fn sns_api(&self, port: u16) -> Result<SnsApi, Error> {
         let roots = TrustStore::empty().with_pem_certificate(self.authority.certificate_pem());
         let tls = TlsContext::builder().with_trust_store(roots).build()?;
@@ -202,7 +205,7 @@ impl World {
     /// Moves an object that is there to another state.
     pub fn change(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
         let object =
-            self.pay_api.get(Environment::Sandbox, kind, id).expect("the story changes objects that are there");
+            self.pay_api.get(Environment::Sandbox, kind, id).expect("the scenario changes objects that are there");
         self.put(kind, object, state, reasons);
     }
 

@@ -17,7 +17,7 @@ use crate::domain::timestamp::Timestamp;
 
 /// An event as it stood on the wire, as far as known state is made of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Retold {
+pub struct PublishedEvent {
     /// What it is about.
     pub object: ObjectRef,
     id: Uuid,
@@ -59,18 +59,18 @@ struct Data {
     state: State,
     reasons: Vec<Reason>,
     snapshot: Map<String, Value>,
-    causes: Vec<ToldCause>,
+    causes: Vec<PublishedCause>,
     observed_at: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ToldCause {
+struct PublishedCause {
     notification_type: Option<NotificationType>,
     timestamp: Timestamp,
 }
 
-impl Retold {
+impl PublishedEvent {
     /// Reads a record in either content mode; `None` if it is no event of ours.
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a [u8]>, value: &[u8]) -> Option<Self> {
         let text = |name: &str| std::str::from_utf8(header(name)?).ok();
@@ -100,7 +100,7 @@ impl Retold {
 
     fn observed(self, before: Option<Observed>) -> Observed {
         let Data { charge_permission_id, charge_permission_type, state, reasons, snapshot, causes, .. } = self.data;
-        let is_hint = |cause: &&ToldCause| cause.notification_type == Some(NotificationType::AttributeChange);
+        let is_hint = |cause: &&PublishedCause| cause.notification_type == Some(NotificationType::AttributeChange);
         let hint = causes.iter().filter(is_hint).map(|cause| cause.timestamp).max();
         let remembered = before.as_ref().and_then(|before| before.payment_method_reason.as_deref());
         Observed {
@@ -126,7 +126,7 @@ impl Retold {
 
 impl History {
     /// Takes one more event in. Those of an object come in the order of `sequence`; an older one again changes nothing.
-    pub fn add(&mut self, event: Retold) {
+    pub fn add(&mut self, event: PublishedEvent) {
         let permission = event.object.sibling(ObjectKind::ChargePermission, event.data.charge_permission_id.clone());
         let last = self.sequences.entry(permission).or_default();
         *last = event.sequence.max(*last);
