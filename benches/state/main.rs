@@ -147,7 +147,7 @@ fn known(n: u64) -> KnownState {
         unconfirmed_digest: None,
         payment_method_reason: None,
         private,
-        attribute_hint_told: None,
+        attribute_hint_published: None,
         read_started_at: at.plus(Duration::from_millis(2345)),
         last_event_id: Some(Uuid::from_u64_pair(n, 7)),
     };

@@ -78,7 +78,7 @@ impl ClockWatch {
         let ours = self.clock.now();
         let offset = ours.since(theirs).max(theirs.since(ours));
         let signed_s = (ours.unix_ms() - theirs.unix_ms()) / 1000;
-        metrics::gauge!("clock_offset_seconds", "peer" => peer.as_str()).set(signed_s as f64);
+        metrics::gauge!("ipn_receiver_clock_offset_seconds", "peer" => peer.as_str()).set(signed_s as f64);
         let direction = if ours > theirs { "ahead of" } else { "behind" };
         self.keep(
             peer,

@@ -109,7 +109,7 @@ impl SigningCerts {
             return Ok(cert);
         }
         if let Some(error) = self.failures.get(url).await {
-            metrics::counter!("signing_certificate_failures_remembered_total").increment(1);
+            metrics::counter!("ipn_receiver_signing_certificate_cached_failures_total").increment(1);
             return Err(error);
         }
         let fetch = async {
@@ -132,7 +132,7 @@ impl Fetcher {
         // Who finds no slot does not wait: a flood of made-up URLs must not queue before a genuine one, and any later
         // message may be the one that fetches it.
         let Ok(_slot) = self.slots.try_acquire() else {
-            metrics::counter!("signing_certificate_fetches_total", "outcome" => "busy").increment(1);
+            metrics::counter!("ipn_receiver_signing_certificate_fetches_total", "outcome" => "busy").increment(1);
             return Err(Error::Busy);
         };
         let started = Instant::now();
@@ -141,11 +141,11 @@ impl Fetcher {
             Err(_) => Err(unavailable(url, format!("no answer within {} ms", self.timeout.as_millis()))),
         };
         let outcome = if fetched.is_ok() { "fetched" } else { "failed" };
-        metrics::counter!("signing_certificate_fetches_total", "outcome" => outcome).increment(1);
-        metrics::histogram!("signing_certificate_fetch_seconds").record(started.elapsed().as_secs_f64());
+        metrics::counter!("ipn_receiver_signing_certificate_fetches_total", "outcome" => outcome).increment(1);
+        metrics::histogram!("ipn_receiver_signing_certificate_fetch_seconds").record(started.elapsed().as_secs_f64());
         if let (Ok(cert), CertSource::Region(region)) = (&fetched, url.source()) {
             let not_after_s = cert.validity().1.unix_ms() as f64 / 1000.0;
-            metrics::gauge!("signing_certificate_not_after_timestamp_seconds", "region" => region.clone())
+            metrics::gauge!("ipn_receiver_signing_certificate_not_after_timestamp_seconds", "region" => region.clone())
                 .set(not_after_s);
         }
         fetched
@@ -166,7 +166,7 @@ impl Fetcher {
                 hash = file.hash(),
                 "a signing certificate's hash is not the one in its URL"
             );
-            metrics::counter!("signing_certificate_hash_mismatches_total").increment(1);
+            metrics::counter!("ipn_receiver_signing_certificate_hash_mismatches_total").increment(1);
         }
         self.check(&file, region).await
     }
@@ -199,7 +199,7 @@ impl Fetcher {
     }
 
     async fn issuer(&self, url: &IssuerUrl) -> Result<Intermediate, String> {
-        metrics::counter!("issuer_certificate_fetches_total").increment(1);
+        metrics::counter!("ipn_receiver_issuer_certificate_fetches_total").increment(1);
         let der = self.get(&self.authorities.issuers, url.as_str(), None).await?;
         Intermediate::from_der(&der).map_err(|error| error.to_string())
     }

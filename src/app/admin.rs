@@ -46,7 +46,7 @@ impl Readiness {
 
     /// Notes what the last probe of the inbox said.
     pub fn note_inbox(&self, probe: Result<(), String>) {
-        metrics::gauge!("inbox_writable").set(f64::from(u8::from(probe.is_ok())));
+        metrics::gauge!("ipn_receiver_inbox_writable").set(f64::from(u8::from(probe.is_ok())));
         *self.inbox.lock().unwrap_or_else(PoisonError::into_inner) = probe.err();
         self.inbox_was_probed.store(true, Ordering::Relaxed);
     }

@@ -100,7 +100,7 @@ impl App {
             Broker::Mock => 1,
         };
         telemetry::begin(config.role);
-        metrics::gauge!("inbox_partitions").set(f64::from(config.kafka.partitions));
+        metrics::gauge!("ipn_receiver_inbox_partitions").set(f64::from(config.kafka.partitions));
         if config.development.is_some() {
             warn_of_development();
         }
@@ -340,7 +340,7 @@ fn clock_peers(
 }
 
 fn warn_of_development() {
-    metrics::gauge!("development_settings").set(1.0);
+    metrics::gauge!("ipn_receiver_development_settings").set(1.0);
     tracing::error!(
         "DEVELOPMENT SETTINGS ARE IN FORCE: whoever controls the origins, roots, topics and endpoints in [development] \
          can make this receiver believe anything. Never use them where events have effects; remove the table for production"
@@ -355,7 +355,7 @@ async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
         tracing::warn!("topic {difference}");
     }
     if let Some(keeps) = found.inbox_keeps_s {
-        metrics::gauge!("inbox_retention_seconds").set(keeps);
+        metrics::gauge!("ipn_receiver_inbox_retention_seconds").set(keeps);
     }
     Ok(found.min_in_sync_replicas)
 }

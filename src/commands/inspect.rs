@@ -122,8 +122,8 @@ impl Found {
             self.letters.push(json!({
                 "writtenAt": letter.written_at(), "reason": letter.reason(), "detail": letter.header("ipn-dlq-detail"),
                 "source": letter.header("ipn-dlq-source"), "merchant": letter.merchant(), "object": letter.object(),
-                "attempts": letter.header("ipn-dlq-attempts"), "causes": letter.header("ipn-dlq-causes"),
-                "redrives": letter.header("ipn-redrives"), "hasOriginal": letter.has_original(), "position": position,
+                "attempts": letter.header("ipn-dlq-failed-reads"), "causes": letter.header("ipn-dlq-cause-count"),
+                "redrives": letter.header("ipn-redrive-count"), "hasOriginal": letter.has_original(), "position": position,
             }));
         })
     }

@@ -87,7 +87,7 @@ pub fn show_silence(merchants: &Merchants) {
 
 fn show_last_genuine(account: &Account, at_s: f64) {
     let labels = [("merchant", account.merchant_id.to_string()), ("environment", account.environment.to_string())];
-    metrics::gauge!("ipn_last_genuine_timestamp_seconds", &labels).set(at_s);
+    metrics::gauge!("ipn_receiver_last_genuine_ipn_timestamp_seconds", &labels).set(at_s);
 }
 
 /// SNS says so in a header, which nobody has signed: it only explains a body that is no envelope.
@@ -103,10 +103,10 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
         Ok(outcome) => outcome,
         Err(_) => Err(Rejection::Deadline(ingress.settings.deadline_ms)),
     };
-    metrics::histogram!("ipn_request_seconds").record(started.elapsed().as_secs_f64());
+    metrics::histogram!("ipn_receiver_request_seconds").record(started.elapsed().as_secs_f64());
     let mut answer = match &outcome {
         Ok(accepted) => {
-            metrics::counter!("ipn_requests_total", "outcome" => accepted.as_str()).increment(1);
+            metrics::counter!("ipn_receiver_requests_total", "outcome" => accepted.as_str()).increment(1);
             HttpResponse::Ok().finish()
         }
         Err(rejection) => ingress.refuse(rejection),
@@ -138,7 +138,7 @@ impl Ingress {
         let cert = self.certs.get(&url).await?;
         let started = Instant::now();
         let verified = verify(envelope, &cert, &self.policy, self.clock.now());
-        metrics::histogram!("ipn_verification_seconds").record(started.elapsed().as_secs_f64());
+        metrics::histogram!("ipn_receiver_verification_seconds").record(started.elapsed().as_secs_f64());
         let verified = verified?;
         match verified.get().message_type {
             MessageType::UnsubscribeConfirmation => {
@@ -176,7 +176,7 @@ impl Ingress {
             return Err(error.into());
         }
         append.end();
-        metrics::histogram!("inbox_append_seconds").record(started.elapsed().as_secs_f64());
+        metrics::histogram!("ipn_receiver_inbox_append_seconds").record(started.elapsed().as_secs_f64());
         let object = if let Message::Ipn(ipn) = notification.message() { Some(ipn.object_id.as_str()) } else { None };
         tracing::info!(object.id = object, sns.message_id = message_id, trace_id = traceparent.trace_id(), "durable");
         self.note_genuine(&notification, received_at);
@@ -200,7 +200,7 @@ impl Ingress {
 
     fn refuse(&self, rejection: &Rejection) -> HttpResponse {
         let (status, slug, title) = rejection.answer();
-        metrics::counter!("ipn_requests_total", "outcome" => slug).increment(1);
+        metrics::counter!("ipn_receiver_requests_total", "outcome" => slug).increment(1);
         match (self.allow(slug, rejection.subject()), rejection.told()) {
             (None, _) => tracing::debug!(%rejection, outcome = slug, "again"),
             (Some(n_before), Told::Info) => tracing::info!(%rejection, outcome = slug, n_before, "refused"),

@@ -242,7 +242,7 @@ fn read_one(
 /// The trace of a notification, under W3C's own name, as other programs that trace know it.
 pub const TRACE_HEADER: &str = "traceparent";
 /// The header that tells a record's form: which headers there are, and what the value is.
-const SCHEMA_HEADER: &str = "ipn-schema";
+const SCHEMA_HEADER: &str = "ipn-schema-version";
 const SCHEMA: &str = "1";
 
 /// Keeps librdkafka's complaints for who asks; the probe and each failed append tell the trouble in one line.

@@ -75,7 +75,7 @@ pub fn begin(role: Role) {
             _ => {}
         }
     }
-    ::metrics::gauge!("development_settings").set(0.0);
+    ::metrics::gauge!("ipn_receiver_development_settings").set(0.0);
     ::metrics::gauge!("ipn_receiver_build_info", "version" => env!("CARGO_PKG_VERSION"), "role" => role.as_str())
         .set(1.0);
     if let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) {

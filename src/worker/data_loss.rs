@@ -207,7 +207,7 @@ fn write(
 impl DataLoss {
     /// In the log and in a metric.
     pub(super) fn tell(&self, partition: i32) {
-        metrics::counter!("kafka_data_lost_total", "what" => self.what()).increment(1);
+        metrics::counter!("ipn_receiver_kafka_data_loss_total", "what" => self.what()).increment(1);
         match self {
             Self::Offsets { start } => tracing::error!(
                 partition,

@@ -81,8 +81,8 @@ impl Status {
 
     /// To metrics: asked for when they are, since a thread that hangs would not tell.
     pub fn show(&self) {
-        metrics::gauge!("worker_working").set(f64::from(u8::from(self.is_working.load(Ordering::Relaxed))));
-        metrics::gauge!("worker_silent_seconds").set(self.silent_for().as_secs_f64());
+        metrics::gauge!("ipn_receiver_worker_ready").set(f64::from(u8::from(self.is_working.load(Ordering::Relaxed))));
+        metrics::gauge!("ipn_receiver_worker_heartbeat_age_seconds").set(self.silent_for().as_secs_f64());
     }
 
     pub(super) fn note_alive(&self) {

@@ -172,12 +172,12 @@ impl Worker {
         match change {
             Change::Revoked => {
                 failpoints::reach("during-revoke");
-                metrics::gauge!("partitions_assigned").set(0.0);
+                metrics::gauge!("ipn_receiver_assigned_partitions").set(0.0);
                 self.assignment = None;
             }
             Change::Assigned { partitions, group } => {
                 tracing::info!(?partitions, "partitions assigned");
-                metrics::gauge!("partitions_assigned").set(partitions.len() as f64);
+                metrics::gauge!("ipn_receiver_assigned_partitions").set(partitions.len() as f64);
                 self.assignment = Some(Assignment { partitions, group, ledger: None });
             }
         }
@@ -223,7 +223,7 @@ impl Worker {
         assignment.ledger = Some(Ledger::new(&self.context, restored, &positions, now));
         self.outbox = Some(outbox);
         self.status.is_working.store(true, Ordering::Relaxed);
-        metrics::histogram!("state_restore_seconds").record(started.elapsed().as_secs_f64());
+        metrics::histogram!("ipn_receiver_state_restore_seconds").record(started.elapsed().as_secs_f64());
         tracing::info!(n_objects, duration_ms = started.elapsed().as_millis() as u64, "state rebuilt, inbox open");
         Ok(())
     }
@@ -301,7 +301,7 @@ impl Worker {
         let outcome = outbox.commit(&batch, &positions, &assignment.group, now);
         let is_committed = outcome.as_ref().is_err_and(|doubt| doubt.is_committed) || outcome.is_ok();
         traces::sent(sending, is_committed);
-        metrics::counter!("transactions_total", "outcome" => if is_committed { "committed" } else { "doubt" })
+        metrics::counter!("ipn_receiver_transactions_total", "outcome" => if is_committed { "committed" } else { "doubt" })
             .increment(1);
         if is_committed {
             ledger.committed(&positions);
@@ -315,7 +315,7 @@ impl Worker {
     fn forget(&mut self, error: &Error) {
         let is_rebalance = matches!(error, Error::Restore(state_store::Error::Interrupted));
         if !is_rebalance {
-            metrics::counter!("worker_resets_total").increment(1);
+            metrics::counter!("ipn_receiver_worker_resets_total").increment(1);
             self.alerts.tell_reset(error);
         }
         self.outbox = None;

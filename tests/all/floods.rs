@@ -74,7 +74,7 @@ fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_ou
         let fetches = stage.environment.sns.certificate_fetches_of_any_name();
         println!("{statuses:?}; {fetches} fetches; slowest genuine {slowest:?}; {} KiB more", grown / 1024);
         assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(503, N)], "we could not tell, so nobody is at fault");
-        let busy = metric(&stage.app, "signing_certificate_fetches_total").await;
+        let busy = metric(&stage.app, "ipn_receiver_signing_certificate_fetches_total").await;
         assert!(busy >= N as f64 / 2.0 && fetches < N, "{busy} asked, {fetches} fetched");
         assert!(grown < 128 * 1024 * 1024, "{grown} bytes");
         stage.stop().await;

@@ -35,7 +35,7 @@ fn a_genuine_ipn_is_in_the_inbox_word_for_word_when_200_is_said() {
         }
         assert_eq!(stage.environment.sns.certificate_fetches(), 1, "one URL is one fetch");
         let now_s = OffsetDateTime::now_utc().unix_timestamp() as f64;
-        assert!(metric(&app, "signing_certificate_not_after_timestamp_seconds").await > now_s);
+        assert!(metric(&app, "ipn_receiver_signing_certificate_not_after_timestamp_seconds").await > now_s);
         app.stop().await;
     });
 }

@@ -132,7 +132,9 @@ impl Scene {
 
     /// Whether the state topic says how many partitions it was begun with.
     fn is_on_record(&self) -> bool {
-        committed_records(&self.kafka, &self.kafka.topics().state).iter().any(|record| record.key == "__partitions")
+        committed_records(&self.kafka, &self.kafka.topics().state)
+            .iter()
+            .any(|record| record.key == "__partition_count")
     }
 
     /// The same object changes and is told of once, as if nothing had happened.
@@ -151,7 +153,7 @@ impl Scene {
 }
 
 async fn lost(serve: &Serve, what: &str) -> u64 {
-    serve.count(&format!("kafka_data_lost_total{{what=\"{what}\"}}")).await
+    serve.count(&format!("ipn_receiver_kafka_data_loss_total{{what=\"{what}\"}}")).await
 }
 
 async fn all_lost(serve: &Serve) -> [u64; 3] {

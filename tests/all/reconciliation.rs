@@ -8,7 +8,7 @@ use crate::harness::{Stage, admin_page, committed_records, events, metric, names
 
 const PERMISSION: &str = "C02-0000001-1111111";
 const CHARGE: &str = "S02-0000001-2222222-C000001";
-const FOUND: &str = "missed_ipns_found_total";
+const FOUND: &str = "ipn_receiver_missed_ipns_found_total";
 /// A day is two seconds.
 const FAST: &str = "reconciliation.period_factor = 0.00002";
 
@@ -45,11 +45,11 @@ fn a_change_without_an_ipn_is_found_marked_and_counted() {
         let reads = stage.environment.pay_api.reads().split_off(before);
         assert!(reads.iter().all(|read| read.path.contains("chargePermissions")), "{reads:?}");
         let page = admin_page(&app, "/metrics").await;
-        let found = page.lines().find(|line| line.starts_with("missed_ipns_found_total{")).unwrap();
+        let found = page.lines().find(|line| line.starts_with("ipn_receiver_missed_ipns_found_total{")).unwrap();
         assert!(found.contains("environment=\"sandbox\",operation=\"Charge\""), "{found}");
         assert!(metric(&app, FOUND).await > found_before);
-        assert!(metric(&app, "reconciliation_objects").await >= 1.0);
-        assert!(metric(&app, "reconciliation_period_seconds").await > 0.0);
+        assert!(metric(&app, "ipn_receiver_reconciliation_objects").await >= 1.0);
+        assert!(metric(&app, "ipn_receiver_reconciliation_period_seconds").await > 0.0);
         silence(&mut reader).await;
         app.stop().await;
     });

@@ -152,7 +152,7 @@ fn it_becomes_ready_refuses_strangers_and_leaves_on_sigterm() {
         let answer = client.post(format!("http://{ingress}/ipn")).body("hello").send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 400);
         let metrics = client.get(format!("http://{admin}/metrics")).send().await.unwrap().text().await.unwrap();
-        assert!(metrics.contains("ipn_requests_total{outcome=\"not-an-envelope\"} 1"), "{metrics}");
+        assert!(metrics.contains("ipn_receiver_requests_total{outcome=\"not-an-envelope\"} 1"), "{metrics}");
 
         assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
         let asked = Instant::now();

@@ -36,7 +36,7 @@ fn a_message_is_taken_within_its_age_and_its_skew_and_told_503_beyond_them() {
             let answer = stage.post_body(&stage.environment.sns.notification(&draft(&stage, ago))).await;
             assert_eq!(answer.status, status, "{settings} {ago}: {}", answer.body);
             assert_eq!(answer.body.contains("timestamp-out-of-range"), status == 503, "{}", answer.body);
-            assert!(metric(&stage.app, "ipn_requests_total").await >= 1.0);
+            assert!(metric(&stage.app, "ipn_receiver_requests_total").await >= 1.0);
             stage.stop().await;
         }
     });

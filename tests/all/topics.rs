@@ -87,7 +87,7 @@ fn the_service_starts_with_warnings_and_refuses_everything_that_is_wrong_in_one_
 /// The partition counts on record in the state topic.
 fn on_record(config: &Config) -> Vec<String> {
     let records = committed_records(&config.kafka, &config.kafka.topics().state);
-    let of_partitions = records.iter().filter(|record| record.key == "__partitions");
+    let of_partitions = records.iter().filter(|record| record.key == "__partition_count");
     of_partitions.map(|record| String::from_utf8(record.value.clone()).unwrap()).collect()
 }
 

@@ -158,7 +158,7 @@ fn nobody_writes_after_anothers_barrier(observed: &Observed, findings: &mut Vec<
     for record in &observed.state {
         if record.key == "__barrier" {
             barriers.insert(record.partition, record.value.as_deref().unwrap_or_default());
-        } else if let Some(named) = record.headers.get("ipn-barrier")
+        } else if let Some(named) = record.headers.get("ipn-barrier-id")
             && barriers.get(&record.partition).copied() != Some(named)
         {
             findings.push(format!("unfenced: state record {} was written after another writer's barrier", at(record)));
@@ -213,7 +213,7 @@ mod tests {
     fn good() -> Observed {
         let state = |n: i64, state: &str| {
             let known = json!({"observed": {"state": state, "lastEventId": format!("id-{n}")}, "sequence": n});
-            record(n, &format!("M/sandbox/{PERMISSION}"), &known, &[("ipn-barrier", "a")])
+            record(n, &format!("M/sandbox/{PERMISSION}"), &known, &[("ipn-barrier-id", "a")])
         };
         let barrier = Record { value: Some("a".to_owned()), ..record(0, "__barrier", &Value::Null, &[]) };
         let happened = |n: i64, state: &str| (state.to_owned(), format!("time-{n}"));

@@ -68,7 +68,7 @@ impl ApiKeys {
             match kept.files.load() {
                 Ok((key, fingerprint)) => {
                     tracing::info!(%account, key = ?key, "API key changed");
-                    metrics::counter!("api_keys_reloaded_total").increment(1);
+                    metrics::counter!("ipn_receiver_api_key_reloads_total").increment(1);
                     *kept.current.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(key), fingerprint);
                 }
                 Err((_, what)) => troubles.push((account.clone(), what)),

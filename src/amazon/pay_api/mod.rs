@@ -68,7 +68,7 @@ impl PayApi {
             Disposition::Fetched(_) => span.end(),
             other => span.fail(other.as_str()),
         }
-        metrics::histogram!("pay_api_read_seconds", "operation" => object.kind.as_str())
+        metrics::histogram!("ipn_receiver_pay_api_read_seconds", "operation" => object.kind.as_str())
             .record(started.elapsed().as_secs_f64());
         let labels = [
             ("merchant", object.account.merchant_id.to_string()),
@@ -76,7 +76,7 @@ impl PayApi {
             ("operation", object.kind.to_string()),
             ("outcome", disposition.as_str().to_owned()),
         ];
-        metrics::counter!("pay_api_reads_total", &labels).increment(1);
+        metrics::counter!("ipn_receiver_pay_api_reads_total", &labels).increment(1);
         disposition
     }
 

@@ -95,13 +95,13 @@ impl DeadLetter {
             ("ipn-dlq-detail", Some(self.detail.clone())),
             ("ipn-dlq-source", Some(format!("{}/{partition}/{offset}", writer.inbox))),
             ("ipn-dlq-object", object.as_ref().map(ObjectRef::state_key)),
-            ("ipn-dlq-first-seen", first_seen.map(|first_seen| first_seen.to_string())),
-            ("ipn-dlq-causes", Some(causes_seen.to_string())),
-            ("ipn-dlq-attempts", Some(attempts.to_string())),
-            ("ipn-dlq-failing-s", Some(failing_for.as_secs().to_string())),
-            ("ipn-dlq-at", Some(writer.now.to_string())),
-            ("ipn-dlq-instance", Some(writer.instance.to_owned())),
-            ("ipn-dlq-version", Some(writer.version.to_owned())),
+            ("ipn-dlq-first-seen-at", first_seen.map(|first_seen| first_seen.to_string())),
+            ("ipn-dlq-cause-count", Some(causes_seen.to_string())),
+            ("ipn-dlq-failed-reads", Some(attempts.to_string())),
+            ("ipn-dlq-failing-seconds", Some(failing_for.as_secs().to_string())),
+            ("ipn-dlq-written-at", Some(writer.now.to_string())),
+            ("ipn-dlq-transactional-id", Some(writer.instance.to_owned())),
+            ("ipn-dlq-receiver-version", Some(writer.version.to_owned())),
         ];
         told.into_iter().filter_map(|(name, text)| Some((name, shortened(text?)))).collect()
     }
@@ -166,9 +166,9 @@ mod tests {
         let told = letter.told(&Writer { inbox: "inbox", instance: "me", version: "0.1.0", now: at(1) });
         let text = |name: &str| told.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str());
         assert_eq!(text("ipn-dlq-source"), Some("inbox/1/42"));
-        assert_eq!(text("ipn-dlq-first-seen"), Some("1970-01-01T00:00:00.000Z"));
-        assert_eq!((text("ipn-dlq-causes"), text("ipn-dlq-attempts")), (Some("1"), Some("3")));
-        assert_eq!((text("ipn-dlq-failing-s"), text("ipn-dlq-version")), (Some("3600"), Some("0.1.0")));
+        assert_eq!(text("ipn-dlq-first-seen-at"), Some("1970-01-01T00:00:00.000Z"));
+        assert_eq!((text("ipn-dlq-cause-count"), text("ipn-dlq-failed-reads")), (Some("1"), Some("3")));
+        assert_eq!((text("ipn-dlq-failing-seconds"), text("ipn-dlq-receiver-version")), (Some("3600"), Some("0.1.0")));
         assert_eq!((text("ipn-dlq-detail").map(str::len), text("ipn-dlq-object")), (Some(1024), None));
         assert!(told.iter().all(|(name, _)| name.starts_with(OWN_HEADERS)));
     }

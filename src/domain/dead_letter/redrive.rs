@@ -64,12 +64,12 @@ pub struct Redriven {
 /// Where a record comes from that was appended again: `topic/partition/offset`.
 pub const FROM_HEADER: &str = "ipn-redriven-from";
 /// How often it was.
-pub const COUNT_HEADER: &str = "ipn-redrives";
+pub const COUNT_HEADER: &str = "ipn-redrive-count";
 
 impl DeadLetterRecord {
     /// Reads a record of the dead-letter topic.
     pub fn read(key: Vec<u8>, value: Vec<u8>, headers: Vec<(String, Vec<u8>)>, appended_at: Timestamp) -> Self {
-        let written_at = header(&headers, "ipn-dlq-at").and_then(Timestamp::parse_sns).unwrap_or(appended_at);
+        let written_at = header(&headers, "ipn-dlq-written-at").and_then(Timestamp::parse_sns).unwrap_or(appended_at);
         let content = Content::of(&value, &headers);
         Self { key, value, headers, written_at, content }
     }

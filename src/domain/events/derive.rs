@@ -177,7 +177,7 @@ fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     }
     if !(reading.is_confirming || changes.any() || known.is_stub()) {
         // The second look decides whether anything explains it. What a stub looked like before nobody knows.
-        next.attribute_hint_told = known.attribute_hint_told;
+        next.attribute_hint_published = known.attribute_hint_published;
     }
     told(events, next)
 }
@@ -212,7 +212,8 @@ impl Changes {
 /// A notification about attributes that nothing visible explains even at the second look: Amazon usually hides the
 /// payment method, so that is what has most likely changed. Each such notification is told once.
 fn unexplained_hint(known: &Observed, reading: &Reading<'_>) -> Vec<Evidence> {
-    let is_news = newest_hint(reading).is_some_and(|hint| known.attribute_hint_told.is_none_or(|told| hint > told));
+    let is_news =
+        newest_hint(reading).is_some_and(|hint| known.attribute_hint_published.is_none_or(|told| hint > told));
     let is_told = reading.object.kind == ObjectKind::ChargePermission && reading.is_confirming && is_news;
     if is_told { vec![Evidence::AttributeChange] } else { vec![] }
 }
@@ -338,7 +339,7 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         payment_method_reason: None,
         captured: (fetched.kind == ObjectKind::Charge).then(|| fetched.captured()).flatten(),
         private,
-        attribute_hint_told: newest_hint(reading).max(known.and_then(|known| known.attribute_hint_told)),
+        attribute_hint_published: newest_hint(reading).max(known.and_then(|known| known.attribute_hint_published)),
         read_started_at: reading.read_started_at,
         last_event_id: known.and_then(|known| known.last_event_id),
     }

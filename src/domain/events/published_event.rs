@@ -117,7 +117,7 @@ impl PublishedEvent {
             unconfirmed_digest: None,
             captured: captured(&snapshot).filter(|_| self.object.kind == ObjectKind::Charge),
             private: None,
-            attribute_hint_told: hint.max(before.and_then(|before| before.attribute_hint_told)),
+            attribute_hint_published: hint.max(before.and_then(|before| before.attribute_hint_published)),
             read_started_at: self.data.observed_at.minus(READ_BEFORE),
             last_event_id: Some(self.id),
         }

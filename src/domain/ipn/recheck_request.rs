@@ -18,7 +18,7 @@ pub struct Recheck {
 }
 
 /// The header of an inbox record that tells its kind; a record without it is a notification as SNS sent it.
-pub const KIND_HEADER: &str = "ipn-kind";
+pub const KIND_HEADER: &str = "ipn-record-kind";
 /// The kind of these records.
 pub const KIND: &str = "recheck";
 

@@ -66,7 +66,7 @@ pub struct Observed {
     pub private: Option<PrivateDigests>,
     /// On permissions: the SNS `Timestamp` of the newest notification about attributes that is told or explained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attribute_hint_told: Option<Timestamp>,
+    pub attribute_hint_published: Option<Timestamp>,
     /// When the read began that this is from: a notification that was appended well before needs no other.
     pub read_started_at: Timestamp,
     /// The id of the last event.

@@ -205,7 +205,7 @@ impl Outbox {
         failpoints::reach("after-send-offsets");
         self.producer.commit_transaction(Timeout::Never)?;
         failpoints::reach("after-commit");
-        metrics::histogram!("transaction_seconds").record(started.elapsed().as_secs_f64());
+        metrics::histogram!("ipn_receiver_transaction_seconds").record(started.elapsed().as_secs_f64());
         // It was committed, but how it came about decides whether the next one may follow.
         self.hear();
         if failpoints::breaks("unclear-commit") {
@@ -288,6 +288,6 @@ impl From<KafkaError> for InDoubt {
 
 /// On state records: the nonce of the barrier after which their writer began. One that follows another writer's barrier
 /// would show that fencing failed.
-const BARRIER_HEADER: &str = "ipn-barrier";
+const BARRIER_HEADER: &str = "ipn-barrier-id";
 const SUSPICIOUSLY_LONG: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

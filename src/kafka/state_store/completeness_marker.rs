@@ -66,4 +66,4 @@ impl CompletenessMarkers {
 /// The format of a mark.
 const VERSION: u32 = 1;
 /// The key of a mark.
-pub const COMPLETENESS_MARKER_KEY: &str = "__whole";
+pub const COMPLETENESS_MARKER_KEY: &str = "__complete";

@@ -46,7 +46,7 @@ struct Rare {
     unconfirmed_digest: Option<Box<str>>,
     payment_method_reason: Option<Box<str>>,
     private: Option<PackedPrivate>,
-    attribute_hint_told: Option<Timestamp>,
+    attribute_hint_published: Option<Timestamp>,
 }
 
 /// [`PrivateDigests`].
@@ -140,7 +140,7 @@ impl Seen {
         rare.unconfirmed_digest = observed.unconfirmed_digest.map(Into::into);
         rare.payment_method_reason = observed.payment_method_reason.map(Into::into);
         rare.private = observed.private.as_ref().map(PackedPrivate::pack);
-        rare.attribute_hint_told = observed.attribute_hint_told;
+        rare.attribute_hint_published = observed.attribute_hint_published;
         let permission_id = observed.charge_permission_id;
         Self {
             state: observed.state,
@@ -171,7 +171,7 @@ impl Seen {
             payment_method_reason: text(&rare.payment_method_reason),
             captured: self.captured,
             private: rare.private.as_ref().map(PackedPrivate::unpack),
-            attribute_hint_told: rare.attribute_hint_told,
+            attribute_hint_published: rare.attribute_hint_published,
             read_started_at: self.read_started_at,
             last_event_id: self.last_event_id,
         }

@@ -76,7 +76,7 @@ prop_compose! {
             payment_method_reason: words.3,
             captured: captured.and_then(|amount| Amount::parse(&amount.to_string())),
             private,
-            attribute_hint_told: times.2,
+            attribute_hint_published: times.2,
             read_started_at: times.1,
             last_event_id,
         }

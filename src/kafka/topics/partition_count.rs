@@ -100,7 +100,7 @@ fn is_passing(error: &KafkaError) -> bool {
 
 /// The format of the record.
 const VERSION: u32 = 1;
-const KEY: &str = "__partitions";
+const KEY: &str = "__partition_count";
 const PARTITION: i32 = 0;
 const LEADER_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -117,7 +117,7 @@ fn resource() -> Resource {
 
 impl Losses {
     fn lost(&self, outcome: &'static str, n_spans: usize) {
-        metrics::counter!("trace_spans_total", "outcome" => outcome).increment(n_spans as u64);
+        metrics::counter!("ipn_receiver_trace_spans_total", "outcome" => outcome).increment(n_spans as u64);
         if let Some(n_before) = self.told.allow(()) {
             tracing::warn!(
                 outcome,
@@ -150,7 +150,9 @@ impl opentelemetry_sdk::trace::SpanExporter for Counted {
         let outcome = self.exporter.export(batch).await;
         self.losses.under_way.fetch_sub(n_spans, Ordering::Relaxed);
         match outcome {
-            Ok(()) => metrics::counter!("trace_spans_total", "outcome" => "exported").increment(n_spans as u64),
+            Ok(()) => {
+                metrics::counter!("ipn_receiver_trace_spans_total", "outcome" => "exported").increment(n_spans as u64)
+            }
             Err(_) => self.losses.lost("failed", n_spans),
         }
         outcome

@@ -321,7 +321,7 @@ impl Ledger {
         let Some(claimed) = &ipn.charge_permission_id else { return };
         let Some(observed) = self.store.observed(object) else { return };
         if observed.charge_permission_id != *claimed {
-            metrics::counter!("ipn_other_permission_total").increment(1);
+            metrics::counter!("ipn_receiver_permission_mismatches_total").increment(1);
             tracing::warn!(
                 object.id = %object.id, %claimed, known = %observed.charge_permission_id,
                 "an IPN names another charge permission than Amazon Pay did; what Amazon Pay said counts"

@@ -93,7 +93,7 @@ impl Ledger {
             RetentionAction::Forgotten => self.store.remove(object),
         }
         let fate = if fate == RetentionAction::Stub { "stub" } else { "forgotten" };
-        metrics::counter!("known_objects_aged_total", "to" => fate).increment(1);
+        metrics::counter!("ipn_receiver_known_objects_expired_total", "to" => fate).increment(1);
         self.note_changed(object);
         true
     }

@@ -53,7 +53,7 @@ fn know(ledger: &mut Ledger, object: &ObjectRef, state: &str, ago: Duration) {
         payment_method_reason: None,
         captured: None,
         private: None,
-        attribute_hint_told: None,
+        attribute_hint_published: None,
         read_started_at: at,
         last_event_id: Some(uuid::Uuid::from_u128(7)),
     };

@@ -12,12 +12,12 @@ use crate::worker::gauges::{labels, show};
 impl Ledger {
     /// Metrics and log lines of a committed batch.
     pub(in crate::worker) fn report(&mut self, batch: &Batch, now: Timestamp) {
-        metrics::gauge!("worker_objects_queued").set(self.queue.len() as f64);
-        metrics::gauge!("worker_reads_in_flight").set(self.queue.in_flight() as f64);
-        metrics::gauge!("known_objects").set(self.store.len() as f64);
+        metrics::gauge!("ipn_receiver_queued_objects").set(self.queue.len() as f64);
+        metrics::gauge!("ipn_receiver_reads_in_flight").set(self.queue.in_flight() as f64);
+        metrics::gauge!("ipn_receiver_known_objects").set(self.store.len() as f64);
         for (event, sequence) in &batch.events {
-            metrics::counter!("events_published_total", "type" => event.event_type.name).increment(1);
-            metrics::histogram!("event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
+            metrics::counter!("ipn_receiver_events_published_total", "type" => event.event_type.name).increment(1);
+            metrics::histogram!("ipn_receiver_event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
             let newest_first = || event.causes.iter().rev();
             let message_ids: Vec<String> =
                 newest_first().filter_map(Cause::message_id).map(|message_id| message_id.to_string()).collect();
@@ -29,14 +29,15 @@ impl Ledger {
             );
         }
         for received_at in self.inbox_latency.take_told() {
-            metrics::histogram!("event_since_received_seconds").record(now.since(received_at).as_secs_f64());
+            metrics::histogram!("ipn_receiver_event_processing_seconds").record(now.since(received_at).as_secs_f64());
         }
         for object in std::mem::take(&mut self.found) {
-            metrics::counter!("missed_ipns_found_total", &labels(&object.account, object.kind)).increment(1);
+            metrics::counter!("ipn_receiver_missed_ipns_found_total", &labels(&object.account, object.kind))
+                .increment(1);
             tracing::info!(object.id = %object.id, merchant = %object.account, "a change was found that no IPN told of");
         }
         for letter in &batch.dead_letters {
-            metrics::counter!("dead_letters_total", "reason" => letter.reason.as_str()).increment(1);
+            metrics::counter!("ipn_receiver_dead_letters_total", "reason" => letter.reason.as_str()).increment(1);
             tracing::warn!(
                 reason = letter.reason.as_str(),
                 detail = letter.detail,
@@ -67,10 +68,11 @@ impl Ledger {
                 );
             }
         }
-        metrics::gauge!("inbox_oldest_unread_seconds").set(self.inbox_latency.oldest_unread(now).as_secs_f64());
+        metrics::gauge!("ipn_receiver_inbox_oldest_unread_age_seconds")
+            .set(self.inbox_latency.oldest_unread(now).as_secs_f64());
         let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
-        metrics::counter!("worker_bound_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
-        metrics::counter!("worker_bound_hits_total", "bound" => "records_open_max").increment(records_open);
+        metrics::counter!("ipn_receiver_limit_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
+        metrics::counter!("ipn_receiver_limit_hits_total", "bound" => "records_open_max").increment(records_open);
     }
 
     /// What is no longer ours has no work here, and no trouble.
@@ -78,7 +80,7 @@ impl Ledger {
         for (account, kind, _) in self.queue.lanes(Timestamp::NEVER) {
             show(account, kind, LaneReport::IDLE, Timestamp::NEVER);
         }
-        metrics::gauge!("inbox_oldest_unread_seconds").set(0.0);
+        metrics::gauge!("ipn_receiver_inbox_oldest_unread_age_seconds").set(0.0);
         self.reconciler.report_gone();
     }
 }

@@ -67,7 +67,7 @@ fn localstack_is_believed_where_the_table_names_it_and_nowhere_else() {
                 let altered = localstack.notification(localstack::TOPIC).replace("a message", "another message");
                 assert_eq!(post(&app, altered).await.0, 403, "the signature counts");
                 assert!(admin_page(&app, "/readyz").await.contains("a [development] table is in force"));
-                assert!(metric(&app, "development_settings").await > 0.0);
+                assert!(metric(&app, "ipn_receiver_development_settings").await > 0.0);
             }
             app.stop().await;
         }

@@ -65,7 +65,10 @@ fn every_certificate_is_judged_for_its_stated_reason_and_the_poster_is_told_503(
                 }
             }
         }
-        assert!(metric(&stage.app, "signing_certificate_hash_mismatches_total").await > 0.0, "a mismatch is counted");
+        assert!(
+            metric(&stage.app, "ipn_receiver_signing_certificate_hash_mismatches_total").await > 0.0,
+            "a mismatch is counted"
+        );
         println!("{} certificate cases judged", cases.len());
         assert_eq!(cases.len(), 11);
         stage.stop().await;

@@ -17,21 +17,22 @@ use crate::harness::run;
 use crate::layering::rust_files;
 
 /// What does not happen in `Busy::everything`: a certificate of Amazon's own host, and a change that no IPN told of.
-const NOT_SEEN: &[&str] = &["signing_certificate_not_after_timestamp_seconds", "missed_ipns_found_total"];
+const NOT_SEEN: &[&str] =
+    &["ipn_receiver_signing_certificate_not_after_timestamp_seconds", "ipn_receiver_missed_ipns_found_total"];
 
 /// Of a worker that owns everything and has read everything. What has not happened yet stands at 0.
 const WHEN_ALL_IS_WELL: &[&str] = &[
-    "\nworker_working 1\n",
-    "\npartitions_assigned 3\n",
-    "\ninbox_partitions 3\n",
-    "\ninbox_retention_seconds 1209600\n",
-    "\ninbox_oldest_unread_seconds 0\n",
-    "\ninbox_writable 1\n",
-    "\nworker_objects_queued ",
-    "ipn_requests_total{outcome=\"not-an-envelope\"} 0\n",
-    "dead_letters_total{reason=\"unknown_object\"} 1\n",
-    "dead_letters_total{reason=\"undecodable\"} 0\n",
-    "signing_certificate_fetches_total{outcome=\"fetched\"} 1\n",
+    "\nipn_receiver_worker_ready 1\n",
+    "\nipn_receiver_assigned_partitions 3\n",
+    "\nipn_receiver_inbox_partitions 3\n",
+    "\nipn_receiver_inbox_retention_seconds 1209600\n",
+    "\nipn_receiver_inbox_oldest_unread_age_seconds 0\n",
+    "\nipn_receiver_inbox_writable 1\n",
+    "\nipn_receiver_queued_objects ",
+    "ipn_receiver_requests_total{outcome=\"not-an-envelope\"} 0\n",
+    "ipn_receiver_dead_letters_total{reason=\"unknown_object\"} 1\n",
+    "ipn_receiver_dead_letters_total{reason=\"undecodable\"} 0\n",
+    "ipn_receiver_signing_certificate_fetches_total{outcome=\"fetched\"} 1\n",
 ];
 
 fn root() -> &'static Path {
@@ -81,7 +82,7 @@ fn every_word_of_a_label_is_one_of_the_sources() {
     }
     let answers = text("src/ingress/rejection.rs");
     let slugs = answers.split(", \"").skip(1).filter_map(|rest| rest.split('"').next());
-    let outcomes = row("ipn_requests_total").unwrap().labels[0].values.known().unwrap();
+    let outcomes = row("ipn_receiver_requests_total").unwrap().labels[0].values.known().unwrap();
     let slugs: Vec<&str> = slugs.filter(|slug| slug.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')).collect();
     assert!(slugs.len() >= 17 && slugs.iter().all(|slug| outcomes.contains(slug)), "{slugs:?}");
 }
@@ -107,7 +108,7 @@ fn what_a_process_exports_is_what_the_table_says() {
             tokio::time::sleep(Duration::from_millis(200)).await;
         };
         let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-        for name in ["ipn_last_genuine_timestamp_seconds", "process_start_time_seconds"] {
+        for name in ["ipn_receiver_last_genuine_ipn_timestamp_seconds", "process_start_time_seconds"] {
             let line = exported.lines().find(|line| line.starts_with(name)).unwrap();
             let at_s: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
             assert!((now_s - 120.0..=now_s).contains(&at_s), "{line}");

@@ -98,10 +98,10 @@ fn a_prometheus_that_scrapes_a_process_answers_every_query_of_dashboard_and_aler
         prometheus.wait_for("count_over_time(ipn_receiver_build_info[1m]) > 2").await;
         busy.everything().await;
         // Operations are shown every five seconds; by then the last of it is scraped, too.
-        prometheus.wait_for("worker_lane_objects").await;
-        prometheus.wait_for("reconciliation_objects").await;
-        prometheus.wait_for("pay_api_breaker_open").await;
-        prometheus.wait_for("increase(event_since_received_seconds_count[1m]) > 2").await;
+        prometheus.wait_for("ipn_receiver_backlog_objects").await;
+        prometheus.wait_for("ipn_receiver_reconciliation_objects").await;
+        prometheus.wait_for("ipn_receiver_pay_api_breaker_open").await;
+        prometheus.wait_for("increase(ipn_receiver_event_processing_seconds_count[1m]) > 2").await;
 
         let (mut silent, mut n_answered) = (Vec::new(), 0);
         for expression in of_dashboard() {

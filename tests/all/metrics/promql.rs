@@ -184,15 +184,17 @@ pub(super) fn without_variables(expression: &str) -> String {
 fn it_finds_what_is_not_there() {
     for (expression, problem) in [
         ("sum(rate(ipn_request_total[5m]))", "no metric ipn_request_total"),
-        ("max by (region) (known_objects)", "grouped by region"),
-        ("dead_letters_total{cause=\"x\"}", "dead_letters_total has no label cause"),
-        ("dead_letters_total{reason=~\"misrouted|gone\"} offset 1d", "dead_letters_total: reason is never gone"),
-        ("rate(ipn_request_seconds[5m])", "no metric ipn_request_seconds"),
+        ("max by (region) (ipn_receiver_known_objects)", "grouped by region"),
+        ("ipn_receiver_dead_letters_total{cause=\"x\"}", "ipn_receiver_dead_letters_total has no label cause"),
+        (
+            "ipn_receiver_dead_letters_total{reason=~\"misrouted|gone\"} offset 1d",
+            "ipn_receiver_dead_letters_total: reason is never gone",
+        ),
+        ("rate(ipn_receiver_request_seconds[5m])", "no metric ipn_receiver_request_seconds"),
         ("1 + 2", "it asks for nothing"),
     ] {
         assert_eq!(problems(expression, &[]), [problem], "{expression}");
     }
-    let whole =
-        "histogram_quantile(0.9, sum by (le) (rate(ipn_request_seconds_bucket{job=~\".+\"}[5m]))) > 60 or vector(0)";
+    let whole = "histogram_quantile(0.9, sum by (le) (rate(ipn_receiver_request_seconds_bucket{job=~\".+\"}[5m]))) > 60 or vector(0)";
     assert_eq!(problems(whole, &["job"]), [""; 0]);
 }

@@ -70,7 +70,9 @@ fn a_letter_of_an_unknown_merchant_is_told_after_the_merchant_was_configured() {
         until("nobody knows whose it is", || dead_letters(&stage).len() == 1).await;
         let letter = &dead_letters(&stage)[0];
         assert_eq!(letter.key, "A0SANDBOXMERCHANT", "the topic's owner");
-        for header in ["ipn-dlq-first-seen", "ipn-dlq-causes", "ipn-dlq-attempts", "ipn-dlq-version"] {
+        for header in
+            ["ipn-dlq-first-seen-at", "ipn-dlq-cause-count", "ipn-dlq-failed-reads", "ipn-dlq-receiver-version"]
+        {
             assert!(letter.headers.contains_key(header), "{:?}", letter.headers);
         }
         app.stop().await;
@@ -84,7 +86,7 @@ fn a_letter_of_an_unknown_merchant_is_told_after_the_merchant_was_configured() {
         let records = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
         let again = records.iter().find(|record| record.headers.contains_key("ipn-redriven-from")).unwrap();
         assert_eq!((&again.key, String::from_utf8_lossy(&again.value)), (&newcomer, body.into()));
-        assert_eq!(again.headers["ipn-redrives"], "1");
+        assert_eq!(again.headers["ipn-redrive-count"], "1");
         assert!(again.headers.contains_key("ipn-sns-message-id"), "the original's headers are kept");
         app.stop().await;
     });
@@ -172,8 +174,8 @@ fn a_dry_run_counts_what_the_filter_means_and_appends_nothing() {
             ("not_understood", envelope_with(&stage, "no IPN"), "2026-01-03T00:00:00.000Z"),
             ("vanished", String::new(), "2026-01-04T00:00:00.000Z"),
         ] {
-            let mut headers = vec![("ipn-dlq-reason", reason), ("ipn-dlq-at", at)];
-            headers.extend((reason == "not_understood").then_some(("ipn-redrives", "1")));
+            let mut headers = vec![("ipn-dlq-reason", reason), ("ipn-dlq-written-at", at)];
+            headers.extend((reason == "not_understood").then_some(("ipn-redrive-count", "1")));
             write_letter(&stage, merchant, &value, &headers).await;
         }
         let operator = Operator::of(&stage);

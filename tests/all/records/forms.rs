@@ -30,7 +30,7 @@ pub(super) fn written() -> BTreeMap<&'static str, Value> {
     let value = |json: Vec<u8>| serde_json::from_slice::<Value>(&json).unwrap();
     let state = |state: &KnownState| {
         assert_eq!(state.version, VERSION);
-        json!({"key": state.object.state_key(), "headers": {"ipn-barrier": BARRIER}, "value": state})
+        json!({"key": state.object.state_key(), "headers": {"ipn-barrier-id": BARRIER}, "value": state})
     };
     let recheck = Recheck {
         object: object(ObjectKind::Charge, RECHECKED_CHARGE),
@@ -41,10 +41,10 @@ pub(super) fn written() -> BTreeMap<&'static str, Value> {
         ("state-permission.v1", state(&permission())),
         ("state-pending.v1", state(&pending())),
         ("state-stub.v1", state(&stub())),
-        ("state-whole.v1", json!({"key": "__whole", "value": CompletenessMarker::new(0, true)})),
+        ("state-complete.v1", json!({"key": "__complete", "value": CompletenessMarker::new(0, true)})),
         (
             "inbox-recheck.v1",
-            json!({"key": MERCHANT, "headers": {"ipn-schema": "1", "ipn-kind": "recheck"}, "value": value(recheck.to_json())}),
+            json!({"key": MERCHANT, "headers": {"ipn-schema-version": "1", "ipn-record-kind": "recheck"}, "value": value(recheck.to_json())}),
         ),
         ("dead-letter.v1", json!({"headers": dead_letter_headers()})),
     ])
@@ -75,7 +75,7 @@ fn permission() -> KnownState {
                 billing_address: Some("2222222222222222".to_owned()),
                 shipping_address: Some("3333333333333333".to_owned()),
             }),
-            attribute_hint_told: Some(at("2026-01-01T03:04:06.000Z")),
+            attribute_hint_published: Some(at("2026-01-01T03:04:06.000Z")),
             read_started_at: at("2026-01-01T03:04:07.000Z"),
             last_event_id: Some(Uuid::from_u128(1)),
         }),
@@ -121,7 +121,7 @@ fn stub() -> KnownState {
         state: State::parse("Captured"),
         charge_permission_type: None,
         attribute_revision: 0,
-        attribute_hint_told: None,
+        attribute_hint_published: None,
         ..permission().observed.unwrap()
     };
     let object = object(ObjectKind::Charge, STUB_CHARGE);

@@ -99,7 +99,7 @@ fn form(key: &str, headers: &BTreeMap<String, String>, value: &Value) -> Value {
     fields.sort();
     json!({
         "key": key.starts_with("__").then_some(key), "headers": headers.keys().collect::<BTreeSet<_>>(),
-        "schema": named("ipn-schema"), "kind": named("ipn-kind"), "version": value["version"], "fields": fields,
+        "schema": named("ipn-schema-version"), "kind": named("ipn-record-kind"), "version": value["version"], "fields": fields,
     })
 }
 
@@ -143,12 +143,14 @@ fn what_a_receiver_writes_has_the_form_of_the_golden_records() {
         let of = |records: &[Record], is_it: &dyn Fn(&Record) -> bool| {
             form_of(records.iter().find(|record| is_it(record)).unwrap())
         };
-        let is_recheck = |record: &Record| record.headers.contains_key("ipn-kind");
+        let is_recheck = |record: &Record| record.headers.contains_key("ipn-record-kind");
         assert_eq!(of(&inbox, &|record| !is_recheck(record)), form_of_golden("inbox-ipn.v1"));
         assert_eq!(of(&inbox, &is_recheck), form_of_golden("inbox-recheck.v1"));
-        for (key, name) in
-            [("__barrier", "state-barrier.v1"), ("__partitions", "state-partitions.v1"), ("__whole", "state-whole.v1")]
-        {
+        for (key, name) in [
+            ("__barrier", "state-barrier.v1"),
+            ("__partition_count", "state-partition-count.v1"),
+            ("__complete", "state-complete.v1"),
+        ] {
             assert_eq!(of(&state, &|record| record.key == key), form_of_golden(name), "{name}");
         }
         let of_permission = of(&state, &|record| record.key.ends_with(PERMISSION));
@@ -178,7 +180,7 @@ fn a_worker_goes_on_with_what_the_first_release_left_behind() {
         let stage = Stage::new(1, "worker.confirm_after_ms = 100").await;
         assert_eq!(stage.environment.merchants, [MERCHANT]);
         let topics = stage.kafka().topics();
-        let state = goldens("state-").into_iter().filter(|(name, _)| !name.starts_with("state-partitions"));
+        let state = goldens("state-").into_iter().filter(|(name, _)| !name.starts_with("state-partition-count"));
         append(&stage, &topics.state, state.map(|(_, record)| record)).await;
         append(&stage, &topics.inbox, goldens("inbox-").into_values()).await;
         let environment = &stage.environment;
@@ -235,7 +237,7 @@ fn what_a_later_release_wrote_is_refused_plainly() {
         let stage = Stage::new(1, "").await;
         let topics = stage.kafka().topics();
         let mut later = golden("inbox-ipn.v1");
-        later["headers"]["ipn-schema"] = "2".into();
+        later["headers"]["ipn-schema-version"] = "2".into();
         append(&stage, &topics.inbox, [later]).await;
         let app = stage.receiver().await;
         let letters = || committed_records(&stage.kafka(), &topics.dead_letters);

@@ -62,7 +62,8 @@ fn a_collector_that_hangs_keeps_nothing_waiting() {
 fn n_spans(outcome: &str) -> u64 {
     let page = telemetry::metrics().render();
     let line = page.lines().find_map(|line| {
-        line.strip_prefix(&format!("trace_spans_total{{outcome=\"{outcome}\"}} ")).and_then(|n| n.parse().ok())
+        line.strip_prefix(&format!("ipn_receiver_trace_spans_total{{outcome=\"{outcome}\"}} "))
+            .and_then(|n| n.parse().ok())
     });
     line.unwrap_or(0)
 }
@@ -143,7 +144,7 @@ fn a_collector_that_is_not_there_is_told_once_with_its_cause() {
             lines.map(|line| serde_json::from_str::<BTreeMap<String, Value>>(line).unwrap()).collect::<Vec<_>>()
         };
         for _ in 0..3 {
-            let failed = async || serve.count("trace_spans_total{outcome=\"failed\"}").await;
+            let failed = async || serve.count("ipn_receiver_trace_spans_total{outcome=\"failed\"}").await;
             let (before, deadline) = (failed().await, Instant::now() + Duration::from_secs(30));
             tell(&environment, &serve).await;
             while failed().await == before {

@@ -82,7 +82,8 @@ fn a_letter_whose_place_is_still_missing_is_known_beforehand() {
 
 #[test]
 fn within_a_key_any_value_will_do_and_all_keys_must_agree() {
-    let known = letter(ipn_of("M1"), &[("ipn-dlq-reason", "misrouted"), ("ipn-dlq-at", "2026-01-02T00:00:00.000Z")]);
+    let known =
+        letter(ipn_of("M1"), &[("ipn-dlq-reason", "misrouted"), ("ipn-dlq-written-at", "2026-01-02T00:00:00.000Z")]);
     let gone = letter(vec![], &[("ipn-dlq-reason", "vanished"), ("ipn-dlq-object", "M1/live/P01-1-2")]);
     let time = |text| Timestamp::parse_written(text);
     for (terms, since, until, accepts) in [
