@@ -14,7 +14,7 @@ async fn pay_api_check(app: &ipn_receiver::app::App) -> (bool, Value) {
 }
 
 #[test]
-fn an_api_that_is_down_is_probed_now_and_then_and_the_work_is_done_when_it_is_back() {
+fn api_outage_is_probed_and_work_completes_afterwards() {
     run(async {
         let settings = "worker.breaker_failures = 3\nworker.breaker_probe_ms = 1000\nworker.systemic_retry_ms = 100";
         let stage = Stage::new(1, settings).await;
@@ -58,7 +58,7 @@ fn an_api_that_is_down_is_probed_now_and_then_and_the_work_is_done_when_it_is_ba
 }
 
 #[test]
-fn a_key_is_rotated_without_a_restart_and_what_came_between_is_done() {
+fn api_key_rotates_without_restart() {
     run(async {
         let settings = "pay_api.key_reload_ms = 50\nworker.breaker_probe_ms = 300\nworker.systemic_retry_ms = 100";
         let stage = Stage::new(1, settings).await;

@@ -44,7 +44,7 @@ impl Busy {
         Self { environment, collector, serve, servers, _folder: folder }
     }
 
-    /// Has everything happen, and waits until the last of it is told.
+    /// Makes everything happen, and waits until the last event is published.
     pub(crate) async fn everything(&self) {
         everything(&self.environment, &format!("http://{}/ipn", self.serve.address("ingress"))).await;
         let said = |what: &str| self.serve.said().contains(what);
@@ -57,14 +57,14 @@ impl Busy {
         ] {
             until(wanted, || said(wanted)).await;
         }
-        let told = || self.serve.said().matches("published PaymentMethodUpdated").count();
-        until("the new card is told", || told() == 2).await;
+        let published = || self.serve.said().matches("published PaymentMethodUpdated").count();
+        until("the new card is published", || published() == 2).await;
     }
 }
 
 /// Everything that happens to one permission and its objects, and trouble that quotes what came.
 async fn everything(environment: &SandboxEnvironment, url: &str) {
-    let tell = async |kind, id: &str, notification_type| {
+    let notify = async |kind, id: &str, notification_type| {
         let hint = Hint { merchant: &environment.merchants[0], kind, id, notification_type };
         let answer = post_to(environment, url, &environment.envelope(&hint, SignatureVersion::V2)).await;
         assert_eq!(answer.status, 200);
@@ -73,7 +73,7 @@ async fn everything(environment: &SandboxEnvironment, url: &str) {
     for (state, reason) in [("Chargeable", None), ("NonChargeable", Some("PaymentMethodExpired")), ("Chargeable", None)]
     {
         environment.put(ObjectKind::ChargePermission, permission.clone(), state, reason.as_slice());
-        tell(ObjectKind::ChargePermission, PERMISSION, "STATE_CHANGE").await;
+        notify(ObjectKind::ChargePermission, PERMISSION, "STATE_CHANGE").await;
         tokio::time::sleep(Duration::from_millis(1100)).await;
     }
     for (kind, id, object, state) in [
@@ -82,14 +82,14 @@ async fn everything(environment: &SandboxEnvironment, url: &str) {
         (ObjectKind::Dispute, DISPUTE, dispute(DISPUTE, CHARGE, "1.00", "EUR"), "ActionRequired"),
     ] {
         environment.put(kind, object, state, &[]);
-        tell(kind, id, "STATE_CHANGE").await;
+        notify(kind, id, "STATE_CHANGE").await;
     }
     // The buyer moves, and gets another card.
     let mut moved = environment.pay_api.get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).unwrap();
     moved["billingAddress"]["city"] = json!(format!("{MARKER}-NEW-CITY"));
     moved["paymentPreferences"][0]["paymentDescriptor"] = json!(format!("{MARKER}-NEW-CARD"));
     environment.pay_api.put(Environment::Sandbox, ObjectKind::ChargePermission, moved);
-    tell(ObjectKind::ChargePermission, PERMISSION, "ATTRIBUTE_CHANGE").await;
+    notify(ObjectKind::ChargePermission, PERMISSION, "ATTRIBUTE_CHANGE").await;
     // Answers that are no object, or an error that quotes the buyer.
     for (n, body) in [
         format!("{{\"chargeId\": \"{MARKER}\", \"buyer\": \"{MARKER}\"}}"),
@@ -102,14 +102,14 @@ async fn everything(environment: &SandboxEnvironment, url: &str) {
     {
         let id = format!("S02-000000{n}-3333333-C000001");
         environment.pay_api.set_object_fault(&id, Some(Fault::Body(body)));
-        tell(ObjectKind::Charge, &id, "STATE_CHANGE").await;
+        notify(ObjectKind::Charge, &id, "STATE_CHANGE").await;
     }
-    // One that nobody knows becomes a dead letter.
-    tell(ObjectKind::Charge, UNREADABLE, "STATE_CHANGE").await;
+    // An IPN about an unknown object becomes a dead letter.
+    notify(ObjectKind::Charge, UNREADABLE, "STATE_CHANGE").await;
 }
 
 #[test]
-fn no_marker_word_reaches_a_topic_a_log_line_a_metric_a_span_or_a_page() {
+fn buyer_data_reaches_no_topic_log_metric_span_or_page() {
     run(async {
         let busy = Busy::start().await;
         let Busy { environment, collector, serve, servers, .. } = &busy;

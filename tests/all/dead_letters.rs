@@ -1,4 +1,4 @@
-//! What can never be told is kept with its reason; nothing else becomes a dead letter.
+//! What can never be published is kept as a dead letter with its reason; nothing else becomes one.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ fn dead_letters(stage: &Stage) -> Vec<Record> {
 }
 
 #[test]
-fn each_reason_is_told_apart_and_the_original_is_kept_word_for_word() {
+fn each_dead_letter_has_its_reason_and_original() {
     run(async {
         let stage = Stage::new(1, "worker.unknown_object_retries_ms = [10, 10, 10, 10]").await;
         let app = stage.receiver().await;
@@ -59,7 +59,7 @@ fn each_reason_is_told_apart_and_the_original_is_kept_word_for_word() {
 }
 
 #[test]
-fn an_original_that_retention_took_leaves_a_dead_letter_that_says_so() {
+fn dead_letter_says_when_its_original_expired() {
     run(async {
         let stage = Stage::new(1, "worker.unknown_object_retries_ms = [2000]").await;
         let app = stage.receiver().await;
@@ -84,7 +84,7 @@ async fn delete_all_records(kafka: &Kafka) {
 }
 
 #[test]
-fn an_object_that_appears_late_is_told_and_no_dead_letter() {
+fn object_that_appears_late_is_published() {
     run(async {
         let stage = Stage::new(1, "worker.unknown_object_retries_ms = [300, 300, 300, 300]").await;
         let app = stage.receiver().await;
@@ -100,7 +100,7 @@ fn an_object_that_appears_late_is_told_and_no_dead_letter() {
 }
 
 #[test]
-fn trouble_of_amazons_or_ours_is_never_a_dead_letter() {
+fn systemic_errors_never_cause_dead_letters() {
     run(async {
         let stage = Stage::new(1, "worker.systemic_retry_ms = 100\nworker.unknown_object_retries_ms = []").await;
         let app = stage.receiver().await;

@@ -1,4 +1,4 @@
-//! Each fact is told exactly once: through duplicates, reordering, restarts and a transaction that fails half-way.
+//! Each change is published exactly once: through duplicates, reordering, restarts and a failed transaction.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -20,7 +20,7 @@ struct Object {
     permission: String,
 }
 
-/// The states of each round with the event that tells of it.
+/// The states of each round, with the event that reports them.
 const CHARGE_ROUNDS: [(&str, &[&str], &str); 3] = [
     ("AuthorizationInitiated", &[], "ChargeAuthorizationInitiated"),
     ("Authorized", &[], "ChargeAuthorized"),
@@ -116,13 +116,13 @@ async fn post_all(stage: &Stage, app: &App, bodies: &[String]) {
 }
 
 #[test]
-fn five_hundred_ipns_for_fifty_objects_with_a_restart_in_the_middle_tell_each_fact_once_in_order() {
+fn each_change_is_published_once_in_order_across_a_restart() {
     run(async {
         let stage = Stage::new(4, "worker.confirm_after_ms = 200").await;
         let objects = fifty_objects();
         let mut reader = stage.reader();
         let mut app = stage.receiver().await;
-        let (mut expected, mut told, mut sent): (Vec<String>, Vec<Value>, Vec<String>) =
+        let (mut expected, mut published, mut sent): (Vec<String>, Vec<Value>, Vec<String>) =
             (Vec::new(), Vec::new(), Vec::new());
         let mut n_posted = 0;
         for round in 0..3 {
@@ -152,13 +152,13 @@ fn five_hundred_ipns_for_fifty_objects_with_a_restart_in_the_middle_tell_each_fa
             }
             post_all(&stage, &app, second_half).await;
             sent.extend(fresh);
-            told.extend(events(&mut reader, objects.len()).await);
+            published.extend(events(&mut reader, objects.len()).await);
         }
         assert_eq!(n_posted, N_IPNS);
         silence(&mut reader).await;
 
-        let mut ids: Vec<String> = told.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
-        assert_increasing_by_permission(&told);
+        let mut ids: Vec<String> = published.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+        assert_increasing_by_permission(&published);
         ids.sort();
         expected.sort();
         assert_eq!(ids, expected, "each expected event came once, and no other");
@@ -169,9 +169,9 @@ fn five_hundred_ipns_for_fifty_objects_with_a_restart_in_the_middle_tell_each_fa
 }
 
 /// The order in which one consumer sees a permission's events is the order of their `sequence`.
-fn assert_increasing_by_permission(told: &[Value]) {
+fn assert_increasing_by_permission(published: &[Value]) {
     let mut last: HashMap<&str, &str> = HashMap::new();
-    for event in told {
+    for event in published {
         let (permission, sequence) = (event["partitionkey"].as_str().unwrap(), event["sequence"].as_str().unwrap());
         assert_eq!(sequence.len(), 20);
         if let Some(before) = last.insert(permission, sequence) {
@@ -182,7 +182,7 @@ fn assert_increasing_by_permission(told: &[Value]) {
 }
 
 #[test]
-fn a_second_receiver_that_joins_and_one_that_leaves_lose_and_double_nothing() {
+fn rebalances_lose_and_duplicate_nothing() {
     run(async {
         let stage = Stage::new(4, "").await;
         let objects = fifty_objects();
@@ -197,17 +197,17 @@ fn a_second_receiver_that_joins_and_one_that_leaves_lose_and_double_nothing() {
         first.stop().await;
         post_all(&stage, &second, &bodies).await;
         stage.environment.pay_api.set_fault(None);
-        let told = events(&mut reader, objects.len()).await;
+        let published = events(&mut reader, objects.len()).await;
         silence(&mut reader).await;
         let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-        told.iter().for_each(|event| *count.entry(event["subject"].as_str().unwrap()).or_default() += 1);
+        published.iter().for_each(|event| *count.entry(event["subject"].as_str().unwrap()).or_default() += 1);
         assert_eq!((count.len(), count.values().max()), (50, Some(&1)));
         second.stop().await;
     });
 }
 
 #[test]
-fn a_transaction_that_fails_half_way_is_invisible_and_its_facts_are_told_once_when_the_cause_is_mended() {
+fn failed_transaction_is_invisible_and_retried_once() {
     run(async {
         let stage = Stage::new(1, "").await;
         let kafka = stage.kafka();
@@ -243,7 +243,7 @@ async fn limit_event_bytes(stage: &Stage, bytes: usize) {
 }
 
 #[test]
-fn replaying_the_whole_inbox_tells_nothing_new() {
+fn replayed_inbox_publishes_nothing() {
     run(async {
         let stage = Stage::new(1, "worker.confirm_after_ms = 200").await;
         let mut reader = stage.reader();

@@ -28,7 +28,7 @@ fn put_charge(stage: &Stage, state: &str) {
 }
 
 #[test]
-fn work_that_waits_stands_in_the_state_record_and_the_next_process_does_it() {
+fn next_process_completes_pending_work() {
     run(async {
         let stage = Stage::new(1, "worker.pending_after_ms = 200\nworker.systemic_retry_ms = 100").await;
         let mut reader = stage.reader();
@@ -49,9 +49,9 @@ fn work_that_waits_stands_in_the_state_record_and_the_next_process_does_it() {
         app.stop().await;
         stage.environment.pay_api.set_fault(None);
         let app = stage.receiver().await;
-        let told = events(&mut reader, 1).await;
-        assert_eq!(names(&told), ["ChargeCaptured"]);
-        assert_eq!(told[0]["data"]["causes"].as_array().unwrap().len(), 2);
+        let published = events(&mut reader, 1).await;
+        assert_eq!(names(&published), ["ChargeCaptured"]);
+        assert_eq!(published[0]["data"]["causes"].as_array().unwrap().len(), 2);
         until("nothing is owed any more", || {
             state_record(&stage, CHARGE).is_some_and(|state| state.get("pending").is_none())
         })
@@ -62,7 +62,7 @@ fn work_that_waits_stands_in_the_state_record_and_the_next_process_does_it() {
 }
 
 #[test]
-fn a_read_that_lags_behind_its_notification_is_confirmed_and_the_news_is_told() {
+fn lagging_read_is_confirmed_and_then_published() {
     run(async {
         let stage = Stage::new(1, "worker.confirm_after_ms = 500").await;
         let mut reader = stage.reader();
@@ -85,7 +85,7 @@ fn a_read_that_lags_behind_its_notification_is_confirmed_and_the_news_is_told() 
 }
 
 #[test]
-fn facts_beside_the_state_are_told_after_a_second_read_agrees() {
+fn attribute_changes_are_published_after_confirmation() {
     run(async {
         let stage = Stage::new(1, "worker.confirm_after_ms = 100").await;
         let mut reader = stage.reader();
@@ -110,16 +110,16 @@ fn facts_beside_the_state_are_told_after_a_second_read_agrees() {
         };
         let body = stage.environment.envelope(&hint, SignatureVersion::V2);
         stage.post(&app, &body).await;
-        let told = events(&mut reader, 1).await;
-        assert_eq!(names(&told), ["PermissionUpdated"]);
-        assert_eq!(told[0]["data"]["snapshot"]["limits"]["amountBalance"]["amount"], "90.01");
+        let published = events(&mut reader, 1).await;
+        assert_eq!(names(&published), ["PermissionUpdated"]);
+        assert_eq!(published[0]["data"]["snapshot"]["limits"]["amountBalance"]["amount"], "90.01");
         silence(&mut reader).await;
         app.stop().await;
     });
 }
 
 #[test]
-fn a_refund_waits_for_its_charge_and_takes_the_permission_from_it() {
+fn refund_waits_for_its_charge() {
     run(async {
         let stage = Stage::new(1, "").await;
         let mut reader = stage.reader();
@@ -128,11 +128,12 @@ fn a_refund_waits_for_its_charge_and_takes_the_permission_from_it() {
         let id = "S02-0000001-2222222-R000001";
         stage.environment.put(ObjectKind::Refund, refund(id, CHARGE, "1.00", "EUR"), "Refunded", &[]);
         stage.tell(&app, ObjectKind::Refund, id).await;
-        let told = events(&mut reader, 2).await;
-        assert_eq!(names(&told), ["ChargeCaptured", "RefundCompleted"]);
-        assert_eq!(told[0]["data"]["causes"][0]["type"], "HELPER_READ");
+        let published = events(&mut reader, 2).await;
+        assert_eq!(names(&published), ["ChargeCaptured", "RefundCompleted"]);
+        assert_eq!(published[0]["data"]["causes"][0]["type"], "HELPER_READ");
         assert!(
-            told.iter()
+            published
+                .iter()
                 .all(|event| event["partitionkey"] == PERMISSION && event["data"]["chargePermissionId"] == PERMISSION)
         );
         silence(&mut reader).await;
@@ -141,7 +142,7 @@ fn a_refund_waits_for_its_charge_and_takes_the_permission_from_it() {
 }
 
 #[test]
-fn an_object_that_vanishes_keeps_its_state() {
+fn vanished_object_keeps_its_state() {
     run(async {
         let stage = Stage::new(1, "").await;
         let mut reader = stage.reader();

@@ -1,5 +1,5 @@
-//! A backlog at an Amazon Pay API that really throttles: no 429 as long as the quota is as it is told, few when the shop
-//! takes half of it without telling, and every object is told in either case.
+//! A backlog at an Amazon Pay API that really throttles: no 429 while the configured quota is right, few when the shop
+//! uses half of it as well, and every object is published in both cases.
 
 use std::time::Instant;
 
@@ -48,7 +48,7 @@ async fn drain(throttling: Throttling) -> (usize, usize) {
 }
 
 #[test]
-fn a_truthful_quota_is_never_exceeded_and_many_hints_are_few_reads() {
+fn reads_never_exceed_the_quota_and_coalesce() {
     run(async {
         // Ours is a burst of 50 and 50 a second; what goes out evenly may arrive together, so Amazon's is somewhat more,
         // as it is where a fifth is left to the shop.

@@ -40,7 +40,7 @@ fn said(disposition: &Disposition) -> String {
 }
 
 #[test]
-fn each_failure_on_the_way_has_its_meaning_and_its_words() {
+fn each_failed_read_has_its_disposition_and_text() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         environment.put(pay_api::ObjectKind::Charge, charge(CHARGE, PERMISSION, "9.99", "EUR"), "Captured", &[]);
@@ -60,9 +60,9 @@ fn each_failure_on_the_way_has_its_meaning_and_its_words() {
             ),
             (reqwest::Client::builder().build().unwrap(), ["network:", "error"]), // no such name, or no way there
         ] {
-            let told = said(&reader(&environment, client, None).read(&the_charge(&environment)).await);
-            assert!(says.iter().all(|part| told.contains(part)), "{told} does not say {says:?}");
-            println!("{told}");
+            let text = said(&reader(&environment, client, None).read(&the_charge(&environment)).await);
+            assert!(says.iter().all(|part| text.contains(part)), "{text} does not contain {says:?}");
+            println!("{text}");
         }
         for (fault, says) in [
             (Fault::Drop, "network:"),
@@ -88,9 +88,9 @@ fn each_failure_on_the_way_has_its_meaning_and_its_words() {
             (Fault::Lag(Duration::from_hours(1)), "not_found"),
         ] {
             environment.pay_api.set_fault(Some(fault.clone()));
-            let told = said(&good.read(&the_charge(&environment)).await);
-            assert!(told.starts_with(says), "{fault:?}: {told}");
-            println!("{told}");
+            let text = said(&good.read(&the_charge(&environment)).await);
+            assert!(text.starts_with(says), "{fault:?}: {text}");
+            println!("{text}");
         }
         environment.pay_api.set_fault(None);
         let Disposition::Fetched(fetched) = good.read(&the_charge(&environment)).await else { panic!("it is there") };
@@ -99,7 +99,7 @@ fn each_failure_on_the_way_has_its_meaning_and_its_words() {
 }
 
 #[test]
-fn reads_share_connections_and_ask_for_no_compression() {
+fn reads_reuse_connections_without_compression() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -126,7 +126,7 @@ fn reads_share_connections_and_ask_for_no_compression() {
 }
 
 #[test]
-fn the_worker_gets_over_every_fault_and_tells_each_change_once() {
+fn each_change_is_published_once_after_every_api_fault() {
     run(async {
         let settings = "worker.breaker_probe_ms = 100\nworker.systemic_retry_ms = 100\nworker.confirm_after_ms = 300\n\
                         worker.unknown_object_retries_ms = [60000]\nworker.settle_slack_ms = 0\npay_api.timeout_ms = 1000";
@@ -158,11 +158,11 @@ fn the_worker_gets_over_every_fault_and_tells_each_change_once() {
             assert_eq!(stage.tell(&app, pay_api::ObjectKind::Charge, &id).await.status, 200, "{fault:?}");
             until("it was read in vain", || stage.environment.pay_api.reads().len() > before).await;
             stage.environment.pay_api.set_fault(None);
-            // What is wrong with one object alone waits for some seconds, unless there is news of it.
+            // An object-level error backs off for some seconds, unless a new IPN about the object comes.
             stage.tell(&app, pay_api::ObjectKind::Charge, &id).await;
-            let told = events(&mut reader, 1).await;
+            let published = events(&mut reader, 1).await;
             assert_eq!(
-                (told[0]["data"]["state"].as_str(), told[0]["subject"].as_str()),
+                (published[0]["data"]["state"].as_str(), published[0]["subject"].as_str()),
                 (Some("Captured"), Some(&*id)),
                 "{fault:?}"
             );

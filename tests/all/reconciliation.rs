@@ -1,4 +1,4 @@
-//! What nobody told us of is found by looking; what has reached its end shrinks, and is forgotten.
+//! Reconciliation finds changes without an IPN; final objects shrink to a stub and are deleted later.
 
 use ipn_receiver::sandbox::pay_api::{Environment, ObjectKind, charge, charge_permission, with_state};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const FOUND: &str = "ipn_receiver_missed_ipns_found_total";
 /// A day is two seconds.
 const FAST: &str = "reconciliation.period_factor = 0.00002";
 
-/// A permission and an authorized charge of it, both told.
+/// A permission and an authorized charge of it, both published.
 async fn stage_with_a_charge(
     settings: &str,
 ) -> (Stage, ipn_receiver::app::App, ipn_receiver::sandbox::events::EventReader) {
@@ -27,15 +27,15 @@ async fn stage_with_a_charge(
 }
 
 #[test]
-fn a_change_without_an_ipn_is_found_marked_and_counted() {
+fn change_without_ipn_is_found_marked_and_counted() {
     run(async {
         let (stage, app, mut reader) = stage_with_a_charge(FAST).await;
         // Receivers in one process share their metrics; `sweep_tests` counts exactly.
         let found_before = metric(&app, FOUND).await;
         stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
-        let told = events(&mut reader, 1).await;
-        assert_eq!(names(&told), ["ChargeCaptured"]);
-        let causes = told[0]["data"]["causes"].as_array().unwrap();
+        let published = events(&mut reader, 1).await;
+        assert_eq!(names(&published), ["ChargeCaptured"]);
+        let causes = published[0]["data"]["causes"].as_array().unwrap();
         assert_eq!((causes.len(), &causes[0]["type"]), (1, &json!("RECONCILIATION")), "{causes:?}");
         assert!(causes[0]["timestamp"].is_string());
         // The permission is looked at on and on, and the charge no more.
@@ -56,7 +56,7 @@ fn a_change_without_an_ipn_is_found_marked_and_counted() {
 }
 
 #[test]
-fn a_change_while_nothing_ran_is_found_by_the_next_process() {
+fn change_during_downtime_is_found_by_next_process() {
     run(async {
         let (stage, app, mut reader) = stage_with_a_charge(FAST).await;
         app.stop().await;
@@ -67,18 +67,18 @@ fn a_change_while_nothing_ran_is_found_by_the_next_process() {
             &["SoftDeclined"],
         );
         let app = stage.receiver().await;
-        let told = events(&mut reader, 1).await;
+        let published = events(&mut reader, 1).await;
         assert_eq!(
-            (names(&told), &told[0]["data"]["previousState"]),
+            (names(&published), &published[0]["data"]["previousState"]),
             (vec!["ChargeDeclined".to_owned()], &json!("Authorized"))
         );
-        assert_eq!(told[0]["data"]["causes"][0]["type"], "RECONCILIATION");
+        assert_eq!(published[0]["data"]["causes"][0]["type"], "RECONCILIATION");
         app.stop().await;
     });
 }
 
 #[test]
-fn switched_off_nothing_is_looked_at() {
+fn disabled_reconciliation_reads_nothing() {
     run(async {
         let (stage, app, mut reader) = stage_with_a_charge(&format!("{FAST}\nreconciliation.enabled = false")).await;
         stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
@@ -88,8 +88,8 @@ fn switched_off_nothing_is_looked_at() {
         assert_eq!(stage.environment.pay_api.reads().len(), n_reads);
         // An IPN is worked on as ever.
         stage.tell(&app, ObjectKind::Charge, CHARGE).await;
-        let told = events(&mut reader, 1).await;
-        assert_eq!(told[0]["data"]["causes"][0]["type"], "IPN");
+        let published = events(&mut reader, 1).await;
+        assert_eq!(published[0]["data"]["causes"][0]["type"], "IPN");
         app.stop().await;
     });
 }
@@ -102,7 +102,7 @@ fn records(stage: &Stage) -> Vec<Option<Value>> {
 }
 
 #[test]
-fn what_is_final_shrinks_to_a_stub_that_knows_old_news_and_is_forgotten_in_the_end() {
+fn final_object_becomes_a_stub_and_is_deleted() {
     run(async {
         let settings =
             "worker.stub_after_d = 0.00002\nworker.forget_after_d = 0.0001\nworker.settle_slack_ms = 1000000000";
@@ -134,7 +134,7 @@ fn what_is_final_shrinks_to_a_stub_that_knows_old_news_and_is_forgotten_in_the_e
             .await;
         silence(&mut reader).await;
         until("it is forgotten", || records(&stage).last() == Some(&None)).await;
-        // Later still it is seen for the first time, and so late that it is told as an update.
+        // Later it is first sight again, and so old that it is published as an update.
         stage.tell(&app, ObjectKind::Charge, CHARGE).await;
         let again = events(&mut reader, 1).await;
         assert_eq!((names(&again), &again[0]["data"]["firstSight"]), (vec!["ChargeUpdated".to_owned()], &json!(true)));

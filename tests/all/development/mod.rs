@@ -37,7 +37,7 @@ async fn post(app: &App, body: String) -> (u16, String) {
 }
 
 #[test]
-fn localstack_is_believed_where_the_table_names_it_and_nowhere_else() {
+fn localstack_is_trusted_only_where_configured() {
     run(async {
         let localstack = LocalStack::start();
         let cluster = MockCluster::new(1).unwrap();
@@ -62,8 +62,8 @@ fn localstack_is_believed_where_the_table_names_it_and_nowhere_else() {
             if !table.is_empty() {
                 assert_eq!(localstack.confirmed(), 1);
                 // Signed by the origin the table names, of a topic it does not name.
-                let stranger = localstack.notification("arn:aws:sns:us-east-1:000000000000:other");
-                assert_eq!(post(&app, stranger).await.0, 503);
+                let other_topic = localstack.notification("arn:aws:sns:us-east-1:000000000000:other");
+                assert_eq!(post(&app, other_topic).await.0, 503);
                 let altered = localstack.notification(localstack::TOPIC).replace("a message", "another message");
                 assert_eq!(post(&app, altered).await.0, 403, "the signature counts");
                 assert!(admin_page(&app, "/readyz").await.contains("a [development] table is in force"));
@@ -75,7 +75,7 @@ fn localstack_is_believed_where_the_table_names_it_and_nowhere_else() {
 }
 
 #[test]
-fn the_pinned_host_is_believed_no_more_than_without_the_table() {
+fn development_settings_do_not_loosen_amazons_hosts() {
     run(async {
         let stage = crate::mock_stage::MockStage::new(
             "sns.certificate_failure_ms = 1\ndevelopment.certificate_origins = [\"http://localhost:4566/_aws/sns/\"]",
@@ -129,7 +129,7 @@ fn lines_until(stream: impl std::io::Read + Send + 'static, word: &str) -> Vec<S
 }
 
 #[test]
-fn simulators_alone_print_a_configuration_that_serves_another_process() {
+fn simulators_print_a_working_configuration() {
     run(async {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut simulators = program()
@@ -140,9 +140,9 @@ fn simulators_alone_print_a_configuration_that_serves_another_process() {
             .spawn()
             .unwrap();
         let config = lines_until(simulators.stdout.take().unwrap(), "private_key_file").join("\n");
-        let told = lines_until(simulators.stderr.take().unwrap(), "Leave with").join("\n");
+        let output = lines_until(simulators.stderr.take().unwrap(), "Leave with").join("\n");
         let _simulators = Process(simulators);
-        let control = told.split_once("curl -X POST 'http://").unwrap().1.split_once('/').unwrap().0.to_owned();
+        let control = output.split_once("curl -X POST 'http://").unwrap().1.split_once('/').unwrap().0.to_owned();
 
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("receiver.toml");

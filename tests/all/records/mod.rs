@@ -49,7 +49,7 @@ fn goldens(prefix: &str) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn what_is_written_is_the_newest_golden_record() {
+fn written_records_match_the_newest_golden_files() {
     for (name, record) in written() {
         if std::env::var_os("UPDATE_DOCS").is_some() && !file(name).exists() {
             std::fs::write(file(name), format!("{record:#}\n")).unwrap();
@@ -64,7 +64,7 @@ fn what_is_written_is_the_newest_golden_record() {
 }
 
 #[test]
-fn every_golden_state_record_is_read_and_one_of_a_later_release_is_refused() {
+fn golden_state_records_are_read_and_newer_ones_rejected() {
     let mut n_objects = 0;
     for (name, record) in goldens("state-") {
         let (key, value) = (record["key"].as_str().unwrap(), record["value"].to_string());
@@ -117,7 +117,7 @@ fn form_of_golden(name: &str) -> Value {
 }
 
 #[test]
-fn what_a_receiver_writes_has_the_form_of_the_golden_records() {
+fn running_receiver_writes_the_golden_forms() {
     run(async {
         let stage = Stage::new(1, "").await;
         let kafka = stage.kafka();
@@ -175,7 +175,7 @@ async fn append(stage: &Stage, topic: &str, records: impl IntoIterator<Item = Va
 }
 
 #[test]
-fn a_worker_goes_on_with_what_the_first_release_left_behind() {
+fn worker_continues_from_first_release_records() {
     run(async {
         let stage = Stage::new(1, "worker.confirm_after_ms = 100").await;
         assert_eq!(stage.environment.merchants, [MERCHANT]);
@@ -193,23 +193,23 @@ fn a_worker_goes_on_with_what_the_first_release_left_behind() {
         for (id, state) in [(PENDING_CHARGE, "Captured"), (RECHECKED_CHARGE, "Authorized")] {
             environment.put(pay_api::ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
         }
-        // The golden IPN is about a charge that is final since the time in its golden state: late, and no news.
+        // The golden IPN names a charge that is final since the time in its golden state: late, and without a change.
         let final_since = at("2026-01-01T03:04:05.000Z").unix_ms() / 1000;
         let stub = with_state(charge(STUB_CHARGE, PERMISSION, "9.99", "EUR"), "Captured", &[], final_since);
         environment.pay_api.put(pay_api::Environment::Sandbox, pay_api::ObjectKind::Charge, stub);
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
-        let mut told = events(&mut reader, 4).await;
+        let mut published = events(&mut reader, 4).await;
         while let Some(event) = reader.next(Duration::from_secs(3)).await {
-            told.push(event);
+            published.push(event);
         }
         let of = |id: &str, name: &str| {
-            let found: Vec<&Value> = told
+            let found: Vec<&Value> = published
                 .iter()
                 .filter(|event| event["subject"] == id && event["type"].as_str().unwrap().contains(name))
                 .collect();
-            assert_eq!(found.len(), 1, "{name} of {id} in {:?}", names(&told));
+            assert_eq!(found.len(), 1, "{name} of {id} in {:?}", names(&published));
             found[0]
         };
         let owed = of(PENDING_CHARGE, "ChargeCaptured");
@@ -221,10 +221,13 @@ fn a_worker_goes_on_with_what_the_first_release_left_behind() {
         assert_eq!(of(RECHECKED_CHARGE, "ChargeAuthorized")["data"]["causes"][0]["type"], "RECHECK");
         for name in ["PermissionChargeable", "PaymentMethodUpdated"] {
             let event = of(PERMISSION, name);
-            assert_eq!(event["data"]["previousState"], "NonChargeable", "what was told before is known");
+            assert_eq!(event["data"]["previousState"], "NonChargeable", "the published state is known");
             assert!(event["sequence"].as_str().unwrap() > "00000001767236647000");
         }
-        assert!(told.iter().all(|event| event["subject"] != STUB_CHARGE), "a late IPN about what is final is no news");
+        assert!(
+            published.iter().all(|event| event["subject"] != STUB_CHARGE),
+            "a late IPN about a final object publishes nothing"
+        );
         until("nothing is owed", || inbox_records_left(&stage.kafka()) == 0).await;
         assert!(committed_records(&stage.kafka(), &topics.dead_letters).is_empty());
         app.stop().await;
@@ -232,7 +235,7 @@ fn a_worker_goes_on_with_what_the_first_release_left_behind() {
 }
 
 #[test]
-fn what_a_later_release_wrote_is_refused_plainly() {
+fn records_of_a_later_release_are_rejected() {
     run(async {
         let stage = Stage::new(1, "").await;
         let topics = stage.kafka().topics();
@@ -253,7 +256,7 @@ fn what_a_later_release_wrote_is_refused_plainly() {
         until("notifications are taken", || app.is_ready()).await;
         stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         silence(&mut stage.reader()).await;
-        assert!(!app.is_working(), "it tells nothing of partitions whose state it cannot read");
+        assert!(!app.is_working(), "it publishes nothing for partitions whose state it cannot read");
         app.stop().await;
     });
 }

@@ -49,7 +49,7 @@ impl Captured {
 }
 
 #[test]
-fn real_notifications_of_the_retired_integration_are_recognised() {
+fn real_legacy_v1_messages_are_recognized() {
     let Some(messages) = real_messages() else { return };
     let of_amazon_pay: Vec<_> = messages.iter().filter(|(_, vector)| vector["amazon_pay"] == true).collect();
     for (name, vector) in &of_amazon_pay {
@@ -60,19 +60,19 @@ fn real_notifications_of_the_retired_integration_are_recognised() {
     assert!(of_amazon_pay.len() >= 5);
 }
 
-fn told(verdict: &Result<(), sns::Error>) -> String {
+fn verdict_text(verdict: &Result<(), sns::Error>) -> String {
     verdict.as_ref().map_or_else(ToString::to_string, |()| "genuine".to_owned())
 }
 
 #[test]
-fn every_message_aws_really_signed_passes_as_far_as_its_issuer_and_key_allow() {
+fn messages_signed_by_aws_verify() {
     let Some(messages) = real_messages() else { return };
     let mut n_whole = 0;
     for (name, vector) in &messages {
         assert_ne!(vector["lambda_style_keys"], true, "{name}: add its refusal here");
         let captured = Captured::read(vector);
         let (whole, own) = (captured.whole_check(), captured.own_certificate());
-        println!("{name}\n    whole check:     {}\n    own certificate: {}", told(&whole), told(&own));
+        println!("{name}\n    whole check:     {}\n    own certificate: {}", verdict_text(&whole), verdict_text(&own));
         if vector["key_bits"].as_u64().unwrap() < 2048 {
             let short = Err(BadSigningCert::Key("RSA 1024 bits".to_owned()).into());
             assert_eq!((&whole, &own), (&short, &short), "{name}");
@@ -93,7 +93,7 @@ fn every_message_aws_really_signed_passes_as_far_as_its_issuer_and_key_allow() {
 }
 
 #[test]
-fn a_genuine_message_is_refused_with_any_signed_field_changed_and_outside_its_certificates_time() {
+fn altered_or_expired_genuine_message_is_rejected() {
     let Some(messages) = real_messages() else { return };
     let mut n_seen = 0;
     for (name, vector) in &messages {
@@ -133,16 +133,16 @@ fn a_genuine_message_is_refused_with_any_signed_field_changed_and_outside_its_ce
         assert!(matches!(at(not_after.unix_ms() + 1), Err(sns::Error::Certificate(BadSigningCert::Expired(_)))));
         assert!(matches!(at(not_before.unix_ms() - 1), Err(sns::Error::Certificate(BadSigningCert::NotYetValid(_)))));
         assert_eq!(at(not_after.unix_ms()), Ok(()));
-        let nobody = sns::Policy::of(TopicPolicy::default());
-        let nobody = verify(captured.envelope.clone(), &cert, &nobody, captured.envelope.timestamp).map(|_| ());
-        assert_eq!(nobody, Err(sns::Error::TopicNotAllowed(captured.envelope.topic_arn.as_str().to_owned())));
+        let empty_policy = sns::Policy::of(TopicPolicy::default());
+        let verdict = verify(captured.envelope.clone(), &cert, &empty_policy, captured.envelope.timestamp).map(|_| ());
+        assert_eq!(verdict, Err(sns::Error::TopicNotAllowed(captured.envelope.topic_arn.as_str().to_owned())));
     }
     println!("{n_seen} messages altered");
     assert!(n_seen > 0);
 }
 
 #[test]
-fn a_certificate_is_one_of_sns_only_in_the_region_it_names_and_under_amazons_roots() {
+fn certificate_is_valid_only_in_its_region_and_chain() {
     let Some(folder) = folder("sns/ca") else { return };
     let read = |name: &str| CertFile::from_pem(&std::fs::read(folder.join(name)).unwrap()).unwrap();
     let leaf = read("sns-signing-af-south-1-2026-leaf.pem");
@@ -161,8 +161,8 @@ fn a_certificate_is_one_of_sns_only_in_the_region_it_names_and_under_amazons_roo
     );
     assert!(matches!(leaf.check("us-east-1", &amazon, &m01, at), Err(BadSigningCert::Name { .. })));
     assert!(matches!(leaf.check("af-south-1", &amazon, &[], at), Err(BadSigningCert::Issuer { .. })));
-    let strangers = TrustAnchors::from_pem(include_str!("../../../src/domain/sns/amazon/root-ca-2.pem")).unwrap();
-    assert!(matches!(leaf.check("af-south-1", &strangers, &m01, at), Err(BadSigningCert::Issuer { .. })));
+    let other_root = TrustAnchors::from_pem(include_str!("../../../src/domain/sns/amazon/root-ca-2.pem")).unwrap();
+    assert!(matches!(leaf.check("af-south-1", &other_root, &m01, at), Err(BadSigningCert::Issuer { .. })));
     // A certificate authority's own certificate signs no message.
     for name in ["amazon-rsa-2048-m01.pem", "amazon-root-ca-1.pem"] {
         assert!(matches!(read(name).check("us-east-1", &amazon, &m01, at), Err(BadSigningCert::Name { .. })), "{name}");

@@ -39,7 +39,7 @@ fn judge(body: &str, pem: &str, policy: &Policy, anchors: &TrustAnchors, now: Ti
 }
 
 #[test]
-fn every_certificate_url_is_judged_for_its_stated_reason() {
+fn each_certificate_url_gets_its_stated_verdict() {
     let Some(cases) = cases("cert_url") else { return };
     let regions = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "ap-southeast-2"].map(str::to_owned).to_vec();
     let rule = TopicRule::Owner { owner: "X".into(), accounts: vec![], regions };
@@ -109,7 +109,7 @@ fn part_at_fault(reason: &str) -> &'static str {
 }
 
 #[test]
-fn every_altered_message_is_judged_for_its_stated_reason() {
+fn each_altered_message_gets_its_stated_verdict() {
     let Some(cases) = cases("message") else { return };
     run(async {
         let own = OwnSns::start().await;
@@ -232,7 +232,7 @@ fn variants(case: &Value, base: &Value, own: &OwnSns) -> Vec<(String, String, St
 }
 
 #[test]
-fn a_message_that_re_reads_as_another_topics_is_refused_for_its_form_alone() {
+fn ambiguous_string_to_sign_is_rejected_by_form() {
     let Some(cases) = cases("canonicalisation") else { return };
     for case in &cases {
         let key = CertFile::from_pem(text(case, "cert_pem").as_bytes()).unwrap().check_key_alone().unwrap();
@@ -248,7 +248,7 @@ fn a_message_that_re_reads_as_another_topics_is_refused_for_its_form_alone() {
 }
 
 #[test]
-fn no_case_is_of_a_kind_without_a_judge() {
+fn every_vector_kind_has_a_check() {
     let kinds = ["cert_url", "message", "canonicalisation", "certificate", "subscribe_url"];
     let Some(n_judged) = kinds.iter().map(|kind| cases(kind).map(|cases| cases.len())).sum::<Option<usize>>() else {
         return;

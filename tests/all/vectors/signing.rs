@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{folder, json};
 
 #[test]
-fn requests_are_signed_as_amazons_own_sdk_signs_them() {
+fn requests_match_the_signing_vectors_of_amazons_sdk() {
     let Some(folder) = folder("amazon-pay-signing") else { return };
     let file = json(&folder.join("vectors.json"));
     let public_key = public_key_der(&std::fs::read_to_string(folder.join("public.spki.pem")).unwrap());
@@ -67,7 +67,7 @@ fn sign_the_same_ourselves(vector: &Value) {
 }
 
 #[test]
-fn keys_in_pkcs8_and_pkcs1_are_one_key_and_anything_else_is_refused() {
+fn pkcs8_and_pkcs1_keys_are_accepted_others_rejected() {
     let read = |pem: &str| ApiKey::from_pem("LIVE-X", pem).map(|_| ()).map_err(|error| error.to_string());
     assert_eq!(read(include_str!("../../fixtures/merchant-key-pkcs8.pem")), Ok(()));
     assert_eq!(read(include_str!("../../fixtures/merchant-key-pkcs1.pem")), Ok(()));
