@@ -31,8 +31,9 @@ fn documents() -> Vec<String> {
     let mut found = Vec::new();
     for folder in ["", "docs/", "examples/", "charts/ipn-receiver/"] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".md") && name != "README.template.md" {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.extension().is_some_and(|extension| extension == "md") && name != "README.template.md" {
                 found.push(format!("{folder}{name}"));
             }
         }
