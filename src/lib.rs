@@ -1,5 +1,5 @@
-//! ipn-receiver receives Amazon Pay's IPNs, verifies that Amazon sent them, reads the current state from the Amazon Pay API,
-//! and publishes what changed on Kafka, exactly once, as normalized events.
+//! ipn-receiver receives Amazon Pay's IPNs, verifies that Amazon sent them, reads the current state from the Amazon
+//! Pay API, and publishes what changed on Kafka, exactly once, as normalized events.
 //!
 //! ```text
 //!  SNS ──POST──► ingress ─► verify ─► parse ─► inbox ══ Kafka: amazonpay.ipn.inbox.v1 ══╗
@@ -11,9 +11,9 @@
 //!           ══► amazonpay.events.v1   ══► amazonpay.state.v1 (compacted)   ══► amazonpay.ipn.dlq.v1
 //! ```
 //!
-//! Three decisions hold the design together. An IPN is only a hint: every fact comes from a signed read. The result of a read is
-//! compared with the last published state, so a hint without a change publishes nothing. One transaction writes events and
-//! state, so they always agree.
+//! Three decisions hold the design together. An IPN is only a hint: every fact comes from a signed read. The result of a
+//! read is compared with the last published state, so a hint without a change publishes nothing. One transaction writes
+//! events and state, so they always agree.
 //!
 //! The code in the order of the flow:
 //!
@@ -30,11 +30,11 @@
 //! | | [`domain::events`] | derives the events from the known state and the object that was read |
 //! | 8 | [`kafka::outbox`] | commits events, state, dead letters and offsets in one transaction |
 //!
-//! Beside the flow: [`commands`] is what operators run, [`telemetry`] is logs, metrics and spans, [`config`] the settings,
-//! [`http`] what servers and clients share, and [`sandbox`] simulates Amazon on loopback.
+//! Beside the flow: [`commands`] is what operators run, [`telemetry`] is logs, metrics and spans, [`config`] the
+//! settings, [`http`] what servers and clients share, and [`sandbox`] simulates Amazon on loopback.
 //!
-//! Arrows point down only: app, commands → ingress, worker → kafka, amazon → telemetry, http, config → domain. [`domain`] is
-//! pure. `tests/all/layering.rs` checks both, and `docs/architecture.md` has the glossary.
+//! Arrows point down only: app, commands → ingress, worker → kafka, amazon → telemetry, http, config → domain.
+//! [`domain`] is pure. `tests/all/layering.rs` checks both, and `docs/architecture.md` has the glossary.
 
 pub mod app;
 pub mod cli;
