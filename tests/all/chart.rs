@@ -65,15 +65,17 @@ fn what_the_chart_renders_is_a_configuration_that_the_program_takes() {
     }
 }
 
-/// The names in the first column of the README's table of settings.
-fn settings_of_the_readme() -> BTreeSet<String> {
-    let readme = include_str!("../../README.md");
-    let table = readme.split("### Settings").nth(1).unwrap().split("\n## ").next().unwrap();
-    let first_cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
-    first_cells.flat_map(|cell| cell.split("`, `").map(|name| name.trim_end_matches('`').to_owned())).collect()
+/// The names in the first column of every table of settings in `docs/configuration.md`.
+fn documented_settings() -> BTreeSet<String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let document = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let first_cells = document.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let names = first_cells.flat_map(|cell| cell.split("`, `").map(|name| name.trim_end_matches('`').to_owned()));
+    // Other tables of the document begin with something else than a setting's path.
+    names.filter(|name| name == "role" || name.contains('.')).collect()
 }
 
-/// The settings that a part of the schema has, as the README names them; `quota.live` is one.
+/// The settings that a part of the schema has, as the document names them; `quota.live` is one.
 fn settings_of(schema: &Value, above: &str, found: &mut BTreeSet<String>) {
     for (name, part) in schema["properties"].as_object().unwrap() {
         let path = format!("{above}{name}");
@@ -86,7 +88,7 @@ fn settings_of(schema: &Value, above: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_charts_schema_has_every_setting_of_the_readme_and_no_other() {
+fn the_schema_has_every_documented_setting_and_no_other() {
     let schema: Value = serde_json::from_str(include_str!("../../charts/ipn-receiver/values.schema.json")).unwrap();
     let mut in_chart = BTreeSet::new();
     settings_of(&schema["properties"]["config"], "", &mut in_chart);
@@ -94,11 +96,14 @@ fn the_charts_schema_has_every_setting_of_the_readme_and_no_other() {
     in_chart.retain(|name| !name.starts_with("development.") && !name.starts_with("merchants[].keySecret."));
     // The chart writes these itself: of its mode, and of where it mounts the Secrets.
     let written = ["role", "merchants[].private_key_file", "merchants[].public_key_id_file"];
-    let mut in_readme = settings_of_the_readme();
-    in_readme.retain(|name| !name.starts_with("development.") && !written.contains(&name.as_str()));
-    assert!(in_readme.len() > 60, "the table was found: {in_readme:?}");
-    let missing: Vec<_> = in_readme.difference(&in_chart).collect();
+    let mut documented = documented_settings();
+    documented.retain(|name| !name.starts_with("development.") && !written.contains(&name.as_str()));
+    assert!(documented.len() > 60, "the table was found: {documented:?}");
+    let missing: Vec<_> = documented.difference(&in_chart).collect();
     assert!(missing.is_empty(), "add to config (or merchants) in charts/ipn-receiver/values.schema.json: {missing:?}");
-    let stale: Vec<_> = in_chart.difference(&in_readme).collect();
-    assert!(stale.is_empty(), "charts/ipn-receiver/values.schema.json has settings that the README lacks: {stale:?}");
+    let stale: Vec<_> = in_chart.difference(&documented).collect();
+    assert!(
+        stale.is_empty(),
+        "charts/ipn-receiver/values.schema.json has settings that docs/configuration.md lacks: {stale:?}"
+    );
 }

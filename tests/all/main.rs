@@ -6,9 +6,9 @@ mod harness;
 mod mock_stage;
 mod process;
 
+mod documents;
 mod layering;
 mod properties;
-mod readme;
 mod vectors;
 
 mod clock;
