@@ -37,12 +37,11 @@ pub enum Environment {
     Sandbox,
 }
 
-/// A merchant in one environment: what credentials and quotas belong to.
+/// A merchant in one environment. Credentials and quotas belong to an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Account {
-    /// Whose.
     pub merchant_id: MerchantId,
-    /// Which.
     pub environment: Environment,
 }
 

@@ -43,7 +43,7 @@ pub(super) enum Priority {
     /// Something new that Amazon told us.
     Fresh,
     /// What another object waits for.
-    Helper,
+    ParentRead,
     /// The second look that settles it.
     Confirming,
     /// What failed before.
@@ -192,7 +192,7 @@ impl Priority {
     pub(super) fn of(causes: &[Cause]) -> Self {
         let priority = |cause: &Cause| match cause.origin {
             Origin::Ipn { .. } => Self::Fresh,
-            Origin::Helper { .. } => Self::Helper,
+            Origin::ParentRead { .. } => Self::ParentRead,
             Origin::Recheck { .. } => Self::Recheck,
             Origin::Reconciliation => Self::Reconcile,
         };

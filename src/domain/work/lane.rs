@@ -24,8 +24,8 @@ pub(super) struct Lane {
     /// How many inbox records wait.
     records_open: usize,
     in_flight: usize,
-    /// Which of [`TURNS`] is next.
-    turn: usize,
+    /// Which of [`ROUND_ROBIN`] is next.
+    next_round_robin: usize,
 }
 
 impl Lane {
@@ -40,7 +40,7 @@ impl Lane {
             open: VecDeque::new(),
             records_open: 0,
             in_flight: 0,
-            turn: 0,
+            next_round_robin: 0,
         }
     }
 
@@ -76,7 +76,7 @@ impl Lane {
     /// not hurried.
     pub(super) fn read_first(&mut self, id: &ObjectId, cause: Cause, now: Timestamp) {
         let Some(slot) = self.entries.slot_of(id) else {
-            let slot = self.slot_for(id, now, Priority::Helper);
+            let slot = self.slot_for(id, now, Priority::ParentRead);
             self.entries.at_mut(slot).causes.add(cause, now);
             return;
         };
@@ -87,7 +87,7 @@ impl Lane {
         }
         if !entry.in_flight && entry.attempts() == 0 {
             let due = entry.due.min(now);
-            self.schedule(slot, due, Priority::Helper);
+            self.schedule(slot, due, Priority::ParentRead);
         }
     }
 
@@ -131,7 +131,7 @@ impl Lane {
         if priority == Priority::Reconcile {
             self.reconciliation.take(now);
         }
-        self.turn = (self.turn + 1) % TURNS.len();
+        self.next_round_robin = (self.next_round_robin + 1) % ROUND_ROBIN.len();
         let (_, slot) = self.due[priority as usize].pop_first().expect("only a priority with something due is chosen");
         self.in_flight += 1;
         let entry = self.entries.at_mut(slot);
@@ -148,10 +148,10 @@ impl Lane {
             .into_iter()
             .filter(|priority| *priority != Priority::Reconcile || may_reconcile)
             .filter_map(|priority| Some((due_since(priority)?, priority)));
-        let preferred = match TURNS[self.turn] {
-            Turn::Aged => due.clone().filter(|(since, _)| since.plus(aged_after) <= now).min(),
-            Turn::Helper => due.clone().find(|(_, priority)| *priority == Priority::Helper),
-            Turn::Ranked => None,
+        let preferred = match ROUND_ROBIN[self.next_round_robin] {
+            RoundRobinSlot::Aged => due.clone().filter(|(since, _)| since.plus(aged_after) <= now).min(),
+            RoundRobinSlot::ParentRead => due.clone().find(|(_, priority)| *priority == Priority::ParentRead),
+            RoundRobinSlot::Ranked => None,
         };
         preferred.or_else(|| due.next()).map(|(_, priority)| priority)
     }
@@ -304,20 +304,27 @@ impl Lane {
 
 /// Whose turn it is, if it has anything due.
 #[derive(Clone, Copy)]
-enum Turn {
+enum RoundRobinSlot {
     /// What has been due for too long, of whatever priority.
     Aged,
     /// What another object waits for.
-    Helper,
+    ParentRead,
     /// What matters most.
     Ranked,
 }
 
 /// Neither a flood of news nor a heap of old work keeps the other from being read, and what another object waits for is
 /// read within four reads.
-const TURNS: [Turn; 4] = [Turn::Aged, Turn::Helper, Turn::Aged, Turn::Ranked];
-const PRIORITIES: [Priority; 6] =
-    [Priority::Fresh, Priority::Helper, Priority::Confirming, Priority::Retry, Priority::Recheck, Priority::Reconcile];
+const ROUND_ROBIN: [RoundRobinSlot; 4] =
+    [RoundRobinSlot::Aged, RoundRobinSlot::ParentRead, RoundRobinSlot::Aged, RoundRobinSlot::Ranked];
+const PRIORITIES: [Priority; 6] = [
+    Priority::Fresh,
+    Priority::ParentRead,
+    Priority::Confirming,
+    Priority::Retry,
+    Priority::Recheck,
+    Priority::Reconcile,
+];
 const OPEN_CAPACITY_KEPT: usize = 1024;
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ fn ipn() -> Cause {
 }
 
 fn helper() -> Cause {
-    Cause { origin: Origin::Helper { read_for: id("R9"), seed: false }, timestamp: at(0) }
+    Cause { origin: Origin::parent_read(id("R9"), &[]), timestamp: at(0) }
 }
 
 /// An object that is due since `s` in this priority, put there the way it gets there.
@@ -43,7 +43,7 @@ fn add(lane: &mut Lane, priority: Priority, name: &str, s: i64) {
     let why = match priority {
         Priority::Fresh => return lane.push(&id(name), ipn(), at(s)),
         Priority::Reconcile => return lane.reconcile(&id(name), at(s)),
-        Priority::Helper => return lane.read_first(&id(name), helper(), at(s)),
+        Priority::ParentRead => return lane.read_first(&id(name), helper(), at(s)),
         Priority::Confirming => Requeue::Confirm,
         Priority::Retry => Requeue::ObjectFailed,
         Priority::Recheck => Requeue::Vanished,
@@ -61,7 +61,7 @@ fn news_goes_first_then_second_looks_then_what_failed_and_last_what_nobody_told_
     let mut lane = lane();
     for (s, priority, name) in [
         (1, Priority::Reconcile, "N1"),
-        (4, Priority::Helper, "H1"),
+        (4, Priority::ParentRead, "H1"),
         (1, Priority::Recheck, "V1"),
         (1, Priority::Retry, "R1"),
         (2, Priority::Confirming, "C1"),
@@ -96,7 +96,9 @@ fn what_another_object_waits_for_is_read_within_four_reads_and_no_more_than_once
 
 #[test]
 fn a_hint_makes_news_of_whatever_waits_and_what_was_due_keeps_its_time() {
-    for priority in [Priority::Reconcile, Priority::Recheck, Priority::Retry, Priority::Confirming, Priority::Helper] {
+    for priority in
+        [Priority::Reconcile, Priority::Recheck, Priority::Retry, Priority::Confirming, Priority::ParentRead]
+    {
         let mut lane = lane();
         add(&mut lane, priority, "OLD", 10);
         add(&mut lane, priority, "LATER", 1000);
@@ -201,7 +203,10 @@ fn a_recheck_that_comes_during_a_read_leads_to_one_more_of_its_own_rank() {
 #[test]
 fn what_is_taken_down_for_one_object_is_told_if_another_needs_it_told() {
     let mut lane = lane();
-    let helper = |seed| Cause { origin: Origin::Helper { read_for: id("C1"), seed }, timestamp: at(0) };
+    let helper = |seed| Cause {
+        origin: Origin::ParentRead { read_for: id("C1"), seed, message_id: None, traceparent: None },
+        timestamp: at(0),
+    };
     lane.read_first(&id("P1"), helper(true), at(0));
     lane.read_first(&id("P1"), helper(true), at(1));
     assert!(Cause::are_seeds(&lane.get(&id("P1")).unwrap().causes.newest));

@@ -102,8 +102,7 @@ impl Checked {
             let kind = if n.is_multiple_of(2) { ObjectKind::Charge } else { ObjectKind::Refund };
             ObjectRef { kind, ..charge(&format!("C{n}")) }
         };
-        let helper =
-            Cause { origin: Origin::Helper { read_for: charge("R9").id, seed: false }, timestamp: at(self.now_ms) };
+        let helper = Cause { origin: Origin::parent_read(charge("R9").id, &[]), timestamp: at(self.now_ms) };
         match *step {
             Step::Push(n) => {
                 self.queue.push(&object(n), ipn(self.next_offset, self.now_ms), at(self.now_ms));
