@@ -72,8 +72,7 @@ impl Lane {
         }
     }
 
-    /// To be read soon, since another object cannot be told without it. A read that is under way or that failed is
-    /// not hurried.
+    /// Schedules a parent read. A read that is in flight or that failed keeps its schedule.
     pub(super) fn read_first(&mut self, id: &ObjectId, cause: Cause, now: Timestamp) {
         let Some(slot) = self.entries.slot_of(id) else {
             let slot = self.slot_for(id, now, Priority::ParentRead);
@@ -82,7 +81,7 @@ impl Lane {
         };
         let entry = self.entries.at_mut(slot);
         if !cause.is_seed() && Cause::are_seeds(&entry.causes.newest) {
-            // What is told of the other object must not be missing of this one.
+            // If events of the other object are published, events of its parent must be published too.
             entry.causes.add(cause, now);
         }
         if !entry.in_flight && entry.attempts() == 0 {
@@ -91,7 +90,7 @@ impl Lane {
         }
     }
 
-    /// To be read although nobody told us anything, unless it is to be read anyway.
+    /// Schedules a reconciliation read, unless a read is already queued.
     pub(super) fn reconcile(&mut self, id: &ObjectId, due: Timestamp) {
         self.slot_for(id, due, Priority::Reconcile);
     }
@@ -230,7 +229,7 @@ impl Lane {
         let mut released = Vec::new();
         while released.len() < most && self.open.front().is_some_and(|(at, _)| *at <= then) {
             let (_, slot) = self.open.pop_front().expect("a first one was just seen");
-            if let Some(entry) = self.entries.look_at_mut(slot).filter(|entry| entry.is_open_since(then)) {
+            if let Some(entry) = self.entries.get_mut(slot).filter(|entry| entry.is_open_since(then)) {
                 let positions = entry.release();
                 self.records_open -= positions.len();
                 released.push((entry.id.clone(), positions));
@@ -302,19 +301,18 @@ impl Lane {
     }
 }
 
-/// Whose turn it is, if it has anything due.
+/// A round-robin slot: which due read it prefers.
 #[derive(Clone, Copy)]
 enum RoundRobinSlot {
-    /// What has been due for too long, of whatever priority.
+    /// The read that has been due longest, if longer than `aged_after`.
     Aged,
-    /// What another object waits for.
+    /// A parent read.
     ParentRead,
-    /// What matters most.
+    /// The highest priority.
     Ranked,
 }
 
-/// Neither a flood of news nor a heap of old work keeps the other from being read, and what another object waits for is
-/// read within four reads.
+/// New and old reads never starve each other, and a parent read waits for at most three other reads.
 const ROUND_ROBIN: [RoundRobinSlot; 4] =
     [RoundRobinSlot::Aged, RoundRobinSlot::ParentRead, RoundRobinSlot::Aged, RoundRobinSlot::Ranked];
 const PRIORITIES: [Priority; 6] = [

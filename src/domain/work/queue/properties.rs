@@ -164,7 +164,7 @@ impl Checked {
 
 proptest! {
     #[test]
-    fn whatever_happens_every_record_leaves_once_and_every_owed_read_comes(steps in steps()) {
+    fn every_record_completes_once_and_every_read_happens(steps in steps()) {
         let queue = WorkQueue::new(RULES, at(0));
         let (open, pending) = (HashMap::new(), HashMap::new());
         let mut checked = Checked { queue, now_ms: 1000, next_offset: 0, open, in_flight: vec![], pending };
