@@ -120,7 +120,7 @@ fn each_us(time: Duration) -> f64 {
 
 /// What the system has really given this process.
 fn resident_bytes() -> f64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells a process its size");
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux provides /proc/self/statm");
     let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("resident pages stand second");
     pages * 4096.0
 }

@@ -44,15 +44,15 @@ fn passes_only_if_signed(file: &CertFile) {
     for region in REGIONS {
         let amazon = file.check(region, &KNOWN.amazon, &KNOWN.bundled, now());
         assert!(amazon.is_err(), "Amazon signed nothing here");
-        let passed = tell(file.check(region, &KNOWN.roots, &KNOWN.issuers, now()));
+        let passed = assert_error_prints(file.check(region, &KNOWN.roots, &KNOWN.issuers, now()));
         let Some(cert) = passed else { continue };
-        assert!(KNOWN.leaves.contains(&file.hash()), "nobody signed this");
+        assert!(KNOWN.leaves.contains(&file.hash()), "no known issuer signed this");
         let (alone, whole) = (alone.as_ref().expect("its key was good").validity(), cert.validity());
         assert!(alone.0 <= whole.0 && whole.1 <= alone.1, "a path lives no longer than its leaf");
     }
     for at in [Timestamp::from_unix_ms(i64::MIN), Timestamp::from_unix_ms(i64::MAX)] {
-        let passed = tell(file.check(REGIONS[0], &KNOWN.roots, &KNOWN.issuers, at));
-        assert!(passed.is_none() || KNOWN.leaves.contains(&file.hash()), "nobody signed this at {at}");
+        let passed = assert_error_prints(file.check(REGIONS[0], &KNOWN.roots, &KNOWN.issuers, at));
+        assert!(passed.is_none() || KNOWN.leaves.contains(&file.hash()), "no known issuer signed this at {at}");
     }
 }
 
@@ -66,7 +66,7 @@ fn as_an_issuer_helps_only_its_own(input: &[u8]) {
             assert!(leaf.check(region, &KNOWN.amazon, &fetched, now()).is_err(), "nothing leads to Amazon");
             let without = leaf.check(region, &KNOWN.roots, &[], now());
             let with = leaf.check(region, &KNOWN.roots, &fetched, now());
-            assert!(with.is_err() || without.is_ok() || is_signed, "nobody signed this issuer");
+            assert!(with.is_err() || without.is_ok() || is_signed, "no known issuer signed this issuer");
         }
     }
 }
@@ -74,12 +74,12 @@ fn as_an_issuer_helps_only_its_own(input: &[u8]) {
 fn as_an_anchor_is_read_without_harm(input: &[u8]) {
     let anchors = [TrustAnchors::from_der(input).ok(), TrustAnchors::from_pem(&String::from_utf8_lossy(input)).ok()];
     for anchors in anchors.into_iter().flatten() {
-        let _ = tell(KNOWN.files[0].check(REGIONS[0], &anchors, &KNOWN.issuers, now()));
+        let _ = assert_error_prints(KNOWN.files[0].check(REGIONS[0], &anchors, &KNOWN.issuers, now()));
     }
 }
 
-/// Every reason can be told.
-fn tell(verdict: Result<SigningCert, BadSigningCert>) -> Option<SigningCert> {
+/// Every error can be printed.
+fn assert_error_prints(verdict: Result<SigningCert, BadSigningCert>) -> Option<SigningCert> {
     verdict.inspect_err(|bad| drop(bad.to_string())).ok()
 }
 

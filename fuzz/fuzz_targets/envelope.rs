@@ -1,7 +1,7 @@
 //! A stranger's HTTP body, all the way to a notification.
 //!
 //! Shown: what is parsed is what any other JSON reader sees; its string-to-sign can be read in one way only; a
-//! signature that nobody made never passes, and one that was made passes for this message, scheme and topic alone.
+//! forged signature never passes, and a genuine one passes for its message, scheme and topic only.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -47,7 +47,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// One key that SNS might sign with, made for this run and known to nobody.
+/// One key that SNS might sign with, made for this run and never stored.
 static SIGNER: LazyLock<Known> = LazyLock::new(|| {
     let authority = Authority::new().unwrap();
     let leaf = authority.signing_leaf("sns.amazonaws.com", Validity::in_days(NOW_UNIX_S, -10, 187)).unwrap();
@@ -147,9 +147,9 @@ fn only_its_own_signature_passes(envelope: Envelope, text: &str) {
 
     let policy = allowing(&signed);
     let verdict = |envelope: &Envelope, policy: &Policy| verify(envelope.clone(), &SIGNER.cert, policy, now());
-    let nobody = Policy { age_max: None, ahead_max: Duration::MAX, ..Policy::of(TopicPolicy::default()) };
+    let no_topics = Policy { age_max: None, ahead_max: Duration::MAX, ..Policy::of(TopicPolicy::default()) };
     let not_allowed = Error::TopicNotAllowed(signed.topic_arn.as_str().to_owned());
-    assert_eq!(verdict(&signed, &nobody).map(|_| ()), Err(not_allowed));
+    assert_eq!(verdict(&signed, &no_topics).map(|_| ()), Err(not_allowed));
     let mut flipped = signature;
     let at = text.len() % flipped.len();
     flipped[at] ^= 1;

@@ -1,4 +1,4 @@
-//! The certificates that the generator of the seeds signed with keys nobody has any more. What they are for is in their
+//! The certificates that the generator of the seeds signed with keys that were not kept. What they are for is in their
 //! files' names: `root-…`, `issuer-…` (stands between), `good-…` (a leaf that must pass) and `bad-…` (one that must not).
 
 use std::fs;

@@ -4,7 +4,7 @@
 //! remains in the end is `Message`, the only field that may hold line feeds, and it needs no end mark any more. Nothing
 //! is asked of a value but that it is one line.
 
-/// The fields that SNS signs, as a string-to-sign tells them.
+/// The fields that SNS signs, as the string to sign lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedText<'a> {
     pub message: &'a str,

@@ -170,7 +170,7 @@ fn state_text(state: &Value) -> String {
     let mut text = format!(
         "  {} of {}/{}, state record {}\n",
         word(&object["kind"]),
-        word(&account["merchant_id"]),
+        word(&account["merchantId"]),
         word(&account["environment"]),
         place(state)
     );

@@ -1,8 +1,8 @@
-//! The pure core: what a genuine IPN is, what Amazon's objects mean, what changed, what to tell.
+//! The pure core: verifies IPNs, reads Amazon Pay's objects, queues the reads and derives the events.
 //!
-//! Everything here is a function of its arguments. Nothing in this folder waits, does input or output, looks at
-//! a clock, an environment variable or a random source, keeps a global or writes a log line, and nothing names
-//! a module outside of it (`tests/all/layering.rs` enforces that).
+//! Every result depends on the arguments alone. This folder does no input or output, reads no clock, environment variable or
+//! random source, keeps no global, writes no log line, and imports no module outside of it (`tests/all/layering.rs` enforces
+//! that).
 
 pub mod timestamp;
 
@@ -22,7 +22,7 @@ pub mod events;
 
 pub mod dead_letter;
 
-/// Reads a text that `parse` understands, without a copy of it in between.
+/// Deserializes a string with `parse`, without an intermediate copy.
 fn deserialize_text<'de, D: serde::Deserializer<'de>, T>(
     deserializer: D,
     expected: &'static str,
@@ -43,7 +43,7 @@ fn deserialize_text<'de, D: serde::Deserializer<'de>, T>(
     deserializer.deserialize_str(Text(expected, parse))
 }
 
-/// A stranger's word made fit for a log line.
+/// Removes the characters of an untrusted word that a log line must not contain, and shortens it.
 fn printable(word: &str, chars_max: usize) -> String {
     word.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(chars_max).collect()
 }

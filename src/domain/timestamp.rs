@@ -36,8 +36,8 @@ impl Timestamp {
         Self::parse_plain(text.as_bytes()).or_else(|| Self::parse(text, EXTENDED_MS))
     }
 
-    /// The same for the usual case, in a tenth of the time: a million known objects have four million times. `None` decides
-    /// nothing.
+    /// A fast path for days 1 to 28, ten times as fast: the known state of a million objects holds four million times. `None` means that
+    /// the slow path decides.
     fn parse_plain(text: &[u8]) -> Option<Self> {
         let number = |at: std::ops::Range<usize>| {
             text[at].iter().try_fold(0_i64, |n, byte| byte.is_ascii_digit().then(|| n * 10 + i64::from(byte - b'0')))
@@ -48,7 +48,7 @@ impl Timestamp {
         }
         let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
         let (hour, minute, second, ms) = (number(11..13)?, number(14..16)?, number(17..19)?, number(20..23)?);
-        // Every month has these days, so that no calendar is needed.
+        // Every month has these days, so no calendar is needed.
         let is_usual = (1..=12).contains(&month) && (1..=28).contains(&day) && hour < 24 && minute < 60 && second < 60;
         if !is_usual || year < 1 {
             return None;
@@ -78,24 +78,24 @@ impl Timestamp {
         Self::from_amazon(&Value::from(text)).filter(|_| text.contains('T'))
     }
 
-    /// This moment and `duration` more.
+    /// Adds `duration`.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// This moment, and `duration` less.
+    /// Subtracts `duration`.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// The time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// As Amazon Pay's signed `x-amz-pay-date` header wants it: `20260102T030405Z`.
+    /// The format of Amazon Pay's signed `x-amz-pay-date` header: `20260102T030405Z`.
     pub fn basic(self) -> String {
         self.format(BASIC)
     }
@@ -153,7 +153,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_spellings_amazon_uses_are_one_moment() {
+    fn all_time_formats_of_amazon_give_the_same_time() {
         for value in [
             json!("20260102T030405Z"),
             json!("2026-01-02T03:04:05Z"),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_way_of_reading_a_time_leads_to_the_same_moment() {
+    fn fast_path_parses_the_same_time() {
         let a_day_and_a_bit = Duration::from_millis(86_400_000 + 3_723_456);
         let mut moment = Timestamp::parse("1999-12-31T23:59:59.999Z", EXTENDED_MS).unwrap();
         for _ in 0..40_000 {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn sns_times_have_exactly_three_digits_and_a_z() {
+    fn sns_time_requires_milliseconds_and_z() {
         assert!(Timestamp::parse_sns("2026-01-02T03:04:05.678Z").is_some());
         for text in [
             "2026-01-02T03:04:05Z",

@@ -1,7 +1,7 @@
 //! The trace that a notification belongs to: `traceparent` of W3C Trace Context, from the POST to the events.
 //!
-//! Amazon SNS sends none. So unless something in front of us does, the trace is made of the SNS MessageId: the same for each
-//! delivery of a message, found from it by eye, and nothing that has to be kept while work waits.
+//! Amazon SNS sends no `traceparent`. Unless a proxy in front of the receiver adds one, the trace is made of the SNS MessageId. It is
+//! the same for each delivery of a message, can be derived by hand, and needs no storage while work waits.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct TraceParent {
 }
 
 impl TraceParent {
-    /// Reads the header's text. Of a version that is newer the known part counts (Trace Context §3.2.2, versioning).
+    /// Parses the header. Of a newer version only the known fields are read (Trace Context §3.2.2, versioning).
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(5, '-');
         let mut hex = |digits: usize| {
@@ -32,36 +32,36 @@ impl TraceParent {
         is_good.then_some(Self { trace_id, parent_id: parent_id as u64, flags: flags as u8 })
     }
 
-    /// The trace of a message that came without one. Not sampled: nobody has recorded anything of it.
+    /// Makes the trace of a message that carries none. It is not sampled, since no span of it was recorded.
     pub fn of_message(message_id: Uuid) -> Self {
         let (high, low) = message_id.as_u64_pair();
-        // An id of zeros means none at all.
+        // Ids of zeros are invalid.
         Self { trace_id: message_id.as_u128().max(1), parent_id: (high ^ low).max(1), flags: 0 }
     }
 
-    /// Which trace: 32 hex digits.
+    /// The trace id as 32 hex digits.
     pub fn trace_id(self) -> String {
         format!("{:032x}", self.trace_id)
     }
 
-    /// Both ids as numbers: the trace's, and that of the span which this one's followers stand under.
+    /// The trace id and the parent span's id, as numbers.
     pub fn ids(self) -> (u128, u64) {
         (self.trace_id, self.parent_id)
     }
 
-    /// Whether whoever made it recorded it, and wants its followers to.
+    /// Whether the sampled flag is set.
     pub fn is_sampled(self) -> bool {
         self.flags & SAMPLED != 0
     }
 
-    /// The same trace under a span that is recorded.
+    /// The same trace with a recorded span as the parent.
     #[must_use]
     pub fn under(self, span_id: u64) -> Self {
         Self { parent_id: span_id, flags: self.flags | SAMPLED, ..self }
     }
 
-    /// Whether it belongs to this part of all traces, from 0 to 1: by the last 56 bits of its id, as OpenTelemetry samples.
-    /// In the id of a message two bits before them are always the same.
+    /// Whether a sampler with this ratio, from 0 to 1, selects the trace: by the last 56 bits of its id, as OpenTelemetry does.
+    /// Of a UUID's fixed bits none is among these 56.
     pub fn is_within(self, ratio: f64) -> bool {
         let place = self.trace_id & ((1 << RANDOM_BITS) - 1);
         (place as f64) < ratio * (1_u64 << RANDOM_BITS) as f64
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_traceparent_is_read_as_the_recommendation_says() {
+    fn traceparent_is_parsed_as_w3c_trace_context_says() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(TraceParent::parse(good).unwrap().to_string(), good);
         assert_eq!(TraceParent::parse(good).unwrap().trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_a_trace_has_always_the_same_one() {
+    fn trace_of_a_message_without_traceparent_is_stable() {
         let id = "72fd219f-d2d6-5fea-afff-70487e01d695".parse().unwrap();
         let made = TraceParent::of_message(id);
         assert_eq!(made.trace_id(), id.simple().to_string());
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_messages_is_within_a_ratio_of_that_part() {
+    fn sampling_ratio_selects_that_share_of_messages() {
         let message = |n: u32| TraceParent::of_message(Uuid::new_v5(&Uuid::NAMESPACE_OID, &n.to_be_bytes()));
         let within = |ratio| (0..10_000).filter(|n| message(*n).is_within(ratio)).count();
         assert_eq!([within(0.0), within(1.0)], [0, 10_000]);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_under_a_trace_keeps_it_and_is_sampled() {
+    fn child_span_keeps_the_trace_and_is_sampled() {
         let made = TraceParent::of_message("72fd219f-d2d6-5fea-afff-70487e01d695".parse().unwrap());
         let under = made.under(7);
         assert!(!made.is_sampled() && under.is_sampled());

@@ -70,7 +70,7 @@ fn causes_of<'a>(queue: &'a WorkQueue, object: &ObjectRef) -> &'a [Cause] {
     for _ in 0..WAITING_FOR_EACH_OTHER_MAX {
         let causes = queue.causes_of(&object).0;
         let waits = causes.iter().find_map(|cause| match &cause.origin {
-            Origin::Helper { read_for, .. } => Some((read_for.kind_hint()?, read_for.clone())),
+            Origin::ParentRead { read_for, .. } => Some((read_for.kind_hint()?, read_for.clone())),
             Origin::Ipn { .. } | Origin::Reconciliation | Origin::Recheck { .. } => None,
         });
         match waits {

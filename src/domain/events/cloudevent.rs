@@ -211,7 +211,7 @@ impl<'a> PublishedCause<'a> {
             Origin::Ipn { message_id, notification_type, position: _, traceparent: _ } => {
                 Self::Ipn { message_id: *message_id, notification_type, timestamp }
             }
-            Origin::Helper { read_for, seed: _ } => Self::Helper { read_for, timestamp },
+            Origin::ParentRead { read_for, .. } => Self::Helper { read_for, timestamp },
             Origin::Recheck { position: _, seed: _ } => Self::Recheck { timestamp },
             Origin::Reconciliation => Self::Reconciliation { timestamp },
         }

@@ -1,6 +1,6 @@
-//! The IPN: what the `Message` of a genuine envelope says.
+//! Parses the IPN in the `Message` of a genuine envelope.
 //!
-//! It says only that something changed, and names it. No state, no amount, no time, no environment.
+//! An IPN only names an object that changed. It holds no state, no amount, no time and no environment.
 
 pub mod notification;
 pub mod recheck_request;
@@ -12,18 +12,14 @@ use serde_json::{Map, Value};
 use super::pay::{MerchantId, ObjectId, ObjectKind};
 use super::printable;
 
-/// A hint that an object changed (IPN schema V2).
+/// An IPN (schema V2): an object changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipn {
-    /// Whose object.
     pub merchant_id: MerchantId,
-    /// What to read.
     pub kind: ObjectKind,
-    /// What to read.
     pub object_id: ObjectId,
-    /// The permission it belongs to, as the IPN claims; only compared, never believed.
+    /// The charge permission that the IPN names. It is compared with the API's answer and never trusted.
     pub charge_permission_id: Option<ObjectId>,
-    /// What kind of change.
     pub notification_type: NotificationType,
 }
 
@@ -38,22 +34,22 @@ pub enum NotificationType {
     Other(Box<str>),
 }
 
-/// What a `Message` turned out to be.
+/// The parsed `Message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// An IPN that we can act on.
+    /// An IPN that the receiver can process.
     Ipn(Ipn),
-    /// An IPN of the retired MWS integration (XML): understood, and of no use.
+    /// An IPN of the retired MWS integration (XML), which the receiver does not process.
     LegacyV1 {
         /// Its `NotificationType`, shortened and printable.
         notification_type: String,
     },
-    /// Genuine, but not what we know; kept for a later version to understand.
+    /// A genuine message of an unknown form. It goes to the dead-letter topic, from which a later version can redrive it.
     NotUnderstood(&'static str),
 }
 
 impl Message {
-    /// Reads the text of `Message`. Keys are matched without regard to case: Amazon's own pages disagree.
+    /// Parses the text of `Message`. Keys are case-insensitive, since Amazon's documentation is inconsistent.
     pub fn parse(text: &str) -> Self {
         let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
             return Self::NotUnderstood("Message is not a JSON object");
@@ -85,7 +81,7 @@ impl Message {
 }
 
 impl NotificationType {
-    /// Amazon's word.
+    /// The name in an IPN.
     pub fn as_str(&self) -> &str {
         match self {
             Self::StateChange => "STATE_CHANGE",
@@ -94,7 +90,7 @@ impl NotificationType {
         }
     }
 
-    /// Reads any word.
+    /// Accepts any word.
     pub fn parse(word: &str) -> Self {
         match word {
             "STATE_CHANGE" => Self::StateChange,
@@ -116,7 +112,7 @@ impl<'de> Deserialize<'de> for NotificationType {
     }
 }
 
-/// IPNs say CHARGEBACK for a dispute; older samples of Amazon's own page put a charge id there.
+/// IPNs call a dispute CHARGEBACK; older samples in Amazon's documentation use CHARGEBACK with a charge id.
 fn kind(object_type: &str, id: &ObjectId) -> Option<ObjectKind> {
     match object_type.to_ascii_uppercase().as_str() {
         "CHARGE_PERMISSION" => Some(ObjectKind::ChargePermission),
@@ -132,7 +128,7 @@ fn text_field<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str>
     fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
 }
 
-/// The longest word of Amazon's that is kept.
+/// Longer words are cut.
 const WORD_CHARS_MAX: usize = 64;
 
 #[cfg(test)]
@@ -161,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn camel_case_keys_and_strange_words_are_taken() {
+    fn camel_case_keys_and_unknown_words_are_accepted() {
         let text = r#"{"merchantID":"A1","objectType":"CHARGE","objectId":"S02-1-2-C3","notificationType":"NOVEL\n","notificationVersion":"V3","x":[1]}"#;
         let Message::Ipn(read) = Message::parse(text) else { panic!() };
         assert_eq!(read.notification_type, NotificationType::Other("NOVEL".into()));
@@ -175,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_says_why() {
+    fn unknown_messages_are_not_understood() {
         let mut path = ipn("CHARGE", "S02-1-2-C3");
         path["ObjectId"] = json!("../charges");
         for text in [

@@ -1,10 +1,10 @@
-//! What is made durable: a genuine message, with what it says and the key it is kept under.
+//! The inbox entry: a verified message with its parsed content and its record key.
 
 use super::Message;
 use super::routing::Merchants;
 use crate::domain::sns::{Envelope, Policy, TopicPolicy, Verified};
 
-/// A genuine message that is to be made durable. It can be made from a [`Verified`] envelope only.
+/// A genuine message to store in the inbox. Only a [`Verified`] envelope can become one.
 #[derive(Debug)]
 pub struct Notification {
     envelope: Verified<Envelope>,
@@ -13,31 +13,29 @@ pub struct Notification {
 }
 
 impl Notification {
-    /// What a genuine envelope is about, and under which key it is kept: the merchant's id, so that one worker
-    /// owns a merchant's whole quota, or the topic's owner where the merchant cannot be told.
+    /// Parses the message and chooses the record key: the merchant's id, so that one worker owns a merchant's whole quota, or
+    /// the topic's owner if the merchant is unknown.
     pub fn new(envelope: Verified<Envelope>, merchants: &Merchants, policy: &Policy) -> Self {
         let message = Message::parse(&envelope.get().message);
         let key = key_of(envelope.get(), &message, merchants, &policy.topics).unwrap_or_default().to_owned();
         Self { envelope, message, key }
     }
 
-    /// The envelope under it.
     pub fn envelope(&self) -> &Envelope {
         self.envelope.get()
     }
 
-    /// What it says.
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// The key of its record.
+    /// The record key.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// The key of what an envelope says; none if neither its merchant nor its topic is configured.
+/// The record key of an envelope; `None` if neither its merchant nor its topic is configured.
 pub(in crate::domain) fn key_of<'a>(
     envelope: &Envelope,
     message: &'a Message,

@@ -1,4 +1,4 @@
-//! What an operator asks the worker to read: a record of the inbox beside those of Amazon's notifications.
+//! The recheck request: an inbox record by which an operator asks the worker to read an object.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,18 @@ use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind,
 use crate::domain::state::schema_version::Newer;
 use crate::domain::timestamp::Timestamp;
 
-/// One object that an operator wants read.
+/// A request to read one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recheck {
-    /// Which.
     pub object: ObjectRef,
-    /// If nothing is known of it yet, what is read is taken down and not told.
+    /// If the object has no known state, the read only records a baseline and publishes nothing.
     pub seed: bool,
-    /// When it was asked for.
     pub requested_at: Timestamp,
 }
 
-/// The header of an inbox record that tells its kind; a record without it is a notification as SNS sent it.
+/// The header that names the kind of an inbox record. A record without it is an SNS message.
 pub const KIND_HEADER: &str = "ipn-record-kind";
-/// The kind of these records.
+/// The kind of a recheck request.
 pub const KIND: &str = "recheck";
 
 /// The record's value.
@@ -55,7 +53,7 @@ impl Recheck {
         serde_json::to_vec(&written).expect("ids, words and times are plain data")
     }
 
-    /// Reads a record's value. The error says what is wrong with it.
+    /// Parses a record's value. The error says what is wrong.
     pub fn parse(value: &[u8]) -> Result<Self, String> {
         Newer::check_json(value, VERSION).map_err(|newer| format!("a recheck record: {newer}"))?;
         let written: Written =
@@ -78,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_looks_as_documented() {
+    fn recheck_request_round_trips_in_the_documented_form() {
         let recheck = Recheck::parse(written().to_string().as_bytes()).unwrap();
         assert_eq!(recheck.object.kind, ObjectKind::Charge);
         assert!(recheck.seed);
@@ -86,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_is_not_given_is_told_by_the_id_and_what_cannot_be_read_says_why() {
+    fn missing_type_is_inferred_and_bad_fields_are_explained() {
         for (field, value, found) in [
             ("objectType", Value::Null, Ok(ObjectKind::Charge)),
             ("version", json!(2), Err("version 2 is newer than 1")),

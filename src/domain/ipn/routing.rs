@@ -1,4 +1,4 @@
-//! Whose IPN it is: from topic and merchant id to the account whose credentials read the object.
+//! Routes an IPN by topic and merchant id to the account whose credentials read the object.
 
 use super::Ipn;
 use crate::domain::pay::{Account, Environment, MerchantId, ObjectRef};
@@ -7,9 +7,8 @@ use crate::domain::sns::{TopicArn, TopicPolicy};
 /// One configured merchant in one environment.
 #[derive(Clone, Debug)]
 pub struct Merchant {
-    /// Who and where.
     pub account: Account,
-    /// The topics it is notified by.
+    /// The topics that notify this merchant.
     pub topics: TopicPolicy,
 }
 
@@ -17,17 +16,16 @@ pub struct Merchant {
 #[derive(Clone, Debug, Default)]
 pub struct Merchants(Vec<Merchant>);
 
-/// Why an IPN belongs to no account here. It is kept as a dead letter.
+/// Why an IPN belongs to no configured account. The worker moves such an IPN to the dead-letter topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unroutable {
     /// No merchant with that id is configured.
     UnknownMerchant,
-    /// The merchant is, but not for that topic, or not for the environment its object id tells.
+    /// The merchant is configured, but not for that topic, or not for the environment of the object id.
     Misrouted,
 }
 
 impl Merchants {
-    /// The table of these.
     pub fn new(merchants: Vec<Merchant>) -> Self {
         Self(merchants)
     }
@@ -42,20 +40,19 @@ impl Merchants {
         self.accounts().any(|known| known == account)
     }
 
-    /// All of them.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.0.iter().map(|merchant| &merchant.account)
     }
 
-    /// The policy that lets in what any merchant is notified by.
+    /// A policy that allows the topics of all merchants.
     pub fn topic_policy(&self) -> TopicPolicy {
         self.0.iter().fold(TopicPolicy::default(), |policy, merchant| policy.and(merchant.topics.clone()))
     }
 
-    /// The object that `ipn`, which came by `topic`, asks to read.
+    /// The object to read for `ipn`, received from `topic`.
     ///
-    /// Topic and merchant decide; the object id's prefix only chooses between that merchant's environments, and
-    /// an unknown prefix takes the only one there is.
+    /// Topic and merchant decide. The object id's prefix only chooses between that merchant's environments; with an
+    /// unknown prefix the merchant must have exactly one environment.
     pub fn route(&self, topic: &TopicArn, ipn: &Ipn) -> Result<ObjectRef, Unroutable> {
         if !self.knows(&ipn.merchant_id) {
             return Err(Unroutable::UnknownMerchant);
@@ -109,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn topic_and_merchant_decide_and_the_prefix_only_chooses_the_environment() {
+    fn topic_and_merchant_route_and_the_id_prefix_picks_environment() {
         let both = || vec![merchant("M1", Live, "M1"), merchant("M1", Sandbox, "M1")];
         let live = || vec![merchant("M1", Live, "M1")];
         let provider = || vec![merchant("M1", Live, "PROVIDER"), merchant("M2", Live, "M2")];

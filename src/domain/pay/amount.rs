@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_compared_by_value_and_added_exactly() {
+    fn amounts_compare_by_value_and_add_exactly() {
         let amount = |text| Amount::parse(text).unwrap();
         assert!(amount("14.00") == amount("14") && amount("14.5") == amount("14.500000") && amount("0.00").is_zero());
         assert_eq!([amount("0.10"), amount("0.20"), amount("9.99")].into_iter().sum::<Amount>(), amount("10.29"));

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_ignores_the_order_of_fields_at_any_depth() {
+    fn digest_ignores_field_order_at_any_depth() {
         let digest_of = |json: &str| digest(serde_json::from_str::<Value>(json).unwrap().as_object().unwrap());
         assert_eq!(
             digest_of(r#"{"a":{"x":1,"y":"2"},"b":[{"p":1,"q":2}]}"#),

@@ -37,16 +37,15 @@ pub enum Environment {
     Sandbox,
 }
 
-/// A merchant in one environment: what credentials and quotas belong to.
+/// A merchant in one environment. Credentials and quotas belong to an account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Account {
-    /// Whose.
     pub merchant_id: MerchantId,
-    /// Which.
     pub environment: Environment,
 }
 
-/// The four kinds of object that are read; each has an operation, and so a quota, of its own.
+/// The four kinds of object. Each has its own API operation and therefore its own quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ObjectKind {
     /// Read by Get Charge Permission.
@@ -62,11 +61,8 @@ pub enum ObjectKind {
 /// One object of one account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
-    /// Whose.
     pub account: Account,
-    /// What it is.
     pub kind: ObjectKind,
-    /// Its id.
     pub id: ObjectId,
 }
 
@@ -77,7 +73,6 @@ impl MerchantId {
         good.then(|| Self(text.into()))
     }
 
-    /// As written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -85,23 +80,22 @@ impl MerchantId {
 
 impl ObjectId {
     /// Letters, digits and hyphens, at most 64. Amazon's are `Pnn-nnnnnnn-nnnnnnn` with `-Xnnnnnn` for the
-    /// objects below a permission; others are taken too, since only Amazon knows what comes next.
+    /// objects below a permission; other forms are accepted too, since Amazon may add some.
     pub fn parse(text: &str) -> Option<Self> {
         let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         good.then(|| Self(text.into()))
     }
 
-    /// As written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The environment its prefix hints at: `P` and `B` are live, `S` and `C` are sandbox.
+    /// The environment that the prefix suggests: `P` and `B` are live, `S` and `C` are sandbox.
     pub fn environment_hint(&self) -> Option<Environment> {
-        let (letter, rest) = self.0.split_at_checked(1)?;
+        let (prefix, rest) = self.0.split_at_checked(1)?;
         let has_region_number =
             rest.len() > 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_digit) && rest.as_bytes()[2] == b'-';
-        match letter {
+        match prefix {
             "P" | "B" if has_region_number => Some(Environment::Live),
             "S" | "C" if has_region_number => Some(Environment::Sandbox),
             _ => None,
@@ -113,7 +107,7 @@ impl ObjectId {
         self.kind_hint() == Some(ObjectKind::Charge)
     }
 
-    /// The kind its form hints at: `-C`, `-R` or `-B` and digits at the end of a charge, refund or dispute, and three
+    /// The kind that the form of the id suggests: `-C`, `-R` or `-B` and digits at the end of a charge, refund or dispute, and three
     /// parts alone for a permission.
     pub fn kind_hint(&self) -> Option<ObjectKind> {
         let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -199,7 +193,7 @@ impl ObjectRef {
         format!("{}/{}", self.account, self.id)
     }
 
-    /// The account and the object's id in such a key.
+    /// Splits a state key into the account and the object's id.
     pub fn split_state_key(key: &str) -> Option<(Account, &str)> {
         let mut parts = key.splitn(3, '/');
         let merchant_id = MerchantId::parse(parts.next()?)?;
@@ -249,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_prefix_hints_at_the_environment_and_a_strange_one_at_none() {
+    fn id_prefix_suggests_the_environment() {
         for (id, hint) in [
             ("P01-1234567-7654321", Some(Environment::Live)),
             ("B02-1234567-7654321", Some(Environment::Live)),
@@ -271,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_an_id_hints_at_its_kind() {
+    fn id_form_suggests_the_object_kind() {
         for (id, kind) in [
             ("S02-6865442-5879427", Some(ObjectKind::ChargePermission)),
             ("C01-2612863-4691163", Some(ObjectKind::ChargePermission)),
@@ -287,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_is_told_by_its_suffix() {
+    fn charge_id_is_recognized_by_its_suffix() {
         let is_charge = |id: &str| ObjectId::parse(id).unwrap().has_charge_suffix();
         assert!(is_charge("S01-5454037-1929856-C015396"));
         assert!(!is_charge("S01-5454037-1929856-B000000") && !is_charge("C01-2612863-4691163"));

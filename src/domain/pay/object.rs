@@ -1,5 +1,5 @@
-//! What the Amazon Pay API answers, read leniently: unknown fields, states and reasons are kept, `null` and
-//! early spellings are understood. Strict about one thing only: it must be the object that was asked for.
+//! Decodes objects of the Amazon Pay API leniently: unknown states and reasons are kept, `null` and early spellings are
+//! accepted. Only the identity is strict: the answer must be the requested object.
 //!
 //! Buyer data (name, e-mail, phone, addresses, payment descriptor, free text) is dropped here, at the edge.
 
@@ -35,13 +35,13 @@ pub struct Fetched {
     pub reasons: Vec<Reason>,
     /// When the state last changed, in whole seconds.
     pub last_updated: Timestamp,
-    /// Every other fact that is safe to publish, under Amazon's names.
+    /// All other fields that are safe to publish, under Amazon's names.
     pub snapshot: Arc<Map<String, Value>>,
     /// Equal for equal snapshots.
     pub snapshot_digest: String,
-    /// On permissions: digests of what must not be kept.
+    /// On permissions: digests of private details, which must not be stored.
     pub private: Option<PrivateDigests>,
-    /// The `x-amz-pay-request-id` of the answer; it is not in the body, whoever read it adds it.
+    /// The `x-amz-pay-request-id` header of the answer. The caller sets it.
     pub request_id: Option<Box<str>>,
 }
 
@@ -84,16 +84,16 @@ pub enum DecodeError {
     /// Not a JSON object.
     #[error("answer is not a JSON object")]
     NotJson,
-    /// A field without which nothing can be told.
+    /// A required field is absent or unusable.
     #[error("answer has no usable {0}")]
     Missing(&'static str),
-    /// The answer is about something else.
-    #[error("answer is about another {0} than the one asked for")]
+    /// The answer describes another object or environment.
+    #[error("answer describes another {0} than the requested one")]
     Identity(&'static str),
 }
 
 impl Fetched {
-    /// Reads the body of a 200. What is private passes as digests only.
+    /// Decodes the body of a 200. Private details are kept as digests only.
     pub fn decode(
         (kind, id): (ObjectKind, &ObjectId),
         environment: Environment,
@@ -211,7 +211,7 @@ fn snapshot(
     snapshot
 }
 
-/// The fields that hold no buyer data. A field Amazon adds is not published until it stands here.
+/// The fields that hold no buyer data. A field that Amazon adds is not published until it is listed here.
 fn published_fields(kind: ObjectKind) -> &'static [&'static str] {
     match kind {
         ObjectKind::ChargePermission => &[

@@ -1,7 +1,7 @@
-//! Whether what is private changed, without keeping it: short keyed digests of the payment descriptor and the addresses.
+//! Detects changes of private details without storing them: short keyed digests of the payment descriptor and the addresses.
 //!
-//! The key is derived from the merchant's own API key, so that nobody without it can try addresses out. Another API key
-//! makes other digests, which are never compared with those of this one.
+//! The key is derived from the merchant's API key, so only a holder of that key can test guesses. Digests of different API keys
+//! are never compared.
 
 use ring::hkdf::{HKDF_SHA256, Salt};
 use ring::hmac::{HMAC_SHA256, Key, sign};
@@ -17,7 +17,7 @@ pub struct DigestKey {
     key: Key,
 }
 
-/// What of an answer may pass, and in which form.
+/// What to do with private details and free text while decoding.
 #[derive(Clone, Debug)]
 pub struct Edge {
     /// Makes digests of private details.
@@ -30,14 +30,14 @@ pub struct Edge {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FreeText {
-    /// It does not pass.
+    /// It is dropped while decoding.
     #[default]
     Dropped,
-    /// It is told with the other facts.
+    /// It is published with the snapshot.
     Published,
 }
 
-/// Digests of what must not be kept. Absent where Amazon does not show it (any more).
+/// Digests of private details. A digest is absent if Amazon does not (or no longer) return the field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrivateDigests {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_seen_and_what_is_no_longer_shown_or_ordered_otherwise_is_none() {
+    fn absent_or_reordered_private_details_are_no_change() {
         let before = digests(
             b"key",
             &json!({"paymentPreferences": [{"paymentDescriptor": "Visa 1"}], "billingAddress": {"city": "A", "line2": null}}),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_begins_anew_and_nothing_is_readable() {
+    fn digests_of_different_keys_are_never_compared() {
         let object = json!({"billingAddress": {"city": "BUYER-DATA"}, "paymentPreferences": null});
         let (one, other) = (digests(b"key", &object), digests(b"another key", &object));
         assert_ne!((&one.key_id, &one.billing_address), (&other.key_id, &other.billing_address));

@@ -29,10 +29,10 @@ pub enum BadApiKey {
         "no PEM private key found; the .pem file that Seller Central let you download is needed, starting with \"-----BEGIN PRIVATE KEY-----\" or \"-----BEGIN RSA PRIVATE KEY-----\""
     )]
     NotPem,
-    /// Needs a pass phrase that nobody could type here.
+    /// The key needs a pass phrase; a service cannot ask for one.
     #[error("the private key is encrypted; decrypt it with: openssl pkey -in FILE -out NEW-FILE")]
     Encrypted,
-    /// The half that Amazon has.
+    /// The public half of the pair.
     #[error(
         "this is the public key; the private one is needed, which Seller Central let you download when the pair was made"
     )]

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_of_an_allowed_topic_and_a_development_origin_are_told_apart() {
+    fn cert_url_distinguishes_sns_and_development_origins() {
         let source = |url: &str| SigningCertUrl::parse(url, &policy()).map(|url| url.source().clone());
         let pinned = format!("https://sns.eu-west-1.amazonaws.com/{FILE}");
         assert_eq!(source(&pinned), Ok(CertSource::Region("eu-west-1".to_owned())));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_is_looked_for_at_amazon_trust_services_alone() {
+    fn issuer_url_allows_amazon_trust_services_only() {
         assert!(IssuerUrl::parse("http://crt.r2m01.amazontrust.com/r2m01.cer").is_some());
         for text in [
             "https://crt.r2m01.amazontrust.com/r2m01.cer",

@@ -1,4 +1,4 @@
-//! From a certificate to the roots we trust: Amazon's own four, or those the caller hands in.
+//! Builds the path from a certificate to a trusted root: one of Amazon's four, or one that the caller passes.
 //!
 //! webpki builds and checks the path. What it says does not depend on the hour: a path that was valid while the
 //! certificate was is good, and its own time is part of the certificate's.
@@ -15,11 +15,11 @@ use crate::domain::timestamp::Timestamp;
 #[derive(Clone, Debug)]
 pub struct TrustAnchors(Vec<TrustAnchor<'static>>);
 
-/// A certificate that may stand between a leaf and a root. Nothing is believed of it: a path through it is checked.
+/// A certificate that may stand between a leaf and a root. It is untrusted until a path through it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intermediate(CertificateDer<'static>);
 
-/// What is no certificate.
+/// The input is not a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an X.509 certificate")]
 pub struct NotACertificate;
@@ -50,7 +50,7 @@ impl TrustAnchors {
         Ok(Self(vec![anchor.to_owned()]))
     }
 
-    /// These and `more`.
+    /// Adds `more`.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
         self.0.extend(more.0);
@@ -159,7 +159,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_roots_are_amazons() {
+    fn root_fingerprints_match_amazon_trust_services() {
         let files = AMAZON_ROOTS.iter().chain([&AMAZON_RSA_2048_M01]);
         for (pem, expected) in files.zip(FINGERPRINTS) {
             let blocks: Vec<Vec<u8>> = pem_blocks(pem).map(Result::unwrap).collect();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_no_anchor_and_no_intermediate() {
+    fn invalid_certificate_is_no_anchor_or_intermediate() {
         for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"] {
             assert!(TrustAnchors::from_pem(pem).is_err(), "{pem}");
         }

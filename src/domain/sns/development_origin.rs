@@ -1,4 +1,4 @@
-//! Where certificates may come from besides, by a development setting.
+//! Additional certificate origins of a development setting.
 
 /// An origin that development settings allow besides, with the path up to the file's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_development_origin_is_a_scheme_a_host_and_a_folder() {
+    fn development_origin_is_scheme_host_and_folder() {
         for text in ["http://localhost:4566", "https://sns.test/a/b/"] {
             assert!(DevelopmentOrigin::parse(text).is_some(), "{text}");
         }

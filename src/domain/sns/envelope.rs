@@ -160,12 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn a_genuine_shape_parses_and_unknown_keys_are_ignored() {
+    fn valid_envelope_parses_and_unknown_keys_are_ignored() {
         check(&genuine().to_string(), Ok(()));
     }
 
     #[test]
-    fn each_signed_field_but_the_message_has_a_strict_form() {
+    fn signed_fields_except_message_have_a_strict_grammar() {
         let break_ups = [
             ("Type", json!("Notification\nX")),
             ("Type", json!("Other")),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn so_have_the_fields_that_only_confirmations_sign() {
+    fn signed_confirmation_fields_have_a_strict_grammar() {
         let mut confirmation = genuine();
         confirmation["Type"] = json!("SubscriptionConfirmation");
         confirmation["Token"] = json!("00ff");
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_of_strings_is_refused() {
+    fn only_an_object_of_strings_parses() {
         let json_error = || Err(MalformedEnvelope::Json(String::new()));
         check("[]", json_error());
         check("", json_error());
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stands_once_however_it_is_spelled() {
+    fn duplicate_key_is_rejected_in_any_escaping() {
         for (twice, key) in [
             (r#"{"Type":"Notification","#, "Type"),
             (r#"{"\u0054ype":"Notification","#, "Type"),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_key_is_named() {
+    fn error_names_the_missing_key() {
         for key in
             ["Type", "MessageId", "TopicArn", "Message", "Timestamp", "SignatureVersion", "Signature", "SigningCertURL"]
         {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_quotes_nothing_of_the_body() {
+    fn errors_never_quote_the_body() {
         let Err(error) = Envelope::parse(br#"{"Type": "secret-value", "Type": 1"#.to_vec()) else {
             panic!("malformed")
         };

@@ -1,5 +1,5 @@
-//! Reading the envelope's JSON so strictly that no other reader could see another message in it: a key stands once,
-//! and what is known is a string.
+//! Parses the envelope's JSON so strictly that no other parser can read another message in it: no key is repeated, and
+//! every known value is a string.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,13 +21,13 @@ pub(super) const KEYS: [&str; 11] = [
     "SubscribeURL",
 ];
 
-/// Why a body is no SNS envelope. The poster is at fault.
+/// Why a body is not an SNS envelope. The poster is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedEnvelope {
     /// No JSON object.
     #[error("not a JSON object: {0}")]
     Json(String),
-    /// A key stands twice, so that two readers may see two messages.
+    /// A key is repeated, so two parsers could read different messages.
     #[error("key {0} stands twice")]
     Twice(&'static str),
     /// A known key's value is another JSON type.
@@ -80,7 +80,7 @@ impl Fields {
 struct FieldsVisitor;
 
 impl<'de> Visitor<'de> for FieldsVisitor {
-    /// The outer error is the parser's: what is no JSON is told as that.
+    /// The outer error is the parser's and means that the text is not JSON.
     type Value = Result<Fields, MalformedEnvelope>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
-//! What makes an SNS message genuine: its envelope, what was signed, who signed it, and from which topic.
+//! Verifies SNS messages: the envelope, the string to sign, the signing certificate and the topic.
 //!
-//! [`verify`] is the only door: a [`Verified`] value cannot be made elsewhere.
+//! [`verify`] is the only way to make a [`Verified`] value.
 
 mod envelope;
 mod fields;

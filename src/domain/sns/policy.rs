@@ -1,25 +1,25 @@
-//! What is let in, besides a signature that verifies: which topics, which ages, and in development which origins.
+//! The policy for messages with a valid signature: allowed topics, ages and, in development, certificate origins.
 
 use std::time::Duration;
 
 use super::development_origin::DevelopmentOrigin;
 use super::topic_policy::TopicPolicy;
 
-/// The terms under which a genuine message is taken.
+/// The policy under which a genuine message is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Which topics may notify us.
+    /// The allowed topics.
     pub topics: TopicPolicy,
-    /// An older message is not taken, so that a replay is seen; `None` takes any age.
+    /// An older message is rejected as a replay; `None` accepts any age.
     pub age_max: Option<Duration>,
-    /// A message from further in the future is not taken.
+    /// A message from further in the future is rejected.
     pub ahead_max: Duration,
-    /// Where certificates may come from besides, while nothing is live.
+    /// Additional certificate origins, in development only.
     pub development_origins: Vec<DevelopmentOrigin>,
 }
 
 impl Policy {
-    /// These topics, whenever their messages were sent.
+    /// Allows these topics, with messages of any age.
     pub fn of(topics: TopicPolicy) -> Self {
         Self { topics, age_max: None, ahead_max: Duration::MAX, development_origins: Vec::new() }
     }

@@ -1,4 +1,4 @@
-//! The certificate that SNS signs with, and what it must say before anything signed with it is believed.
+//! The certificate that SNS signs with, and the checks before its key is trusted.
 //!
 //! It is an ordinary public TLS certificate in a file of its own. Checked here: one PEM block, name, key, use,
 //! issuer and validity.
@@ -16,7 +16,7 @@ use super::chain::{Intermediate, TrustAnchors, path_validity, validity_of};
 use crate::domain::printable;
 use crate::domain::timestamp::Timestamp;
 
-/// The file served at a certificate's URL: one certificate, and nothing of it is believed yet.
+/// The file served at a certificate's URL: one certificate, not yet trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertFile {
     der: Vec<u8>,
@@ -30,8 +30,8 @@ pub struct SigningCert {
     not_after: Timestamp,
 }
 
-/// Why a certificate from the pinned host cannot be used. Our clock, our table of names or a change at Amazon
-/// is likelier than a forger, so nobody is refused for it: the message is to be sent again.
+/// Why a certificate from the pinned host cannot be used. The receiver's clock, its table of names or a change at Amazon
+/// is likelier than a forger, so the message is not rejected for good: SNS is asked to send it again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSigningCert {
     /// Not exactly one PEM block and nothing else.
@@ -40,7 +40,7 @@ pub enum BadSigningCert {
     /// Not a certificate.
     #[error("signing certificate cannot be decoded")]
     Undecodable,
-    /// Made out for someone else.
+    /// The certificate names another host.
     #[error("signing certificate is for {found:?}, not {expected}")]
     Name {
         /// The name SNS signs with in that region.
@@ -54,7 +54,7 @@ pub enum BadSigningCert {
     /// It does not say that it is for servers.
     #[error("signing certificate lacks the extended key usage serverAuth")]
     Usage,
-    /// There is no path from it to a root we trust.
+    /// No path leads from it to a trusted root.
     #[error("signing certificate was issued by {issuer:?}, from which no path leads to an Amazon root ({what})")]
     Issuer {
         /// Whom it names.
@@ -62,10 +62,10 @@ pub enum BadSigningCert {
         /// What the path builder says.
         what: String,
     },
-    /// Used before its time.
+    /// Not yet valid.
     #[error("signing certificate is not valid before {0}")]
     NotYetValid(Timestamp),
-    /// Used after its time.
+    /// Expired.
     #[error("signing certificate expired at {0}")]
     Expired(Timestamp),
 }
@@ -78,7 +78,7 @@ impl CertFile {
         Ok(file)
     }
 
-    /// MD5 of the certificate in hex: for every known one it is in its URL. Nothing is proven by it.
+    /// MD5 of the certificate in hex: for every known one it is in its URL. It proves nothing.
     pub fn hash(&self) -> String {
         use std::fmt::Write as _;
         Md5::digest(&self.der).iter().fold(String::with_capacity(32), |mut text, byte| {
@@ -108,7 +108,7 @@ impl CertFile {
     /// `anchors`.
     ///
     /// `now` only chooses between paths: a certificate before or after its time is known as what it is, and
-    /// [`SigningCert::check_validity`] tells the time at each use.
+    /// [`SigningCert::check_validity`] checks the time at each use.
     pub fn check(
         &self,
         region: &str,
@@ -130,7 +130,7 @@ impl CertFile {
         Ok(SigningCert { not_before, not_after, ..key_of(&certificate) })
     }
 
-    /// The key and its time, for a certificate that nobody but a developer vouches for.
+    /// The key and its validity, for a development certificate without a chain.
     pub fn check_key_alone(&self) -> Result<SigningCert, BadSigningCert> {
         let certificate = self.certificate()?;
         check_key(&certificate)?;
@@ -227,7 +227,7 @@ fn check_key(certificate: &X509Certificate<'_>) -> Result<(), BadSigningCert> {
     }
 }
 
-/// The name SNS signs with: opt-in regions have one of their own (as AWS's Java SDK v2 tells).
+/// The name SNS signs with: opt-in regions have one of their own (see AWS SDK for Java v2).
 fn signing_name(region: &str) -> String {
     if OWN_SIGNING_NAME.contains(&region) {
         format!("sns-signing.{region}.amazonaws.com")
@@ -236,7 +236,7 @@ fn signing_name(region: &str) -> String {
     }
 }
 
-/// The longest issuer's name that is told.
+/// Longer issuer names are cut in the error.
 const ISSUER_CHARS_MAX: usize = 200;
 
 const OWN_SIGNING_NAME: [&str; 17] = [
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_one_pem_block_and_white_space() {
+    fn cert_file_is_one_pem_block_and_white_space() {
         let pem = include_str!("amazon/rsa-2048-m01.pem");
         let crlf = pem.replace('\n', "\r\n");
         for good in [pem, &crlf, &format!("\n  {pem}\n\n"), pem.trim_end()] {

@@ -1,4 +1,4 @@
-//! What SNS signs: names and values, one a line, in byte order of the names
+//! The string that SNS signs: names and values, one per line, in byte order of the names
 //! ("Amazon SNS developer guide: verifying the signatures of Amazon SNS messages").
 
 use super::envelope::Envelope;
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_values_stand_in_order_and_the_time_as_it_was_sent() {
+    fn string_to_sign_keeps_order_and_the_time_as_sent() {
         let body = r#"{"Type": "Notification", "MessageId": "72fd219f-d2d6-5fea-afff-70487e01d695", "Subject": "s",
             "TopicArn": "arn:aws:sns:eu-west-1:291180941288:X", "Message": "two\nlines",
             "Timestamp": "2026-01-02T03:04:38.000Z", "SignatureVersion": "2", "Signature": "x", "SigningCertURL": "x"}"#;

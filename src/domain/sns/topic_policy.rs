@@ -1,4 +1,4 @@
-//! Which topics may notify us.
+//! The SNS topics that may notify the receiver.
 //!
 //! A valid signature proves only that *some* SNS topic sent a message, and anyone can own a topic. Amazon Pay
 //! names a topic `<marketplace prefix><merchant id of the endpoint's owner>` in its own account; the prefix has
@@ -32,7 +32,6 @@ impl TopicArn {
         })
     }
 
-    /// As written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -53,7 +52,7 @@ pub(super) fn is_label(text: &str) -> bool {
 pub enum TopicRule {
     /// Every topic in Amazon Pay's accounts, in these regions, whose name ends with this owner.
     Owner {
-        /// The merchant id (or solution provider's id) that entered our URL in Seller Central.
+        /// The merchant id (or solution provider's id) that configured the receiver's URL in Seller Central.
         owner: String,
         /// Accounts of Amazon Pay.
         accounts: Vec<String>,
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_allowed_by_account_region_and_owner_or_by_its_arn() {
+    fn topic_is_allowed_by_account_region_owner_or_by_arn() {
         for (arn, owner) in [
             ("arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6X", Some("A1O8CIV1A24A6X")),
             ("arn:aws:sns:eu-west-1:291180941288:AGWSWK15IEJJ7A1O8CIV1A24A6X", Some("A1O8CIV1A24A6X")),
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn where_two_rules_allow_a_topic_the_stricter_signature_version_counts() {
+    fn stricter_signature_version_of_two_rules_applies() {
         let topic = TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6X").unwrap();
         assert_eq!(policy().signature_version_min(&topic), Some(SignatureVersion::V1));
         let strict = TopicPolicy::demanding(SignatureVersion::V2, vec![TopicRule::Arn(topic.clone())]);
@@ -193,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn only_regions_of_allowed_topics_count() {
+    fn only_regions_of_allowed_topics_are_allowed() {
         assert!(policy().names_region("eu-west-1") && policy().names_region("ap-northeast-1"));
         assert!(!policy().names_region("s3-eu-west-1") && !policy().names_region(""));
     }
 
     #[test]
-    fn an_arn_has_six_parts_and_no_surprises() {
+    fn topic_arn_has_exactly_six_valid_parts() {
         for text in [
             "",
             "arn:aws:sns:eu-west-1:291180941288",

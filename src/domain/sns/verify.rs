@@ -1,4 +1,4 @@
-//! The one door between "someone posted this" and "SNS signed this, lately, for a topic we know".
+//! The trust boundary: verifies that SNS signed a message recently, for an allowed topic.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl<T> Verified<T> {
     }
 }
 
-/// Why an envelope is not let through.
+/// Why an envelope is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Forged or altered: the poster is at fault.
@@ -36,7 +36,7 @@ pub enum Error {
     /// A scheme that AWS may have added since: not the poster's fault.
     #[error("signature version {0:?} is not known; 1 and 2 are")]
     SignatureVersion(String),
-    /// Trouble with the certificate: not the poster's fault.
+    /// The certificate cannot be used: not the poster's fault.
     #[error(transparent)]
     Certificate(#[from] BadSigningCert),
     /// Genuinely signed, but by a topic that no setting allows: the operator may be adding it.
@@ -47,33 +47,33 @@ pub enum Error {
         "topic {0} signs with SignatureVersion 1, and merchants[].signature_version_min asks for 2: have the topic's owner set it, or lower the setting"
     )]
     SignatureVersionTooLow(String),
-    /// Genuine, but sent long ago by our clock: sent again by someone, or our clock is wrong.
+    /// Genuine, but too old by the receiver's clock: a replay, or the clock is wrong.
     #[error(
         "message was sent at {sent_at}, {} h before our clock's {now}: a replay, a clock that is wrong, or sns.ipn_age_max_h is too short",
         now.since(*sent_at).as_secs() / 3600
     )]
     TooOld {
-        /// Its Timestamp.
+        /// The message's Timestamp.
         sent_at: Timestamp,
-        /// Our clock.
+        /// The receiver's clock.
         now: Timestamp,
     },
-    /// Genuine, but not sent yet by our clock.
+    /// Genuine, but from the future by the receiver's clock.
     #[error(
         "message was sent at {sent_at}, {} s after our clock's {now}: the clock is wrong, or sns.ipn_ahead_max_s is too short",
         sent_at.since(*now).as_secs()
     )]
     TooNew {
-        /// Its Timestamp.
+        /// The message's Timestamp.
         sent_at: Timestamp,
-        /// Our clock.
+        /// The receiver's clock.
         now: Timestamp,
     },
 }
 
-/// Proves that `cert` signed `envelope`, and that `policy` lets its topic and its age in.
+/// Proves that `cert` signed `envelope`, and that `policy` allows its topic and age.
 ///
-/// The signature comes before topic and age, so that only genuine messages can say what to allow.
+/// The signature is checked before topic and age, so that only genuine messages are reported as not allowed.
 pub fn verify(
     envelope: Envelope,
     cert: &SigningCert,

@@ -1,4 +1,4 @@
-//! The work of one merchant in one environment: a lane for each operation, and the bounds that keep its trouble its own.
+//! The work of one merchant in one environment: a lane per operation, and limits that isolate it from other merchants.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use super::quota::{Quota, TokenBucket};
 use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind};
 use crate::domain::timestamp::Timestamp;
 
-/// What holds for every account.
+/// The rules for every account.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
-    /// Our part of Amazon's quota in live, for each operation.
+    /// The receiver's share of Amazon's quota in live, per operation.
     pub live: Quota,
     /// The same in sandbox.
     pub sandbox: Quota,
-    /// Which part of ours may be used for what nobody told us of.
+    /// The share of the receiver's quota that reconciliation may use.
     pub reconciliation_share: f64,
-    /// When reads are held back.
+    /// When the breaker opens.
     pub breaker: BreakerRule,
-    /// What has been due for this long takes turns with what is new.
+    /// A read that has been due for this long alternates with new reads.
     pub aged_after: Duration,
-    /// Reads of an account under way at once.
+    /// Reads of an account in flight.
     pub reads_in_flight_max: usize,
     /// Inbox records of an account that wait for their answer.
     pub records_open_max: usize,
 }
 
 impl Rules {
-    /// Our part of Amazon's quota, for each operation.
+    /// The receiver's share of Amazon's quota, per operation.
     fn of(&self, environment: Environment) -> Quota {
         match environment {
             Environment::Live => self.live,
@@ -37,7 +37,7 @@ impl Rules {
         }
     }
 
-    /// The slice of that for what nobody told us of.
+    /// The reconciliation share of that quota.
     pub(super) fn reconciliation_of(&self, environment: Environment) -> Quota {
         self.of(environment).share(self.reconciliation_share)
     }
@@ -81,7 +81,7 @@ impl AccountWork {
         })
     }
 
-    /// Objects to read now. Also tells whether the bound on reads under way kept any back.
+    /// Objects to read now, and whether the limit on reads in flight held any back.
     pub(super) fn take_due(&mut self, now: Timestamp, rules: &Rules) -> (Vec<(ObjectKind, ObjectId)>, bool) {
         let mut taken = Vec::new();
         let mut in_flight = self.in_flight();

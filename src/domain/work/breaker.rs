@@ -1,5 +1,5 @@
-//! Keeps one merchant's reads back while none of them can succeed: after a few failures in a row that are not about an
-//! object, single probes go out until one is answered.
+//! A circuit breaker per account: after consecutive systemic failures it holds reads back, and lets single probes out until
+//! one is answered.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_in_a_row_open_it_and_an_answer_between_them_does_not() {
+    fn only_consecutive_failures_open_the_breaker() {
         let mut breaker = Breaker::new(RULE);
         for _ in 0..10 {
             assert_eq!((breaker.failed(at(0)), breaker.failed(at(0)), breaker.answered()), (None, None, None));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_of_two_hours_costs_one_probe_in_ten_seconds_and_ends_with_the_first_answer() {
+    fn open_breaker_probes_every_10_s_until_an_answer() {
         let mut breaker = opened();
         let mut n_probes = 0;
         for s in 0..7200 {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_is_never_answered_is_followed_by_another() {
+    fn unanswered_probe_is_followed_by_another() {
         let mut breaker = opened();
         breaker.let_out(at(10));
         assert!(!breaker.would_let(at(19)) && breaker.would_let(at(20)));

@@ -38,8 +38,8 @@ impl Entries {
         &mut self.slots[slot as usize]
     }
 
-    /// Whatever stands there now, if anything.
-    pub(super) fn look_at_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
+    /// The entry in this slot, if any.
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
         self.slots.get_mut(slot as usize)
     }
 

@@ -1,6 +1,6 @@
-//! What is owed to one object: why it is to be read, and which inbox records wait for that.
+//! The queue entry of one object: the causes of its next read, and the inbox records that wait for it.
 //!
-//! A million of these are to fit into 300 MB, so rare things are boxed and the usual single cause is inline.
+//! A million entries must fit into 300 MB, so rare fields are boxed and the usual single cause is inline.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ pub(super) struct Entry {
     /// Causes that came while the object was being read.
     pub(super) during: Option<Box<Causes>>,
     pub(super) due: Timestamp,
-    /// Its own trouble, if its reads fail.
+    /// Set while reads fail because of this object.
     failing: Option<Box<Failing>>,
     pub(super) priority: Priority,
     pub(super) in_flight: bool,
     pub(super) confirming: bool,
-    /// For another object to be read first; nothing newer was heard since.
+    /// The object waits for a parent read, and no newer cause has arrived.
     pub(super) waiting: bool,
 }
 
@@ -37,35 +37,35 @@ struct Failing {
     failed_at: Timestamp,
 }
 
-/// How much a read matters, most first. Within a priority the longest due goes first.
+/// The priority of a read, highest first. Within a priority the read that has been due longest goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Priority {
-    /// Something new that Amazon told us.
+    /// A new IPN.
     Fresh,
-    /// What another object waits for.
-    Helper,
-    /// The second look that settles it.
+    /// A parent read that another object waits for.
+    ParentRead,
+    /// A confirming read.
     Confirming,
-    /// What failed before.
+    /// A read that failed before.
     Retry,
-    /// What an operator asked for, and what Amazon no longer shows, where only patience helps.
+    /// An operator's recheck, or a known object that Amazon Pay no longer returns.
     Recheck,
-    /// What nobody told us of, read to see whether something was missed: from a slice of the quota of its own.
+    /// Reconciliation, which has its own share of the quota.
     Reconcile,
 }
 
 /// Why a read did not complete its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
-    /// A second read is to confirm the first.
+    /// A confirming read follows.
     Confirm,
-    /// This object's own trouble: it counts as an attempt.
+    /// The read failed because of this object: it counts as an attempt.
     ObjectFailed,
-    /// The same, of an object that was there before: nothing is likely to change soon.
+    /// Amazon Pay no longer returns a known object: it counts as an attempt and is retried at low priority.
     Vanished,
-    /// It waits for another object: nothing is counted.
+    /// The object waits for a parent read: no attempt is counted.
     Waiting,
-    /// Trouble of the merchant's credentials, of the network or of Amazon: nothing is counted.
+    /// The credentials, the network or Amazon Pay failed: no attempt is counted.
     Systemic,
 }
 
@@ -144,7 +144,7 @@ impl Entry {
         if !self.is_released() {
             return None;
         }
-        // What it waits for is known to this process alone, so the next one is to read it at once.
+        // Only this process knows the deferred answer, so the next owner must read the object at once.
         let newest = self.causes.newest.last().filter(|_| self.waiting);
         let due = newest.map_or(self.due, |newest| newest.timestamp);
         let during = self.during.iter().flat_map(|during| &during.newest);
@@ -192,7 +192,7 @@ impl Priority {
     pub(super) fn of(causes: &[Cause]) -> Self {
         let priority = |cause: &Cause| match cause.origin {
             Origin::Ipn { .. } => Self::Fresh,
-            Origin::Helper { .. } => Self::Helper,
+            Origin::ParentRead { .. } => Self::ParentRead,
             Origin::Recheck { .. } => Self::Recheck,
             Origin::Reconciliation => Self::Reconcile,
         };

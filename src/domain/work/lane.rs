@@ -24,8 +24,8 @@ pub(super) struct Lane {
     /// How many inbox records wait.
     records_open: usize,
     in_flight: usize,
-    /// Which of [`TURNS`] is next.
-    turn: usize,
+    /// Which of [`ROUND_ROBIN`] is next.
+    next_round_robin: usize,
 }
 
 impl Lane {
@@ -40,7 +40,7 @@ impl Lane {
             open: VecDeque::new(),
             records_open: 0,
             in_flight: 0,
-            turn: 0,
+            next_round_robin: 0,
         }
     }
 
@@ -72,26 +72,25 @@ impl Lane {
         }
     }
 
-    /// To be read soon, since another object cannot be told without it. A read that is under way or that failed is
-    /// not hurried.
+    /// Schedules a parent read. A read that is in flight or that failed keeps its schedule.
     pub(super) fn read_first(&mut self, id: &ObjectId, cause: Cause, now: Timestamp) {
         let Some(slot) = self.entries.slot_of(id) else {
-            let slot = self.slot_for(id, now, Priority::Helper);
+            let slot = self.slot_for(id, now, Priority::ParentRead);
             self.entries.at_mut(slot).causes.add(cause, now);
             return;
         };
         let entry = self.entries.at_mut(slot);
         if !cause.is_seed() && Cause::are_seeds(&entry.causes.newest) {
-            // What is told of the other object must not be missing of this one.
+            // If events of the other object are published, events of its parent must be published too.
             entry.causes.add(cause, now);
         }
         if !entry.in_flight && entry.attempts() == 0 {
             let due = entry.due.min(now);
-            self.schedule(slot, due, Priority::Helper);
+            self.schedule(slot, due, Priority::ParentRead);
         }
     }
 
-    /// To be read although nobody told us anything, unless it is to be read anyway.
+    /// Schedules a reconciliation read, unless a read is already queued.
     pub(super) fn reconcile(&mut self, id: &ObjectId, due: Timestamp) {
         self.slot_for(id, due, Priority::Reconcile);
     }
@@ -131,7 +130,7 @@ impl Lane {
         if priority == Priority::Reconcile {
             self.reconciliation.take(now);
         }
-        self.turn = (self.turn + 1) % TURNS.len();
+        self.next_round_robin = (self.next_round_robin + 1) % ROUND_ROBIN.len();
         let (_, slot) = self.due[priority as usize].pop_first().expect("only a priority with something due is chosen");
         self.in_flight += 1;
         let entry = self.entries.at_mut(slot);
@@ -148,10 +147,10 @@ impl Lane {
             .into_iter()
             .filter(|priority| *priority != Priority::Reconcile || may_reconcile)
             .filter_map(|priority| Some((due_since(priority)?, priority)));
-        let preferred = match TURNS[self.turn] {
-            Turn::Aged => due.clone().filter(|(since, _)| since.plus(aged_after) <= now).min(),
-            Turn::Helper => due.clone().find(|(_, priority)| *priority == Priority::Helper),
-            Turn::Ranked => None,
+        let preferred = match ROUND_ROBIN[self.next_round_robin] {
+            RoundRobinSlot::Aged => due.clone().filter(|(since, _)| since.plus(aged_after) <= now).min(),
+            RoundRobinSlot::ParentRead => due.clone().find(|(_, priority)| *priority == Priority::ParentRead),
+            RoundRobinSlot::Ranked => None,
         };
         preferred.or_else(|| due.next()).map(|(_, priority)| priority)
     }
@@ -230,7 +229,7 @@ impl Lane {
         let mut released = Vec::new();
         while released.len() < most && self.open.front().is_some_and(|(at, _)| *at <= then) {
             let (_, slot) = self.open.pop_front().expect("a first one was just seen");
-            if let Some(entry) = self.entries.look_at_mut(slot).filter(|entry| entry.is_open_since(then)) {
+            if let Some(entry) = self.entries.get_mut(slot).filter(|entry| entry.is_open_since(then)) {
                 let positions = entry.release();
                 self.records_open -= positions.len();
                 released.push((entry.id.clone(), positions));
@@ -302,22 +301,28 @@ impl Lane {
     }
 }
 
-/// Whose turn it is, if it has anything due.
+/// A round-robin slot: which due read it prefers.
 #[derive(Clone, Copy)]
-enum Turn {
-    /// What has been due for too long, of whatever priority.
+enum RoundRobinSlot {
+    /// The read that has been due longest, if longer than `aged_after`.
     Aged,
-    /// What another object waits for.
-    Helper,
-    /// What matters most.
+    /// A parent read.
+    ParentRead,
+    /// The highest priority.
     Ranked,
 }
 
-/// Neither a flood of news nor a heap of old work keeps the other from being read, and what another object waits for is
-/// read within four reads.
-const TURNS: [Turn; 4] = [Turn::Aged, Turn::Helper, Turn::Aged, Turn::Ranked];
-const PRIORITIES: [Priority; 6] =
-    [Priority::Fresh, Priority::Helper, Priority::Confirming, Priority::Retry, Priority::Recheck, Priority::Reconcile];
+/// New and old reads never starve each other, and a parent read waits for at most three other reads.
+const ROUND_ROBIN: [RoundRobinSlot; 4] =
+    [RoundRobinSlot::Aged, RoundRobinSlot::ParentRead, RoundRobinSlot::Aged, RoundRobinSlot::Ranked];
+const PRIORITIES: [Priority; 6] = [
+    Priority::Fresh,
+    Priority::ParentRead,
+    Priority::Confirming,
+    Priority::Retry,
+    Priority::Recheck,
+    Priority::Reconcile,
+];
 const OPEN_CAPACITY_KEPT: usize = 1024;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which object to read next, and what is still owed. Time is an argument.
+//! The queue of reads: which object to read next, and which work is open. Time is an argument.
 
 mod queue;
 

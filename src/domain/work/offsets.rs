@@ -1,4 +1,4 @@
-//! How far the inbox of one partition is done: the offset below which every record is answered.
+//! The committable position of one inbox partition: the offset below which every record is complete.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ impl Offsets {
         self.next
     }
 
-    /// Whether committing would move anything.
+    /// Whether a commit would advance the position.
     pub fn has_moved(&self) -> bool {
         self.position() > self.committed
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_position_never_passes_an_unanswered_record() {
+    fn position_never_passes_an_open_record() {
         let mut offsets = Offsets::starting_at(10);
         assert!(!offsets.has_moved());
         for offset in [10, 11, 13] {

@@ -38,7 +38,7 @@ pub struct BoundHits {
 /// One operation of one account.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LaneReport {
-    /// Objects to be read or being read, but for those that nobody told us of.
+    /// Objects queued or in flight, without reconciliation.
     pub objects: usize,
     /// When the oldest cause was taken in that has no answer yet; [`Timestamp::NEVER`] without any.
     pub first_seen: Timestamp,
@@ -78,12 +78,12 @@ impl WorkQueue {
         self.lane_for(object).push(&object.id, cause, now);
     }
 
-    /// To be read soon, since another object cannot be told without it.
+    /// Schedules a parent read, which another object needs.
     pub fn read_first(&mut self, object: &ObjectRef, cause: Cause, now: Timestamp) {
         self.lane_for(object).read_first(&object.id, cause, now);
     }
 
-    /// To be read from `due` on although nobody told us anything, unless it is to be read anyway.
+    /// Schedules a reconciliation read at `due`, unless a read is already queued.
     pub fn reconcile(&mut self, object: &ObjectRef, due: Timestamp) {
         self.lane_for(object).reconcile(&object.id, due);
     }
@@ -93,12 +93,12 @@ impl WorkQueue {
         self.entry(object).is_some()
     }
 
-    /// Whether it is to be read, or being read, although nobody told us anything.
+    /// Whether a reconciliation read is queued or in flight.
     pub fn is_reconciling(&self, object: &ObjectRef) -> bool {
         self.entry(object).is_some_and(|entry| entry.priority == Priority::Reconcile)
     }
 
-    /// How many reads a second an operation has for that.
+    /// The reconciliation reads per second of an operation.
     pub fn reconciliations_per_second(&self, environment: Environment) -> f64 {
         self.rules.reconciliation_of(environment).per_second
     }
@@ -145,7 +145,7 @@ impl WorkQueue {
         })
     }
 
-    /// Whether it waits for another object, and nothing newer was heard of it since.
+    /// Whether the object waits for a parent read, and no newer cause has arrived.
     pub fn is_waiting(&self, object: &ObjectRef) -> bool {
         self.entry(object).is_some_and(|entry| entry.waiting)
     }

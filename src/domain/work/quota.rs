@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::timestamp::Timestamp;
 
-/// What Amazon allows, and which part of it is ours.
+/// A quota of Amazon Pay, or the receiver's share of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quota {
     /// Requests at once.
@@ -15,7 +15,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// The part of it that is ours; the shop's own calls share the rest.
+    /// The receiver's share; the shop's own calls use the rest.
     #[must_use]
     pub fn share(self, share: f64) -> Self {
         Self { burst: (self.burst * share).max(1.0), per_second: self.per_second * share }
@@ -56,8 +56,8 @@ impl TokenBucket {
         may
     }
 
-    /// Amazon said that it was too much: nothing more for `pause`, no burst after it, and half the rate. Answers to
-    /// requests that were under way together count once.
+    /// Amazon answered 429: no tokens for `pause`, no burst after it, and half the rate. Answers to concurrent requests
+    /// count once.
     pub fn throttled(&mut self, now: Timestamp, pause: Duration) {
         self.fill(now);
         if now >= self.closed_until {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn it_starts_empty_and_gives_the_rate_and_after_a_rest_the_burst() {
+    fn bucket_starts_empty_and_refills_up_to_the_burst() {
         let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
         assert_eq!(takes(&mut bucket, 0, 10_010), 40);
         assert!((bucket.tokens(at(100_000)) - 20.0).abs() < 1e-9, "asking takes nothing");
@@ -123,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_gives_nothing_for_free() {
+    fn clock_set_back_adds_no_tokens() {
         let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(10_000));
         assert_eq!(takes(&mut bucket, 0, 10_000), 0);
         assert_eq!(takes(&mut bucket, 10_000, 11_010), 4);
     }
 
     #[test]
-    fn after_a_429_it_is_closed_and_then_gives_half_the_rate_without_a_burst() {
+    fn throttling_pauses_and_halves_the_rate() {
         let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
         assert!(bucket.take(at(60_000)));
         bucket.throttled(at(60_000), Duration::from_secs(5));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_come_together_halve_it_once_and_it_comes_back_slowly() {
+    fn concurrent_429s_halve_the_rate_once() {
         let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
         for _ in 0..10 {
             bucket.throttled(at(1000), Duration::from_secs(1));
@@ -156,9 +156,9 @@ mod tests {
         assert!(takes(&mut bucket, 300_000, 400_000) > 20, "it never stops for good");
     }
 
-    /// Amazon's own bucket, of which the shop takes half without telling us.
+    /// Amazon's bucket, half of which the shop's own calls use.
     #[test]
-    fn a_shop_that_takes_half_costs_few_429s_and_leaves_us_most_of_the_rest() {
+    fn competing_shop_causes_few_429s() {
         let amazon_quota = Quota { burst: 20.0, per_second: 4.0 };
         let mut amazon = TokenBucket::empty(amazon_quota, at(-60_000));
         let mut ours = TokenBucket::empty(amazon_quota.share(0.8), at(0));

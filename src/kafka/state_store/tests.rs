@@ -85,7 +85,7 @@ prop_compose! {
 
 fn pending() -> impl Strategy<Value = Pending> {
     (object(), at()).prop_map(|(read_for, at)| Pending {
-        causes: vec![Cause { origin: Origin::Helper { read_for: read_for.id, seed: false }, timestamp: at }],
+        causes: vec![Cause { origin: Origin::parent_read(read_for.id, &[]), timestamp: at }],
         causes_seen: 1,
         first_seen: at,
         due: at,
@@ -171,7 +171,7 @@ fn a_record_that_cannot_be_read_says_why_and_a_barrier_is_no_record() {
         (b"M1/live/P01-1-1", b"{", "column 1"),
         (
             b"M1/live/P01-1-1",
-            br#"{"version":2,"object":{"account":{"merchant_id":"M1","environment":"live"},"kind":"Charge","id":"P01-1-1"}}"#,
+            br#"{"version":2,"object":{"account":{"merchantId":"M1","environment":"live"},"kind":"Charge","id":"P01-1-1"}}"#,
             NEWER,
         ),
         (b"M1/live/P01-1-1", br#"{"version":2,"objects":["of another form"]}"#, NEWER),

@@ -207,7 +207,7 @@ impl Ledger {
         let object = kept.object.clone();
         let causes = self.queue.causes_of(&object).0;
         let newest = causes.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
-        let origin = Origin::Helper { read_for: object.id.clone(), seed: Cause::are_seeds(causes) };
+        let origin = Origin::parent_read(object.id.clone(), causes);
         let cause = Cause { origin, timestamp: newest };
         self.queue.read_first(helper, cause, now);
         let helper_fails = self.queue.attempts_of(helper) > 0;

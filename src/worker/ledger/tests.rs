@@ -373,3 +373,27 @@ fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
         assert!(told_at.is_some_and(|s| s <= latest), "{trouble:?}: {told_at:?}");
     }
 }
+
+#[test]
+fn permission_event_carries_the_ids_of_the_charges_ipn() {
+    let quota = Quota { burst: 1e6, per_second: 1e9 };
+    let settings = Settings::default();
+    let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
+    let mut ledger = ledger_with(settings, rules, at(0));
+    ledger.take_in(record(0, 100), at(100));
+    assert!(read(&mut ledger, 101, fetched("Captured", 99)));
+    let permission = object().sibling(ObjectKind::ChargePermission, ObjectId::parse("P01-1111111-2222222").unwrap());
+    let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(98)}});
+    let answer = Disposition::Fetched(Box::new(decode(&permission, &body)));
+    assert_eq!(ledger.queue.take_due(at(102)), std::slice::from_ref(&permission));
+    ledger.answer(&permission, answer, at(102), at(102));
+    let events = ledger.take_batch(vec![]).events;
+    let names: Vec<_> = events.iter().map(|(event, _)| event.event_type.name).collect();
+    assert_eq!(names, ["PermissionChargeable", "ChargeCaptured"]);
+    let message_id = Some("72fd219f-d2d6-5fea-afff-70487e01d695".parse().unwrap());
+    let trace_id = Some("72fd219fd2d65feaafff70487e01d695".to_owned());
+    for (event, is_ipn) in events.iter().map(|(event, _)| event).zip([false, true]) {
+        let cause = &event.causes[0];
+        assert_eq!((cause.message_id(), cause.trace_id(), cause.is_ipn()), (message_id, trace_id.clone(), is_ipn));
+    }
+}

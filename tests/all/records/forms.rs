@@ -94,7 +94,12 @@ fn pending() -> KnownState {
             traceparent: Some(Box::new(TraceParent::parse(TRACEPARENT).unwrap())),
         },
         Origin::Recheck { position, seed: false },
-        Origin::Helper { read_for: id(STUB_CHARGE), seed: true },
+        Origin::ParentRead {
+            read_for: id(STUB_CHARGE),
+            seed: true,
+            message_id: Some(Uuid::from_u128(2)),
+            traceparent: Some(Box::new(TraceParent::parse(TRACEPARENT).unwrap())),
+        },
         Origin::Reconciliation,
     ];
     let causes = origins.map(|origin| Cause { origin, timestamp: at("2026-01-02T03:04:05.000Z") });

@@ -275,7 +275,7 @@ fn a_read_that_looks_older_than_the_newest_hint_is_confirmed() {
             && needs("ATTRIBUTE_CHANGE", 50)
             && needs("NOVEL", 106)
     );
-    for origin in [Origin::Helper { read_for: ObjectId::parse("R").unwrap(), seed: false }, Origin::Reconciliation] {
+    for origin in [Origin::parent_read(ObjectId::parse("R").unwrap(), &[]), Origin::Reconciliation] {
         let by_ourselves = Cause { origin, ..cause("", 999) };
         assert!(!needs_confirming_read(&[by_ourselves], updated, slack));
     }

@@ -1,4 +1,4 @@
-//! Tests of reading what Amazon Pay answers: names are the claims.
+//! Tests of decoding Amazon Pay's answers.
 
 use super::*;
 use crate::domain::pay::{DigestKey, Edge};
@@ -22,7 +22,7 @@ fn permission(details: &Value) -> Value {
 }
 
 #[test]
-fn reasons_in_every_spelling_are_a_list() {
+fn reasons_in_every_form_decode_as_a_list() {
     let at = "20260102T030405Z";
     for (details, codes) in [
         (
@@ -42,7 +42,7 @@ fn reasons_in_every_spelling_are_a_list() {
 }
 
 #[test]
-fn nothing_about_the_buyer_survives_decoding() {
+fn decoding_drops_all_buyer_data() {
     let details = json!({"state": "Chargeable", "reasons": null, "lastUpdatedTimestamp": "20260102T030405Z"});
     let fetched = decode(ObjectKind::ChargePermission, "C01-0000000-0000001", &permission(&details)).unwrap();
     assert!(!format!("{fetched:?}").contains("BUYER-DATA"));
@@ -51,7 +51,7 @@ fn nothing_about_the_buyer_survives_decoding() {
 }
 
 #[test]
-fn free_text_passes_only_where_it_is_switched_on() {
+fn free_text_is_published_only_if_configured() {
     let details = json!({"state": "Chargeable", "reasons": null, "lastUpdatedTimestamp": "20260102T030405Z"});
     let id = ObjectId::parse("C01-0000000-0000001").unwrap();
     let edge = Edge { free_text: FreeText::Published, ..Edge::strict(DigestKey::derive(b"test")) };
@@ -66,7 +66,7 @@ fn free_text_passes_only_where_it_is_switched_on() {
 }
 
 #[test]
-fn an_answer_about_something_else_is_an_error_not_data() {
+fn answer_about_another_object_is_an_error() {
     let details = json!({"state": "Chargeable", "lastUpdatedTimestamp": "20260102T030405Z"});
     let other = decode(ObjectKind::ChargePermission, "C01-0000000-0000002", &permission(&details));
     assert_eq!(other, Err(DecodeError::Identity("object")));
@@ -79,7 +79,7 @@ fn an_answer_about_something_else_is_an_error_not_data() {
 }
 
 #[test]
-fn early_payloads_with_epoch_times_and_status_detail_are_read() {
+fn early_payloads_are_decoded() {
     let charge = json!({"chargeId": "S01-1-2-C1", "chargePermissionId": "C01-0000000-0000001",
         "statusDetail": {"state": "Declined", "reasonCode": "SoftDeclined", "lastUpdatedTimestamp": 1_767_323_045_000_i64}});
     let fetched = decode(ObjectKind::Charge, "S01-1-2-C1", &charge).unwrap();
@@ -90,7 +90,7 @@ fn early_payloads_with_epoch_times_and_status_detail_are_read() {
 }
 
 #[test]
-fn truncated_or_foreign_json_is_an_error() {
+fn truncated_or_unrelated_json_is_an_error() {
     for body in ["", "[]", "{\"chargeId\":", "<html>"] {
         let answer = read(ObjectKind::Charge, "S01", body.as_bytes());
         assert_eq!(answer, Err(DecodeError::NotJson), "{body}");
@@ -102,7 +102,7 @@ fn truncated_or_foreign_json_is_an_error() {
 }
 
 #[test]
-fn nulls_wherever_amazon_was_seen_to_send_them_are_read_as_absent() {
+fn null_fields_decode_as_absent() {
     let at = "20260102T030405Z";
     let details = json!({"state": "Captured", "reasonCode": null, "reasonDescription": null, "resolution": null, "lastUpdatedTimestamp": at});
     let charge = json!({"chargeId": "S01-1-2-C1", "chargePermissionId": "S01-1-2", "chargeAmount": {"amount": "500", "currencyCode": "JPY"},
@@ -121,7 +121,7 @@ fn nulls_wherever_amazon_was_seen_to_send_them_are_read_as_absent() {
 }
 
 #[test]
-fn words_and_fields_that_amazon_adds_are_kept_or_left_alone() {
+fn unknown_words_are_kept_and_unknown_fields_ignored() {
     let charge = json!({"chargeId": "S01-1-2-C1", "chargePermissionId": "S01-1-2", "novelField": {"deep": [1, 2]},
         "convertedAmount": "14.00", "conversionRate": 1.25,
         "statusDetails": {"state": "Teleported", "reasonCode": "NovelReason", "reasonDescription": "x", "lastUpdatedTimestamp": 1_767_323_045, "novel": true}});

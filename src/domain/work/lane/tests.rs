@@ -35,7 +35,7 @@ fn ipn() -> Cause {
 }
 
 fn helper() -> Cause {
-    Cause { origin: Origin::Helper { read_for: id("R9"), seed: false }, timestamp: at(0) }
+    Cause { origin: Origin::parent_read(id("R9"), &[]), timestamp: at(0) }
 }
 
 /// An object that is due since `s` in this priority, put there the way it gets there.
@@ -43,7 +43,7 @@ fn add(lane: &mut Lane, priority: Priority, name: &str, s: i64) {
     let why = match priority {
         Priority::Fresh => return lane.push(&id(name), ipn(), at(s)),
         Priority::Reconcile => return lane.reconcile(&id(name), at(s)),
-        Priority::Helper => return lane.read_first(&id(name), helper(), at(s)),
+        Priority::ParentRead => return lane.read_first(&id(name), helper(), at(s)),
         Priority::Confirming => Requeue::Confirm,
         Priority::Retry => Requeue::ObjectFailed,
         Priority::Recheck => Requeue::Vanished,
@@ -57,11 +57,11 @@ fn order(lane: &mut Lane, now: Timestamp) -> Vec<String> {
 }
 
 #[test]
-fn news_goes_first_then_second_looks_then_what_failed_and_last_what_nobody_told_us_of() {
+fn reads_are_ordered_by_priority() {
     let mut lane = lane();
     for (s, priority, name) in [
         (1, Priority::Reconcile, "N1"),
-        (4, Priority::Helper, "H1"),
+        (4, Priority::ParentRead, "H1"),
         (1, Priority::Recheck, "V1"),
         (1, Priority::Retry, "R1"),
         (2, Priority::Confirming, "C1"),
@@ -77,7 +77,7 @@ fn news_goes_first_then_second_looks_then_what_failed_and_last_what_nobody_told_
 }
 
 #[test]
-fn what_another_object_waits_for_is_read_within_four_reads_and_no_more_than_once() {
+fn parent_read_happens_once_within_four_reads() {
     let mut lane = lane();
     for n in 0..9 {
         add(&mut lane, Priority::Fresh, &format!("F{n}"), n);
@@ -95,8 +95,10 @@ fn what_another_object_waits_for_is_read_within_four_reads_and_no_more_than_once
 }
 
 #[test]
-fn a_hint_makes_news_of_whatever_waits_and_what_was_due_keeps_its_time() {
-    for priority in [Priority::Reconcile, Priority::Recheck, Priority::Retry, Priority::Confirming, Priority::Helper] {
+fn ipn_raises_priority_and_keeps_an_earlier_due_time() {
+    for priority in
+        [Priority::Reconcile, Priority::Recheck, Priority::Retry, Priority::Confirming, Priority::ParentRead]
+    {
         let mut lane = lane();
         add(&mut lane, priority, "OLD", 10);
         add(&mut lane, priority, "LATER", 1000);
@@ -108,7 +110,7 @@ fn a_hint_makes_news_of_whatever_waits_and_what_was_due_keeps_its_time() {
 }
 
 #[test]
-fn what_is_due_for_long_and_what_is_new_take_turns() {
+fn aged_and_fresh_reads_alternate() {
     let mut lane = lane();
     for n in 0..3 {
         add(&mut lane, Priority::Retry, &format!("OLD{n}"), n);
@@ -118,7 +120,7 @@ fn what_is_due_for_long_and_what_is_new_take_turns() {
 }
 
 #[test]
-fn reconciliation_keeps_to_its_slice_however_long_it_waits() {
+fn reconciliation_never_exceeds_its_quota_share() {
     let mut lane = lane();
     for n in 0..100 {
         lane.reconcile(&id(&format!("N{n}")), at(0));
@@ -131,7 +133,7 @@ fn reconciliation_keeps_to_its_slice_however_long_it_waits() {
 }
 
 #[test]
-fn what_is_settled_is_gone_and_a_backlog_that_is_done_gives_its_memory_back() {
+fn completed_backlog_frees_its_memory() {
     let mut lane = lane();
     for n in 0..5000 {
         add(&mut lane, Priority::Fresh, &format!("F{n}"), 0);
@@ -150,7 +152,7 @@ fn recheck(seed: bool) -> Cause {
 }
 
 #[test]
-fn ten_thousand_rechecks_hold_up_no_news_even_when_they_have_waited_for_long() {
+fn aged_rechecks_never_delay_fresh_ipns() {
     let mut lane = lane();
     for n in 0..10_000 {
         lane.push(&id(&format!("R{n}")), recheck(false), at(0));
@@ -166,7 +168,7 @@ fn ten_thousand_rechecks_hold_up_no_news_even_when_they_have_waited_for_long() {
 }
 
 #[test]
-fn a_recheck_hurries_what_failed_and_leaves_a_second_look_and_news_their_rank() {
+fn recheck_advances_failed_reads_only() {
     let mut lane = lane();
     lane.push(&id("FAILED"), ipn(), at(0));
     lane.requeue(&id("FAILED"), Requeue::ObjectFailed, at(9000), at(1));
@@ -182,7 +184,7 @@ fn a_recheck_hurries_what_failed_and_leaves_a_second_look_and_news_their_rank() 
 }
 
 #[test]
-fn a_recheck_that_comes_during_a_read_leads_to_one_more_of_its_own_rank() {
+fn recheck_during_a_read_causes_one_more_recheck() {
     for why in [None, Some(Requeue::Waiting)] {
         let mut lane = lane();
         lane.push(&id("R1"), recheck(true), at(0));
@@ -199,9 +201,12 @@ fn a_recheck_that_comes_during_a_read_leads_to_one_more_of_its_own_rank() {
 }
 
 #[test]
-fn what_is_taken_down_for_one_object_is_told_if_another_needs_it_told() {
+fn parent_is_published_if_any_cause_is_not_a_seed() {
     let mut lane = lane();
-    let helper = |seed| Cause { origin: Origin::Helper { read_for: id("C1"), seed }, timestamp: at(0) };
+    let helper = |seed| Cause {
+        origin: Origin::ParentRead { read_for: id("C1"), seed, message_id: None, traceparent: None },
+        timestamp: at(0),
+    };
     lane.read_first(&id("P1"), helper(true), at(0));
     lane.read_first(&id("P1"), helper(true), at(1));
     assert!(Cause::are_seeds(&lane.get(&id("P1")).unwrap().causes.newest));

@@ -102,8 +102,7 @@ impl Checked {
             let kind = if n.is_multiple_of(2) { ObjectKind::Charge } else { ObjectKind::Refund };
             ObjectRef { kind, ..charge(&format!("C{n}")) }
         };
-        let helper =
-            Cause { origin: Origin::Helper { read_for: charge("R9").id, seed: false }, timestamp: at(self.now_ms) };
+        let helper = Cause { origin: Origin::parent_read(charge("R9").id, &[]), timestamp: at(self.now_ms) };
         match *step {
             Step::Push(n) => {
                 self.queue.push(&object(n), ipn(self.next_offset, self.now_ms), at(self.now_ms));
@@ -165,7 +164,7 @@ impl Checked {
 
 proptest! {
     #[test]
-    fn whatever_happens_every_record_leaves_once_and_every_owed_read_comes(steps in steps()) {
+    fn every_record_completes_once_and_every_read_happens(steps in steps()) {
         let queue = WorkQueue::new(RULES, at(0));
         let (open, pending) = (HashMap::new(), HashMap::new());
         let mut checked = Checked { queue, now_ms: 1000, next_offset: 0, open, in_flight: vec![], pending };

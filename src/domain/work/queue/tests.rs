@@ -1,4 +1,4 @@
-//! Tests of the work queue: names are the claims.
+//! Tests of the work queue.
 
 use uuid::Uuid;
 
@@ -49,7 +49,7 @@ pub(super) fn offsets(positions: &[InboxPosition]) -> Vec<i64> {
 }
 
 #[test]
-fn many_hints_about_one_object_are_one_read_that_answers_all() {
+fn ipns_about_one_object_coalesce_into_one_read() {
     let mut queue = queue();
     for offset in 0..20 {
         queue.push(&charge("C1"), ipn(offset, 100 - offset), at(1000));
@@ -63,7 +63,7 @@ fn many_hints_about_one_object_are_one_read_that_answers_all() {
 }
 
 #[test]
-fn a_hint_during_a_read_leads_to_exactly_one_more() {
+fn ipns_during_a_read_cause_exactly_one_more() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
     assert_eq!(queue.take_due(at(1001)).len(), 1);
@@ -77,7 +77,7 @@ fn a_hint_during_a_read_leads_to_exactly_one_more() {
 }
 
 #[test]
-fn a_put_back_waits_and_a_fresh_hint_overtakes_the_wait() {
+fn fresh_ipn_overrides_the_backoff_of_a_requeue() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
     queue.take_due(at(1001));
@@ -91,7 +91,7 @@ fn a_put_back_waits_and_a_fresh_hint_overtakes_the_wait() {
 }
 
 #[test]
-fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
+fn released_work_is_pending_and_survives_a_restart() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
     assert_eq!(queue.pending_of(&charge("C1")), None);
@@ -112,7 +112,7 @@ fn released_work_is_pending_until_it_is_settled_and_survives_a_restart() {
 }
 
 #[test]
-fn a_hint_during_the_read_of_pending_work_stays_open_when_that_work_is_settled() {
+fn ipn_during_a_pending_read_stays_open_on_completion() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(1000));
     queue.take_due(at(1001));
@@ -125,7 +125,7 @@ fn a_hint_during_the_read_of_pending_work_stays_open_when_that_work_is_settled()
 }
 
 #[test]
-fn an_accounts_reads_in_flight_are_bounded_and_operations_take_turns() {
+fn reads_in_flight_are_limited_and_operations_alternate() {
     let mut queue = queue();
     let refund = ObjectRef { kind: ObjectKind::Refund, ..charge("R1") };
     for n in 0..40 {
@@ -145,7 +145,7 @@ fn an_accounts_reads_in_flight_are_bounded_and_operations_take_turns() {
 }
 
 #[test]
-fn the_quota_paces_each_lane_and_what_was_saved_since_the_assignment_may_be_spent() {
+fn quota_counts_tokens_from_the_assignment() {
     let quotas = Rules { live: Quota { burst: 20.0, per_second: 4.0 }, reads_in_flight_max: 1000, ..RULES };
     for (first_at, at_once) in [(0, 0), (2000, 8), (60_000, 20)] {
         let mut queue = WorkQueue::new(quotas, at(0));
@@ -158,7 +158,7 @@ fn the_quota_paces_each_lane_and_what_was_saved_since_the_assignment_may_be_spen
 }
 
 #[test]
-fn one_merchants_trouble_holds_back_its_own_reads_alone_and_ends_with_one_answer() {
+fn open_breaker_holds_back_its_own_merchant_only() {
     let mut queue = queue();
     let account = charge("C0").account;
     for n in 0..3 {
@@ -181,7 +181,7 @@ fn one_merchants_trouble_holds_back_its_own_reads_alone_and_ends_with_one_answer
 }
 
 #[test]
-fn a_merchant_with_too_many_open_records_lets_go_of_its_own_alone() {
+fn open_record_limit_releases_its_own_merchant_only() {
     let mut queue = WorkQueue::new(Rules { records_open_max: 10, ..RULES }, at(0));
     queue.push(&of_another_merchant("C9"), ipn(99, 1), at(1000));
     let released = |queue: &mut WorkQueue, ms| {
@@ -200,7 +200,7 @@ fn a_merchant_with_too_many_open_records_lets_go_of_its_own_alone() {
 }
 
 #[test]
-fn what_waits_during_a_read_is_let_go_in_its_own_time() {
+fn record_received_during_a_read_ages_on_its_own() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(0));
     queue.take_due(at(1));
@@ -211,7 +211,7 @@ fn what_waits_during_a_read_is_let_go_in_its_own_time() {
 }
 
 #[test]
-fn what_is_let_go_at_once_is_bounded_and_the_rest_follows() {
+fn release_is_limited_per_call() {
     let mut queue = queue();
     for n in 0..25 {
         queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(0));
@@ -222,7 +222,7 @@ fn what_is_let_go_at_once_is_bounded_and_the_rest_follows() {
 }
 
 #[test]
-fn what_came_during_a_read_that_hangs_is_let_go_too() {
+fn records_during_a_hanging_read_are_released_too() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(0));
     queue.take_due(at(1));
@@ -233,7 +233,7 @@ fn what_came_during_a_read_that_hangs_is_let_go_too() {
 }
 
 #[test]
-fn news_during_systemic_trouble_waits_with_the_rest() {
+fn ipn_during_a_systemic_failure_waits_for_the_retry() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(0));
     queue.take_due(at(1));
@@ -244,7 +244,7 @@ fn news_during_systemic_trouble_waits_with_the_rest() {
 }
 
 #[test]
-fn a_hint_during_a_read_is_answered_by_no_confirming_one() {
+fn confirming_read_never_answers_a_newer_ipn() {
     let mut queue = queue();
     queue.push(&charge("C1"), ipn(1, 1), at(0));
     queue.take_due(at(1));
@@ -257,7 +257,7 @@ fn a_hint_during_a_read_is_answered_by_no_confirming_one() {
 }
 
 #[test]
-fn while_one_operation_is_down_probes_go_to_the_others_too() {
+fn probes_alternate_between_operations() {
     let mut queue = queue();
     let permission = ObjectRef { kind: ObjectKind::ChargePermission, ..charge("P1") };
     queue.push(&permission, ipn(1, 1), at(0));
