@@ -22,6 +22,8 @@ pub mod events;
 
 pub mod dead_letter;
 
+pub mod record_headers;
+
 /// Reads a text that `parse` understands, without a copy of it in between.
 fn deserialize_text<'de, D: serde::Deserializer<'de>, T>(
     deserializer: D,

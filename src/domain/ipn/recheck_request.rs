@@ -17,9 +17,7 @@ pub struct Recheck {
     pub requested_at: Timestamp,
 }
 
-/// The header of an inbox record that tells its kind; a record without it is a notification as SNS sent it.
-pub const KIND_HEADER: &str = "ipn-record-kind";
-/// The kind of these records.
+/// The [`RECORD_KIND`](crate::domain::record_headers::RECORD_KIND) of these records.
 pub const KIND: &str = "recheck";
 
 /// The record's value.
