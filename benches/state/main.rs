@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ipn_receiver::domain::pay::{
     Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
-use ipn_receiver::domain::state::reconcile_schedule::{self, Look};
+use ipn_receiver::domain::state::reconcile_schedule::{self, LastRead};
 use ipn_receiver::domain::state::{KnownState, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::kafka::state_store::StateStore;
@@ -56,7 +56,10 @@ fn walk(store: &StateStore) -> Duration {
     let due = (0..store.n_slots()).filter_map(|place| {
         let view = store.view_slot(place)?;
         let (state, last_updated, read_started_at) = view.seen()?;
-        reconcile_schedule::due(&Look { kind: view.kind(), id: view.id(), state, last_updated, read_started_at }, 1.0)
+        reconcile_schedule::due(
+            &LastRead { kind: view.kind(), id: view.id(), state, last_updated, read_started_at },
+            1.0,
+        )
     });
     assert!(due.count() > 0);
     began.elapsed()

@@ -189,9 +189,9 @@ fn an_event() -> (Event, KnownState) {
         is_confirming: false,
         read_started_at: at,
         observed_at: at,
-        believe_older: false,
+        accept_stale: false,
     };
-    let Derivation::Told { mut events, observed, .. } = derive(None, &reading) else {
+    let Derivation::Current { mut events, observed, .. } = derive(None, &reading) else {
         unreachable!("nothing is known")
     };
     let observed: Observed = *observed;

@@ -14,6 +14,7 @@ use crate::config::{Config, Kafka};
 use crate::domain::dead_letter::redrive::DeadLetterRecord;
 use crate::domain::events::decode;
 use crate::domain::pay::ObjectId;
+use crate::domain::record_headers;
 use crate::kafka::acls::PrincipalRole;
 use crate::kafka::inbox::InboxRecord;
 
@@ -120,10 +121,10 @@ impl Found {
             let InboxRecord { position, appended_at, key, value, headers } = record;
             let letter = DeadLetterRecord::read(key, value, headers, appended_at);
             self.letters.push(json!({
-                "writtenAt": letter.written_at(), "reason": letter.reason(), "detail": letter.header("ipn-dlq-detail"),
-                "source": letter.header("ipn-dlq-source"), "merchant": letter.merchant(), "object": letter.object(),
-                "attempts": letter.header("ipn-dlq-failed-reads"), "causes": letter.header("ipn-dlq-cause-count"),
-                "redrives": letter.header("ipn-redrive-count"), "hasOriginal": letter.has_original(), "position": position,
+                "writtenAt": letter.written_at(), "reason": letter.reason(), "detail": letter.header(record_headers::DLQ_DETAIL),
+                "source": letter.header(record_headers::DLQ_SOURCE), "merchant": letter.merchant(), "object": letter.object(),
+                "attempts": letter.header(record_headers::DLQ_FAILED_READS), "causes": letter.header(record_headers::DLQ_CAUSE_COUNT),
+                "redrives": letter.header(record_headers::REDRIVE_COUNT), "hasOriginal": letter.has_original(), "position": position,
             }));
         })
     }

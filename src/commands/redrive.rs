@@ -17,8 +17,9 @@ use super::topic_scan::{Offsets, Topic};
 use super::{Error, about, counted};
 use crate::commands::progress::{Medium, Progress};
 use crate::config::{Config, MerchantAccount};
-use crate::domain::dead_letter::redrive::{COUNT_HEADER, DeadLetterRecord, Filter, Redriven};
+use crate::domain::dead_letter::redrive::{DeadLetterRecord, Filter, Redriven};
 use crate::domain::ipn::routing::Merchants;
+use crate::domain::record_headers;
 use crate::domain::sns::TopicPolicy;
 use crate::domain::timestamp::Timestamp;
 use crate::kafka::acls::{self, PrincipalRole};
@@ -110,8 +111,8 @@ impl Redrive {
                 found.redriven_before += usize::from(letter.has_original());
             } else if letter.has_original() {
                 found.to_append += 1;
-                found.without_place += usize::from(letter.has_no_place(&self.merchants));
-                found.in_vain_before += usize::from(letter.header(COUNT_HEADER).is_some());
+                found.without_place += usize::from(letter.is_unroutable(&self.merchants));
+                found.in_vain_before += usize::from(letter.header(record_headers::REDRIVE_COUNT).is_some());
                 let merchant = letter.merchant().unwrap_or("no merchant");
                 *found.by_reason.entry((letter.reason().to_owned(), merchant.to_owned())).or_default() += 1;
             } else {

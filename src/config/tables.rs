@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::domain::events::Mode;
 use crate::domain::pay::FreeText;
-use crate::domain::state::retention::Keeping;
+use crate::domain::state::retention::Retention;
 
 /// `role`: which half of the receiver a process is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -257,9 +257,9 @@ impl Worker {
     }
 
     /// For how long what is known of an object in a final state is kept.
-    pub fn keeping(&self) -> Keeping {
+    pub fn keeping(&self) -> Retention {
         let days = |days: f64| Duration::from_secs_f64(days * 86_400.0);
-        Keeping { stub_after: days(self.stub_after_d), forget_after: days(self.forget_after_d) }
+        Retention { stub_after: days(self.stub_after_d), delete_after: days(self.forget_after_d) }
     }
 }
 

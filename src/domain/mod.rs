@@ -22,6 +22,8 @@ pub mod events;
 
 pub mod dead_letter;
 
+pub mod record_headers;
+
 /// Deserializes a string with `parse`, without an intermediate copy.
 fn deserialize_text<'de, D: serde::Deserializer<'de>, T>(
     deserializer: D,

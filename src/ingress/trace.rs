@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::rejection::{Rejection, Told};
 use crate::domain::ipn::Message;
 use crate::domain::ipn::notification::Notification;
+use crate::domain::record_headers;
 use crate::domain::trace::TraceParent;
-use crate::kafka::inbox::TRACE_HEADER;
 use crate::telemetry::spans::{Open, SpanKind, Spans};
 
 /// What is known of it while the request is answered.
@@ -24,7 +24,8 @@ pub(super) struct RequestTrace<'a> {
 
 impl<'a> RequestTrace<'a> {
     pub(super) fn begin(spans: &'a Spans, request: &HttpRequest) -> Self {
-        let given = request.headers().get(TRACE_HEADER).and_then(|text| TraceParent::parse(text.to_str().ok()?));
+        let given =
+            request.headers().get(record_headers::TRACEPARENT).and_then(|text| TraceParent::parse(text.to_str().ok()?));
         let span = spans.under(given, SpanKind::Server, NAME);
         Self { spans, started_at: SystemTime::now(), traceparent: given, span }
     }

@@ -13,9 +13,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
-use crate::domain::dead_letter::header;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::recheck_request::{self, Recheck};
+use crate::domain::record_headers::{self, header};
 use crate::domain::state::schema_version::Newer;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
@@ -103,19 +103,19 @@ impl Inbox {
         let envelope = notification.envelope();
         let (received_at, traceparent) = (received_at.to_string(), traceparent.to_string());
         let headers = OwnedHeaders::new_with_capacity(5)
-            .insert(Header { key: SCHEMA_HEADER, value: Some(SCHEMA) })
-            .insert(Header { key: "ipn-received-at", value: Some(&received_at) })
-            .insert(Header { key: "ipn-sns-message-id", value: Some(&envelope.message_id) })
-            .insert(Header { key: "ipn-sns-topic-arn", value: Some(envelope.topic_arn.as_str()) })
-            .insert(Header { key: TRACE_HEADER, value: Some(&traceparent) });
+            .insert(Header { key: record_headers::SCHEMA_VERSION, value: Some(SCHEMA) })
+            .insert(Header { key: record_headers::RECEIVED_AT, value: Some(&received_at) })
+            .insert(Header { key: record_headers::SNS_MESSAGE_ID, value: Some(&envelope.message_id) })
+            .insert(Header { key: record_headers::SNS_TOPIC_ARN, value: Some(envelope.topic_arn.as_str()) })
+            .insert(Header { key: record_headers::TRACEPARENT, value: Some(&traceparent) });
         self.deliver(notification.key(), &envelope.body, headers).await
     }
 
     /// Makes what an operator asks for durable.
     pub async fn append_recheck(&self, recheck: &Recheck) -> Result<(), AppendError> {
         let headers = OwnedHeaders::new_with_capacity(2)
-            .insert(Header { key: SCHEMA_HEADER, value: Some(SCHEMA) })
-            .insert(Header { key: recheck_request::KIND_HEADER, value: Some(recheck_request::KIND) });
+            .insert(Header { key: record_headers::SCHEMA_VERSION, value: Some(SCHEMA) })
+            .insert(Header { key: record_headers::RECORD_KIND, value: Some(recheck_request::KIND) });
         self.deliver(recheck.object.account.merchant_id.as_str(), &recheck.to_json(), headers).await
     }
 
@@ -179,9 +179,10 @@ impl InboxRecord {
 
     /// Whether its form is one that is read here. A record without the header has the first form.
     pub fn check_schema(&self) -> Result<(), String> {
-        let Some(found) = self.header(SCHEMA_HEADER) else { return Ok(()) };
-        let number =
-            |text: &str| text.parse().map_err(|_| format!("{SCHEMA_HEADER} is {found:.16}, which is no version"));
+        let Some(found) = self.header(record_headers::SCHEMA_VERSION) else { return Ok(()) };
+        let number = |text: &str| {
+            text.parse().map_err(|_| format!("{} is {found:.16}, which is no version", record_headers::SCHEMA_VERSION))
+        };
         Newer::check(number(found)?, number(SCHEMA)?)
             .map_err(|newer| format!("an inbox record: {newer}, then redrive it"))
     }
@@ -239,10 +240,7 @@ fn read_one(
     Err(KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut))
 }
 
-/// The trace of a notification, under W3C's own name, as other programs that trace know it.
-pub const TRACE_HEADER: &str = "traceparent";
-/// The header that tells a record's form: which headers there are, and what the value is.
-const SCHEMA_HEADER: &str = "ipn-schema-version";
+/// Version of the inbox records that this release writes.
 const SCHEMA: &str = "1";
 
 /// Keeps librdkafka's complaints for who asks; the probe and each failed append tell the trouble in one line.

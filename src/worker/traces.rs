@@ -1,12 +1,11 @@
 //! The worker's spans: each stands under the notification that led to it, by the `traceparent` that came through the inbox.
 
 use crate::config::Topics;
-use crate::domain::dead_letter::header;
 use crate::domain::events::Wire;
 use crate::domain::pay::ObjectRef;
+use crate::domain::record_headers::{self, header};
 use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, Origin, WorkQueue};
-use crate::kafka::inbox::TRACE_HEADER;
 use crate::kafka::outbox::Batch;
 use crate::telemetry::spans::{Open, SpanKind, Spans};
 
@@ -40,9 +39,12 @@ pub(super) fn sending(spans: &Spans, batch: &mut Batch, topics: &Topics, wire: &
         sending.push(span);
     }
     for letter in &batch.dead_letters {
-        let parent = header(&letter.headers, TRACE_HEADER).and_then(TraceParent::parse);
+        let parent = header(&letter.headers, record_headers::TRACEPARENT).and_then(TraceParent::parse);
         let mut span = spans.under(parent, SpanKind::Producer, "send");
-        span.note_sending(&topics.dead_letters, header(&letter.headers, "ipn-sns-message-id").unwrap_or_default());
+        span.note_sending(
+            &topics.dead_letters,
+            header(&letter.headers, record_headers::SNS_MESSAGE_ID).unwrap_or_default(),
+        );
         span.note("ipn_receiver.dead_letter.reason", letter.reason.as_str());
         sending.push(span);
     }

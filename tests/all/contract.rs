@@ -1,5 +1,5 @@
-//! The contract of the events: its files are what the code says, every event keeps to it, and it breaks nothing that was
-//! released. After a change: `UPDATE_DOCS=1 cargo test --test all contract`.
+//! The contract of the events: the files in `schemas/` match the code, every event is valid, and no released schema breaks.
+//! After a change: `UPDATE_DOCS=1 cargo test --test all contract`.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::events_doc::{sample_event, sample_in};
 use crate::harness::{Stage, committed_records, events, run};
 
-/// Whether an event is what the schema of its type says.
+/// Panics if the event is not valid under the schema of its type.
 pub(crate) fn check_event(event: &Value) {
     let name = event["type"].as_str().and_then(|wire| wire.rsplit('.').nth(1)).unwrap_or_default();
     let row = CATALOG.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("no such event: {event:#}"));
@@ -41,7 +41,7 @@ fn golden(name: &str, document: &Value) {
 }
 
 #[test]
-fn the_files_of_the_contract_are_what_the_code_says() {
+fn schema_files_are_up_to_date() {
     let mut names: BTreeSet<String> = ["asyncapi.json", "released.json"].map(str::to_owned).into();
     golden("asyncapi.json", &asyncapi());
     for row in CATALOG {
@@ -55,7 +55,7 @@ fn the_files_of_the_contract_are_what_the_code_says() {
 }
 
 #[test]
-fn every_sample_keeps_to_its_schema_and_without_any_field_it_relies_on_it_does_not() {
+fn samples_are_valid_only_with_all_required_fields() {
     let mut optional = BTreeSet::new();
     for row in CATALOG {
         let (event, validator) = (sample_event(row), validator(&schema(row)));
@@ -83,7 +83,7 @@ fn every_sample_keeps_to_its_schema_and_without_any_field_it_relies_on_it_does_n
     assert_eq!(optional.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 
-/// Every field but those of Amazon's own object.
+/// JSON pointers of all fields except those inside `snapshot`.
 fn fields(event: &Value) -> Vec<String> {
     fn walk(value: &Value, at: &str, found: &mut Vec<String>) {
         match value {
@@ -108,7 +108,7 @@ fn fields(event: &Value) -> Vec<String> {
 }
 
 #[test]
-fn another_types_event_is_refused() {
+fn schema_rejects_events_of_other_types() {
     for row in CATALOG {
         for other in CATALOG.iter().filter(|other| other.name != row.name) {
             assert!(!validator(&schema(row)).is_valid(&sample_event(other)), "{} as {}", other.name, row.name);
@@ -116,7 +116,7 @@ fn another_types_event_is_refused() {
     }
 }
 
-/// What a consumer of `old` could not rely on any more with `new`.
+/// Guarantees of `old` that `new` no longer gives to consumers.
 fn breaking_changes(old: &Value, new: &Value, at: &str) -> Vec<String> {
     let mut broken = Vec::new();
     let list = |schema: &Value, field: &str| -> BTreeSet<String> {
@@ -124,8 +124,8 @@ fn breaking_changes(old: &Value, new: &Value, at: &str) -> Vec<String> {
         items.filter_map(|item| item.as_str().map(str::to_owned)).collect()
     };
     let (old_required, new_required) = (list(old, "required"), list(new, "required"));
-    broken.extend(old_required.difference(&new_required).map(|name| format!("{at}/{name} is no longer always there")));
-    broken.extend(new_required.difference(&old_required).map(|name| format!("{at}/{name} is newly required")));
+    broken.extend(old_required.difference(&new_required).map(|name| format!("{at}/{name} is no longer required")));
+    broken.extend(new_required.difference(&old_required).map(|name| format!("{at}/{name} is now required")));
     for rule in ["type", "const", "pattern", "format", "enum", "minItems", "uniqueItems"] {
         if old.get(rule) != new.get(rule) {
             broken.push(format!("{at}: {rule} was {:?} and is {:?}", old.get(rule), new.get(rule)));
@@ -134,7 +134,7 @@ fn breaking_changes(old: &Value, new: &Value, at: &str) -> Vec<String> {
     for (name, old) in old.get("properties").and_then(Value::as_object).into_iter().flatten() {
         match new.get("properties").and_then(|properties| properties.get(name)) {
             Some(new) => broken.extend(breaking_changes(old, new, &format!("{at}/{name}"))),
-            None => broken.push(format!("{at}/{name} is gone")),
+            None => broken.push(format!("{at}/{name} was removed")),
         }
     }
     if let Some(old) = old.get("items") {
@@ -144,21 +144,21 @@ fn breaking_changes(old: &Value, new: &Value, at: &str) -> Vec<String> {
 }
 
 #[test]
-fn nothing_that_was_released_is_broken() {
-    // Replaced by `jq -s` over schemas/*.v1.json when a version is released, and only then.
+fn released_schemas_do_not_break() {
+    // Written anew from schemas/*.v1.json only when a version is released.
     let released = std::fs::read_to_string(file("released.json")).unwrap();
     let released: serde_json::Map<String, Value> = serde_json::from_str(&released).unwrap();
     assert!(released.len() >= 23, "{}", released.len());
     for (name, old) in &released {
         let row = CATALOG.iter().find(|row| row.name == name);
-        let row = row.unwrap_or_else(|| panic!("{name} was released and is gone; a new topic v2 is needed for that"));
+        let row = row.unwrap_or_else(|| panic!("{name} was released and is missing; removing it needs a new topic v2"));
         let broken = breaking_changes(old, &schema(row), name);
-        assert!(broken.is_empty(), "breaking within v1, a new topic v2 is needed for that: {broken:#?}");
+        assert!(broken.is_empty(), "breaking change within v1; it needs a new topic v2: {broken:#?}");
     }
 }
 
 #[test]
-fn a_field_that_goes_narrows_or_becomes_required_is_noticed_and_a_new_one_is_not() {
+fn breaking_changes_are_detected() {
     let row = CATALOG.iter().find(|row| row.name == "ChargeDeclined").unwrap();
     let old = schema(row);
     let changed = |change: &dyn Fn(&mut Value)| {
@@ -184,9 +184,11 @@ fn a_field_that_goes_narrows_or_becomes_required_is_noticed_and_a_new_one_is_not
 }
 
 #[test]
-fn the_cloudevents_sdk_reads_every_event_in_both_modes() {
+fn cloudevents_sdk_reads_every_event_in_both_modes() {
     let Ok(python) = std::env::var("IPN_RECEIVER_PYTHON") else {
-        println!("skipped: IPN_RECEIVER_PYTHON names no Python with the CloudEvents SDK (scripts/check makes one)");
+        println!(
+            "skipped: IPN_RECEIVER_PYTHON is not set to a Python with the CloudEvents SDK (scripts/check installs one)"
+        );
         return;
     };
     let mut lines = Vec::new();
@@ -195,7 +197,7 @@ fn the_cloudevents_sdk_reads_every_event_in_both_modes() {
         for mode in [Mode::Structured, Mode::Binary] {
             let encoded = sample_in(row, mode);
             let value = String::from_utf8(encoded.value).unwrap();
-            // Of a structured event the SDK takes the message's content type for the data's.
+            // In structured mode the SDK replaces datacontenttype with the content type of the record.
             let mut expected = expected.clone();
             if mode == Mode::Structured {
                 expected.as_object_mut().unwrap().shift_remove("datacontenttype");
@@ -212,18 +214,18 @@ fn the_cloudevents_sdk_reads_every_event_in_both_modes() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It stops reading at the first bad one and says why.
+    // The script stops reading at the first invalid event and prints the error.
     let _ = reader.stdin.take().unwrap().write_all(lines.join("\n").as_bytes());
     let output = reader.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
     let n_read: usize = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
     assert_eq!(n_read, CATALOG.len() * 2);
     println!("{n_read} events read by the CloudEvents SDK");
 }
 
 #[test]
-fn in_binary_mode_the_attributes_are_headers_and_the_event_is_the_same() {
+fn binary_mode_puts_attributes_into_headers() {
     run(async {
         let stage = Stage::new(1, "events.mode = \"binary\"").await;
         let mut reader = stage.reader();
@@ -248,7 +250,7 @@ fn in_binary_mode_the_attributes_are_headers_and_the_event_is_the_same() {
 }
 
 #[test]
-fn the_schema_command_prints_one_type_or_all_and_names_the_types_there_are() {
+fn schema_command_prints_one_type_or_all() {
     let schema_of = |arguments: &[&str]| {
         let output = Command::new(env!("CARGO_BIN_EXE_ipn-receiver")).arg("schema").args(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -1,4 +1,4 @@
-//! `docs/events.md` is made from the catalogue and from the code that makes events, so it cannot tell otherwise.
+//! Generates `docs/events.md` from the catalogue and from the code that derives events, and fails if the file is out of date.
 //! After a change: `UPDATE_DOCS=1 cargo test --test all events_doc`.
 
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ipn_receiver::domain::events::{
     CATALOG, Derivation, Encoded, Event, EventType, Evidence, Mode, NextAction, Permission, PermissionType, Reading,
-    Situation, Told, Wire, derive, next_action,
+    Situation, Trigger, Wire, derive, next_action, updated_type,
 };
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{
@@ -31,7 +31,7 @@ fn id(kind: ObjectKind) -> ObjectId {
     ObjectId::parse(id).unwrap()
 }
 
-/// A realistic object of this kind; the field that changes is `amount`.
+/// A realistic object of this kind. `amount` is the attribute that changes.
 fn fetched(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount: &str) -> Fetched {
     let reasons = reason.map(|code| json!([{"reasonCode": code, "reasonDescription": "Amazon's own sentence."}]));
     let money = json!({"amount": amount, "currencyCode": "EUR"});
@@ -43,12 +43,12 @@ fn fetched(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount:
         "merchantResponseDeadline": (kind == ObjectKind::Dispute).then_some("20260112T000000Z"),
         "refundAmount": &money, "disputeAmount": &money, "chargeId": "P02-2345678-8765432-C012345", "merchantMetadata": {"merchantReferenceId": "order-4711"},
     });
-    let edge = Edge::strict(DigestKey::derive(b"nobody's"));
+    let edge = Edge::strict(DigestKey::derive(b"docs"));
     let read = Fetched::decode((kind, &id(kind)), Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
     Fetched { request_id: Some("5ee0d5f4-7cf5-4d9a-9f5f-4bcd1ff7a2a6".into()), ..read }
 }
 
-/// Reads the objects in turn; the last event is the sample.
+/// Reads the objects in turn and returns the last event of type `wanted`.
 fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
     let account = Account { merchant_id: MerchantId::parse("A1O8CIV1A24A6X").unwrap(), environment: Environment::Live };
     let permission = id(ObjectKind::ChargePermission);
@@ -78,19 +78,19 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             causes: &causes,
             read_started_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700),
             observed_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1901),
-            believe_older: false,
+            accept_stale: false,
         };
-        let Derivation::Told { events, observed, .. } = derive(known.as_ref(), &reading) else {
+        let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
             panic!("read in order")
         };
         known = Some(*observed);
         sample = events.into_iter().find(|event| event.event_type == wanted).or(sample);
     }
-    sample.unwrap_or_else(|| panic!("no {} was told", wanted.name))
+    sample.unwrap_or_else(|| panic!("no {} was published", wanted.name))
 }
 
-/// The object's usual way to the state of this row: where it was, and why it is there.
-fn usual_way(name: &str) -> (Option<&'static str>, Option<&'static str>) {
+/// A typical previous state of the object, and a typical reason of this state.
+fn typical_transition(name: &str) -> (Option<&'static str>, Option<&'static str>) {
     match name {
         "PermissionNonChargeable" => (Some("Chargeable"), Some("PaymentMethodInvalid")),
         "PermissionClosed" => (Some("Chargeable"), Some("BuyerClosed")),
@@ -110,18 +110,18 @@ fn usual_way(name: &str) -> (Option<&'static str>, Option<&'static str>) {
 
 fn sample(row: &EventType) -> Event {
     let (kind, now) = (row.kind, CHANGED_AT);
-    let reads = match row.told {
-        Told::Reached { state, .. } => {
-            let (before, reason) = usual_way(row.name);
+    let reads = match row.trigger {
+        Trigger::StateReached { state, .. } => {
+            let (before, reason) = typical_transition(row.name);
             let before = before.map(|before| fetched(kind, before, None, now - 60, "9.99"));
             before.into_iter().chain([fetched(kind, state, reason, now, "9.99")]).collect()
         }
-        Told::ReachedUnknown => vec![fetched(kind, "AWordOfTomorrow", None, now, "9.99")],
-        Told::Updated => {
+        Trigger::UnknownState => vec![fetched(kind, "AWordOfTomorrow", None, now, "9.99")],
+        Trigger::AttributesChanged => {
             let state = if kind == ObjectKind::ChargePermission { "Chargeable" } else { "Captured" };
             ["20.00", "9.99", "9.99"].map(|amount| fetched(kind, state, None, now, amount)).to_vec()
         }
-        Told::PaymentMethod => vec![
+        Trigger::PaymentMethodChanged => vec![
             fetched(kind, "NonChargeable", Some("PaymentMethodInvalid"), now - 60, "9.99"),
             fetched(kind, "Chargeable", None, now, "9.99"),
         ],
@@ -129,101 +129,153 @@ fn sample(row: &EventType) -> Event {
     last_event(&reads, row)
 }
 
-const INTRODUCTION: &str = "# Events
+const INTRODUCTION: &str = r#"# Events
 
-Made from the code (`tests/all/events_doc.rs`); do not edit.
+This page is for developers whose services consume the events of ipn-receiver, and for the people who must act on them. It lists
+every event: when it is published, what it means, what it does not mean, and what to do next.
 
-Every event is a CloudEvents 1.0 JSON document in the value of a record of `amazonpay.events.v1`, keyed by the charge
-permission's id. `type` is `amazonpay.<name>.v1`, with the names below. The README tells what delivery, order and `id` promise.
+It is generated from the code by `tests/all/events_doc.rs`; do not edit it. JSON Schemas: `schemas/<name>.v1.json`. AsyncAPI:
+`schemas/asyncapi.json`.
 
-## What to do with an event
+Each event is a CloudEvents 1.0 JSON document in the value of a record on the topic `amazonpay.events.v1`. The record key is the
+charge permission id. `type` is `amazonpay.<name>.v1`, with a name of the table below. Consumers must set
+`isolation.level=read_committed`.
 
-`data.nextAction` says what Amazon's guides tell the merchant to do: `code` for machines, `text` for people. It is decided by the
-kind of permission first and the reasons second; each event's table has all that are known. Act on it once for each `id`.
+"#;
 
-- A declined charge and the permission that turned NonChargeable with it are two facts with an advice each. What the permission's
-  says about the buyer's payment method goes first, and one mail is enough; the charge's says what becomes of the charge.
-- `RETRY_CHARGE` is said by one event alone: `PermissionChargeable`, or `PaymentMethodUpdated` where the permission was Chargeable
-  all the time.
-- `url` comes with `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD` only, `deadline` with `RESPOND_TO_DISPUTE` only, as Amazon writes it
-  (`20260112T000000Z`, UTC). Amazon's hosted pages have no address of their own; your checkout script opens them.
+const HOW_TO: &str = r#"
+## Next action
+
+`data.nextAction` says what Amazon's guides advise the merchant to do: `code` for programs, `text` for people. The type of the
+charge permission decides first, the reasons second. Act once per event `id`.
+
+- When a charge is declined, the charge permission often becomes NonChargeable too. These are two facts, and each event has its own
+  advice. First follow the permission's advice about the payment method; one mail to the buyer is enough. Then follow the advice of
+  the charge.
+- Only one event of a change has the code `RETRY_CHARGE`: `PermissionChargeable`, or `PaymentMethodUpdated` if the permission stayed
+  Chargeable all the time.
+- `url` is present only with `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`. `deadline` is present only with `RESPOND_TO_DISPUTE`, in Amazon's
+  format (`20260112T000000Z`, UTC). Amazon's hosted pages have no URL of their own; your checkout script opens them.
 
 ## Fields of `data`
 
-| field | | |
+| field | present | meaning |
 |---|---|---|
-| `objectType`, `objectId` | always | what it is about: `ChargePermission`, `Charge`, `Refund` or `Dispute`, and its id |
-| `chargePermissionId` | always | the permission it belongs to |
-| `chargePermissionType` | always, may be null | `OneTime` (an order), `Recurring` (a subscription), `PaymentMethodOnFile` (a saved wallet); null where the permission could not be read, and then the column \"not known\" holds |
-| `permissionState`, `permissionReadAt` | charges, refunds, disputes; where known | the permission's state when it was last read, and when that was |
-| `state`, `reasons` | always | Amazon's words; `reasons` may be empty or several |
-| `previousState` | always, may be null | what was told before; null where nothing was |
-| `firstSight` | always | nothing was known of this object before. If its state is more than 24 h older than the notification, it is told as `…Updated`, with the advice for the state it is still in |
-| `evidence` | `PaymentMethodUpdated` | how it is known: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
+| `objectType`, `objectId` | always | the object: `ChargePermission`, `Charge`, `Refund` or `Dispute`, and its id |
+| `chargePermissionId` | always | the charge permission that the object belongs to |
+| `chargePermissionType` | always, may be null | `OneTime` (an order), `Recurring` (a subscription), `PaymentMethodOnFile` (a saved wallet); null if the permission could not be read: see the column "type not known" below |
+| `permissionState`, `permissionReadAt` | charges, refunds, disputes; if known | state of the charge permission when it was last read, and the time of that read |
+| `state`, `reasons` | always | Amazon's names; `reasons` may be empty or have several entries |
+| `previousState` | always, may be null | the last state that the receiver knew before this event; null if the object was not known |
+| `firstSight` | always | true if the object was not known before. If its state is then more than 24 h older than the IPN, most events are published as `…Updated` instead (see each event), with the advice for the current state |
+| `evidence` | `PaymentMethodUpdated` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
 | `nextAction` | always | see above |
-| `snapshot` | always | every other fact of the object that is not about the buyer, under Amazon's names; amounts are text |
-| `causes` | always, may be empty | what made us look: `IPN` with SNS's `messageId`, `HELPER_READ` for another object, `RECHECK` by an operator, or `RECONCILIATION` where nobody told us and it was its turn to be looked at |
-| `observedAt` | always | when it was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
-| `amazonPayRequestId` | where Amazon gave one | the `x-amz-pay-request-id` of that read, for Amazon's support |
-| `unexpectedTransition` | where true | the state does not follow the one before in Amazon's documents |
+| `snapshot` | always | every other attribute of the object that is not about the buyer, under Amazon's names; amounts are text |
+| `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `HELPER_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a periodic read without an IPN |
+| `observedAt` | always | when the object was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
+| `amazonPayRequestId` | if Amazon sent one | `x-amz-pay-request-id` of that read, for Amazon's support |
+| `unexpectedTransition` | if true | Amazon does not document that this state can follow the previous state |
 
-Fields, types and words may be added within `v1`: ignore what you do not know.
-
-## Types
-
-| type | told when | meaning |
-|---|---|---|
-";
+Releases within `v1` may add fields, event types and values: ignore those that you do not know.
+"#;
 
 fn document() -> String {
     let mut text = String::from(INTRODUCTION);
+    text += "| event | meaning |\n|---|---|\n";
     for row in CATALOG {
-        writeln!(text, "| [`{0}`](#{1}) | {2} | {3} |", row.name, row.name.to_lowercase(), when(row), row.meaning)
-            .unwrap();
+        writeln!(text, "| [`{0}`](#{1}) | {2} |", row.name, row.name.to_lowercase(), row.meaning).unwrap();
     }
+    let declined = CATALOG.iter().find(|row| row.name == "ChargeDeclined").unwrap();
+    write!(text, "\n## A complete event\n\n```json\n{:#}\n```\n", sample_event(declined)).unwrap();
+    text += HOW_TO;
     for row in CATALOG {
-        write!(text, "\n## {}\n\n{}\n\n{}{}", row.name, row.meaning, what_to_do(row), sample_block(row)).unwrap();
+        write!(
+            text,
+            "\n## {}\n\n- **Published when** {}.\n- **Means:** {}\n- **Does not mean:** {}\n\n{}",
+            row.name,
+            when(row),
+            row.meaning,
+            never_means(row),
+            next_actions(row)
+        )
+        .unwrap();
     }
     text
 }
 
 fn when(row: &EventType) -> String {
-    match row.told {
-        Told::Reached { state, updated_when_late: true, .. } => {
-            format!("{} reached `{state}` (where the object is first seen more than 24 h later: told as `…Updated`)", row.kind)
+    match row.trigger {
+        Trigger::StateReached { state, updated_when_late: true, .. } => {
+            let updated = updated_type(row.kind).map_or("", |updated| updated.name);
+            format!(
+                "a {} reaches `{state}`. If the receiver first reads the object more than 24 h later, it publishes \
+                 `{updated}` instead",
+                row.kind
+            )
         }
-        Told::Reached { state, .. } => format!("{} reached `{state}`", row.kind),
-        Told::ReachedUnknown => format!("{} reached a state not listed here", row.kind),
-        Told::Updated => {
-            format!("facts of a {} changed beside its state, and two reads agree; or an old state is first seen", row.kind)
-        }
-        Told::PaymentMethod => {
-            "the permission is `Chargeable` again after a payment-method reason (evidence `became_chargeable`), the payment \
-             method or the billing address differs (`descriptor_changed`, `billing_address_changed`), or Amazon told of a \
-             change of attributes that nothing else explains (`attribute_change`)"
+        Trigger::StateReached { state, .. } => format!("a {} reaches `{state}`", row.kind),
+        Trigger::UnknownState => format!("a {} reaches a state that is not on this page", row.kind),
+        Trigger::AttributesChanged => format!(
+            "attributes of a {} change without a new state and two reads agree, or the receiver first reads an object whose \
+             state is more than 24 h old",
+            row.kind
+        ),
+        Trigger::PaymentMethodChanged => {
+            "the permission is `Chargeable` again after a payment-method reason (evidence \
+             `became_chargeable`), the payment method or the billing address differs (`descriptor_changed`, \
+             `billing_address_changed`), or Amazon sends an ATTRIBUTE_CHANGE IPN that no visible attribute explains \
+             (`attribute_change`)"
                 .to_owned()
         }
     }
 }
 
-/// What an event of this row says for one reason and permission type.
-fn advice(row: &EventType, reason: Option<&str>, permission_type: PermissionType, more: &More<'_>) -> NextAction {
-    let state = match row.told {
-        Told::Reached { state, .. } => State::parse(state),
-        Told::ReachedUnknown => State::parse("AWordOfTomorrow"),
-        Told::Updated | Told::PaymentMethod => State::parse(more.state),
+/// The misunderstanding that a reader of this event is most likely to have.
+fn never_means(row: &EventType) -> &'static str {
+    match row.name {
+        "PermissionChargeable" => "that a charge succeeded, or that a declined charge was retried.",
+        "PermissionNonChargeable" => "that the permission is closed. It can become Chargeable again.",
+        "PermissionClosed" => "that a payment succeeded, or that the buyer received money back.",
+        "PaymentMethodUpdated" => "that the permission is Chargeable. Check `state`.",
+        "PermissionUpdated" => {
+            "that the state changed. If `firstSight` is true, the state is old and may still need an action."
+        }
+        "ChargeAuthorizationInitiated" => "that the amount is reserved. The authorization can still be declined.",
+        "ChargeAuthorized" => "that the buyer has paid. The charge must still be captured.",
+        "ChargeCaptureInitiated" => "that the amount was captured. The capture can still be declined.",
+        "ChargeCaptured" => "that no refund or dispute can follow.",
+        "ChargeDeclined" => "that the charge permission is closed. Check the events of the permission.",
+        "ChargeCanceled" => "that a refund was made.",
+        "ChargeUpdated" => "that the state changed. If `firstSight` is true, the state is old.",
+        "RefundInitiated" => "that the buyer has received the money. The refund can still be declined.",
+        "RefundCompleted" => "that the whole charge was refunded. Check the amount in `snapshot`.",
+        "RefundDeclined" => "that the refund is still in progress. Declined is final.",
+        "DisputeUnderReview" => "that the dispute is decided. Amazon may still ask the merchant to respond.",
+        "DisputeActionRequired" => "that the buyer has won.",
+        "DisputeResolved" => "that the merchant has won, or lost. Check `snapshot.resolution`.",
+        "DisputeClosed" => "that the merchant has won, or lost.",
+        _ => "that the object has failed. The receiver only does not know the state.",
+    }
+}
+
+/// The next action of this event type in one case.
+fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> NextAction {
+    let state = match row.trigger {
+        Trigger::StateReached { state, .. } => State::parse(state),
+        Trigger::UnknownState => State::parse("AWordOfTomorrow"),
+        Trigger::AttributesChanged | Trigger::PaymentMethodChanged => State::parse(case.state),
     };
     let reasons: Vec<Reason> =
-        reason.map(|code| Reason { reason_code: code.to_owned(), reason_description: None }).into_iter().collect();
+        case.reason.map(|code| Reason { reason_code: code.to_owned(), reason_description: None }).into_iter().collect();
     let situation = Situation {
         kind: row.kind,
         state: &state,
         reasons: &reasons,
         permission_type,
-        is_first_sight: more.is_first_sight,
-        is_chargeable_again: more.is_chargeable_again,
-        is_used_up: more.is_used_up,
-        evidence: more.evidence,
+        is_first_sight: case.is_first_sight,
+        is_chargeable_again: case.is_chargeable_again,
+        is_used_up: case.is_used_up,
+        evidence: case.evidence,
         deadline: None,
         charge_permission_id: &id(ObjectKind::ChargePermission),
         update_url: UPDATE_URL,
@@ -231,128 +283,117 @@ fn advice(row: &EventType, reason: Option<&str>, permission_type: PermissionType
     next_action(row, &situation)
 }
 
-/// What decides besides.
+/// One row of an event's table: its name, a reason, and the other facts that decide.
 #[derive(Default)]
-struct More<'a> {
+struct Case {
+    name: String,
+    reason: Option<&'static str>,
     is_first_sight: bool,
     is_chargeable_again: bool,
     is_used_up: bool,
-    state: &'a str,
-    evidence: &'a [Evidence],
+    state: &'static str,
+    evidence: &'static [Evidence],
 }
 
-/// The lines of a row's table: what is the case, a reason, and what else decides.
-fn cases(row: &EventType) -> Vec<(String, Option<&str>, More<'static>)> {
-    let plain = |what: &str, reason| (what.to_owned(), reason, More::default());
-    match row.name {
-        "PermissionChargeable" => vec![
-            plain("first seen, or after a charge in progress", None),
-            (
-                "again, after NonChargeable for another reason".to_owned(),
-                None,
-                More { is_chargeable_again: true, ..More::default() },
-            ),
-        ],
-        "PaymentMethodUpdated" => vec![
-            (
-                "`became_chargeable` is among the evidence".to_owned(),
-                None,
-                More { state: "Chargeable", evidence: &[Evidence::BecameChargeable], ..More::default() },
-            ),
-            (
-                "other evidence, and the permission is Chargeable".to_owned(),
-                None,
-                More { state: "Chargeable", evidence: &[Evidence::DescriptorChanged], ..More::default() },
-            ),
-            (
-                "other evidence, and it is not".to_owned(),
-                None,
-                More { state: "NonChargeable", evidence: &[Evidence::DescriptorChanged], ..More::default() },
-            ),
-        ],
-        "PermissionUpdated" => vec![
-            plain("other facts changed", None),
-            (
-                "first seen, NonChargeable for long".to_owned(),
-                Some("PaymentMethodInvalid"),
-                More { is_first_sight: true, state: "NonChargeable", ..More::default() },
-            ),
-        ],
-        _ => {
-            let mut cases: Vec<_> =
-                row.reasons.iter().map(|reason| plain(&format!("`{reason}`"), Some(*reason))).collect();
-            if let Some(at) = cases.iter().position(|(_, reason, _)| *reason == Some("AmazonClosed")) {
-                cases.insert(
-                    at,
-                    (
-                        "`AmazonClosed`, and nothing is left of the amount".to_owned(),
-                        Some("AmazonClosed"),
-                        More { is_used_up: true, ..More::default() },
-                    ),
-                );
-            }
-            if !row.reasons.is_empty() {
-                cases.push(plain("another reason", Some("AWordOfTomorrow")));
-            }
-            if let Some(at) = cases.iter().position(|(_, reason, _)| *reason == Some("ChargeInProgress")) {
-                let (_, reason, more) = cases.remove(at);
-                cases.push(("`ChargeInProgress` and no other".to_owned(), reason, more));
-            }
-            cases.push(plain("no reason", None));
-            cases
-        }
+impl Case {
+    fn new(name: impl Into<String>, reason: Option<&'static str>) -> Self {
+        Self { name: name.into(), reason, ..Self::default() }
     }
 }
 
-fn what_to_do(row: &EventType) -> String {
+fn cases(row: &EventType) -> Vec<Case> {
+    let method = |name, state, evidence| Case { state, evidence, ..Case::new(name, None) };
+    match row.name {
+        "PermissionChargeable" => vec![
+            Case::new("first sight, or after `ChargeInProgress`", None),
+            Case { is_chargeable_again: true, ..Case::new("after NonChargeable for another reason", None) },
+        ],
+        "PaymentMethodUpdated" => vec![
+            method("evidence has `became_chargeable`", "Chargeable", &[Evidence::BecameChargeable]),
+            method("other evidence, permission is Chargeable", "Chargeable", &[Evidence::DescriptorChanged]),
+            method("other evidence, permission is not Chargeable", "NonChargeable", &[Evidence::DescriptorChanged]),
+        ],
+        "PermissionUpdated" => vec![
+            Case::new("attributes changed", None),
+            Case {
+                is_first_sight: true,
+                state: "NonChargeable",
+                ..Case::new("first sight, NonChargeable for more than 24 h", Some("PaymentMethodInvalid"))
+            },
+        ],
+        _ => cases_by_reason(row),
+    }
+}
+
+fn cases_by_reason(row: &EventType) -> Vec<Case> {
+    let by_reason = |reason: &&'static str| Case::new(format!("`{reason}`"), Some(*reason));
+    let mut cases: Vec<Case> = row.reasons.iter().map(by_reason).collect();
+    if let Some(at) = cases.iter().position(|case| case.reason == Some("AmazonClosed")) {
+        let used_up = Case::new("`AmazonClosed`, whole amount charged", Some("AmazonClosed"));
+        cases.insert(at, Case { is_used_up: true, ..used_up });
+    }
+    if !row.reasons.is_empty() {
+        cases.push(Case::new("another reason", Some("AWordOfTomorrow")));
+    }
+    if let Some(at) = cases.iter().position(|case| case.reason == Some("ChargeInProgress")) {
+        let only = cases.remove(at);
+        cases.push(Case { name: "`ChargeInProgress` and no other".to_owned(), ..only });
+    }
+    cases.push(Case::new("no reason", None));
+    cases
+}
+
+fn next_actions(row: &EventType) -> String {
     let cases = cases(row);
     let all: Vec<[NextAction; 4]> = cases
         .iter()
-        .map(|(_, reason, more)| PermissionType::ALL.map(|permission_type| advice(row, *reason, permission_type, more)))
+        .map(|case| PermissionType::ALL.map(|permission_type| advice(row, permission_type, case)))
         .collect();
+    let sentences = sentences(&all);
+    if let [sentence] = &sentences[..] {
+        return format!("Next action: {sentence}\n");
+    }
+    let list: Vec<String> = sentences.iter().map(|sentence| format!("- {sentence}")).collect();
+    let mut text = String::from("Next action, by type of the charge permission");
+    text += if row.reasons.len() > 1 { ". Of several reasons, the topmost in the table decides:\n\n" } else { ":\n\n" };
+    text += "| | OneTime | Recurring | PaymentMethodOnFile | type not known |\n|---|---|---|---|---|\n";
+    let rows: Vec<_> = cases.iter().zip(&all).collect();
+    for equal in rows.chunk_by(|(_, before), (_, after)| before == after) {
+        let names: Vec<&str> = equal.iter().map(|(case, _)| case.name.as_str()).collect();
+        let mut cells = equal[0].1.each_ref().map(|action| format!("`{}`", action.code.as_str()));
+        if cells.iter().all(|cell| *cell == cells[0]) {
+            cells[1..].fill("same".to_owned());
+        }
+        writeln!(text, "| {} | {} |", names.join(", "), cells.join(" | ")).unwrap();
+    }
+    text + "\n" + &list.join("\n") + "\n"
+}
+
+/// Each code with its text once, in the order of the table.
+fn sentences(all: &[[NextAction; 4]]) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::new();
     for action in all.iter().flatten() {
-        let url = action.url.as_ref().map(|_| " The `url` is the page.").unwrap_or_default();
-        let sentence = format!("- `{}`: {}{url}", action.code.as_str(), action.text);
+        let url = action.url.as_ref().map(|_| " (`url` is the page)").unwrap_or_default();
+        let sentence = format!("`{}`{url}: {}", action.code.as_str(), action.text);
         if !sentences.contains(&sentence) {
             sentences.push(sentence);
         }
     }
-    let mut text = String::from(
-        "What to do, by the permission's type; of several reasons the one that stands highest decides:\n\n",
-    );
-    if sentences.len() == 1 {
-        text.clear();
-    } else {
-        text += "| | OneTime | Recurring | PaymentMethodOnFile | not known |\n|---|---|---|---|---|\n";
-        for ((what, ..), actions) in cases.iter().zip(&all) {
-            let mut cells: Vec<String> = actions.iter().map(|action| format!("`{}`", action.code.as_str())).collect();
-            if cells.iter().all(|cell| *cell == cells[0]) {
-                cells[1..].fill("same".to_owned());
-            }
-            writeln!(text, "| {what} | {} |", cells.join(" | ")).unwrap();
-        }
-        text += "\n";
-    }
-    text + &sentences.join("\n") + "\n\n"
+    sentences
 }
 
-/// An event of this type, as it goes out.
+/// A sample event of this type, as it is published.
 pub(crate) fn sample_event(row: &EventType) -> Value {
     serde_json::from_slice(&sample_in(row, Mode::Structured).value).unwrap()
 }
 
-/// The same in this content mode.
+/// The same sample, encoded in this content mode.
 pub(crate) fn sample_in(row: &EventType, mode: Mode) -> Encoded {
     Wire { type_prefix: "amazonpay".to_owned(), mode }.encode(&sample(row), 1_767_323_046_902)
 }
 
-fn sample_block(row: &EventType) -> String {
-    format!("```json\n{:#}\n```\n", sample_event(row))
-}
-
 #[test]
-fn the_document_of_events_is_what_the_code_does() {
+fn events_page_is_up_to_date() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.md");
     let document = document();
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -363,29 +404,7 @@ fn the_document_of_events_is_what_the_code_does() {
 }
 
 #[test]
-fn every_setting_is_documented() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let document = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let settings = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tables.rs")).unwrap();
-    let tables = settings
-        .split("pub struct ")
-        .filter(|part| part.contains("deny_unknown_fields") || part.contains("Deserialize"));
-    assert!(tables.count() > 5);
-    for line in settings.lines().filter_map(|line| line.trim().strip_prefix("pub ")) {
-        let Some((name, kind)) = line.split_once(": ") else { continue };
-        let is_setting = ["u64", "usize", "i32", "f64", "String", "SocketAddr", "QuotaSetting"]
-            .iter()
-            .any(|word| kind.starts_with(word))
-            || kind.starts_with("Vec<")
-            || kind.starts_with("BTreeMap");
-        let is_topic_name = ["inbox", "events", "state", "dead_letters"].contains(&name);
-        let is_not_a_setting = is_topic_name || ["setting", "what", "merchants", "burst", "per_second"].contains(&name);
-        assert!(
-            !is_setting
-                || is_not_a_setting
-                || document.contains(&format!("`{name}`"))
-                || document.contains(&format!(".{name}`")),
-            "docs/configuration.md does not name the setting {name}"
-        );
-    }
+fn readme_links_the_events_page() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    assert!(readme.contains("docs/events.md"), "README.md does not link docs/events.md");
 }

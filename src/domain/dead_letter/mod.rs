@@ -1,4 +1,4 @@
-//! What could not be told, kept with its reason for a human and for a later redrive.
+//! Dead letters: inbox records that cannot be published, kept with the reason for operators and for a later redrive.
 
 pub mod redrive;
 
@@ -6,111 +6,103 @@ use std::fmt;
 use std::time::Duration;
 
 use super::pay::ObjectRef;
+use super::record_headers;
 use super::timestamp::Timestamp;
 use super::work::InboxPosition;
 
-/// Why an inbox record became a dead letter. Only trouble of the message or the object itself: trouble of
-/// ours or of Amazon's waits instead.
+/// Why an inbox record became a dead letter. Only problems of the message or of the object itself make a dead letter. While
+/// the receiver or Amazon Pay has a problem, the record waits instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeadLetterReason {
-    /// Genuine, but its Message is no IPN that this version knows.
+    /// The message is genuine, but its `Message` is not an IPN that this version understands.
     NotUnderstood,
-    /// Its merchant is not configured.
+    /// The merchant is not configured.
     UnknownMerchant,
-    /// Its merchant is, but not for that topic or environment.
+    /// The merchant is configured, but not for this SNS topic or environment.
     Misrouted,
-    /// Amazon does not know the object, and neither do we: a test IPN, most likely.
+    /// Neither Amazon Pay nor the receiver knows the object. Most likely a test IPN.
     UnknownObject,
-    /// Amazon no longer knows an object that we know.
+    /// Amazon Pay no longer knows an object that the receiver knows.
     Vanished,
-    /// Amazon's answer about the object could not be read for longer than `pending_age_max`.
+    /// Amazon Pay's answer about the object could not be decoded for longer than `pending_age_max`.
     Undecodable,
 }
 
-/// One record for the dead-letter topic: the original, and why.
+/// One record for the dead-letter topic: the original and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Why.
     pub reason: DeadLetterReason,
-    /// One sentence more.
+    /// One sentence that explains the reason.
     pub detail: String,
-    /// What was tried.
+    /// What happened before.
     pub history: History,
-    /// Where the original stands in the inbox.
+    /// Position of the original in the inbox.
     pub position: InboxPosition,
-    /// Its key.
+    /// Key of the original.
     pub key: Vec<u8>,
-    /// Its value; empty if the inbox no longer held it.
+    /// Value of the original; empty if the inbox no longer held it.
     pub value: Vec<u8>,
-    /// Its headers.
+    /// Headers of the original.
     pub headers: Vec<(String, Vec<u8>)>,
 }
 
-/// What happened to a dead letter before it became one.
+/// What happened before a record became a dead letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// What it is about, as far as it was understood.
+    /// The object, if the record was understood.
     pub object: Option<ObjectRef>,
-    /// When the first cause of it was taken in.
+    /// When the object's first cause arrived.
     pub first_seen: Option<Timestamp>,
-    /// How many causes there were: notifications, rechecks, and other objects that needed this one.
+    /// Number of causes: IPNs, rechecks and parent reads.
     pub causes_seen: u32,
-    /// How many reads failed for a reason of the object's own.
+    /// Number of reads that failed for a reason of the object's own.
     pub attempts: u32,
-    /// For how long they did.
+    /// How long these reads failed.
     pub failing_for: Duration,
 }
 
-/// Who writes a dead letter, and when.
+/// The writer of a dead letter.
 #[derive(Clone, Copy, Debug)]
 pub struct Writer<'a> {
-    /// The inbox topic.
+    /// Name of the inbox topic.
     pub inbox: &'a str,
-    /// The producer's transactional id.
+    /// Transactional id of the producer.
     pub instance: &'a str,
-    /// This program's version.
+    /// Version of the receiver.
     pub version: &'a str,
-    /// The present moment.
+    /// Current time.
     pub now: Timestamp,
 }
 
-/// What the names of this program's own headers on dead letters begin with; the others are the original's.
-pub const OWN_HEADERS: &str = "ipn-dlq-";
 const HEADER_BYTES_MAX: usize = 1024;
 
 impl History {
-    /// Of a record that was never read for.
+    /// History of a record whose object was never read.
     pub fn of_one(first_seen: Timestamp) -> Self {
         Self { first_seen: Some(first_seen), causes_seen: 1, ..Self::default() }
     }
 }
 
 impl DeadLetter {
-    /// The headers that tell its history, beside the original's: text of at most 1 KiB each.
-    pub fn told(&self, writer: &Writer<'_>) -> Vec<(&'static str, String)> {
+    /// The headers that the receiver adds to the original's, each at most 1 KiB.
+    pub fn own_headers(&self, writer: &Writer<'_>) -> Vec<(&'static str, String)> {
         let History { object, first_seen, causes_seen, attempts, failing_for } = &self.history;
         let InboxPosition { partition, offset } = self.position;
-        let told = [
-            ("ipn-dlq-reason", Some(self.reason.to_string())),
-            ("ipn-dlq-detail", Some(self.detail.clone())),
-            ("ipn-dlq-source", Some(format!("{}/{partition}/{offset}", writer.inbox))),
-            ("ipn-dlq-object", object.as_ref().map(ObjectRef::state_key)),
-            ("ipn-dlq-first-seen-at", first_seen.map(|first_seen| first_seen.to_string())),
-            ("ipn-dlq-cause-count", Some(causes_seen.to_string())),
-            ("ipn-dlq-failed-reads", Some(attempts.to_string())),
-            ("ipn-dlq-failing-seconds", Some(failing_for.as_secs().to_string())),
-            ("ipn-dlq-written-at", Some(writer.now.to_string())),
-            ("ipn-dlq-transactional-id", Some(writer.instance.to_owned())),
-            ("ipn-dlq-receiver-version", Some(writer.version.to_owned())),
+        let headers = [
+            (record_headers::DLQ_REASON, Some(self.reason.to_string())),
+            (record_headers::DLQ_DETAIL, Some(self.detail.clone())),
+            (record_headers::DLQ_SOURCE, Some(format!("{}/{partition}/{offset}", writer.inbox))),
+            (record_headers::DLQ_OBJECT, object.as_ref().map(ObjectRef::state_key)),
+            (record_headers::DLQ_FIRST_SEEN_AT, first_seen.map(|first_seen| first_seen.to_string())),
+            (record_headers::DLQ_CAUSE_COUNT, Some(causes_seen.to_string())),
+            (record_headers::DLQ_FAILED_READS, Some(attempts.to_string())),
+            (record_headers::DLQ_FAILING_SECONDS, Some(failing_for.as_secs().to_string())),
+            (record_headers::DLQ_WRITTEN_AT, Some(writer.now.to_string())),
+            (record_headers::DLQ_TRANSACTIONAL_ID, Some(writer.instance.to_owned())),
+            (record_headers::DLQ_RECEIVER_VERSION, Some(writer.version.to_owned())),
         ];
-        told.into_iter().filter_map(|(name, text)| Some((name, shortened(text?)))).collect()
+        headers.into_iter().filter_map(|(name, text)| Some((name, shortened(text?)))).collect()
     }
-}
-
-/// The text of a record's header; the last one counts where a name stands twice.
-pub fn header<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Option<&'a str> {
-    let (_, value) = headers.iter().rfind(|(known, _)| known == name)?;
-    std::str::from_utf8(value).ok()
 }
 
 fn shortened(mut text: String) -> String {
@@ -119,7 +111,7 @@ fn shortened(mut text: String) -> String {
 }
 
 impl DeadLetterReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 6] = [
         Self::NotUnderstood,
         Self::UnknownMerchant,
@@ -129,7 +121,7 @@ impl DeadLetterReason {
         Self::Undecodable,
     ];
 
-    /// The word in headers and metrics.
+    /// Value in headers and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotUnderstood => "not_understood",
@@ -153,8 +145,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_letter_tells_its_whole_story_and_no_header_is_longer_than_one_kib() {
-        let letter = DeadLetter {
+    fn dead_letter_headers_are_complete_and_short() {
+        let dead_letter = DeadLetter {
             reason: DeadLetterReason::Undecodable,
             detail: "é".repeat(2000),
             history: History { attempts: 3, failing_for: Duration::from_hours(1), ..History::of_one(at(0)) },
@@ -163,14 +155,14 @@ mod tests {
             value: vec![],
             headers: vec![],
         };
-        let told = letter.told(&Writer { inbox: "inbox", instance: "me", version: "0.1.0", now: at(1) });
-        let text = |name: &str| told.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str());
+        let headers = dead_letter.own_headers(&Writer { inbox: "inbox", instance: "me", version: "0.1.0", now: at(1) });
+        let text = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str());
         assert_eq!(text("ipn-dlq-source"), Some("inbox/1/42"));
         assert_eq!(text("ipn-dlq-first-seen-at"), Some("1970-01-01T00:00:00.000Z"));
         assert_eq!((text("ipn-dlq-cause-count"), text("ipn-dlq-failed-reads")), (Some("1"), Some("3")));
         assert_eq!((text("ipn-dlq-failing-seconds"), text("ipn-dlq-receiver-version")), (Some("3600"), Some("0.1.0")));
         assert_eq!((text("ipn-dlq-detail").map(str::len), text("ipn-dlq-object")), (Some(1024), None));
-        assert!(told.iter().all(|(name, _)| name.starts_with(OWN_HEADERS)));
+        assert!(headers.iter().all(|(name, _)| name.starts_with(record_headers::DLQ_PREFIX)));
     }
 
     fn at(s: i64) -> Timestamp {

@@ -1,17 +1,20 @@
-//! Dead letters on their way back into the inbox: which are meant, and what becomes of each.
+//! Redrive: which dead letters a filter selects, and the inbox record that each becomes.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use uuid::Uuid;
 
-use super::{DeadLetterReason, OWN_HEADERS, header};
+use super::DeadLetterReason;
 use crate::domain::events::NAMESPACE;
 use crate::domain::ipn::notification::key_of;
-use crate::domain::ipn::recheck_request::{self, KIND_HEADER, Recheck};
+use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::ipn::{Ipn, Message};
 use crate::domain::pay::{MerchantId, ObjectId};
+use crate::domain::record_headers::{
+    DLQ_OBJECT, DLQ_PREFIX, DLQ_REASON, DLQ_WRITTEN_AT, RECORD_KIND, REDRIVE_COUNT, REDRIVEN_FROM, header,
+};
 use crate::domain::sns::{Envelope, TopicPolicy};
 use crate::domain::timestamp::Timestamp;
 
@@ -25,16 +28,15 @@ pub struct DeadLetterRecord {
     content: Content,
 }
 
-/// What the original says.
+/// Decoded content of the original.
 #[derive(Debug)]
 enum Content {
-    /// As SNS sent it.
     Sns(Box<(Envelope, Message)>),
     Recheck(Box<Recheck>),
     Unreadable,
 }
 
-/// Which dead letters are meant. Within a key any value will do; every key that is named must agree.
+/// Selects dead letters. Terms with the same key are alternatives; all keys must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     terms: BTreeSet<(Key, String)>,
@@ -42,7 +44,7 @@ pub struct Filter {
     until: Option<Timestamp>,
 }
 
-/// What can be filtered by.
+/// A key of the filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Reason,
@@ -52,8 +54,8 @@ enum Key {
     MessageId,
 }
 
-/// An inbox record made of a dead letter, and of nothing else: what was genuine when it first came in still is, so age and
-/// certificate are not asked about again.
+/// An inbox record made of a dead letter, and of nothing else. The message was verified when it first arrived, so its age and
+/// certificate are not checked again.
 #[derive(Debug)]
 pub struct Redriven {
     key: Vec<u8>,
@@ -61,25 +63,20 @@ pub struct Redriven {
     headers: Vec<(String, Vec<u8>)>,
 }
 
-/// Where a record comes from that was appended again: `topic/partition/offset`.
-pub const FROM_HEADER: &str = "ipn-redriven-from";
-/// How often it was.
-pub const COUNT_HEADER: &str = "ipn-redrive-count";
-
 impl DeadLetterRecord {
     /// Reads a record of the dead-letter topic.
     pub fn read(key: Vec<u8>, value: Vec<u8>, headers: Vec<(String, Vec<u8>)>, appended_at: Timestamp) -> Self {
-        let written_at = header(&headers, "ipn-dlq-written-at").and_then(Timestamp::parse_sns).unwrap_or(appended_at);
+        let written_at = header(&headers, DLQ_WRITTEN_AT).and_then(Timestamp::parse_sns).unwrap_or(appended_at);
         let content = Content::of(&value, &headers);
         Self { key, value, headers, written_at, content }
     }
 
-    /// Why it is one.
+    /// Value of [`DeadLetterReason`]; `unknown` if the header is missing.
     pub fn reason(&self) -> &str {
-        self.header("ipn-dlq-reason").unwrap_or("unknown")
+        self.header(DLQ_REASON).unwrap_or("unknown")
     }
 
-    /// Whose it is, as far as that can be told.
+    /// Merchant id, if the original or a header names one.
     pub fn merchant(&self) -> Option<&str> {
         match &self.content {
             Content::Recheck(recheck) => Some(recheck.object.account.merchant_id.as_str()),
@@ -90,7 +87,7 @@ impl DeadLetterRecord {
         }
     }
 
-    /// What it is about, as far as that can be told.
+    /// Object id, if the original or a header names one.
     pub fn object(&self) -> Option<&str> {
         match &self.content {
             Content::Recheck(recheck) => Some(recheck.object.id.as_str()),
@@ -101,13 +98,13 @@ impl DeadLetterRecord {
         }
     }
 
-    /// Whether the original is there; without it nothing can be appended again.
+    /// Whether the original is present. Without it nothing can be redriven.
     pub fn has_original(&self) -> bool {
         !self.value.is_empty()
     }
 
-    /// Whether it would be a dead letter again, since the settings still have no place for it.
-    pub fn has_no_place(&self, merchants: &Merchants) -> bool {
+    /// Whether the current settings still cannot route the original, so that a redrive would make it a dead letter again.
+    pub fn is_unroutable(&self, merchants: &Merchants) -> bool {
         match &self.content {
             Content::Recheck(recheck) => !merchants.has(&recheck.object.account),
             Content::Sns(_) | Content::Unreadable => {
@@ -116,7 +113,7 @@ impl DeadLetterRecord {
         }
     }
 
-    /// When it became one.
+    /// When the dead letter was written.
     pub fn written_at(&self) -> Timestamp {
         self.written_at
     }
@@ -143,7 +140,7 @@ impl DeadLetterRecord {
         }
     }
 
-    fn present_key<'a>(&'a self, merchants: &Merchants, topics: &'a TopicPolicy) -> Option<&'a str> {
+    fn current_key<'a>(&'a self, merchants: &Merchants, topics: &'a TopicPolicy) -> Option<&'a str> {
         match &self.content {
             Content::Sns(sns) => key_of(&sns.0, &sns.1, merchants, topics),
             Content::Recheck(recheck) => Some(recheck.object.account.merchant_id.as_str()),
@@ -151,16 +148,16 @@ impl DeadLetterRecord {
         }
     }
 
-    /// Merchant and object of the header that tells them: `merchant/environment/object`.
+    /// Merchant and object of the header `merchant/environment/object`.
     fn object_header(&self) -> Option<(&str, &str)> {
-        let (account, object) = self.header("ipn-dlq-object")?.rsplit_once('/')?;
+        let (account, object) = self.header(DLQ_OBJECT)?.rsplit_once('/')?;
         Some((account.split('/').next()?, object))
     }
 }
 
 impl Content {
     fn of(value: &[u8], headers: &[(String, Vec<u8>)]) -> Self {
-        if header(headers, KIND_HEADER) == Some(recheck_request::KIND) {
+        if header(headers, RECORD_KIND) == Some(recheck_request::KIND) {
             return Recheck::parse(value).map_or(Self::Unreadable, |recheck| Self::Recheck(Box::new(recheck)));
         }
         let Ok(envelope) = Envelope::parse(value.to_vec()) else { return Self::Unreadable };
@@ -170,39 +167,38 @@ impl Content {
 }
 
 impl Redriven {
-    /// What is appended of `letter`, which stands at `from` in our own dead-letter topic; nothing if its original is gone.
-    /// Its key is the one that the present settings give it: a merchant's letter finds the merchant's worker.
-    pub fn new(letter: DeadLetterRecord, from: &str, merchants: &Merchants, topics: &TopicPolicy) -> Option<Self> {
-        if !letter.has_original() {
+    /// The inbox record of `record`, which is at position `from` in the dead-letter topic. `None` if the original is missing.
+    /// The current settings decide the key, so that the record reaches the worker of its merchant.
+    pub fn new(record: DeadLetterRecord, from: &str, merchants: &Merchants, topics: &TopicPolicy) -> Option<Self> {
+        if !record.has_original() {
             return None;
         }
-        let n_before: u32 = letter.header(COUNT_HEADER).and_then(|count| count.parse().ok()).unwrap_or(0);
-        let key = letter.present_key(merchants, topics).map(|key| key.as_bytes().to_vec());
-        let DeadLetterRecord { key: former_key, value, mut headers, .. } = letter;
-        headers.retain(|(name, _)| !name.starts_with(OWN_HEADERS) && name != FROM_HEADER && name != COUNT_HEADER);
-        headers.push((FROM_HEADER.to_owned(), from.as_bytes().to_vec()));
-        headers.push((COUNT_HEADER.to_owned(), n_before.saturating_add(1).to_string().into_bytes()));
+        let n_before: u32 = record.header(REDRIVE_COUNT).and_then(|count| count.parse().ok()).unwrap_or(0);
+        let key = record.current_key(merchants, topics).map(|key| key.as_bytes().to_vec());
+        let DeadLetterRecord { key: former_key, value, mut headers, .. } = record;
+        headers.retain(|(name, _)| !name.starts_with(DLQ_PREFIX) && name != REDRIVEN_FROM && name != REDRIVE_COUNT);
+        headers.push((REDRIVEN_FROM.to_owned(), from.as_bytes().to_vec()));
+        headers.push((REDRIVE_COUNT.to_owned(), n_before.saturating_add(1).to_string().into_bytes()));
         Some(Self { key: key.unwrap_or(former_key), value, headers })
     }
 
-    /// The record's key.
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// The original, word for word.
+    /// The original's value, unchanged.
     pub fn value(&self) -> &[u8] {
         &self.value
     }
 
-    /// The original's headers, and where it comes from.
+    /// The original's headers, and those that mark the redrive.
     pub fn headers(&self) -> &[(String, Vec<u8>)] {
         &self.headers
     }
 }
 
 impl Filter {
-    /// Reads `key=value` terms. The error says what would be right.
+    /// Parses `key=value` terms. The error names the valid keys or values.
     pub fn parse(terms: &[String], since: Option<Timestamp>, until: Option<Timestamp>) -> Result<Self, String> {
         let terms = terms.iter().map(|term| Key::parse_term(term)).collect::<Result<_, _>>()?;
         if let (Some(since), Some(until)) = (since, until)
@@ -213,18 +209,18 @@ impl Filter {
         Ok(Self { terms, since, until })
     }
 
-    /// Whether `letter` is meant.
-    pub fn accepts(&self, letter: &DeadLetterRecord) -> bool {
-        let is_in_time = self.since.is_none_or(|since| since <= letter.written_at)
-            && self.until.is_none_or(|until| letter.written_at < until);
+    /// Whether the filter selects `record`.
+    pub fn accepts(&self, record: &DeadLetterRecord) -> bool {
+        let is_in_time = self.since.is_none_or(|since| since <= record.written_at)
+            && self.until.is_none_or(|until| record.written_at < until);
         let agrees = |key: Key| {
             let mut wanted = self.terms.iter().filter(|(of, _)| *of == key).peekable();
-            wanted.peek().is_none() || wanted.any(|(_, value)| key.of(letter) == Some(value))
+            wanted.peek().is_none() || wanted.any(|(_, value)| key.of(record) == Some(value))
         };
         is_in_time && Key::ALL.into_iter().all(agrees)
     }
 
-    /// Names the filter where Kafka keeps how far it got; the same for the same terms in any order.
+    /// Identifies the filter in the consumer group that stores its progress. Equal terms in any order give the same id.
     pub fn id(&self) -> String {
         let id = Uuid::new_v5(&NAMESPACE, self.to_string().as_bytes()).simple().to_string();
         id[..16].to_owned()
@@ -236,8 +232,8 @@ impl fmt::Display for Filter {
         let terms = self.terms.iter().map(|(key, value)| format!("{}={value}", key.as_str()));
         let since = self.since.map(|since| format!("since {since}"));
         let until = self.until.map(|until| format!("until {until}"));
-        let words: Vec<String> = terms.chain(since).chain(until).collect();
-        f.write_str(if words.is_empty() { "everything".to_owned() } else { words.join(", ") }.as_str())
+        let parts: Vec<String> = terms.chain(since).chain(until).collect();
+        f.write_str(if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }.as_str())
     }
 }
 
@@ -254,17 +250,18 @@ impl Key {
         }
     }
 
-    fn of(self, letter: &DeadLetterRecord) -> Option<&str> {
+    fn of(self, record: &DeadLetterRecord) -> Option<&str> {
         match self {
-            Self::Reason => Some(letter.reason()),
-            Self::Merchant => letter.merchant(),
-            Self::Object => letter.object(),
-            Self::TopicArn => letter.envelope().map(|envelope| envelope.topic_arn.as_str()),
-            Self::MessageId => letter.envelope().map(|envelope| envelope.message_id.as_str()),
+            Self::Reason => Some(record.reason()),
+            Self::Merchant => record.merchant(),
+            Self::Object => record.object(),
+            Self::TopicArn => record.envelope().map(|envelope| envelope.topic_arn.as_str()),
+            Self::MessageId => record.envelope().map(|envelope| envelope.message_id.as_str()),
         }
     }
 
-    /// One `key=value`; values that can never match are refused, so that a slip does not look like "nothing to do".
+    /// Parses one `key=value`. A value that can never match is an error, so that a typing mistake is not mistaken for an empty
+    /// result.
     fn parse_term(term: &str) -> Result<(Self, String), String> {
         let keys = || Self::ALL.map(Self::as_str).join(", ");
         let (name, value) =

@@ -1,89 +1,89 @@
-//! The catalogue: one row per event type. Everything that depends on the type of an event stands here.
+//! The catalogue of events: one row per event type, with everything that depends on the type.
 
 use crate::domain::pay::{ObjectKind, State};
 
 /// One type of event.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EventType {
-    /// Its name; on the wire `<prefix>.<name>.v1`.
+    /// Name of the event. CloudEvents `type` is `<prefix>.<name>.v1`.
     pub name: &'static str,
-    /// What it is about.
+    /// Kind of the object that the event is about.
     pub kind: ObjectKind,
-    /// When it is told.
-    pub told: Told,
-    /// The reasons that Amazon documents or was seen to give; others travel verbatim.
+    /// When the event is published.
+    pub trigger: Trigger,
+    /// The reason codes that Amazon documents or was observed to use. Other codes are published unchanged.
     pub reasons: &'static [&'static str],
-    /// What it means to a reader.
+    /// What the event means, for readers of the documentation.
     pub meaning: &'static str,
 }
 
-/// When an event type is told.
+/// When an event type is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Trigger {
     /// The object reached this state.
-    Reached {
-        /// Amazon's word for it.
+    StateReached {
+        /// Amazon's name of the state.
         state: &'static str,
-        /// The states it is reached from, directly or over others in between.
+        /// The states from which the object reaches it, directly or through other states.
         from: &'static [&'static str],
-        /// No other state is expected after it.
+        /// Whether the state is final.
         terminal: bool,
-        /// First seen more than 24 h after the fact, it is told as the `…Updated` type instead, so that nobody
-        /// acts on old news.
+        /// Where the object is first read more than 24 h after it reached the state, the `…Updated` type is published
+        /// instead, so that consumers do not act on an old change.
         updated_when_late: bool,
     },
-    /// The object reached a state that this table does not know.
-    ReachedUnknown,
-    /// Facts changed, the state did not.
-    Updated,
-    /// The buyer's payment method changed; told beside the state.
-    PaymentMethod,
+    /// The object reached a state that the catalogue does not have.
+    UnknownState,
+    /// Attributes changed, the state did not.
+    AttributesChanged,
+    /// The buyer's payment method changed.
+    PaymentMethodChanged,
 }
 
-/// Every event type there is.
+/// Every event type.
 pub const CATALOG: &[EventType] = &[
     row(
         PERMISSION,
         "PermissionChargeable",
         reached("Chargeable", &["NonChargeable"]),
         &[],
-        "The permission can be charged.",
+        "The charge permission can be charged.",
     ),
     row(
         PERMISSION,
         "PermissionNonChargeable",
         reached("NonChargeable", &["Chargeable"]),
         &NON_CHARGEABLE_REASONS,
-        "The permission cannot be charged for now; the reasons say why, several at once perhaps.",
+        "The charge permission cannot be charged at the moment. The reasons say why; there may be several.",
     ),
     row(
         PERMISSION,
         "PermissionClosed",
         finally("Closed", &["Chargeable", "NonChargeable"]).even_when_late(),
         &["MerchantClosed", "BuyerClosed", "AmazonCanceled", "AmazonClosed", "Expired"],
-        "The permission is over for good; the reasons say who ended it, if Amazon gives any.",
+        "The charge permission is closed for good. The reasons say who closed it, if Amazon gives a reason.",
     ),
     row(
         PERMISSION,
         "PaymentMethodUpdated",
-        Told::PaymentMethod,
+        Trigger::PaymentMethodChanged,
         &[],
-        "The buyer's payment method changed; the evidence says how we know, all of it if there is several.",
+        "The buyer's payment method changed. `evidence` lists everything that shows the change.",
     ),
     row(
         PERMISSION,
         "PermissionUpdated",
-        Told::Updated,
+        Trigger::AttributesChanged,
         &[],
-        "Something else about the permission changed, such as its balance or the shipping address.",
+        "Another attribute of the charge permission changed, such as its balance or the shipping address.",
     ),
-    row(PERMISSION, "PermissionStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
+    row(PERMISSION, "PermissionStateUnrecognized", Trigger::UnknownState, &[], UNRECOGNIZED),
     row(
         CHARGE,
         "ChargeAuthorizationInitiated",
         reached("AuthorizationInitiated", &[]),
         &[],
-        "Authorization is under way.",
+        "Amazon is authorizing the charge.",
     ),
     row(
         CHARGE,
@@ -97,14 +97,14 @@ pub const CATALOG: &[EventType] = &[
         "ChargeCaptureInitiated",
         reached("CaptureInitiated", &["AuthorizationInitiated", "Authorized"]),
         &[],
-        "Capture is under way.",
+        "Amazon is capturing the charge.",
     ),
     row(
         CHARGE,
         "ChargeCaptured",
         finally("Captured", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
         &[],
-        "The amount was taken.",
+        "The amount was captured: Amazon took the payment from the buyer.",
     ),
     row(
         CHARGE,
@@ -122,52 +122,58 @@ pub const CATALOG: &[EventType] = &[
             "MFANotCompleted",
             "MFAFailed",
         ],
-        "The charge failed; the reasons say why.",
+        "The charge failed. The reasons say why.",
     ),
     row(
         CHARGE,
         "ChargeCanceled",
         finally("Canceled", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
         &["MerchantCanceled", "BuyerCanceled", "AmazonCanceled", "ExpiredUnused", "ChargePermissionCanceled"],
-        "The charge was canceled; the reasons say by whom.",
+        "The charge was canceled. The reasons say by whom.",
     ),
     row(
         CHARGE,
         "ChargeUpdated",
-        Told::Updated,
+        Trigger::AttributesChanged,
         &[],
-        "Something else about the charge changed, such as the refunded amount.",
+        "Another attribute of the charge changed, such as the refunded amount.",
     ),
-    row(CHARGE, "ChargeStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
-    row(REFUND, "RefundInitiated", reached("RefundInitiated", &[]).even_when_late(), &[], "The refund is under way."),
+    row(CHARGE, "ChargeStateUnrecognized", Trigger::UnknownState, &[], UNRECOGNIZED),
+    row(
+        REFUND,
+        "RefundInitiated",
+        reached("RefundInitiated", &[]).even_when_late(),
+        &[],
+        "Amazon is processing the refund.",
+    ),
     row(
         REFUND,
         "RefundCompleted",
         finally("Refunded", &["RefundInitiated"]).even_when_late(),
         &[],
-        "The buyer has the money back.",
+        "The refund is complete: the buyer has received the money.",
     ),
     row(
         REFUND,
         "RefundDeclined",
         finally("Declined", &["RefundInitiated"]).even_when_late(),
         &["AmazonRejected", "ProcessingFailure"],
-        "The refund failed; the reasons say why.",
+        "The refund failed; the buyer has not received the money. The reasons say why.",
     ),
-    row(REFUND, "RefundStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
+    row(REFUND, "RefundStateUnrecognized", Trigger::UnknownState, &[], UNRECOGNIZED),
     row(
         DISPUTE,
         "DisputeUnderReview",
         reached("UnderReview", &["ActionRequired"]).even_when_late(),
         &["BuyerAdditionalEvidencesRequired", "ChargebackFiled"],
-        "Amazon looks into the dispute.",
+        "Amazon is reviewing the dispute.",
     ),
     row(
         DISPUTE,
         "DisputeActionRequired",
         reached("ActionRequired", &["UnderReview"]).even_when_late(),
         &["MerchantResponseRequired", "MerchantAdditionalEvidencesRequired"],
-        "The merchant has to answer the dispute; told again when the deadline or another fact changes.",
+        "The merchant must respond to the dispute. Published again when the deadline or another attribute changes.",
     ),
     row(
         DISPUTE,
@@ -180,19 +186,19 @@ pub const CATALOG: &[EventType] = &[
             "InvestigatorResolved",
             "AutoResolved",
         ],
-        "The dispute was decided; `snapshot.resolution` says for whom.",
+        "The dispute was decided. `snapshot.resolution` says in whose favor.",
     ),
     row(
         DISPUTE,
         "DisputeClosed",
         finally("Closed", &["UnderReview", "ActionRequired", "Resolved"]).even_when_late(),
         &[],
-        "The dispute is over.",
+        "The dispute is closed.",
     ),
-    row(DISPUTE, "DisputeStateUnrecognized", Told::ReachedUnknown, &[], UNRECOGNIZED),
+    row(DISPUTE, "DisputeStateUnrecognized", Trigger::UnknownState, &[], UNRECOGNIZED),
 ];
 
-/// What the buyer can mend comes first.
+/// In the order of their weight: the reasons that the buyer can fix come first.
 const NON_CHARGEABLE_REASONS: [&str; 11] = [
     "PaymentMethodInvalid",
     "PaymentMethodDeleted",
@@ -206,55 +212,54 @@ const NON_CHARGEABLE_REASONS: [&str; 11] = [
     "AmountNotSet",
     "ChargeInProgress",
 ];
-/// What is wrong with the buyer's payment method, so that the buyer can mend it.
+/// Problems with the payment method, which the buyer can fix.
 pub(super) const PAYMENT_METHOD_REASONS: &[&str] = NON_CHARGEABLE_REASONS.split_at(6).0;
-const UNRECOGNIZED: &str = "Amazon named a state that this version does not know; it travels verbatim.";
+const UNRECOGNIZED: &str = "Amazon reports a state that this version of the receiver does not know. `state` has Amazon's name of it, unchanged.";
 const PERMISSION: ObjectKind = ObjectKind::ChargePermission;
 const CHARGE: ObjectKind = ObjectKind::Charge;
 const REFUND: ObjectKind = ObjectKind::Refund;
 const DISPUTE: ObjectKind = ObjectKind::Dispute;
 
-/// The type that tells that an object of this kind reached this state.
+/// The event type for an object of this kind in this state.
 pub fn event_type(kind: ObjectKind, state: &State) -> &'static EventType {
-    let matches = |row: &&EventType| match row.told {
-        Told::Reached { state: reached, .. } => reached == state.as_str(),
+    let matches = |row: &&EventType| match row.trigger {
+        Trigger::StateReached { state: reached, .. } => reached == state.as_str(),
         _ => false,
     };
     find(kind, matches)
-        .or_else(|| find(kind, |row| row.told == Told::ReachedUnknown))
+        .or_else(|| find(kind, |row| row.trigger == Trigger::UnknownState))
         .expect("each kind has a row for unknown states")
 }
 
-/// Whether no other state is expected after this one. Of a word that is not known nobody can say.
+/// Whether the state is final. An unknown state is not.
 pub fn is_final(kind: ObjectKind, state: &State) -> bool {
-    matches!(event_type(kind, state).told, Told::Reached { terminal: true, .. })
+    matches!(event_type(kind, state).trigger, Trigger::StateReached { terminal: true, .. })
 }
 
-/// The type that tells that facts of an object of this kind changed, if there is one.
+/// The event type for changed attributes of an object of this kind, if there is one.
 pub fn updated_type(kind: ObjectKind) -> Option<&'static EventType> {
-    find(kind, |row| row.told == Told::Updated)
+    find(kind, |row| row.trigger == Trigger::AttributesChanged)
 }
 
-/// The type that tells that a permission's payment method changed.
 pub(super) fn payment_method_type() -> &'static EventType {
-    find(ObjectKind::ChargePermission, |row| row.told == Told::PaymentMethod).expect("there is such a row")
+    find(ObjectKind::ChargePermission, |row| row.trigger == Trigger::PaymentMethodChanged)
+        .expect("the catalogue has PaymentMethodUpdated")
 }
 
 impl EventType {
-    /// Whether its state can come after this one, as far as Amazon's documents tell. A word that is not known says
-    /// nothing against it.
+    /// Whether Amazon documents that this event's state can follow the state `before`. Always true for unknown states.
     pub fn may_follow(&self, before: &State) -> bool {
-        let Told::Reached { state, from, .. } = self.told else { return true };
+        let Trigger::StateReached { state, from, .. } = self.trigger else { return true };
         matches!(before, State::Other(_)) || state == before.as_str() || from.contains(&before.as_str())
     }
 }
 
-impl Told {
-    /// First seen late it is told all the same.
+impl Trigger {
+    /// Published under its own name also where the object is first read late.
     const fn even_when_late(self) -> Self {
         match self {
-            Self::Reached { state, from, terminal, .. } => {
-                Self::Reached { state, from, terminal, updated_when_late: false }
+            Self::StateReached { state, from, terminal, .. } => {
+                Self::StateReached { state, from, terminal, updated_when_late: false }
             }
             other => other,
         }
@@ -268,19 +273,19 @@ fn find(kind: ObjectKind, matches: impl Fn(&&EventType) -> bool) -> Option<&'sta
 const fn row(
     kind: ObjectKind,
     name: &'static str,
-    told: Told,
+    trigger: Trigger,
     reasons: &'static [&'static str],
     meaning: &'static str,
 ) -> EventType {
-    EventType { name, kind, told, reasons, meaning }
+    EventType { name, kind, trigger, reasons, meaning }
 }
 
-const fn reached(state: &'static str, from: &'static [&'static str]) -> Told {
-    Told::Reached { state, from, terminal: false, updated_when_late: true }
+const fn reached(state: &'static str, from: &'static [&'static str]) -> Trigger {
+    Trigger::StateReached { state, from, terminal: false, updated_when_late: true }
 }
 
-const fn finally(state: &'static str, from: &'static [&'static str]) -> Told {
-    Told::Reached { state, from, terminal: true, updated_when_late: true }
+const fn finally(state: &'static str, from: &'static [&'static str]) -> Trigger {
+    Trigger::StateReached { state, from, terminal: true, updated_when_late: true }
 }
 
 #[cfg(test)]
@@ -288,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_amazon_documents_has_its_own_event() {
+    fn documented_state_has_own_event() {
         for (kind, states) in [
             (ObjectKind::ChargePermission, vec!["Chargeable", "NonChargeable", "Closed"]),
             (
@@ -299,25 +304,25 @@ mod tests {
             (ObjectKind::Dispute, vec!["UnderReview", "ActionRequired", "Resolved", "Closed"]),
         ] {
             for state in states {
-                assert_ne!(event_type(kind, &State::parse(state)).told, Told::ReachedUnknown, "{kind} {state}");
+                assert_ne!(event_type(kind, &State::parse(state)).trigger, Trigger::UnknownState, "{kind} {state}");
             }
-            assert_eq!(event_type(kind, &State::parse("Tomorrow")).told, Told::ReachedUnknown, "{kind}");
+            assert_eq!(event_type(kind, &State::parse("Tomorrow")).trigger, Trigger::UnknownState, "{kind}");
         }
     }
 
     #[test]
-    fn names_are_unique() {
+    fn event_names_are_unique() {
         for (at, row) in CATALOG.iter().enumerate() {
             assert!(CATALOG[at + 1..].iter().all(|other| other.name != row.name), "{}", row.name);
         }
     }
 
     #[test]
-    fn states_follow_each_other_as_documented_or_over_others_and_leave_no_final_one() {
+    fn only_documented_transitions_are_expected() {
         let follows =
             |kind, before: &str, after: &str| event_type(kind, &State::parse(after)).may_follow(&State::parse(before));
-        assert!(follows(ObjectKind::Charge, "AuthorizationInitiated", "Captured"), "skipping two");
-        assert!(follows(ObjectKind::ChargePermission, "NonChargeable", "NonChargeable"), "another reason");
+        assert!(follows(ObjectKind::Charge, "AuthorizationInitiated", "Captured"), "skips two states");
+        assert!(follows(ObjectKind::ChargePermission, "NonChargeable", "NonChargeable"), "same state, another reason");
         assert!(
             follows(ObjectKind::Charge, "Captured", "Tomorrow")
                 && follows(ObjectKind::Charge, "Tomorrow", "Authorized")
@@ -332,10 +337,11 @@ mod tests {
             assert!(!follows(kind, before, after), "{kind} {before} → {after}");
         }
         for row in CATALOG {
-            if let Told::Reached { state, terminal: true, .. } = row.told {
+            if let Trigger::StateReached { state, terminal: true, .. } = row.trigger {
                 let next = CATALOG.iter().filter(|other| other.kind == row.kind && other.name != "DisputeClosed");
-                let next =
-                    next.filter(|other| matches!(other.told, Told::Reached { from, .. } if from.contains(&state)));
+                let next = next.filter(
+                    |other| matches!(other.trigger, Trigger::StateReached { from, .. } if from.contains(&state)),
+                );
                 assert_eq!(next.count(), 0, "nothing follows {state}");
             }
         }

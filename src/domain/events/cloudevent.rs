@@ -1,4 +1,4 @@
-//! An event on the wire: CloudEvents 1.0 in Kafka, structured or binary ("Kafka Protocol Binding for CloudEvents").
+//! An event as a Kafka record: CloudEvents 1.0 in Kafka, structured or binary ("Kafka Protocol Binding for CloudEvents").
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,16 +13,16 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, Origin};
 
-/// How events look on the wire.
+/// How events are encoded.
 #[derive(Clone, Debug)]
 pub struct Wire {
     /// `type` is `<this>.<EventName>.v1`.
     pub type_prefix: String,
-    /// Where the attributes stand.
+    /// CloudEvents content mode.
     pub mode: Mode,
 }
 
-/// The two content modes.
+/// CloudEvents content mode of the event records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -33,11 +33,10 @@ pub enum Mode {
     Binary,
 }
 
-/// A record's headers and value. Its key is the charge permission's id, so that all that happens to a permission is in
-/// order.
+/// Headers and value of an event record. The record key is the charge permission id, which keeps all events of a
+/// permission in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// In order.
     pub headers: Vec<(&'static str, String)>,
     /// JSON.
     pub value: Vec<u8>,
@@ -60,7 +59,7 @@ impl Wire {
             time: event.last_updated,
             datacontenttype: "application/json",
             partitionkey: &event.charge_permission_id,
-            // As text of one length: it outgrows what JSON numbers keep exactly, and sorts as it counts.
+            // Text of fixed length: JSON numbers would lose digits, and the text sorts like the number.
             sequence: format!("{sequence:020}"),
             traceparent: event.traceparent(),
         };
@@ -74,7 +73,7 @@ impl Wire {
     }
 }
 
-/// The event of a record in whichever content mode, as one JSON object; null if its value is no JSON.
+/// The event of a record in either content mode, as one JSON object. Null if the value is not JSON.
 pub fn decode(headers: &[(String, Vec<u8>)], value: &[u8]) -> Value {
     let value: Value = serde_json::from_slice(value).unwrap_or(Value::Null);
     let attributes = headers.iter().filter_map(|(name, text)| {
@@ -130,7 +129,7 @@ impl Attributes<'_> {
             ("ce_type", self.event_type),
             ("ce_subject", self.subject.to_string()),
             ("ce_time", self.time.to_string()),
-            // The data's own content type is the record's, and no attribute any more.
+            // In binary mode `datacontenttype` becomes the `content-type` header of the record.
             ("content-type", self.datacontenttype.to_owned()),
             ("ce_partitionkey", self.partitionkey.to_string()),
             ("ce_sequence", self.sequence),
@@ -166,7 +165,7 @@ struct Data<'a> {
     unexpected_transition: Option<bool>,
 }
 
-/// A cause without its place in our inbox, which is nobody else's business.
+/// A cause without its inbox position, which is private to the receiver.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 enum PublishedCause<'a> {

@@ -1,12 +1,14 @@
-//! What really changed: the last known state of an object against what was just read of it.
+//! Compares the known state of an object with a fresh read, and derives the events to publish.
+//!
+//! A pure function: the same known state and the same read always give the same events with the same ids.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Told, event_type, payment_method_type, updated_type};
-use super::event::{AttributeChange, Event, attribute_event_id, state_event_id};
+use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger, event_type, payment_method_type, updated_type};
+use super::event::{AttributeChange, Event, StateFacts, attribute_event_id, state_event_id};
 use super::evidence::Evidence;
 use super::next_action::{PermissionType, Situation, next_action};
 use crate::domain::pay::{
@@ -16,67 +18,66 @@ use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
 
-/// One read and all that goes with it.
+/// One read of an object, with everything that the derivation depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
-    /// Which object.
     pub object: &'a ObjectRef,
-    /// What Amazon answered.
+    /// Amazon's answer.
     pub fetched: &'a Fetched,
-    /// The permission it belongs to.
+    /// The permission that the object belongs to.
     pub permission: Permission<'a>,
-    /// On a permission that closes: what its charges captured, as far as they are known.
+    /// On a permission that closes: the sum that its known charges captured.
     pub captured: Option<Amount>,
-    /// Where the buyer updates the payment method, with `{ChargePermissionId}` in it.
+    /// Page where the buyer updates the payment method; contains `{ChargePermissionId}`.
     pub update_url: &'a str,
-    /// What made us look.
+    /// Why the object was read.
     pub causes: &'a [Cause],
-    /// This is the second look that settles them.
+    /// This is the confirming read of these causes.
     pub is_confirming: bool,
     /// When the read began.
     pub read_started_at: Timestamp,
-    /// When it ended.
+    /// When the answer was compared.
     pub observed_at: Timestamp,
-    /// An answer older than what is known was given so often that it is to be believed.
-    pub believe_older: bool,
+    /// Accept an answer that is older than known state, since Amazon gave it repeatedly.
+    pub accept_stale: bool,
 }
 
-/// What is known of a permission when an object of it was read.
+/// What is known of a permission when one of its objects was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Permission<'a> {
-    /// Which.
     pub id: &'a ObjectId,
-    /// Its type, where known.
+    /// Its type, if known.
     pub permission_type: Option<&'a str>,
-    /// Its state and when that was read, where it was; not on permissions themselves.
+    /// Its state and when it was read, if it was. None for reads of the permission itself.
     pub seen: Option<(&'a State, Timestamp)>,
 }
 
-/// What a read means.
+/// The result of comparing a read with known state.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Derivation {
-    /// Older than what is known: ask again.
-    Older,
-    /// These events, perhaps none, and from now on this is known.
-    Told {
-        /// In the order they are to be published.
+    /// The answer is older than known state; read again.
+    Stale,
+    /// The answer is current.
+    Current {
+        /// The events to publish, in order; may be empty.
         events: Vec<Event>,
-        /// What is known now.
+        /// The new known state.
         observed: Box<Observed>,
-        /// Facts differ at an equal time of Amazon's: a second read must agree before that is told.
-        ask_again: bool,
+        /// Attributes differ although Amazon's time is the same. A second read must agree before an event is published.
+        is_unconfirmed: bool,
     },
 }
 
-/// Compares what is known with what was read.
+/// Compares known state with a read.
 pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
-    let untold = known.filter(|known| is_told_of_what_was_seeded(known, reading));
-    let Some(known) = known.filter(|_| untold.is_none()) else { return first_sight(reading) };
+    let Some(known) = known.filter(|known| !is_notified_of_baseline(known, reading)) else {
+        return first_sight(reading);
+    };
     let fetched = reading.fetched;
-    if fetched.last_updated < known.last_updated && !reading.believe_older {
-        return Derivation::Older;
+    if fetched.last_updated < known.last_updated && !reading.accept_stale {
+        return Derivation::Stale;
     }
-    // A stub has no reasons to compare, and no digests: its next look is where comparing begins anew.
+    // A stub has no reasons and no digests to compare. The next read becomes the new basis of comparison.
     let same_codes = known.is_stub()
         || known.reasons.iter().map(|r| &r.reason_code).eq(fetched.reasons.iter().map(|r| &r.reason_code));
     if fetched.state == known.state && same_codes && fetched.last_updated >= known.last_updated {
@@ -86,9 +87,9 @@ pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
     }
 }
 
-/// Whether one read is not enough: Amazon's API may lag behind its notifications, so an object that looks older
-/// than the newest notification (by more than `slack`) is read once more. A notification about attributes always
-/// is, since no time on the object moves with them.
+/// Whether a confirming read is needed. Amazon's API may lag behind its IPNs, so an object that is older than the newest
+/// IPN by more than `slack` is read once more. An ATTRIBUTE_CHANGE IPN always needs a confirming read, since no time on
+/// the object moves with attributes.
 pub fn needs_confirming_read(causes: &[Cause], last_updated: Timestamp, slack: Duration) -> bool {
     causes
         .iter()
@@ -101,27 +102,29 @@ fn first_sight(reading: &Reading<'_>) -> Derivation {
     let reached = event_type(fetched.kind, &fetched.state);
     let newest_cause = reading.causes.iter().map(|cause| cause.timestamp).max();
     let is_late = newest_cause.is_some_and(|newest| newest.since(fetched.last_updated) > LATE_AFTER);
-    let told_as = match reached.told {
-        Told::Reached { updated_when_late: true, .. } if is_late => updated_type(fetched.kind).unwrap_or(reached),
+    let published_as = match reached.trigger {
+        Trigger::StateReached { updated_when_late: true, .. } if is_late => {
+            updated_type(fetched.kind).unwrap_or(reached)
+        }
         _ => reached,
     };
     let payment_method_reason = payment_method_reason(None, &fetched.state, &fetched.reasons);
     let observed = Observed { payment_method_reason, ..observed(reading, None) };
     if Cause::are_seeds(reading.causes) {
-        return told(vec![], observed);
+        return current(vec![], observed);
     }
-    told(vec![state_event(told_as, None, reading)], observed)
+    current(vec![state_event(published_as, None, reading)], observed)
 }
 
-/// Amazon tells us of the very state that was taken down as a baseline and told to nobody: it changed while the baseline
-/// was made, and would otherwise be missing. A notification of old, sent again, is not that.
-fn is_told_of_what_was_seeded(known: &Observed, reading: &Reading<'_>) -> bool {
-    let is_of_it = |cause: &Cause| {
+/// Whether an IPN arrived for the very state that was recorded as a baseline without an event. The object changed while the
+/// baseline was recorded, so without this event the change would be missing. An old IPN that Amazon sends again is ignored.
+fn is_notified_of_baseline(known: &Observed, reading: &Reading<'_>) -> bool {
+    let is_recent = |cause: &Cause| {
         cause.timestamp >= known.last_updated && cause.timestamp.since(known.last_updated) < NOTIFIED_WITHIN
     };
-    let is_as_it_was = reading.fetched.state == known.state && reading.fetched.last_updated == known.last_updated;
-    let mut hints = reading.causes.iter().filter(|cause| cause.is_ipn() && !cause.is_attribute_change());
-    known.last_event_id.is_none() && is_as_it_was && hints.any(is_of_it)
+    let is_unchanged = reading.fetched.state == known.state && reading.fetched.last_updated == known.last_updated;
+    let mut ipns = reading.causes.iter().filter(|cause| cause.is_ipn() && !cause.is_attribute_change());
+    known.last_event_id.is_none() && is_unchanged && ipns.any(is_recent)
 }
 
 fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
@@ -149,19 +152,19 @@ fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     if changes.private.shipping_address {
         events.extend(updated_event(known, &next, reading));
     }
-    told(events, next)
+    current(events, next)
 }
 
-/// The state is as it was: perhaps something else changed, perhaps only Amazon's time.
+/// The state is unchanged; attributes or Amazon's time may have changed.
 fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     let changes = Changes::between(known, reading);
     let is_newer = reading.fetched.last_updated > known.last_updated;
     if changes.any() && !is_newer {
-        let looks = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
-        if known.unconfirmed_digest.as_ref() != Some(&looks) {
+        let unconfirmed = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
+        if known.unconfirmed_digest.as_ref() != Some(&unconfirmed) {
             let read_started_at = reading.read_started_at;
-            let observed = Observed { unconfirmed_digest: Some(looks), read_started_at, ..known.clone() };
-            return Derivation::Told { events: vec![], observed: Box::new(observed), ask_again: true };
+            let observed = Observed { unconfirmed_digest: Some(unconfirmed), read_started_at, ..known.clone() };
+            return Derivation::Current { events: vec![], observed: Box::new(observed), is_unconfirmed: true };
         }
     }
     let mut next = observed(reading, Some(known));
@@ -176,13 +179,13 @@ fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
         events.extend(updated_event(known, &next, reading));
     }
     if !(reading.is_confirming || changes.any() || known.is_stub()) {
-        // The second look decides whether anything explains it. What a stub looked like before nobody knows.
+        // The confirming read decides whether an attribute explains the IPN. The former attributes of a stub are unknown.
         next.attribute_hint_published = known.attribute_hint_published;
     }
-    told(events, next)
+    current(events, next)
 }
 
-/// What is different beside the state.
+/// Which attributes changed.
 struct Changes {
     snapshot: bool,
     private: PrivateChanges,
@@ -209,27 +212,26 @@ impl Changes {
     }
 }
 
-/// A notification about attributes that nothing visible explains even at the second look: Amazon usually hides the
-/// payment method, so that is what has most likely changed. Each such notification is told once.
+/// Evidence for an ATTRIBUTE_CHANGE IPN that no visible attribute explains even after the confirming read. Amazon usually
+/// hides the payment method, so most likely the payment method changed. Each such IPN causes one event.
 fn unexplained_hint(known: &Observed, reading: &Reading<'_>) -> Vec<Evidence> {
-    let is_news =
-        newest_hint(reading).is_some_and(|hint| known.attribute_hint_published.is_none_or(|told| hint > told));
-    let is_told = reading.object.kind == ObjectKind::ChargePermission && reading.is_confirming && is_news;
-    if is_told { vec![Evidence::AttributeChange] } else { vec![] }
+    let is_new = newest_hint(reading)
+        .is_some_and(|hint| known.attribute_hint_published.is_none_or(|published| hint > published));
+    let is_published = reading.object.kind == ObjectKind::ChargePermission && reading.is_confirming && is_new;
+    if is_published { vec![Evidence::AttributeChange] } else { vec![] }
 }
 
 fn newest_hint(reading: &Reading<'_>) -> Option<Timestamp> {
     reading.causes.iter().filter(|cause| cause.is_attribute_change()).map(|cause| cause.timestamp).max()
 }
 
-fn told(events: Vec<Event>, observed: Observed) -> Derivation {
+fn current(events: Vec<Event>, observed: Observed) -> Derivation {
     let last_event_id = events.last().map(|event| event.id).or(observed.last_event_id);
-    Derivation::Told { events, observed: Box::new(Observed { last_event_id, ..observed }), ask_again: false }
+    Derivation::Current { events, observed: Box::new(Observed { last_event_id, ..observed }), is_unconfirmed: false }
 }
 
 fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading: &Reading<'_>) -> Event {
-    let fetched = reading.fetched;
-    let id = state_event_id(reading.object, event_type, &fetched.state, &fetched.reasons, fetched.last_updated);
+    let id = state_event_id(&state_facts(event_type, reading));
     event(id, event_type, &[], known, reading)
 }
 
@@ -263,12 +265,12 @@ fn event(
     }
 }
 
-/// The event that tells of other facts than the state. Refunds have none; a dispute's state is told again.
+/// The event for changed attributes. Refunds have none; a dispute publishes the event of its state again.
 fn updated_event(known: &Observed, next: &Observed, reading: &Reading<'_>) -> Option<Event> {
     let kind = reading.object.kind;
     let of_state = || (kind == ObjectKind::Dispute).then(|| event_type(kind, &reading.fetched.state));
-    let told_as = updated_type(kind).or_else(of_state)?;
-    Some(attribute_event(told_as, &[], known, next, reading))
+    let published_as = updated_type(kind).or_else(of_state)?;
+    Some(attribute_event(published_as, &[], known, next, reading))
 }
 
 fn attribute_event(
@@ -278,21 +280,24 @@ fn attribute_event(
     next: &Observed,
     reading: &Reading<'_>,
 ) -> Event {
-    let fetched = reading.fetched;
     let before = fingerprint(&known.attributes_digest, known.private.as_ref());
     let after = fingerprint(&next.attributes_digest, next.private.as_ref());
     let change = AttributeChange { evidence, before: &before, after: &after, revision: next.attribute_revision };
-    let facts = (&fetched.state, fetched.reasons.as_slice(), fetched.last_updated);
-    let id = attribute_event_id(reading.object, event_type, facts, &change);
+    let id = attribute_event_id(&state_facts(event_type, reading), &change);
     event(id, event_type, evidence, Some(known), reading)
 }
 
-/// Every fact beside the state, in one word.
+fn state_facts<'a>(event_type: &'a EventType, reading: &Reading<'a>) -> StateFacts<'a> {
+    let Fetched { state, reasons, last_updated, .. } = reading.fetched;
+    StateFacts { object: reading.object, event_type, state, reasons, last_updated: *last_updated }
+}
+
+/// All attributes beside the state, as one text.
 fn fingerprint(snapshot_digest: &str, private: Option<&PrivateDigests>) -> String {
     let digests =
         private.map(|private| [&private.payment_descriptor, &private.billing_address, &private.shipping_address]);
-    let words = digests.into_iter().flatten().map(|digest| digest.as_deref().unwrap_or("-"));
-    words.fold(snapshot_digest.to_owned(), |all, word| all + "/" + word)
+    let parts = digests.into_iter().flatten().map(|digest| digest.as_deref().unwrap_or("-"));
+    parts.fold(snapshot_digest.to_owned(), |all, part| all + "/" + part)
 }
 
 fn situation<'a>(evidence: &'a [Evidence], known: Option<&Observed>, reading: &Reading<'a>) -> Situation<'a> {
@@ -345,8 +350,8 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
     }
 }
 
-/// Remembers that the payment method was the trouble, through a charge in progress and other reasons, until the
-/// permission is Chargeable again or Closed.
+/// The payment-method reason of a permission that cannot be charged. It is remembered while other reasons, such as a charge
+/// in progress, replace it, until the permission is Chargeable or Closed.
 pub(super) fn payment_method_reason(remembered: Option<&str>, state: &State, reasons: &[Reason]) -> Option<String> {
     if matches!(state, State::Chargeable | State::Closed) {
         return None;
@@ -356,7 +361,7 @@ pub(super) fn payment_method_reason(remembered: Option<&str>, state: &State, rea
     named.or(remembered).map(str::to_owned)
 }
 
-/// Amazon's notifications follow a change within seconds.
+/// Amazon's IPNs follow a change within seconds; one hour leaves room for delays.
 const NOTIFIED_WITHIN: Duration = Duration::from_hours(1);
 const LATE_AFTER: Duration = Duration::from_hours(24);
 

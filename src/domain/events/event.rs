@@ -1,4 +1,4 @@
-//! One fact to be told, and its id.
+//! One event and its id.
 
 use std::sync::Arc;
 
@@ -14,49 +14,45 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::Cause;
 
-/// One event, complete but for its place in the permission's sequence.
+/// One event, complete except for its sequence number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Equal for equal facts, whenever and by whomever they are derived.
+    /// Depends on the facts alone: equal facts always have the same id, whichever process derives them.
     pub id: Uuid,
-    /// Which row of the catalogue.
     pub event_type: &'static EventType,
-    /// What it is about.
+    /// The object that changed.
     pub object: ObjectRef,
-    /// The permission it belongs to.
+    /// The permission that the object belongs to.
     pub charge_permission_id: ObjectId,
-    /// That permission's type, where known.
+    /// Type of that permission, if known.
     pub charge_permission_type: Option<String>,
-    /// The state now.
     pub state: State,
-    /// The state that was last told; none at first sight.
+    /// The last known state; none if the object was not known.
     pub previous_state: Option<State>,
-    /// Amazon's reasons.
     pub reasons: Vec<Reason>,
-    /// On PaymentMethodUpdated: how we know.
+    /// On PaymentMethodUpdated: what shows the change.
     pub evidence: Vec<Evidence>,
-    /// On charges, refunds and disputes: the permission's state, where it was read, and when.
+    /// On charges, refunds and disputes: the permission's state and when it was read, if it was.
     pub permission_seen: Option<(State, Timestamp)>,
-    /// What the merchant should do.
     pub next_action: NextAction,
-    /// Every published fact of the object.
+    /// Every published attribute of the object.
     pub snapshot: Arc<Map<String, Value>>,
-    /// What made us look.
+    /// Why the object was read.
     pub causes: Vec<Cause>,
-    /// Amazon's time of the last change of state.
+    /// Amazon's `lastUpdatedTimestamp`.
     pub last_updated: Timestamp,
-    /// When it was read.
+    /// When the object was read.
     pub observed_at: Timestamp,
-    /// Amazon's id of the request that showed it.
+    /// Amazon's id of the read request.
     pub request_id: Option<Box<str>>,
-    /// The object left a state that is meant to be final, or went back in time.
+    /// The object left a final state, or went back in time.
     pub unexpected_transition: bool,
-    /// The span that publishes it, where one is recorded.
+    /// The span that publishes the event, if spans are recorded.
     pub published_by: Option<TraceParent>,
 }
 
 impl Event {
-    /// Its place in a trace: the span that publishes it, or else the newest notification's, as causes stand oldest first.
+    /// The publishing span, or else the trace of the newest IPN (causes are ordered oldest first).
     pub fn traceparent(&self) -> Option<TraceParent> {
         self.published_by.or_else(|| self.causes.iter().rev().find_map(Cause::traceparent))
     }
@@ -65,7 +61,16 @@ impl Event {
 /// The namespace of event ids.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x65c2_452e_a840_4cfc_913f_e79f_19c9_14d4);
 
-/// The change of attributes that an attribute event tells, as far as its id needs it.
+/// The facts that the id of a state event depends on.
+pub(super) struct StateFacts<'a> {
+    pub(super) object: &'a ObjectRef,
+    pub(super) event_type: &'a EventType,
+    pub(super) state: &'a State,
+    pub(super) reasons: &'a [Reason],
+    pub(super) last_updated: Timestamp,
+}
+
+/// The facts that the id of an attribute event depends on in addition.
 pub(super) struct AttributeChange<'a> {
     pub(super) evidence: &'a [Evidence],
     pub(super) before: &'a str,
@@ -73,26 +78,17 @@ pub(super) struct AttributeChange<'a> {
     pub(super) revision: u64,
 }
 
-/// The id of "this object reached this state": no amounts, no clock of ours, no offsets.
-pub(super) fn state_event_id(
-    object: &ObjectRef,
-    event_type: &EventType,
-    state: &State,
-    reasons: &[Reason],
-    last_updated: Timestamp,
-) -> Uuid {
+/// The id of "this object reached this state". Amounts, the local clock and Kafka offsets are never part of an id.
+pub(super) fn state_event_id(facts: &StateFacts<'_>) -> Uuid {
+    let StateFacts { object, event_type, state, reasons, last_updated } = facts;
     let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
     uuid(&(merchant_id, environment, id, event_type.name, state, codes(reasons), last_updated))
 }
 
-/// The id of "facts beside the state changed": Amazon's time moves with the state only, so digests of the facts
-/// and the number of the change stand in.
-pub(super) fn attribute_event_id(
-    object: &ObjectRef,
-    event_type: &EventType,
-    (state, reasons, last_updated): (&State, &[Reason], Timestamp),
-    change: &AttributeChange<'_>,
-) -> Uuid {
+/// The id of "attributes of this object changed". Amazon's `lastUpdatedTimestamp` moves with the state only, so the id
+/// also depends on digests of the attributes and on the number of the change.
+pub(super) fn attribute_event_id(facts: &StateFacts<'_>, change: &AttributeChange<'_>) -> Uuid {
+    let StateFacts { object, event_type, state, reasons, last_updated } = facts;
     let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
     let AttributeChange { evidence, before, after, revision } = change;
     let codes = codes(reasons);
@@ -104,7 +100,7 @@ fn codes(reasons: &[Reason]) -> Vec<&str> {
     reasons.iter().map(|reason| reason.reason_code.as_str()).collect()
 }
 
-/// Of the JSON array of these.
+/// UUIDv5 of the JSON array of these facts.
 fn uuid(tuple: &impl Serialize) -> Uuid {
     Uuid::new_v5(&NAMESPACE, &serde_json::to_vec(tuple).expect("ids, words and times are plain data"))
 }
@@ -115,9 +111,9 @@ mod tests {
     use crate::domain::events::event_type;
     use crate::domain::pay::{Environment, MerchantId, ObjectKind};
 
-    /// Computed with Python's `uuid.uuid5`; a change here breaks every consumer that keeps ids.
+    /// Computed with Python's `uuid.uuid5`. A changed id breaks every consumer that stores ids.
     #[test]
-    fn an_id_is_what_it_always_was() {
+    fn event_id_never_changes() {
         let account =
             Account { merchant_id: MerchantId::parse("A1O8CIV1A24A6X").unwrap(), environment: Environment::Live };
         let object = ObjectRef {
@@ -127,9 +123,13 @@ mod tests {
         };
         let reasons =
             [Reason { reason_code: "SoftDeclined".into(), reason_description: Some("not part of the id".into()) }];
-        let at = Timestamp::from_unix_ms(1_767_323_045_000);
-        let id =
-            state_event_id(&object, event_type(ObjectKind::Charge, &State::Declined), &State::Declined, &reasons, at);
+        let id = state_event_id(&StateFacts {
+            object: &object,
+            event_type: event_type(ObjectKind::Charge, &State::Declined),
+            state: &State::Declined,
+            reasons: &reasons,
+            last_updated: Timestamp::from_unix_ms(1_767_323_045_000),
+        });
         assert_eq!(id.to_string(), "450cdbe8-c210-5636-81ea-8dc435dd2d16");
     }
 }

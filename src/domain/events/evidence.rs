@@ -1,8 +1,8 @@
-//! How it is known that a payment method changed.
+//! What shows that a payment method changed.
 
 use serde::Serialize;
 
-/// Why we say that a payment method was updated.
+/// One observation that shows a change of the payment method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
@@ -12,6 +12,6 @@ pub enum Evidence {
     DescriptorChanged,
     /// `billingAddress` differs.
     BillingAddressChanged,
-    /// Amazon told of a change of attributes, and none that can be seen explains it.
+    /// Amazon sent an ATTRIBUTE_CHANGE IPN, and no visible attribute explains it.
     AttributeChange,
 }

@@ -1,30 +1,32 @@
-//! What Amazon's guides tell a merchant to do when an object reached a state: by the permission's type first, then by
+//! The next action of a merchant after an event, as Amazon's guides advise it: by the permission's type first, then by
 //! the reason ("Manage recurring payments", "Manage payments using payment method on file", "Manage disputes").
+//!
+//! Merchants read the texts, often without being native speakers of English: short, plain sentences only.
 
 use serde::{Serialize, Serializer};
 
-use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Told};
+use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger};
 use super::evidence::Evidence;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
 
-/// What to do next.
+/// The advice in `data.nextAction` of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NextAction {
-    /// For machines.
+    /// Code for programs.
     pub code: ActionCode,
-    /// For people.
+    /// Sentences for people.
     pub text: &'static str,
-    /// Where to send the buyer, or to look.
+    /// Page where the buyer updates the payment method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Until when, as Amazon writes it.
+    /// Deadline of the action, in the format that Amazon uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
 }
 
-/// The things a merchant can do.
+/// Every code of a [`NextAction`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "each is told by its text")]
+#[allow(missing_docs, reason = "the texts below explain each code")]
 pub enum ActionCode {
     RetryCharge,
     RetryChargeAfterPermissionCheck,
@@ -42,7 +44,7 @@ pub enum ActionCode {
     None,
 }
 
-/// What a permission is for.
+/// Type of a charge permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PermissionType {
     /// One order.
@@ -51,34 +53,32 @@ pub enum PermissionType {
     Recurring,
     /// A saved wallet.
     PaymentMethodOnFile,
-    /// Not read yet, or a word that Amazon added.
+    /// Not read yet, or a type that Amazon added later.
     Unknown,
 }
 
-/// An object that has just reached a state.
+/// The facts that decide the next action.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
-    /// What it is.
     pub kind: ObjectKind,
-    /// The state it reached.
+    /// The state that the object reached.
     pub state: &'a State,
-    /// Amazon's reasons, perhaps none.
+    /// Amazon's reasons; may be empty.
     pub reasons: &'a [Reason],
-    /// Its permission's type.
     pub permission_type: PermissionType,
-    /// Nothing was known of it before.
+    /// The object was not known before.
     pub is_first_sight: bool,
-    /// On permissions: it was NonChargeable before, for more than a charge under way.
+    /// On permissions: it was NonChargeable before, for another reason than a charge in progress.
     pub is_chargeable_again: bool,
-    /// On permissions: nothing is left of its amount.
+    /// On permissions: its whole amount was charged.
     pub is_used_up: bool,
-    /// On PaymentMethodUpdated: how it is known.
+    /// On PaymentMethodUpdated: what shows the change.
     pub evidence: &'a [Evidence],
-    /// On disputes: until when the merchant may answer.
+    /// On disputes: `merchantResponseDeadline`.
     pub deadline: Option<&'a str>,
-    /// The permission it belongs to.
+    /// The permission that the object belongs to.
     pub charge_permission_id: &'a ObjectId,
-    /// Where the buyer updates the payment method, with `{ChargePermissionId}` in it.
+    /// Page where the buyer updates the payment method; contains `{ChargePermissionId}`.
     pub update_url: &'a str,
 }
 
@@ -91,10 +91,10 @@ impl Situation<'_> {
 type Advice = (ActionCode, &'static str);
 
 impl PermissionType {
-    /// The three that Amazon has, and what is none of them.
+    /// Amazon's three types, and `Unknown`.
     pub const ALL: [Self; 4] = [Self::OneTime, Self::Recurring, Self::PaymentMethodOnFile, Self::Unknown];
 
-    /// Reads Amazon's word.
+    /// The type that Amazon names `word`.
     pub fn of(word: Option<&str>) -> Self {
         match word {
             Some("OneTime") => Self::OneTime,
@@ -106,7 +106,7 @@ impl PermissionType {
 }
 
 impl ActionCode {
-    /// The word in events.
+    /// The code in events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RetryCharge => "RETRY_CHARGE",
@@ -133,14 +133,14 @@ impl Serialize for ActionCode {
     }
 }
 
-/// What an event of this type tells the merchant to do.
+/// The next action of an event of this type.
 pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAction {
-    let (code, text) = match event_type.told {
-        Told::Reached { .. } | Told::ReachedUnknown => advise(situation),
-        // An object that was in this state for long when it was first seen: what holds for the state holds still.
-        Told::Updated if situation.is_first_sight => advise(situation),
-        Told::Updated => NONE,
-        Told::PaymentMethod => payment_method_updated(situation),
+    let (code, text) = match event_type.trigger {
+        Trigger::StateReached { .. } | Trigger::UnknownState => advise(situation),
+        // The object was first read long after it reached this state. The advice for the state still applies.
+        Trigger::AttributesChanged if situation.is_first_sight => advise(situation),
+        Trigger::AttributesChanged => NONE,
+        Trigger::PaymentMethodChanged => payment_method_updated(situation),
     };
     let url = (code == ActionCode::AskBuyerToUpdatePaymentMethod)
         .then(|| situation.update_url.replace("{ChargePermissionId}", situation.charge_permission_id.as_str()));
@@ -148,16 +148,16 @@ pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAct
     NextAction { code, text, url, deadline }
 }
 
-/// Its own event says so when the permission became Chargeable, and only one is to say it: nobody charges twice.
+/// Only one event of a change says RETRY_CHARGE, so that a merchant does not charge twice: where the permission became
+/// Chargeable, its PermissionChargeable event says so.
 fn payment_method_updated(situation: &Situation<'_>) -> Advice {
     match situation.state {
-        _ if situation.evidence.contains(&Evidence::BecameChargeable) => SEE_EVENT_BEFORE,
+        _ if situation.evidence.contains(&Evidence::BecameChargeable) => SEE_PERMISSION_CHARGEABLE,
         State::Chargeable => RETRY_CHARGE,
         _ => WAIT_FOR_CHARGEABLE,
     }
 }
 
-/// What to do in a situation, and the sentence that says so.
 fn advise(situation: &Situation<'_>) -> Advice {
     match (situation.kind, situation.state) {
         (ObjectKind::ChargePermission, State::Chargeable) if situation.is_chargeable_again => RETRY_CHARGE,
@@ -171,7 +171,7 @@ fn advise(situation: &Situation<'_>) -> Advice {
         | (ObjectKind::Dispute, State::UnderReview) => WAIT,
         (ObjectKind::Refund, State::Declined) => REFUND_FAILED,
         (ObjectKind::Dispute, State::ActionRequired) => RESPOND,
-        (_, State::Other(_)) => LOOK_AT_IT,
+        (_, State::Other(_)) => CHECK_AND_CONTACT_AMAZON,
         (_, _) => NONE,
     }
 }
@@ -195,13 +195,13 @@ fn charge_canceled(situation: &Situation<'_>) -> Advice {
     if situation.reasons.is_empty() || situation.has(&["MerchantCanceled", "BuyerCanceled"]) {
         NONE
     } else if situation.has(&["ExpiredUnused"]) {
-        CHECK_AND_CHARGE_ANEW
+        CHECK_AND_CREATE_CHARGE
     } else {
         NEW_CHECKOUT
     }
 }
 
-/// Of several reasons the one that the merchant or the buyer can do most about decides.
+/// Of several reasons, the one that the merchant or the buyer can do most about decides.
 fn non_chargeable(situation: &Situation<'_>) -> Advice {
     use PermissionType::{OneTime, PaymentMethodOnFile, Recurring, Unknown};
     if situation.has(PAYMENT_METHOD_REASONS) {
@@ -222,11 +222,11 @@ fn non_chargeable(situation: &Situation<'_>) -> Advice {
         return match situation.permission_type {
             Recurring | PaymentMethodOnFile => NEXT_PERIOD,
             OneTime => NEW_CHECKOUT_OVER_LIMIT,
-            Unknown => LOOK_AT_IT,
+            Unknown => CHECK_AND_CONTACT_AMAZON,
         };
     }
-    let is_only_busy = situation.reasons.iter().all(|reason| reason.reason_code == "ChargeInProgress");
-    if is_only_busy && !situation.reasons.is_empty() { WAIT } else { LOOK_AT_IT }
+    let is_only_in_progress = situation.reasons.iter().all(|reason| reason.reason_code == "ChargeInProgress");
+    if is_only_in_progress && !situation.reasons.is_empty() { WAIT } else { CHECK_AND_CONTACT_AMAZON }
 }
 
 fn closed(situation: &Situation<'_>) -> Advice {
@@ -240,70 +240,85 @@ fn closed(situation: &Situation<'_>) -> Advice {
     }
 }
 
-const NONE: Advice = (ActionCode::None, "Nothing is to be done.");
-const SEE_EVENT_BEFORE: Advice = (ActionCode::None, "The PermissionChargeable event before this one says what to do.");
+const NONE: Advice = (ActionCode::None, "No action required.");
+const SEE_PERMISSION_CHARGEABLE: Advice = (
+    ActionCode::None,
+    "No action required for this event. Do what the PermissionChargeable event published before it says.",
+);
 const WAIT_FOR_CHARGEABLE: Advice =
-    (ActionCode::Wait, "Wait until the permission is Chargeable; an event tells of it.");
-const DONE: Advice = (ActionCode::None, "The whole amount was used; nothing is to be done.");
-const CAPTURE: Advice =
-    (ActionCode::None, "Nothing is to be done about it; capture it when you ship, unless it captures itself.");
-const WAIT: Advice = (ActionCode::Wait, "Amazon is still at it; wait for the next event.");
+    (ActionCode::Wait, "The charge permission cannot be charged yet. Wait for PermissionChargeable.");
+const DONE: Advice = (ActionCode::None, "The whole amount was charged. No action required.");
+const CAPTURE: Advice = (
+    ActionCode::None,
+    "No action required now. Capture the charge when you ship, unless it is captured automatically.",
+);
+const WAIT: Advice = (ActionCode::Wait, "Amazon is still processing this; wait for the next event.");
 const RETRY_CHARGE: Advice = (
     ActionCode::RetryCharge,
-    "The permission can be charged again: if a charge was declined and is still due, retry it.",
+    "The charge permission can be charged again. If a charge was declined and payment is still due, retry the charge.",
 );
 const CHECK_AND_RETRY: Advice = (
     ActionCode::RetryChargeAfterPermissionCheck,
-    "Check that the charge permission is Chargeable (read it; the state told here may be old), then create the charge again. If it is not, wait for PermissionChargeable.",
+    "Read the charge permission from Amazon Pay; its state in this event may be out of date. If it is Chargeable, create the charge again. If not, wait for PermissionChargeable.",
 );
-const CHECK_AND_CHARGE_ANEW: Advice = (
+const CHECK_AND_CREATE_CHARGE: Advice = (
     ActionCode::RetryChargeAfterPermissionCheck,
-    "The authorization lapsed unused. If the money is still due, check that the charge permission is Chargeable and create a new charge.",
+    "The authorization expired before it was captured. If payment is still due, read the charge permission from Amazon Pay; if it is Chargeable, create a new charge.",
 );
 const ASK_BUYER_TO_UPDATE: Advice = (
     ActionCode::AskBuyerToUpdatePaymentMethod,
-    "Ask the buyer to update the payment method at Amazon; do not retry before PermissionChargeable or PaymentMethodUpdated says RETRY_CHARGE.",
+    "Ask the buyer to update the payment method at the URL. Do not retry the charge until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.",
 );
 const UPDATE_PAGE: Advice = (
     ActionCode::OpenUpdatePage,
-    "Send the buyer to the hosted Update page for this charge permission, which your checkout script opens; charge again when PermissionChargeable or PaymentMethodUpdated says RETRY_CHARGE.",
+    "Open Amazon's hosted Update page for this charge permission with your checkout script, and send the buyer there. Charge again when a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.",
 );
 const SETUP_PAGE: Advice = (
     ActionCode::OpenSetupPage,
-    "To charge this buyer again, send the buyer to the hosted Setup page, which your checkout script opens.",
+    "To charge this buyer again, open Amazon's hosted Setup page with your checkout script, and send the buyer there.",
 );
 const VERIFY_AMOUNT: Advice = (
     ActionCode::VerifyAmountWithBuyer,
-    "The buyer did not confirm the payment at the bank: verify the amount with the buyer, then ask for a confirmation again.",
+    "The buyer did not confirm the payment at the bank. Verify the amount with the buyer, then request the confirmation again.",
 );
-const ASK_FOR_OTHER: Advice =
-    (ActionCode::AskForOtherPaymentMethod, "Ask the buyer for another payment method; do not retry with this one.");
+const ASK_FOR_OTHER: Advice = (
+    ActionCode::AskForOtherPaymentMethod,
+    "Ask the buyer for another payment method. Do not retry with the current one.",
+);
 const ASK_FOR_OTHER_OR_UPDATE: Advice = (
     ActionCode::AskForOtherPaymentMethod,
-    "Ask the buyer for another payment method; the permission's type is not known, so whether it can be updated at Amazon is not either.",
+    "Ask the buyer for another payment method. The type of the charge permission is not known, so the buyer may not be able to update the payment method at Amazon.",
 );
 const NEW_CHECKOUT: Advice =
-    (ActionCode::ReengageBuyerWithNewCheckout, "Do not retry; win the buyer for a new checkout.");
-const NEW_CHECKOUT_OVER_LIMIT: Advice =
-    (ActionCode::ReengageBuyerWithNewCheckout, "The order's limit is used up; more needs a new checkout.");
-const NEW_CHECKOUT_AFTER_CLOSING: Advice =
-    (ActionCode::ReengageBuyerWithNewCheckout, "The permission is over; charging again needs a new checkout.");
+    (ActionCode::ReengageBuyerWithNewCheckout, "Do not retry the charge. Ask the buyer to go through checkout again.");
+const NEW_CHECKOUT_OVER_LIMIT: Advice = (
+    ActionCode::ReengageBuyerWithNewCheckout,
+    "The limit of this order is used up. To charge more, ask the buyer to go through checkout again.",
+);
+const NEW_CHECKOUT_AFTER_CLOSING: Advice = (
+    ActionCode::ReengageBuyerWithNewCheckout,
+    "The charge permission is closed and cannot be charged again. To charge this buyer, ask the buyer to go through checkout again.",
+);
 const REACH_OUT: Advice = (
     ActionCode::ReachOutBeforeNextCycle,
-    "The buyer canceled at Amazon: stop the subscription, or reach out to the buyer before the next cycle.",
+    "The buyer canceled the subscription at Amazon. Stop the subscription, or contact the buyer before the next billing cycle.",
 );
 const NEXT_PERIOD: Advice = (
     ActionCode::WaitForNextPeriod,
-    "Amazon's limit of this month is used up; charge when the permission is Chargeable again next month.",
+    "Amazon's limit for this month is used up. Charge again next month, when the charge permission is Chargeable.",
 );
-const RESPOND: Advice =
-    (ActionCode::RespondToDispute, "Answer the dispute before the deadline; without an answer the buyer wins.");
+const RESPOND: Advice = (
+    ActionCode::RespondToDispute,
+    "Respond to the dispute before the deadline. Without a response, the buyer wins the dispute.",
+);
 const REFUND_FAILED: Advice = (
     ActionCode::ContactSupport,
-    "The buyer has no money back: look at the account's balance, then contact Amazon Pay or refund in another way.",
+    "The refund failed; the buyer has not received the money. Check the balance of your Amazon Pay account, then contact Amazon Pay or refund the buyer in another way.",
 );
-const LOOK_AT_IT: Advice =
-    (ActionCode::ContactSupport, "No rule fits: look at the object in Seller Central, and ask Amazon Pay if need be.");
+const CHECK_AND_CONTACT_AMAZON: Advice = (
+    ActionCode::ContactSupport,
+    "No standard action exists for this case. Check the object in Seller Central, and contact Amazon Pay if necessary.",
+);
 
 #[cfg(test)]
 mod tests;

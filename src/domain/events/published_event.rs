@@ -1,4 +1,4 @@
-//! Events read back: what was told of each object, and so what is known of it, where its state record is lost.
+//! Rebuilds known state from published events, for objects whose state record is lost.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::domain::pay::{
 use crate::domain::state::{KnownState, Observed};
 use crate::domain::timestamp::Timestamp;
 
-/// An event as it stood on the wire, as far as known state is made of it.
+/// The parts of a published event that known state is rebuilt from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PublishedEvent {
-    /// What it is about.
+    /// The object that the event is about.
     pub object: ObjectRef,
     id: Uuid,
     time: Timestamp,
@@ -26,7 +26,7 @@ pub struct PublishedEvent {
     data: Data,
 }
 
-/// What was told of objects, event by event.
+/// The published events of many objects, reduced to the latest state of each.
 #[derive(Debug, Default)]
 pub struct History {
     objects: HashMap<ObjectRef, (u64, Observed)>,
@@ -71,7 +71,7 @@ struct PublishedCause {
 }
 
 impl PublishedEvent {
-    /// Reads a record in either content mode; `None` if it is no event of ours.
+    /// Reads a record in either content mode. `None` if it is not an event of the receiver.
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a [u8]>, value: &[u8]) -> Option<Self> {
         let text = |name: &str| std::str::from_utf8(header(name)?).ok();
         let (attributes, data) = if text("ce_id").is_some() {
@@ -111,8 +111,8 @@ impl PublishedEvent {
             charge_permission_id,
             charge_permission_type: charge_permission_type.filter(|_| self.object.kind == ObjectKind::ChargePermission),
             attributes_digest: digest(&snapshot),
-            // How often attributes changed is not told. A sequence number is more than that can have been, and the ids
-            // of attribute events, which are made with it, differ from all before.
+            // Events do not carry the attribute revision. The sequence number is greater than any earlier revision, so the
+            // ids of later attribute events differ from all earlier ones.
             attribute_revision: self.sequence,
             unconfirmed_digest: None,
             captured: captured(&snapshot).filter(|_| self.object.kind == ObjectKind::Charge),
@@ -125,7 +125,7 @@ impl PublishedEvent {
 }
 
 impl History {
-    /// Takes one more event in. Those of an object come in the order of `sequence`; an older one again changes nothing.
+    /// Adds an event. The events of an object must come in the order of `sequence`; an older one changes nothing.
     pub fn add(&mut self, event: PublishedEvent) {
         let permission = event.object.sibling(ObjectKind::ChargePermission, event.data.charge_permission_id.clone());
         let last = self.sequences.entry(permission).or_default();
@@ -138,7 +138,7 @@ impl History {
         self.objects.insert(event.object, known);
     }
 
-    /// What is known by it: of each object what was told last, and of each permission the last `sequence`.
+    /// Known state of each object after its last event, and the last `sequence` of each permission.
     pub fn into_known(self) -> Vec<KnownState> {
         let mut known: HashMap<ObjectRef, KnownState> = HashMap::new();
         let blank = |object: ObjectRef| (object.clone(), KnownState::blank(object));
@@ -154,8 +154,8 @@ impl History {
     }
 }
 
-/// An event says when its object was compared, not when the read began. No answer waits for another object longer than a
-/// quarter of an hour, so by then it had not begun, and what was appended later is read again.
+/// `observedAt` is when the answer was compared, not when the read began, which known state needs. A deferred read waits
+/// less than 15 minutes, so one hour earlier is safely before the read began. IPNs that were appended after that are read again.
 const READ_BEFORE: Duration = Duration::from_hours(1);
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! The contract, for machines: a JSON Schema (2020-12) for each type of event, and one AsyncAPI 3 document of all.
+//! The machine-readable contract: a JSON Schema (2020-12) for each event type, and one AsyncAPI 3 document for all.
 //!
-//! Made from the catalogue. Fields, types and words may be added within v1, so nothing here is closed: a schema says
-//! what a consumer can rely on.
+//! Both are generated from the catalogue. Releases within v1 may add fields, types and values, so no schema is closed: a
+//! schema states what a consumer can rely on.
 
 use serde_json::{Value, json};
 
-use super::catalog::{CATALOG, EventType, Told};
+use super::catalog::{CATALOG, EventType, Trigger};
 
-/// The schema of an event in structured mode, of this type.
+/// JSON Schema of an event of this type in structured mode.
 pub fn schema(row: &EventType) -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -18,24 +18,24 @@ pub fn schema(row: &EventType) -> Value {
         "required": ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "partitionkey", "sequence", "data"],
         "properties": {
             "specversion": {"const": "1.0"},
-            "id": {"type": "string", "format": "uuid", "description": "The same for the same fact, whenever it is told."},
+            "id": {"type": "string", "format": "uuid", "description": "Identifies the fact. The same fact always has the same id, even if it is published again."},
             "source": {"type": "string", "pattern": "^/amazonpay/[A-Za-z0-9]+/(live|sandbox)$"},
             "type": {"type": "string", "pattern": format!("^.+\\.{}\\.v1$", row.name)},
-            "subject": {"type": "string", "description": "The object's id."},
-            "time": {"type": "string", "format": "date-time", "description": "Amazon's lastUpdatedTimestamp."},
+            "subject": {"type": "string", "description": "Id of the object."},
+            "time": {"type": "string", "format": "date-time", "description": "Amazon's lastUpdatedTimestamp of the object."},
             "datacontenttype": {"const": "application/json"},
-            "partitionkey": {"type": "string", "description": "The charge permission's id, and the record's key."},
-            "sequence": {"type": "string", "pattern": "^[0-9]{20}$", "description": "Greater than that of every earlier event of the same charge permission."},
-            "traceparent": {"type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", "description": "W3C Trace Context: the trace of the newest notification that led to this event."},
+            "partitionkey": {"type": "string", "description": "Id of the charge permission; also the key of the Kafka record."},
+            "sequence": {"type": "string", "pattern": "^[0-9]{20}$", "description": "Orders the events of a charge permission: greater than the sequence of every earlier event of the same charge permission."},
+            "traceparent": {"type": "string", "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$", "description": "W3C Trace Context: the trace of the newest IPN that led to this event."},
             "data": data(row),
         },
     })
 }
 
 fn data(row: &EventType) -> Value {
-    let state = match row.told {
-        Told::Reached { state, .. } => json!({"const": state}),
-        Told::ReachedUnknown | Told::Updated | Told::PaymentMethod => json!({"type": "string"}),
+    let state = match row.trigger {
+        Trigger::StateReached { state, .. } => json!({"const": state}),
+        Trigger::UnknownState | Trigger::AttributesChanged | Trigger::PaymentMethodChanged => json!({"type": "string"}),
     };
     let mut required = vec![
         "objectType",
@@ -51,7 +51,7 @@ fn data(row: &EventType) -> Value {
         "causes",
         "observedAt",
     ];
-    if row.told == Told::PaymentMethod {
+    if row.trigger == Trigger::PaymentMethodChanged {
         required.push("evidence");
     }
     json!({
@@ -63,7 +63,7 @@ fn data(row: &EventType) -> Value {
             "chargePermissionId": {"type": "string"},
             "chargePermissionType": {"type": ["string", "null"], "examples": ["OneTime", "Recurring", "PaymentMethodOnFile"]},
             "state": state,
-            "previousState": {"type": ["string", "null"], "description": "The state that was last told; null at first sight."},
+            "previousState": {"type": ["string", "null"], "description": "The last state that the receiver knew before this event; null if the object was not known."},
             "firstSight": {"type": "boolean"},
             "reasons": {"type": "array", "items": {
                 "type": "object",
@@ -75,7 +75,7 @@ fn data(row: &EventType) -> Value {
             }},
             "evidence": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"type": "string"},
                 "examples": [["became_chargeable", "descriptor_changed", "billing_address_changed", "attribute_change"]]},
-            "permissionState": {"type": "string", "description": "The charge permission's state when it was last read."},
+            "permissionState": {"type": "string", "description": "State of the charge permission when it was last read."},
             "permissionReadAt": {"type": "string", "format": "date-time"},
             "nextAction": {
                 "type": "object",
@@ -87,26 +87,26 @@ fn data(row: &EventType) -> Value {
                     "deadline": {"type": "string"},
                 },
             },
-            "snapshot": {"type": "object", "description": "Every fact of the object that is not about the buyer, under Amazon's names."},
+            "snapshot": {"type": "object", "description": "Every attribute of the object that is not about the buyer, under Amazon's names."},
             "causes": {"type": "array", "items": {
                 "type": "object",
                 "required": ["type", "timestamp"],
                 "properties": {
                     "type": {"type": "string", "examples": ["IPN", "HELPER_READ", "RECHECK", "RECONCILIATION"]},
                     "timestamp": {"type": "string", "format": "date-time"},
-                    "messageId": {"type": "string", "format": "uuid", "description": "SNS's MessageId."},
+                    "messageId": {"type": "string", "format": "uuid", "description": "MessageId of the SNS message."},
                     "notificationType": {"type": "string", "examples": ["STATE_CHANGE", "ATTRIBUTE_CHANGE"]},
-                    "readFor": {"type": "string", "description": "The object that could not be told without this one."},
+                    "readFor": {"type": "string", "description": "The object whose event needed this read."},
                 },
             }},
             "observedAt": {"type": "string", "format": "date-time"},
-            "amazonPayRequestId": {"type": "string", "description": "The x-amz-pay-request-id of the read."},
-            "unexpectedTransition": {"const": true, "description": "The state does not follow the one before in Amazon's documents."},
+            "amazonPayRequestId": {"type": "string", "description": "x-amz-pay-request-id of the read from Amazon Pay."},
+            "unexpectedTransition": {"const": true, "description": "Amazon does not document that this state can follow the previous state."},
         },
     })
 }
 
-/// All events in one AsyncAPI 3 document.
+/// AsyncAPI 3 document of all events.
 pub fn asyncapi() -> Value {
     let name = |row: &EventType| row.name.to_owned();
     let messages: serde_json::Map<String, Value> = CATALOG.iter().map(|row| (name(row), message(row))).collect();
@@ -117,13 +117,13 @@ pub fn asyncapi() -> Value {
         "info": {
             "title": "ipn-receiver events",
             "version": "1",
-            "description": "What happened to charge permissions, charges, refunds and disputes at Amazon Pay. Consumers read with isolation.level=read_committed; fields, types and words may be added within v1.",
+            "description": "Changes of charge permissions, charges, refunds and disputes at Amazon Pay. Consumers must set isolation.level=read_committed. Releases within v1 may add fields, event types and values; consumers must ignore those that they do not know.",
         },
         "defaultContentType": "application/cloudevents+json",
         "channels": {
             "events": {
                 "address": "amazonpay.events.v1",
-                "description": "Keyed by the charge permission's id; the prefix is kafka.topic_prefix.",
+                "description": "The record key is the charge permission id. The prefix of the topic is the setting kafka.topic_prefix.",
                 "messages": references,
                 "bindings": {"kafka": {"topicConfiguration": {"cleanup.policy": ["delete"]}, "bindingVersion": "0.5.0"}},
             },
@@ -142,6 +142,6 @@ fn message(row: &EventType) -> Value {
         "summary": row.meaning,
         "contentType": "application/cloudevents+json",
         "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": schema(row)},
-        "bindings": {"kafka": {"key": {"type": "string", "description": "The charge permission's id."}, "bindingVersion": "0.5.0"}},
+        "bindings": {"kafka": {"key": {"type": "string", "description": "Id of the charge permission."}, "bindingVersion": "0.5.0"}},
     })
 }

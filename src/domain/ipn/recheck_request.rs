@@ -15,9 +15,7 @@ pub struct Recheck {
     pub requested_at: Timestamp,
 }
 
-/// The header that names the kind of an inbox record. A record without it is an SNS message.
-pub const KIND_HEADER: &str = "ipn-record-kind";
-/// The kind of a recheck request.
+/// The [`RECORD_KIND`](crate::domain::record_headers::RECORD_KIND) of these records.
 pub const KIND: &str = "recheck";
 
 /// The record's value.

@@ -1,6 +1,6 @@
-//! What the state topic holds of an object: what was last told about it, and what is still to be done.
+//! Known state: what the state topic holds of an object. It holds what was last published and the work still pending.
 //!
-//! The record is private to this program, has a version, and holds no buyer data.
+//! The record is private to the receiver, has a version, and never holds buyer data.
 
 pub mod partitioner;
 pub mod reconcile_schedule;
@@ -18,78 +18,75 @@ use super::work::Pending;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KnownState {
-    /// The record's format.
+    /// Version of the record's format.
     pub version: u32,
-    /// Which object.
     pub object: ObjectRef,
-    /// What was last told; absent for an object that was never read.
+    /// What was last published; absent for an object that was never read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observed>,
-    /// On permissions: the last sequence number given to an event of it or of an object below it.
+    /// On permissions: the last sequence number of an event of the permission or of one of its objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
-    /// Work that is owed although its inbox records were passed.
+    /// Pending work whose inbox records were already committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
 }
 
-/// What the last events said of an object.
+/// What was last read and published of an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {
-    /// Its state.
     pub state: State,
-    /// Why.
     pub reasons: Vec<Reason>,
-    /// Since when.
+    /// Amazon's `lastUpdatedTimestamp`.
     pub last_updated: Timestamp,
-    /// The permission it belongs to (a permission's own id).
+    /// The permission that the object belongs to; of a permission its own id.
     pub charge_permission_id: ObjectId,
-    /// On permissions: the type.
+    /// Set on permissions only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge_permission_type: Option<String>,
-    /// Digest of every other published fact; empty in a stub.
+    /// Digest of all other published attributes; empty in a stub.
     pub attributes_digest: String,
-    /// How often those facts changed.
+    /// How often the attributes changed.
     pub attribute_revision: u64,
-    /// What else one read showed and a second has not yet confirmed.
+    /// Digest of changed attributes that one read showed and no second read has confirmed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed_digest: Option<String>,
     /// On permissions: the payment-method reason that made it NonChargeable, kept until it is Chargeable or Closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method_reason: Option<String>,
-    /// On charges: how much was captured.
+    /// On charges: the captured amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captured: Option<Amount>,
-    /// On permissions: digests of private details, as far as Amazon ever showed them.
+    /// On permissions: digests of private details that Amazon has shown so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<PrivateDigests>,
-    /// On permissions: the SNS `Timestamp` of the newest notification about attributes that is told or explained.
+    /// On permissions: SNS `Timestamp` of the newest ATTRIBUTE_CHANGE IPN that was published or explained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribute_hint_published: Option<Timestamp>,
-    /// When the read began that this is from: a notification that was appended well before needs no other.
+    /// When the read began. An IPN that was appended well before it needs no other read.
     pub read_started_at: Timestamp,
-    /// The id of the last event.
+    /// Id of the last event; none while the object is a baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event_id: Option<Uuid>,
 }
 
-/// The format of [`KnownState`] that is written.
+/// Version of [`KnownState`] that this release writes.
 pub const VERSION: u32 = 1;
 
 impl KnownState {
-    /// Nothing known yet.
+    /// State of an object of which nothing is known yet.
     pub fn blank(object: ObjectRef) -> Self {
         Self { version: VERSION, object, observed: None, sequence: None, pending: None }
     }
 
-    /// Whether it says nothing, so that no record is needed.
+    /// Whether nothing is known, so that no record is needed.
     pub fn is_blank(&self) -> bool {
         self.observed.is_none() && self.sequence.is_none() && self.pending.is_none()
     }
 
-    /// The sequence number after the last one: the present moment in milliseconds, or one more than the last,
-    /// so that it increases even if this record was lost.
+    /// The next sequence number: the current time in milliseconds, or the last number plus one if that is greater. So it
+    /// increases even after this record was lost.
     pub fn next_sequence(&mut self, now: Timestamp) -> u64 {
         let clock = u64::try_from(now.unix_ms()).unwrap_or(0);
         let next = self.sequence.map_or(clock, |last| clock.max(last + 1));
@@ -99,8 +96,8 @@ impl KnownState {
 }
 
 impl Observed {
-    /// What is enough to know old news by: the state, its time and the last event. What the object looked like beside that
-    /// is dropped, so the next look at it, if there ever is one, is where comparing begins anew.
+    /// Keeps only what is needed to recognize a late IPN: the state, its time and the last event. The attributes are dropped,
+    /// so the next read, if there is one, becomes the new basis of comparison.
     #[must_use]
     pub fn stub(self) -> Self {
         Self {
@@ -113,7 +110,7 @@ impl Observed {
         }
     }
 
-    /// Whether it was shrunk.
+    /// Whether only the stub is left.
     pub fn is_stub(&self) -> bool {
         self.attributes_digest.is_empty()
     }
@@ -125,7 +122,7 @@ mod tests {
     use crate::domain::pay::{Account, Environment, MerchantId, ObjectKind};
 
     #[test]
-    fn a_sequence_increases_within_a_millisecond_under_a_clock_set_back_and_after_a_lost_record() {
+    fn sequence_always_increases() {
         let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
         let object = ObjectRef { account, kind: ObjectKind::ChargePermission, id: ObjectId::parse("P01-1-2").unwrap() };
         let mut state = KnownState::blank(object.clone());

@@ -1,10 +1,11 @@
-//! Which partition a merchant lives in: the one that Kafka's own partitioner gives its id, which keys the inbox.
+//! The owning partition of a merchant: the one that Kafka's default partitioner assigns to the merchant id, which is the
+//! key of inbox records.
 
 use crate::domain::pay::MerchantId;
 
-/// The partition of a merchant's inbox records and state, of so many.
+/// The partition that holds the merchant's inbox records and state, out of `partitions`.
 ///
-/// It is what the inbox producer's `partitioner=murmur2_random` does with a key, which is what Java clients do.
+/// Equal to `partitioner=murmur2_random` of the inbox producer, which is the default of Java clients.
 pub fn owning_partition(merchant: &MerchantId, partitions: i32) -> i32 {
     (murmur2(merchant.as_str().as_bytes()) & 0x7fff_ffff) as i32 % partitions.max(1)
 }
@@ -29,9 +30,9 @@ fn murmur2(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// The values are those of Kafka's own test (`UtilsTest.testMurmur2`).
+    /// Values of Kafka's `UtilsTest.testMurmur2`.
     #[test]
-    fn the_hash_is_kafkas() {
+    fn hash_equals_kafkas_murmur2() {
         for (text, hash) in [
             ("21", -973_932_308),
             ("foobar", -790_332_482),
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merchant_has_one_home_among_those_there_are() {
+    fn merchant_has_one_owning_partition() {
         let merchant = MerchantId::parse("abc").unwrap();
         assert_eq!((owning_partition(&merchant, 12), owning_partition(&merchant, 1)), (479_470_107 % 12, 0));
     }

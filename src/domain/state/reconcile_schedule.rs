@@ -1,8 +1,7 @@
-//! When an object that may still change is looked at although nobody told us anything.
+//! When an object that is not in a final state is reconciled: read again without an IPN.
 //!
-//! Amazon has no list call, so a lost IPN is found by reading the object again, and only objects that are known can be
-//! read. How often depends on how soon a change is to be expected and what it costs to hear of it late; the slice of the
-//! quota decides how much of that is kept.
+//! Amazon Pay has no list call. A lost IPN is found only by reading each known object again. The period depends on how soon
+//! a change is expected and what a late event costs; the reconciler's share of the quota may stretch it.
 
 use std::time::Duration;
 
@@ -10,51 +9,47 @@ use crate::domain::events::is_final;
 use crate::domain::pay::{ObjectKind, State};
 use crate::domain::timestamp::Timestamp;
 
-/// What is known of an object as far as its next look depends on it.
+/// What is known of an object's last read.
 #[derive(Clone, Copy, Debug)]
-pub struct Look<'a> {
-    /// What it is.
+pub struct LastRead<'a> {
     pub kind: ObjectKind,
-    /// Which; it spreads the looks.
+    /// Object id; its hash spreads the reads.
     pub id: &'a str,
-    /// Its state.
     pub state: &'a State,
-    /// Since when.
     pub last_updated: Timestamp,
-    /// When it was read last.
     pub read_started_at: Timestamp,
 }
 
-/// When it is to be looked at again, with every period scaled by `period_factor`; never, if its state is final.
-pub fn due(look: &Look<'_>, period_factor: f64) -> Option<Timestamp> {
-    if is_final(look.kind, look.state) {
+/// When the object is due for the next read, with the period scaled by `period_factor`. Never for a final state.
+pub fn due(last_read: &LastRead<'_>, period_factor: f64) -> Option<Timestamp> {
+    if is_final(last_read.kind, last_read.state) {
         return None;
     }
-    let age = look.read_started_at.since(look.last_updated);
-    let period = period(look.kind, look.state, age).mul_f64(period_factor * jitter(look.id));
-    Some(look.read_started_at.plus(period))
+    let age = last_read.read_started_at.since(last_read.last_updated);
+    let period = period(last_read.kind, last_read.state, age).mul_f64(period_factor * jitter(last_read.id));
+    Some(last_read.read_started_at.plus(period))
 }
 
-/// How often, by the time it had been in this state when it was read last.
+/// The period between reads; `age` is how long the object had been in this state at the last read.
 fn period(kind: ObjectKind, state: &State, age: Duration) -> Duration {
     let young = |until: Duration, young: Duration, old: Duration| if age < until { young } else { old };
     match (kind, state) {
-        // An authorization takes a day at most, a capture a little more: the order waits for it.
+        // Authorization takes up to one day, capture slightly more, and the order waits for it.
         (ObjectKind::Charge, State::AuthorizationInitiated | State::CaptureInitiated) => young(2 * DAY, HOUR, DAY),
-        // The buyer mends the payment method or does not; a subscription waits for it, soon after rather than later.
+        // The subscription waits until the buyer fixes the payment method, usually soon after the decline.
         (ObjectKind::ChargePermission, State::NonChargeable) => young(30 * DAY, 12 * HOUR, DAY),
-        // A permission lives for months or for years, and every charge of it is heard of anyway.
+        // A permission lives for months or years, and each of its charges sends IPNs of its own.
         (ObjectKind::ChargePermission, State::Chargeable) => young(30 * DAY, DAY, 7 * DAY),
-        // Refunds take hours to days.
+        // A refund takes hours to days.
         (ObjectKind::Refund, State::RefundInitiated) => young(3 * DAY, 6 * HOUR, DAY),
-        // The merchant has 7 to 11 days to answer.
+        // The merchant has 7 to 11 days to respond.
         (ObjectKind::Dispute, State::ActionRequired) => 6 * HOUR,
-        // An authorization lasts for 30 days, a dispute for weeks; of words that Amazon added nothing is known.
+        // An authorization lasts 30 days, a dispute weeks. Unknown states also land here.
         _ => DAY,
     }
 }
 
-/// From 0.85 to 1.15, always the same for the same object, so that those of one day do not come back in one minute.
+/// Factor from 0.85 to 1.15, constant per object, so that objects of one day are not all due in the same minute.
 fn jitter(id: &str) -> f64 {
     let fnv = id
         .bytes()
@@ -70,14 +65,14 @@ const DAY: Duration = Duration::from_hours(24);
 mod tests {
     use super::*;
 
-    /// An id whose jitter is next to nothing.
+    /// An id whose jitter factor is almost exactly 1.
     fn steady_id() -> String {
         let id = |n: u32| format!("P01-{n:07}-0000000");
         (0..10_000).map(id).find(|id| (jitter(id) - 1.0).abs() < 1e-9).expect("one in a thousand has it")
     }
 
     #[test]
-    fn each_state_has_its_period_by_its_age_and_a_final_one_none() {
+    fn period_depends_on_state_and_age() {
         use ObjectKind::{Charge, ChargePermission, Dispute, Refund};
         let id = steady_id();
         for (kind, state, age_h, period_h) in [
@@ -107,16 +102,16 @@ mod tests {
             let last_updated = Timestamp::from_unix_ms(1_767_000_000_000);
             let read_started_at = last_updated.plus(Duration::from_hours(age_h));
             let state = State::parse(state);
-            let look = Look { kind, id: &id, state: &state, last_updated, read_started_at };
+            let last_read = LastRead { kind, id: &id, state: &state, last_updated, read_started_at };
             let expected = period_h.map(|hours| read_started_at.plus(Duration::from_hours(hours)));
-            assert_eq!(due(&look, 1.0), expected, "{kind} {state} after {age_h} h");
+            assert_eq!(due(&last_read, 1.0), expected, "{kind} {state} after {age_h} h");
             let twice = period_h.map(|hours| read_started_at.plus(Duration::from_hours(2 * hours)));
-            assert_eq!(due(&look, 2.0), twice);
+            assert_eq!(due(&last_read, 2.0), twice);
         }
     }
 
     #[test]
-    fn the_looks_at_ids_in_a_row_are_spread_evenly_over_three_tenths_of_the_period() {
+    fn reads_of_consecutive_ids_are_spread_evenly() {
         let mut counts = [0_u32; 10];
         for n in 0..10_000 {
             let factor = jitter(&format!("P01-1234567-{n:07}-C000001"));

@@ -1,60 +1,59 @@
-//! When what is known of an object that has reached its end shrinks, and when it is forgotten.
+//! Retention of known state of objects in a final state: first it shrinks to a stub, then it is deleted.
 //!
-//! Amazon's notifications may be late by days and a redrive by months. A stub is enough to know such a one for old news;
-//! after years nothing of the kind comes any more.
+//! An IPN may be days late and a redrive months. A stub is enough to recognize such an IPN as old. After years, none comes.
 
 use std::time::Duration;
 
 use crate::domain::timestamp::Timestamp;
 
-/// For how long what is known of a terminal object is kept.
+/// How long known state of an object in a final state is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keeping {
-    /// Quiet for this long, it shrinks to a stub.
+pub struct Retention {
+    /// Time without activity after which known state shrinks to a stub.
     pub stub_after: Duration,
-    /// Quiet for this long, it is forgotten.
-    pub forget_after: Duration,
+    /// Time without activity after which known state is deleted.
+    pub delete_after: Duration,
 }
 
-/// What tells since when nothing was heard of an object.
+/// The facts that date the last activity of an object.
 #[derive(Clone, Copy, Debug)]
-pub struct Quiet {
-    /// When its state changed, and when it was read, if it ever was.
+pub struct LastActivity {
+    /// When the state changed and when it was read, if it ever was.
     pub read: Option<(Timestamp, Timestamp)>,
-    /// On permissions: the last sequence number, which is the time of the last event of it or of an object below it.
+    /// On permissions: the last sequence number, which is the time of the last event of the permission or of its objects.
     pub sequence: Option<u64>,
 }
 
-/// What is to become of a record.
+/// What retention does with a state record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetentionAction {
-    /// It stays as it is.
-    Kept,
-    /// It shrinks to a stub.
+    /// Keep the record unchanged.
+    Keep,
+    /// Shrink the record to a stub.
     Stub,
-    /// It is forgotten.
-    Forgotten,
+    /// Delete the record.
+    Delete,
 }
 
-impl Quiet {
-    /// The latest of these; the beginning of time, if there is none.
-    pub fn since(self) -> Timestamp {
+impl LastActivity {
+    /// Time of the last activity; the Unix epoch if there was none.
+    pub fn at(self) -> Timestamp {
         let (updated, read) = self.read.unwrap_or((Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(0)));
-        let told = self.sequence.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
-        updated.max(read).max(Timestamp::from_unix_ms(told))
+        let published = self.sequence.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+        updated.max(read).max(Timestamp::from_unix_ms(published))
     }
 }
 
-impl Keeping {
-    /// What is to become, now, of the record of an object that will not change any more.
-    pub fn fate(self, quiet_since: Timestamp, is_stub: bool, now: Timestamp) -> RetentionAction {
+impl Retention {
+    /// The action for a record of an object in a final state.
+    pub fn action(self, quiet_since: Timestamp, is_stub: bool, now: Timestamp) -> RetentionAction {
         let quiet = now.since(quiet_since);
-        if quiet >= self.forget_after {
-            RetentionAction::Forgotten
+        if quiet >= self.delete_after {
+            RetentionAction::Delete
         } else if quiet >= self.stub_after && !is_stub {
             RetentionAction::Stub
         } else {
-            RetentionAction::Kept
+            RetentionAction::Keep
         }
     }
 }
@@ -68,24 +67,24 @@ mod tests {
     }
 
     #[test]
-    fn a_record_shrinks_after_the_first_time_and_goes_after_the_second() {
-        let keeping = Keeping { stub_after: Duration::from_secs(30), forget_after: Duration::from_secs(730) };
-        for (age_s, is_stub, fate) in [
-            (29, false, RetentionAction::Kept),
+    fn record_becomes_stub_and_is_deleted_later() {
+        let retention = Retention { stub_after: Duration::from_secs(30), delete_after: Duration::from_secs(730) };
+        for (age_s, is_stub, action) in [
+            (29, false, RetentionAction::Keep),
             (30, false, RetentionAction::Stub),
-            (30, true, RetentionAction::Kept),
+            (30, true, RetentionAction::Keep),
             (729, false, RetentionAction::Stub),
-            (729, true, RetentionAction::Kept),
-            (730, true, RetentionAction::Forgotten),
-            (730, false, RetentionAction::Forgotten),
-            (-5, false, RetentionAction::Kept),
+            (729, true, RetentionAction::Keep),
+            (730, true, RetentionAction::Delete),
+            (730, false, RetentionAction::Delete),
+            (-5, false, RetentionAction::Keep),
         ] {
-            assert_eq!(keeping.fate(at(1000), is_stub, at(1000 + age_s)), fate, "{age_s} s, stub: {is_stub}");
+            assert_eq!(retention.action(at(1000), is_stub, at(1000 + age_s)), action, "{age_s} s, stub: {is_stub}");
         }
     }
 
     #[test]
-    fn whatever_came_last_counts_the_change_the_read_or_an_event_below_it() {
+    fn last_activity_is_newest_of_change_read_and_event() {
         for (read, sequence, since_s) in [
             (Some((10, 20)), None, 20),
             (Some((20, 10)), None, 20),
@@ -95,7 +94,7 @@ mod tests {
             (None, None, 0),
         ] {
             let read = read.map(|(updated, read)| (at(updated), at(read)));
-            assert_eq!(Quiet { read, sequence }.since(), at(since_s));
+            assert_eq!(LastActivity { read, sequence }.at(), at(since_s));
         }
     }
 }

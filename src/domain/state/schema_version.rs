@@ -1,20 +1,21 @@
-//! The versions of the records that this program writes for itself: inbox, state, and what partitions say about themselves.
+//! Versions of the records that are private to the receiver: inbox records, state records, partition counts and
+//! completeness markers.
 //!
-//! Workers of two releases run side by side for as long as a rollout takes, and partitions go back and forth between them.
-//! So a release reads every format that was ever written, and writes a new one only if the release before it reads that
-//! one, too. What is newer all the same is refused: a guess about it could lose or double something.
+//! During a rollout, workers of two releases run side by side and hand partitions to each other. So a release reads every
+//! format that was ever written, and writes a new format only if the previous release reads it too. A record with a newer
+//! version is refused: reading it by guess could lose or duplicate events.
 
 use serde::Deserialize;
 
-/// A record of a format that only a later release knows.
+/// A record whose format only a later release knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "version {found} is newer than {known}, the newest that this release reads; run the release that wrote it, or a later one"
 )]
 pub struct Newer {
-    /// The record's.
+    /// Version of the record.
     pub found: u32,
-    /// The newest that is read here.
+    /// Newest version that this release reads.
     pub known: u32,
 }
 
@@ -24,13 +25,13 @@ struct Versioned {
 }
 
 impl Newer {
-    /// Whether a record of version `found` is beyond what is read here.
+    /// Fails if `found` is newer than `known`.
     pub fn check(found: u32, known: u32) -> Result<(), Self> {
         if found > known { Err(Self { found, known }) } else { Ok(()) }
     }
 
-    /// The same of a record in JSON that could not be read otherwise: what it lacks or has in another form may be just
-    /// that. One without a version is not newer.
+    /// The same for a JSON record that could not be decoded, which its newer version may explain. A record without a version
+    /// is not newer.
     pub fn check_json(json: &[u8], known: u32) -> Result<(), Self> {
         serde_json::from_slice::<Versioned>(json).map_or(Ok(()), |record| Self::check(record.version, known))
     }
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_record_is_known_for_one_whatever_else_it_holds() {
+    fn newer_record_is_recognized_by_version_alone() {
         let newer = Newer { found: 3, known: 2 };
         for (json, found) in [
             (r#"{"version":3,"objects":[{}]}"#, Err(newer)),

@@ -21,6 +21,7 @@ use crate::config::{Kafka, Topics};
 use crate::domain::dead_letter::redrive::Redriven;
 use crate::domain::dead_letter::{DeadLetter, Writer};
 use crate::domain::events::{Encoded, Event, Wire};
+use crate::domain::record_headers;
 use crate::domain::state::{KnownState, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
@@ -143,7 +144,8 @@ impl Outbox {
             }
             for StateRecord { key, partition, value } in &batch.records {
                 let value = value.as_ref().map(json);
-                let headers = OwnedHeaders::new().insert(Header { key: BARRIER_HEADER, value: Some(&self.barrier) });
+                let headers =
+                    OwnedHeaders::new().insert(Header { key: record_headers::BARRIER_ID, value: Some(&self.barrier) });
                 let record =
                     BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(*partition).headers(headers);
                 self.send(match &value {
@@ -251,7 +253,7 @@ impl Outbox {
     fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), InDoubt> {
         let mut headers = to_kafka(&letter.headers);
         let (inbox, instance) = (self.topics.inbox.as_str(), self.instance.as_str());
-        for (key, value) in letter.told(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now }) {
+        for (key, value) in letter.own_headers(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now }) {
             headers = headers.insert(Header { key, value: Some(&value) });
         }
         self.send(BaseRecord::to(&self.topics.dead_letters).key(&letter.key).payload(&letter.value).headers(headers))
@@ -286,8 +288,5 @@ impl From<KafkaError> for InDoubt {
     }
 }
 
-/// On state records: the nonce of the barrier after which their writer began. One that follows another writer's barrier
-/// would show that fencing failed.
-const BARRIER_HEADER: &str = "ipn-barrier-id";
 const SUSPICIOUSLY_LONG: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use crate::domain::pay::{Account, Amount, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State};
-use crate::domain::state::retention::Quiet;
+use crate::domain::state::retention::LastActivity;
 use crate::domain::state::{KnownState, Observed};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
@@ -108,11 +108,11 @@ impl Packed {
 
     /// Since when nothing was heard of it.
     pub(super) fn quiet_since(&self) -> Timestamp {
-        Quiet {
+        LastActivity {
             read: self.observed.as_ref().map(|seen| (seen.last_updated, seen.read_started_at)),
             sequence: self.rare.as_ref().and_then(|rare| rare.sequence),
         }
-        .since()
+        .at()
     }
 
     pub(super) fn is_stub(&self) -> bool {

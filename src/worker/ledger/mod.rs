@@ -23,16 +23,17 @@ use super::context::{Positions, UpdateUrls, WorkerContext};
 use crate::config::{Reconciliation, Worker as Settings};
 use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, History};
 use crate::domain::events::Event;
-use crate::domain::ipn::recheck_request::{self, KIND_HEADER};
+use crate::domain::ipn::recheck_request;
 use crate::domain::ipn::routing::{Merchants, Unroutable};
 use crate::domain::ipn::{Ipn, Message};
 use crate::domain::pay::{Account, MerchantId, ObjectRef};
+use crate::domain::record_headers;
 use crate::domain::sns::Envelope;
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Rules, WorkQueue};
-use crate::kafka::inbox::{InboxRecord, TRACE_HEADER};
+use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::{Batch, StateRecord};
 use crate::kafka::state_store::{Restored, StateStore};
 use crate::telemetry::log_throttle::LogThrottle;
@@ -255,7 +256,7 @@ impl Ledger {
 
     fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
         record.check_schema().map_err(|what| (DeadLetterReason::NotUnderstood, what))?;
-        if record.header(KIND_HEADER) == Some(recheck_request::KIND) {
+        if record.header(record_headers::RECORD_KIND) == Some(recheck_request::KIND) {
             return requests::read(&self.merchants, record);
         }
         // It was verified before it was appended, and only this program appends.
@@ -274,7 +275,7 @@ impl Ledger {
         let object = self.route(&envelope, &ipn, record)?;
         self.compare_permission(&object, &ipn);
         let message_id = envelope.message_id.parse().expect("an envelope's MessageId is a UUID");
-        let given = record.header(TRACE_HEADER).and_then(TraceParent::parse);
+        let given = record.header(record_headers::TRACEPARENT).and_then(TraceParent::parse);
         let origin = Origin::Ipn {
             message_id,
             notification_type: ipn.notification_type,

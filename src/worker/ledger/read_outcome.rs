@@ -120,15 +120,15 @@ impl Ledger {
             is_confirming,
             read_started_at,
             observed_at: now,
-            believe_older: attempts >= OLDER_ANSWERS_MAX,
+            accept_stale: attempts >= OLDER_ANSWERS_MAX,
         };
         let known = self.store.observed(object);
         match derive(known.as_ref(), &reading) {
-            Derivation::Older => {
+            Derivation::Stale => {
                 tracing::warn!(object.id = %object.id, attempts, "Amazon Pay answered with an older state than it did before; asking again");
                 self.requeue(object, Requeue::ObjectFailed, OLDER_AGAIN * (attempts + 1), now);
             }
-            Derivation::Told { events, observed, ask_again } => {
+            Derivation::Current { events, observed, is_unconfirmed } => {
                 let slack = Duration::from_millis(self.settings.settle_slack_ms);
                 let is_lagging = !is_confirming && needs_confirming_read(causes, fetched.last_updated, slack);
                 let has_found = is_recheck && !events.is_empty();
@@ -137,7 +137,7 @@ impl Ledger {
                 } else {
                     self.tell(object, permission, events, *observed, now);
                 }
-                if ask_again || is_lagging {
+                if is_unconfirmed || is_lagging {
                     let wait = self.confirm_after(object);
                     self.requeue(object, Requeue::Confirm, wait, now);
                 } else {

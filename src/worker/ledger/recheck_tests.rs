@@ -31,7 +31,7 @@ fn recheck(object: &ObjectRef, seed: bool) -> InboxRecord {
         appended_at: at(0),
         key: object.account.merchant_id.as_str().into(),
         value: Recheck { object: object.clone(), seed, requested_at: at(0) }.to_json(),
-        headers: vec![(KIND_HEADER.to_owned(), recheck_request::KIND.into())],
+        headers: vec![(record_headers::RECORD_KIND.to_owned(), recheck_request::KIND.into())],
     }
 }
 

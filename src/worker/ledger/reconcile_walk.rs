@@ -12,7 +12,7 @@ use super::Ledger;
 use crate::domain::events::is_final;
 use crate::domain::pay::{ObjectKind, ObjectRef};
 use crate::domain::state::Observed;
-use crate::domain::state::reconcile_schedule::{self, Look};
+use crate::domain::state::reconcile_schedule::{self, LastRead};
 use crate::domain::state::retention::RetentionAction;
 use crate::domain::timestamp::Timestamp;
 use crate::kafka::state_store::RecordView;
@@ -48,8 +48,8 @@ impl Ledger {
             }
             seen => {
                 // What was never read stands there for its sequence alone, and has nothing to shrink.
-                let fate = self.reconciler.keeping.fate(view.quiet_since(), view.is_stub() || seen.is_none(), now);
-                fate != RetentionAction::Kept && self.visit_final(&view.object(), fate)
+                let fate = self.reconciler.keeping.action(view.quiet_since(), view.is_stub() || seen.is_none(), now);
+                fate != RetentionAction::Keep && self.visit_final(&view.object(), fate)
             }
         }
     }
@@ -85,12 +85,12 @@ impl Ledger {
         }
         let owning_partition = self.owning_partition(object);
         match fate {
-            RetentionAction::Kept => return false,
+            RetentionAction::Keep => return false,
             RetentionAction::Stub => self.store.update(object, owning_partition, |state| {
                 state.observed = state.observed.take().map(Observed::stub);
             }),
-            RetentionAction::Forgotten if self.reconciler.guarded.keeps(object) => return false,
-            RetentionAction::Forgotten => self.store.remove(object),
+            RetentionAction::Delete if self.reconciler.guarded.keeps(object) => return false,
+            RetentionAction::Delete => self.store.remove(object),
         }
         let fate = if fate == RetentionAction::Stub { "stub" } else { "forgotten" };
         metrics::counter!("ipn_receiver_known_objects_expired_total", "to" => fate).increment(1);
@@ -129,7 +129,7 @@ impl Ledger {
 
 fn due_at(view: &RecordView<'_>, factor: f64) -> Option<Timestamp> {
     let (state, last_updated, read_started_at) = view.seen()?;
-    let look = Look { kind: view.kind(), id: view.id(), state, last_updated, read_started_at };
+    let look = LastRead { kind: view.kind(), id: view.id(), state, last_updated, read_started_at };
     reconcile_schedule::due(&look, factor)
 }
 

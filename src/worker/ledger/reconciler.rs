@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use crate::config::{Reconciliation, Worker as Settings};
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
-use crate::domain::state::retention::Keeping;
+use crate::domain::state::retention::Retention;
 use crate::domain::timestamp::Timestamp;
 use crate::kafka::state_store::RecordView;
 use crate::worker::gauges::show_reconciliation;
@@ -14,7 +14,7 @@ use crate::worker::gauges::show_reconciliation;
 pub(in crate::worker) struct Reconciler {
     /// By what every time between two looks is scaled; nothing, if nothing is to be looked at.
     pub(in crate::worker) period_factor: Option<f64>,
-    pub(in crate::worker) keeping: Keeping,
+    pub(in crate::worker) keeping: Retention,
     pub(in crate::worker) next_slot: usize,
     pub(in crate::worker) pass_began: Timestamp,
     pub(in crate::worker) go_on_at: Timestamp,

@@ -144,7 +144,7 @@ fn of_thousands_that_are_due_the_longest_due_are_queued_and_few_at_a_time() {
         .map(|n| {
             let known = ledger.store.view_at(&charge(n)).unwrap();
             let (state, last_updated, read_started_at) = known.seen().unwrap();
-            let look = crate::domain::state::reconcile_schedule::Look {
+            let look = crate::domain::state::reconcile_schedule::LastRead {
                 kind: known.kind(),
                 id: known.id(),
                 state,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Ledger;
-use crate::domain::dead_letter::header;
+use crate::domain::record_headers::{self, header};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{BoundHits, Cause, LaneReport};
 use crate::kafka::outbox::Batch;
@@ -44,7 +44,7 @@ impl Ledger {
                 partition = letter.position.partition,
                 offset = letter.position.offset,
                 object.id = letter.history.object.as_ref().map(|object| object.id.as_str()),
-                sns.message_id = header(&letter.headers, "ipn-sns-message-id"),
+                sns.message_id = header(&letter.headers, record_headers::SNS_MESSAGE_ID),
                 "dead letter written",
             );
         }

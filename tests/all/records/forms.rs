@@ -151,7 +151,7 @@ fn dead_letter_headers() -> Map<String, Value> {
     };
     let now = at("2026-01-02T04:04:05.000Z");
     let writer = Writer { inbox: "amazonpay.ipn.inbox.v1", instance: "amazonpay.worker-1", version: "0.1.0", now };
-    letter.told(&writer).into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect()
+    letter.own_headers(&writer).into_iter().map(|(name, text)| (name.to_owned(), text.into())).collect()
 }
 
 pub(super) fn object(kind: ObjectKind, text: &str) -> ObjectRef {

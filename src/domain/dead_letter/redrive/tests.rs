@@ -1,4 +1,4 @@
-//! Tests of what is appended again, and of which letters are meant.
+//! Tests of redriven records and of the filter.
 
 use serde_json::json;
 
@@ -32,18 +32,18 @@ fn ipn_of(merchant: &str) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-fn letter(value: Vec<u8>, headers: &[(&str, &str)]) -> DeadLetterRecord {
+fn record(value: Vec<u8>, headers: &[(&str, &str)]) -> DeadLetterRecord {
     let headers = headers.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
     DeadLetterRecord::read(b"FORMER".to_vec(), value, headers, Timestamp::from_unix_ms(0))
 }
 
-fn redriven(letter: DeadLetterRecord, configured: &[&str]) -> Option<Redriven> {
+fn redriven(record: DeadLetterRecord, configured: &[&str]) -> Option<Redriven> {
     let merchants = merchants(configured);
-    Redriven::new(letter, "dlq/1/2", &merchants, &merchants.topic_policy())
+    Redriven::new(record, "dlq/1/2", &merchants, &merchants.topic_policy())
 }
 
 #[test]
-fn the_original_comes_back_word_for_word_under_the_key_that_the_present_settings_give_it() {
+fn redriven_record_keeps_original_under_current_key() {
     let recheck = json!({"version": 1, "merchantId": "M7", "environment": "live", "objectId": OBJECT,
         "requestedAt": "2026-01-02T03:04:05.678Z"});
     let recheck = recheck.to_string().into_bytes();
@@ -53,38 +53,37 @@ fn the_original_comes_back_word_for_word_under_the_key_that_the_present_settings
         (b"{\"Type\":\"?\"}".to_vec(), "", ["M1"], "FORMER"),
         (recheck.clone(), "recheck", ["M1"], "M7"),
     ] {
-        let letter = letter(value.clone(), &[(KIND_HEADER, kind), ("ipn-dlq-reason", "unknown_merchant")]);
-        let redriven = redriven(letter, &configured).unwrap();
+        let record = record(value.clone(), &[(RECORD_KIND, kind), (DLQ_REASON, "unknown_merchant")]);
+        let redriven = redriven(record, &configured).unwrap();
         assert_eq!(String::from_utf8_lossy(redriven.key()), key);
         assert_eq!(redriven.value(), value);
-        assert_eq!(header(redriven.headers(), KIND_HEADER), Some(kind));
-        assert_eq!(header(redriven.headers(), FROM_HEADER), Some("dlq/1/2"));
-        assert_eq!(header(redriven.headers(), COUNT_HEADER), Some("1"));
-        assert_eq!(header(redriven.headers(), "ipn-dlq-reason"), None, "it is no dead letter any more");
+        assert_eq!(header(redriven.headers(), RECORD_KIND), Some(kind));
+        assert_eq!(header(redriven.headers(), REDRIVEN_FROM), Some("dlq/1/2"));
+        assert_eq!(header(redriven.headers(), REDRIVE_COUNT), Some("1"));
+        assert_eq!(header(redriven.headers(), DLQ_REASON), None, "dead-letter headers are removed");
     }
-    assert!(redriven(letter(vec![], &[]), &["M1"]).is_none(), "there is nothing to append");
+    assert!(redriven(record(vec![], &[]), &["M1"]).is_none(), "the original is missing");
 }
 
 #[test]
-fn how_often_a_letter_came_back_is_counted() {
-    let again = letter(ipn_of("M1"), &[(COUNT_HEADER, "2"), (FROM_HEADER, "dlq/0/0")]);
+fn redrives_are_counted() {
+    let again = record(ipn_of("M1"), &[(REDRIVE_COUNT, "2"), (REDRIVEN_FROM, "dlq/0/0")]);
     let redriven = redriven(again, &["M1"]).unwrap();
     let named = |name| redriven.headers().iter().filter(|(known, _)| known == name).count();
-    assert_eq!((named(COUNT_HEADER), named(FROM_HEADER)), (1, 1));
-    assert_eq!(header(redriven.headers(), COUNT_HEADER), Some("3"));
+    assert_eq!((named(REDRIVE_COUNT), named(REDRIVEN_FROM)), (1, 1));
+    assert_eq!(header(redriven.headers(), REDRIVE_COUNT), Some("3"));
 }
 
 #[test]
-fn a_letter_whose_place_is_still_missing_is_known_beforehand() {
-    assert!(letter(ipn_of("M1"), &[]).has_no_place(&merchants(&["M2"])));
-    assert!(!letter(ipn_of("M1"), &[]).has_no_place(&merchants(&["M1"])));
+fn unroutable_dead_letter_is_recognized() {
+    assert!(record(ipn_of("M1"), &[]).is_unroutable(&merchants(&["M2"])));
+    assert!(!record(ipn_of("M1"), &[]).is_unroutable(&merchants(&["M1"])));
 }
 
 #[test]
-fn within_a_key_any_value_will_do_and_all_keys_must_agree() {
-    let known =
-        letter(ipn_of("M1"), &[("ipn-dlq-reason", "misrouted"), ("ipn-dlq-written-at", "2026-01-02T00:00:00.000Z")]);
-    let gone = letter(vec![], &[("ipn-dlq-reason", "vanished"), ("ipn-dlq-object", "M1/live/P01-1-2")]);
+fn filter_matches_any_value_of_a_key_and_all_keys() {
+    let known = record(ipn_of("M1"), &[(DLQ_REASON, "misrouted"), (DLQ_WRITTEN_AT, "2026-01-02T00:00:00.000Z")]);
+    let gone = record(vec![], &[(DLQ_REASON, "vanished"), (DLQ_OBJECT, "M1/live/P01-1-2")]);
     let time = |text| Timestamp::parse_written(text);
     for (terms, since, until, accepts) in [
         (vec![], None, None, (true, true)),
@@ -106,7 +105,7 @@ fn within_a_key_any_value_will_do_and_all_keys_must_agree() {
 }
 
 #[test]
-fn a_filter_is_the_same_in_any_order_and_another_one_gets_on_by_itself() {
+fn filter_id_ignores_order_of_terms() {
     let filter = |terms: &[&str]| {
         let terms: Vec<String> = terms.iter().map(|term| (*term).to_owned()).collect();
         Filter::parse(&terms, None, None).unwrap().id()
@@ -117,7 +116,7 @@ fn a_filter_is_the_same_in_any_order_and_another_one_gets_on_by_itself() {
 }
 
 #[test]
-fn a_slip_in_a_filter_says_what_would_be_right() {
+fn invalid_filter_names_valid_values() {
     for (term, part) in [
         ("reason", "is not key=value; keys are reason, merchant, object, topic-arn, message-id"),
         ("cause=misrouted", "there is no key \"cause\""),
@@ -125,8 +124,8 @@ fn a_slip_in_a_filter_says_what_would_be_right() {
         ("object=a/b", "cannot be the object of any dead letter"),
         ("message-id=", "cannot be the message-id"),
     ] {
-        let said = Filter::parse(&[term.to_owned()], None, None).unwrap_err();
-        assert!(said.contains(part), "{said}");
+        let error = Filter::parse(&[term.to_owned()], None, None).unwrap_err();
+        assert!(error.contains(part), "{error}");
     }
     let (since, until) =
         (Timestamp::parse_written("2026-01-02T00:00:00Z"), Timestamp::parse_written("2026-01-01T00:00:00Z"));

@@ -1,4 +1,4 @@
-//! Random histories: whatever Amazon does and whenever we look, the last state is told, and nothing twice.
+//! Random histories: whatever Amazon does and whenever the object is read, the last state is published, and nothing twice.
 
 use std::collections::{HashMap, HashSet};
 
@@ -39,18 +39,18 @@ fn histories() -> impl Strategy<Value = (ObjectKind, Vec<Version>)> {
     })
 }
 
-/// Reads as the worker does: a second time where one look is not enough.
+/// Reads like the worker: a second time where a confirming read is needed.
 struct Reader {
     object: ObjectRef,
     known: Option<Observed>,
-    told: Vec<Event>,
+    published: Vec<Event>,
 }
 
 impl Reader {
     fn new(kind: ObjectKind) -> Self {
         let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
         let object = ObjectRef { account, kind, id: ObjectId::parse("P01-1-2").unwrap() };
-        Self { object, known: None, told: Vec::new() }
+        Self { object, known: None, published: Vec::new() }
     }
 
     fn read(&mut self, version: &Version) {
@@ -73,14 +73,14 @@ impl Reader {
                 is_confirming: false,
                 read_started_at: Timestamp::from_unix_ms(0),
                 observed_at: Timestamp::from_unix_ms(0),
-                believe_older: false,
+                accept_stale: false,
             };
-            let Derivation::Told { events, observed, ask_again } = derive(self.known.as_ref(), &reading) else {
+            let Derivation::Current { events, observed, is_unconfirmed } = derive(self.known.as_ref(), &reading) else {
                 panic!("Amazon's time never goes back here")
             };
-            self.told.extend(events);
+            self.published.extend(events);
             self.known = Some(*observed);
-            if !ask_again {
+            if !is_unconfirmed {
                 return;
             }
         }
@@ -89,40 +89,40 @@ impl Reader {
 
 proptest! {
     #[test]
-    fn the_last_state_is_told_and_looking_again_tells_nothing((kind, history) in histories(), seen in any::<[bool; 12]>()) {
+    fn last_state_is_published_and_second_read_publishes_nothing((kind, history) in histories(), seen in any::<[bool; 12]>()) {
         let mut reader = Reader::new(kind);
         for (at, version) in history.iter().enumerate() {
             if seen[at] || at + 1 == history.len() {
                 reader.read(version);
-                let n_told = reader.told.len();
+                let n_published = reader.published.len();
                 reader.read(version);
-                prop_assert_eq!(reader.told.len(), n_told, "a duplicate tells nothing");
+                prop_assert_eq!(reader.published.len(), n_published, "a duplicate publishes nothing");
             }
         }
         let last = history.last().unwrap();
         let known = reader.known.as_ref().unwrap();
         prop_assert_eq!((known.state.as_str(), known.last_updated.unix_ms()), (last.state, last.updated_s * 1000));
-        let told = reader.told.last().unwrap();
-        prop_assert_eq!(told.state.as_str(), last.state);
-        let codes: Vec<&str> = told.reasons.iter().map(|reason| reason.reason_code.as_str()).collect();
+        let published = reader.published.last().unwrap();
+        prop_assert_eq!(published.state.as_str(), last.state);
+        let codes: Vec<&str> = published.reasons.iter().map(|reason| reason.reason_code.as_str()).collect();
         prop_assert_eq!(codes, last.reason.into_iter().collect::<Vec<_>>());
-        // A refund's amount is told with its state alone.
+        // A refund has no event for attributes.
         if kind == ObjectKind::ChargePermission || kind == ObjectKind::Charge || kind == ObjectKind::Dispute {
-            prop_assert_eq!(reader.told.last().map(|event| digest(&event.snapshot)), Some(known.attributes_digest.clone()));
+            prop_assert_eq!(reader.published.last().map(|event| digest(&event.snapshot)), Some(known.attributes_digest.clone()));
         }
     }
 
     #[test]
-    fn ids_depend_on_facts_alone_and_equal_facts_only_share_one((kind, history) in histories()) {
+    fn event_ids_depend_on_facts_alone((kind, history) in histories()) {
         let (mut once, mut again) = (Reader::new(kind), Reader::new(kind));
         for version in &history {
             once.read(version);
             again.read(version);
         }
-        let ids = |reader: &Reader| reader.told.iter().map(|event| event.id).collect::<Vec<_>>();
+        let ids = |reader: &Reader| reader.published.iter().map(|event| event.id).collect::<Vec<_>>();
         prop_assert_eq!(ids(&once), ids(&again));
         let mut facts: HashMap<_, HashSet<String>> = HashMap::new();
-        for event in &once.told {
+        for event in &once.published {
             let codes: Vec<&String> = event.reasons.iter().map(|reason| &reason.reason_code).collect();
             let fact = format!("{} {} {codes:?} {}", event.event_type.name, event.state, event.last_updated);
             facts.entry(event.id).or_default().insert(fact);
@@ -132,12 +132,12 @@ proptest! {
 }
 
 #[test]
-fn a_charge_that_is_read_again_with_more_refunded_keeps_the_id_of_its_capture() {
+fn refunded_amount_does_not_change_id_of_capture() {
     let version = |balance| Version { state: "Captured", reason: None, balance, updated_s: 100 };
     let id_of = |version: &Version| {
         let mut reader = Reader::new(ObjectKind::Charge);
         reader.read(version);
-        reader.told[0].id
+        reader.published[0].id
     };
     assert_eq!(id_of(&version(0)), id_of(&version(2)));
 }

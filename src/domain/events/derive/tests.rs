@@ -1,4 +1,4 @@
-//! Tests of the derivation: what is known, what is read, what is told.
+//! Tests of the derivation: known state, a read, the events.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -38,31 +38,31 @@ fn cause(kind: &str, sent_s: i64) -> Cause {
     Cause { origin, timestamp: Timestamp::from_unix_ms(sent_s * 1000) }
 }
 
-/// Feeds the reads in turn and gives the names of the events of each.
-fn story(kind: ObjectKind, reads: &[(&str, &[&str], i64, &str)]) -> Vec<Vec<&'static str>> {
+/// Applies the reads in turn and returns the event names of each.
+fn published_by(kind: ObjectKind, reads: &[(&str, &[&str], i64, &str)]) -> Vec<Vec<&'static str>> {
     let mut known: Option<Observed> = None;
-    let mut told = Vec::new();
+    let mut published = Vec::new();
     for (state, codes, updated_s, balance) in reads {
         let fetched = fetched(kind, state, codes, *updated_s, balance);
         match derive(known.as_ref(), &reading(&object(kind), &fetched, &[], false)) {
-            Derivation::Older => told.push(vec!["older"]),
-            Derivation::Told { events, observed, ask_again } => {
+            Derivation::Stale => published.push(vec!["stale"]),
+            Derivation::Current { events, observed, is_unconfirmed } => {
                 let names = events.iter().map(|event| event.event_type.name);
-                told.push(names.chain(ask_again.then_some("ask again")).collect());
+                published.push(names.chain(is_unconfirmed.then_some("unconfirmed")).collect());
                 known = Some(*observed);
             }
         }
     }
-    told
+    published
 }
 
-fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause], believe_older: bool) -> Reading<'a> {
+fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause], accept_stale: bool) -> Reading<'a> {
     let at = Timestamp::from_unix_ms(1000 * HOUR_MS);
     Reading {
         object,
         fetched,
         causes,
-        believe_older,
+        accept_stale,
         permission: Permission { id: &object.id, permission_type: None, seen: None },
         captured: None,
         update_url: "",
@@ -73,8 +73,8 @@ fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause],
 }
 
 #[test]
-fn a_change_is_told_once_and_no_change_is_silent() {
-    let told = story(
+fn change_is_published_once() {
+    let published = published_by(
         ObjectKind::Charge,
         &[
             ("AuthorizationInitiated", &[], 10, "0"),
@@ -86,22 +86,22 @@ fn a_change_is_told_once_and_no_change_is_silent() {
         ],
     );
     assert_eq!(
-        told,
+        published,
         [
             vec!["ChargeAuthorizationInitiated"],
             vec![],
             vec!["ChargeAuthorized"],
             vec!["ChargeCaptured"],
             vec![],
-            vec!["older"]
+            vec!["stale"]
         ]
     );
 }
 
 #[test]
-fn a_payment_method_is_updated_when_the_permission_is_chargeable_again_after_a_payment_method_reason() {
+fn chargeable_after_payment_reason_means_method_updated() {
     let kind = ObjectKind::ChargePermission;
-    let told = story(
+    let published = published_by(
         kind,
         &[
             ("Chargeable", &[], 10, "0"),
@@ -112,7 +112,7 @@ fn a_payment_method_is_updated_when_the_permission_is_chargeable_again_after_a_p
         ],
     );
     assert_eq!(
-        told,
+        published,
         [
             vec!["PermissionChargeable"],
             vec!["PermissionNonChargeable"],
@@ -128,13 +128,13 @@ fn a_payment_method_is_updated_when_the_permission_is_chargeable_again_after_a_p
         ("BillingAddressDeleted", true),
         ("Novel", false),
     ] {
-        let told = story(kind, &[("NonChargeable", &[reason], 10, "0"), ("Chargeable", &[], 20, "0")]);
-        assert_eq!(told[1].contains(&"PaymentMethodUpdated"), updated, "{reason}");
+        let published = published_by(kind, &[("NonChargeable", &[reason], 10, "0"), ("Chargeable", &[], 20, "0")]);
+        assert_eq!(published[1].contains(&"PaymentMethodUpdated"), updated, "{reason}");
     }
 }
 
 #[test]
-fn exactly_one_event_says_retry_when_a_permission_is_chargeable_again() {
+fn only_one_event_advises_to_retry() {
     let kind = ObjectKind::ChargePermission;
     for (before, codes) in [
         (&[("NonChargeable", "PaymentMethodInvalid")][..], &["RETRY_CHARGE", "NONE"][..]),
@@ -152,7 +152,7 @@ fn exactly_one_event_says_retry_when_a_permission_is_chargeable_again() {
         for (n, (state, code)) in before.iter().copied().chain([("Chargeable", "")]).enumerate() {
             let reasons: &[&str] = if code.is_empty() { &[] } else { &[code] };
             let fetched = fetched(kind, state, reasons, 10 + n as i64, "0");
-            let Derivation::Told { events, observed, .. } =
+            let Derivation::Current { events, observed, .. } =
                 derive(known.as_ref(), &reading(&object(kind), &fetched, &[], false))
             else {
                 panic!()
@@ -160,14 +160,14 @@ fn exactly_one_event_says_retry_when_a_permission_is_chargeable_again() {
             last = events;
             known = Some(*observed);
         }
-        let told: Vec<&str> = last.iter().map(|event| event.next_action.code.as_str()).collect();
-        assert_eq!(told, codes, "{before:?}");
+        let published: Vec<&str> = last.iter().map(|event| event.next_action.code.as_str()).collect();
+        assert_eq!(published, codes, "{before:?}");
     }
 }
 
 #[test]
-fn a_closed_permission_forgets_its_payment_trouble() {
-    let told = story(
+fn closed_permission_drops_payment_method_reason() {
+    let published = published_by(
         ObjectKind::ChargePermission,
         &[
             ("NonChargeable", &["PaymentMethodInvalid"], 10, "0"),
@@ -175,17 +175,17 @@ fn a_closed_permission_forgets_its_payment_trouble() {
             ("Chargeable", &[], 30, "0"),
         ],
     );
-    assert_eq!(told[2], ["PermissionChargeable"]);
+    assert_eq!(published[2], ["PermissionChargeable"]);
 }
 
 #[test]
-fn facts_beside_the_state_are_told_when_a_second_read_agrees() {
+fn attribute_change_is_published_when_second_read_agrees() {
     for (kind, updated) in [
         (ObjectKind::ChargePermission, vec!["PermissionUpdated"]),
         (ObjectKind::Charge, vec!["ChargeUpdated"]),
         (ObjectKind::Refund, vec![]),
     ] {
-        let told = story(
+        let published = published_by(
             kind,
             &[
                 ("Tomorrow", &[], 10, "1"),
@@ -196,18 +196,18 @@ fn facts_beside_the_state_are_told_when_a_second_read_agrees() {
                 ("Tomorrow", &[], 10, "2"),
             ],
         );
-        assert_eq!(told[1..], [vec!["ask again"], vec![], vec!["ask again"], updated, vec![]], "{kind}");
+        assert_eq!(published[1..], [vec!["unconfirmed"], vec![], vec!["unconfirmed"], updated, vec![]], "{kind}");
     }
 }
 
 #[test]
-fn attribute_events_there_and_back_have_different_ids() {
+fn reverted_attribute_change_has_new_event_id() {
     let kind = ObjectKind::Charge;
     let mut ids = Vec::new();
     let mut known: Option<Observed> = None;
     for balance in ["1", "2", "2", "1", "1", "2", "2"] {
         let fetched = fetched(kind, "Captured", &[], 10, balance);
-        let Derivation::Told { events, observed, .. } =
+        let Derivation::Current { events, observed, .. } =
             derive(known.as_ref(), &reading(&object(kind), &fetched, &[], false))
         else {
             panic!()
@@ -222,7 +222,7 @@ fn attribute_events_there_and_back_have_different_ids() {
 }
 
 #[test]
-fn old_news_at_first_sight_is_told_as_an_update_but_never_a_decline_or_a_closing() {
+fn old_state_at_first_sight_is_published_as_updated() {
     for (kind, state, late, name) in [
         (ObjectKind::Charge, "Captured", false, "ChargeCaptured"),
         (ObjectKind::Charge, "Captured", true, "ChargeUpdated"),
@@ -234,7 +234,7 @@ fn old_news_at_first_sight_is_told_as_an_update_but_never_a_decline_or_a_closing
         let fetched = fetched(kind, state, &[], 1000, "0");
         let sent_s = if late { 1000 + 86_401 } else { 1000 + 86_400 };
         let causes = [cause("STATE_CHANGE", sent_s)];
-        let Derivation::Told { events, .. } = derive(None, &reading(&object(kind), &fetched, &causes, false)) else {
+        let Derivation::Current { events, .. } = derive(None, &reading(&object(kind), &fetched, &causes, false)) else {
             panic!()
         };
         assert_eq!((events[0].event_type.name, &events[0].previous_state), (name, &None), "{kind} {state}");
@@ -242,19 +242,19 @@ fn old_news_at_first_sight_is_told_as_an_update_but_never_a_decline_or_a_closing
 }
 
 #[test]
-fn leaving_a_final_state_or_going_back_in_time_is_told_and_flagged() {
+fn unexpected_transition_is_published_and_flagged() {
     let kind = ObjectKind::Charge;
     let (captured, later, earlier) = (
         fetched(kind, "Captured", &[], 30, "0"),
         fetched(kind, "Declined", &[], 40, "0"),
         fetched(kind, "Authorized", &[], 20, "0"),
     );
-    let Derivation::Told { observed, .. } = derive(None, &reading(&object(kind), &captured, &[], false)) else {
+    let Derivation::Current { observed, .. } = derive(None, &reading(&object(kind), &captured, &[], false)) else {
         panic!()
     };
-    for (next, believe_older) in [(&later, false), (&earlier, true)] {
-        let Derivation::Told { events, .. } =
-            derive(Some(&observed), &reading(&object(kind), next, &[], believe_older))
+    for (next, accept_stale) in [(&later, false), (&earlier, true)] {
+        let Derivation::Current { events, .. } =
+            derive(Some(&observed), &reading(&object(kind), next, &[], accept_stale))
         else {
             panic!()
         };
@@ -263,7 +263,7 @@ fn leaving_a_final_state_or_going_back_in_time_is_told_and_flagged() {
 }
 
 #[test]
-fn a_read_that_looks_older_than_the_newest_hint_is_confirmed() {
+fn read_older_than_newest_ipn_is_confirmed() {
     let slack = Duration::from_secs(5);
     let updated = Timestamp::from_unix_ms(100_000);
     let needs = |kind: &str, sent_s: i64| {
@@ -276,24 +276,26 @@ fn a_read_that_looks_older_than_the_newest_hint_is_confirmed() {
             && needs("NOVEL", 106)
     );
     for origin in [Origin::parent_read(ObjectId::parse("R").unwrap(), &[]), Origin::Reconciliation] {
-        let by_ourselves = Cause { origin, ..cause("", 999) };
-        assert!(!needs_confirming_read(&[by_ourselves], updated, slack));
+        let without_ipn = Cause { origin, ..cause("", 999) };
+        assert!(!needs_confirming_read(&[without_ipn], updated, slack));
     }
 }
 
-/// What a read of this means to a stub of what the first one showed.
+/// Derives the read `then` from a stub of the read `first`.
 fn of_stub(kind: ObjectKind, first: &Fetched, then: &Fetched, causes: &[Cause], is_confirming: bool) -> Derivation {
-    let Derivation::Told { observed, .. } = derive(None, &reading(&object(kind), first, &[], false)) else { panic!() };
+    let Derivation::Current { observed, .. } = derive(None, &reading(&object(kind), first, &[], false)) else {
+        panic!()
+    };
     let stub = observed.stub();
     assert!(stub.is_stub());
     derive(Some(&stub), &Reading { is_confirming, ..reading(&object(kind), then, causes, false) })
 }
 
 #[test]
-fn to_a_stub_the_state_alone_can_be_news() {
+fn stub_compares_state_only() {
     let kind = ObjectKind::Charge;
     let first = fetched(kind, "Declined", &["HardDeclined"], 30, "0");
-    for (state, codes, updated_s, balance, told) in [
+    for (state, codes, updated_s, balance, published) in [
         ("Declined", &["HardDeclined"][..], 30, "0", &[][..]),
         ("Declined", &["HardDeclined"], 30, "5", &[]),
         ("Declined", &[], 30, "0", &[]),
@@ -301,28 +303,28 @@ fn to_a_stub_the_state_alone_can_be_news() {
         ("Captured", &[], 40, "0", &["ChargeCaptured"]),
     ] {
         let then = fetched(kind, state, codes, updated_s, balance);
-        let Derivation::Told { events, observed, ask_again } = of_stub(kind, &first, &then, &[], false) else {
+        let Derivation::Current { events, observed, is_unconfirmed } = of_stub(kind, &first, &then, &[], false) else {
             panic!()
         };
         let names: Vec<&str> = events.iter().map(|event| event.event_type.name).collect();
-        assert_eq!((names, ask_again), (told.to_vec(), false), "{state} {codes:?} {updated_s} {balance}");
+        assert_eq!((names, is_unconfirmed), (published.to_vec(), false), "{state} {codes:?} {updated_s} {balance}");
         assert!(events.iter().all(|event| event.previous_state == Some(State::Declined)));
-        assert_eq!(observed.attributes_digest, then.snapshot_digest, "from here on differences count again");
+        assert_eq!(observed.attributes_digest, then.snapshot_digest, "the next read compares attributes again");
     }
     let earlier = fetched(kind, "Authorized", &[], 20, "0");
-    assert_eq!(of_stub(kind, &first, &earlier, &[], false), Derivation::Older);
+    assert_eq!(of_stub(kind, &first, &earlier, &[], false), Derivation::Stale);
 }
 
 #[test]
-fn what_a_stub_looked_like_nobody_knows_so_a_hint_about_it_tells_nothing() {
+fn attribute_ipn_for_stub_publishes_nothing() {
     let kind = ObjectKind::ChargePermission;
     let closed = fetched(kind, "Closed", &["BuyerClosed"], 30, "0");
     let hint = [cause("ATTRIBUTE_CHANGE", 5000)];
-    let Derivation::Told { events, observed, .. } = of_stub(kind, &closed, &closed, &hint, false) else { panic!() };
+    let Derivation::Current { events, observed, .. } = of_stub(kind, &closed, &closed, &hint, false) else { panic!() };
     assert!(events.is_empty());
     let object = object(kind);
     let confirming = Reading { is_confirming: true, ..reading(&object, &closed, &hint, false) };
-    let Derivation::Told { events, .. } = derive(Some(&observed), &confirming) else { panic!() };
+    let Derivation::Current { events, .. } = derive(Some(&observed), &confirming) else { panic!() };
     assert_eq!(events, []);
 }
 
@@ -331,42 +333,42 @@ fn recheck(seed: bool) -> Cause {
     Cause { origin, timestamp: Timestamp::from_unix_ms(1_000_000) }
 }
 
-/// The names of the events and what is known then.
+/// The event names and the new known state.
 fn derived(known: Option<&Observed>, state: &str, updated_s: i64, causes: &[Cause]) -> (Vec<&'static str>, Observed) {
     let kind = ObjectKind::Charge;
     let (object, fetched) = (object(kind), fetched(kind, state, &[], updated_s, "0"));
     match derive(known, &reading(&object, &fetched, causes, false)) {
-        Derivation::Told { events, observed, .. } => {
+        Derivation::Current { events, observed, .. } => {
             (events.iter().map(|event| event.event_type.name).collect(), *observed)
         }
-        Derivation::Older => panic!("older"),
+        Derivation::Stale => panic!("stale"),
     }
 }
 
 #[test]
-fn a_baseline_tells_nothing_and_what_changes_later_is_told() {
-    let (told, known) = derived(None, "Authorized", 10, &[recheck(true), recheck(true)]);
-    assert_eq!((told, known.state.as_str(), known.last_event_id), (vec![], "Authorized", None));
-    let (told, _) = derived(Some(&known), "Authorized", 10, &[recheck(true)]);
-    assert_eq!(told, [""; 0]);
-    let (told, known) = derived(Some(&known), "Captured", 20, &[recheck(true)]);
-    assert_eq!(told, ["ChargeCaptured"], "something was known, so it is told even to a seeding recheck");
+fn baseline_publishes_nothing_but_later_changes() {
+    let (published, known) = derived(None, "Authorized", 10, &[recheck(true), recheck(true)]);
+    assert_eq!((published, known.state.as_str(), known.last_event_id), (vec![], "Authorized", None));
+    let (published, _) = derived(Some(&known), "Authorized", 10, &[recheck(true)]);
+    assert_eq!(published, [""; 0]);
+    let (published, known) = derived(Some(&known), "Captured", 20, &[recheck(true)]);
+    assert_eq!(published, ["ChargeCaptured"], "known state existed, so even a seeding recheck publishes");
     assert!(known.last_event_id.is_some());
 }
 
 #[test]
-fn what_nothing_is_known_of_is_told_to_a_recheck_and_to_a_notification_that_came_along() {
+fn unknown_object_is_published_unless_all_causes_seed() {
     assert_eq!(derived(None, "Authorized", 950, &[recheck(false)]).0, ["ChargeAuthorized"]);
     assert_eq!(derived(None, "Authorized", 950, &[recheck(true), recheck(false)]).0, ["ChargeAuthorized"]);
     assert_eq!(derived(None, "Authorized", 950, &[recheck(true), cause("STATE_CHANGE", 951)]).0, ["ChargeAuthorized"]);
 }
 
 #[test]
-fn a_change_that_a_baseline_was_faster_to_see_is_told_when_its_notification_comes() {
+fn ipn_after_baseline_of_same_state_publishes_it() {
     let (_, baseline) = derived(None, "Captured", 1000, &[recheck(true)]);
-    for (sent_s, told) in [(1001, vec!["ChargeCaptured"]), (999, vec![]), (1000 + 3600, vec![])] {
+    for (sent_s, published) in [(1001, vec!["ChargeCaptured"]), (999, vec![]), (1000 + 3600, vec![])] {
         let (names, known) = derived(Some(&baseline), "Captured", 1000, &[cause("STATE_CHANGE", sent_s)]);
-        assert_eq!(names, told, "{sent_s}");
+        assert_eq!(names, published, "{sent_s}");
         let (again, _) = derived(Some(&known), "Captured", 1000, &[cause("STATE_CHANGE", sent_s)]);
         assert_eq!(again, [""; 0], "once");
     }
@@ -374,7 +376,7 @@ fn a_change_that_a_baseline_was_faster_to_see_is_told_when_its_notification_come
 }
 
 #[test]
-fn a_recheck_asks_for_no_confirming_read() {
+fn recheck_needs_no_confirming_read() {
     let slack = Duration::from_secs(5);
     assert!(!needs_confirming_read(&[recheck(false)], Timestamp::from_unix_ms(0), slack));
     assert!(needs_confirming_read(&[recheck(false), cause("STATE_CHANGE", 10)], Timestamp::from_unix_ms(0), slack));

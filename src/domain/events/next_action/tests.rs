@@ -1,9 +1,9 @@
-//! The table of what to do: permission type first, then reason.
+//! Table tests of the next action: permission type first, then reason.
 
 use super::*;
 use crate::domain::events::{event_type, updated_type};
 
-/// What a fresh event of this state says, by permission type in the order of [`PermissionType::ALL`].
+/// Codes of an event of this state, by permission type in the order of [`PermissionType::ALL`].
 fn codes(kind: ObjectKind, state: &str, reasons: &[&str], is_used_up: bool) -> [&'static str; 4] {
     let reason = |code: &&str| Reason { reason_code: (*code).to_owned(), reason_description: None };
     let (state, reasons): (_, Vec<Reason>) = (State::parse(state), reasons.iter().map(reason).collect());
@@ -42,7 +42,7 @@ const PERIOD: &str = "WAIT_FOR_NEXT_PERIOD";
 const SUPPORT: &str = "CONTACT_SUPPORT";
 
 #[test]
-fn a_declined_or_canceled_charge() {
+fn next_action_of_declined_and_canceled_charges() {
     let of = |state, reasons: &[&str]| codes(ObjectKind::Charge, state, reasons, false);
     // OneTime, Recurring, PaymentMethodOnFile, not known
     assert_eq!(of("Declined", &["SoftDeclined"]), [CHECK; 4]);
@@ -61,7 +61,7 @@ fn a_declined_or_canceled_charge() {
 }
 
 #[test]
-fn a_permission_that_cannot_be_charged() {
+fn next_action_of_non_chargeable_permissions() {
     let of = |reasons: &[&str]| codes(ObjectKind::ChargePermission, "NonChargeable", reasons, false);
     for reason in [
         "PaymentMethodInvalid",
@@ -85,7 +85,7 @@ fn a_permission_that_cannot_be_charged() {
 }
 
 #[test]
-fn a_permission_that_is_over() {
+fn next_action_of_closed_permissions() {
     let of = |reasons: &[&str], is_used_up| codes(ObjectKind::ChargePermission, "Closed", reasons, is_used_up);
     assert_eq!(of(&["MerchantClosed"], false), ["NONE", "NONE", SETUP, "NONE"]);
     assert_eq!(of(&["BuyerClosed"], false), [REENGAGE, "REACH_OUT_BEFORE_NEXT_CYCLE", SETUP, REENGAGE]);
@@ -97,7 +97,7 @@ fn a_permission_that_is_over() {
 }
 
 #[test]
-fn everything_else() {
+fn next_action_of_other_states() {
     for (kind, state, code) in [
         (ObjectKind::ChargePermission, "Chargeable", "NONE"),
         (ObjectKind::Charge, "AuthorizationInitiated", "WAIT"),
@@ -118,7 +118,7 @@ fn everything_else() {
 }
 
 #[test]
-fn an_old_state_first_seen_has_its_advice_and_other_facts_have_none() {
+fn updated_event_advises_only_at_first_sight() {
     let state = State::NonChargeable;
     let reasons = [Reason { reason_code: "PaymentMethodInvalid".to_owned(), reason_description: None }];
     let id = ObjectId::parse("B01-1234567-7654321").unwrap();
@@ -141,7 +141,7 @@ fn an_old_state_first_seen_has_its_advice_and_other_facts_have_none() {
 }
 
 #[test]
-fn words_on_the_wire_are_the_words_in_the_table() {
+fn action_code_is_serialized_as_its_name() {
     for code in [
         ActionCode::RetryCharge,
         ActionCode::RetryChargeAfterPermissionCheck,

@@ -1,4 +1,4 @@
-//! What the wire tells is enough to know again what was told.
+//! Published events are enough to rebuild known state.
 
 use serde_json::json;
 
@@ -9,8 +9,8 @@ use crate::domain::work::{Cause, InboxPosition, Origin};
 
 const NOON: i64 = 1_767_323_045_000;
 
-/// One look at an object: its state, reasons, when that changed (seconds), its balance, the IPN that made us look.
-type Look = (&'static str, &'static [&'static str], i64, &'static str, &'static str);
+/// One read of an object: state, reason codes, time of the change in seconds, balance, type of the IPN that caused it.
+type Read = (&'static str, &'static [&'static str], i64, &'static str, &'static str);
 
 fn object(kind: ObjectKind) -> ObjectRef {
     let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Sandbox };
@@ -18,7 +18,7 @@ fn object(kind: ObjectKind) -> ObjectRef {
     ObjectRef { account, kind, id: ObjectId::parse(id).unwrap() }
 }
 
-fn fetched(object: &ObjectRef, (state, codes, updated_s, balance, _): Look) -> Fetched {
+fn fetched(object: &ObjectRef, (state, codes, updated_s, balance, _): Read) -> Fetched {
     let mut reasons: Vec<Value> = codes.iter().map(|code| json!({"reasonCode": code})).collect();
     reasons.extend(codes.first().map(|_| json!({"reasonCode": "Another", "reasonDescription": "A sentence."})));
     let status = json!({"state": state, "lastUpdatedTimestamp": 1_700_000_000 + updated_s, "reasons": reasons});
@@ -32,15 +32,15 @@ fn fetched(object: &ObjectRef, (state, codes, updated_s, balance, _): Look) -> F
     Fetched::decode((object.kind, &object.id), object.account.environment, &edge, body.to_string().as_bytes()).unwrap()
 }
 
-/// What is known after these looks, and what was told.
-fn life(object: &ObjectRef, looks: &[Look]) -> (Observed, Vec<(Event, u64)>) {
-    let (mut known, mut told) = (None, Vec::new());
+/// Known state after these reads, and the events with their sequence numbers.
+fn life(object: &ObjectRef, reads: &[Read]) -> (Observed, Vec<(Event, u64)>) {
+    let (mut known, mut published) = (None, Vec::new());
     let permission = ObjectId::parse("B01-1-2").unwrap();
-    for (n, look) in looks.iter().enumerate() {
-        let fetched = fetched(object, *look);
+    for (n, read) in reads.iter().enumerate() {
+        let fetched = fetched(object, *read);
         let origin = Origin::Ipn {
             message_id: Uuid::nil(),
-            notification_type: NotificationType::parse(look.4),
+            notification_type: NotificationType::parse(read.4),
             position: InboxPosition { partition: 0, offset: 0 },
             traceparent: None,
         };
@@ -55,17 +55,17 @@ fn life(object: &ObjectRef, looks: &[Look]) -> (Observed, Vec<(Event, u64)>) {
             is_confirming: true,
             read_started_at: at.minus(READ_BEFORE),
             observed_at: at,
-            believe_older: false,
+            accept_stale: false,
         };
-        let Derivation::Told { events, observed, .. } = derive(known.as_ref(), &reading) else {
-            panic!("none is older")
+        let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
+            panic!("no read is stale")
         };
         for event in events {
-            told.push((event, NOON as u64 + told.len() as u64));
+            published.push((event, NOON as u64 + published.len() as u64));
         }
         known = Some(*observed);
     }
-    (known.unwrap(), told)
+    (known.unwrap(), published)
 }
 
 fn reread(mode: Mode, event: &Event, sequence: u64) -> Option<PublishedEvent> {
@@ -75,44 +75,44 @@ fn reread(mode: Mode, event: &Event, sequence: u64) -> Option<PublishedEvent> {
 }
 
 #[test]
-fn what_was_told_in_either_mode_is_what_is_known() {
-    let permission: &[Look] = &[
+fn known_state_is_rebuilt_from_events_in_both_modes() {
+    let permission: &[Read] = &[
         ("Chargeable", &[], 10, "100", "STATE_CHANGE"),
         ("NonChargeable", &["PaymentMethodInvalid"], 20, "100", "STATE_CHANGE"),
         ("NonChargeable", &["ChargeInProgress"], 30, "90", "ATTRIBUTE_CHANGE"),
     ];
-    let attributes: &[Look] = &[
+    let attributes: &[Read] = &[
         ("Chargeable", &[], 10, "100", "STATE_CHANGE"),
         ("Chargeable", &[], 10, "90", "STATE_CHANGE"),
         ("Chargeable", &[], 10, "90", "STATE_CHANGE"),
         ("Chargeable", &[], 10, "90", "ATTRIBUTE_CHANGE"),
     ];
-    let charge: &[Look] =
+    let charge: &[Read] =
         &[("Authorized", &[], 10, "0", "STATE_CHANGE"), ("Captured", &[], 20, "9.99", "STATE_CHANGE")];
-    for (kind, looks, n_told) in [
+    for (kind, reads, n_published) in [
         (ObjectKind::ChargePermission, permission, 3),
         (ObjectKind::ChargePermission, attributes, 3),
         (ObjectKind::Charge, charge, 2),
     ] {
         let object = object(kind);
-        let (mut known, told) = life(&object, looks);
-        assert_eq!(told.len(), n_told, "{kind}");
-        let last_sequence = told.last().unwrap().1;
+        let (mut known, published) = life(&object, reads);
+        assert_eq!(published.len(), n_published, "{kind}");
+        let last_sequence = published.last().unwrap().1;
         for mode in [Mode::Structured, Mode::Binary] {
             let mut history = History::default();
-            // An older one that comes again changes nothing.
-            for (event, sequence) in told.iter().chain(told.iter().rev()) {
+            // An older event that comes again changes nothing.
+            for (event, sequence) in published.iter().chain(published.iter().rev()) {
                 history.add(reread(mode, event, *sequence).unwrap());
             }
             let rebuilt = history.into_known();
             let of = |id: &str| rebuilt.iter().find(|state| state.object.id.as_str() == id).unwrap();
             assert_eq!(of("B01-1-2").sequence, Some(last_sequence));
             let observed = of(object.id.as_str()).observed.clone().unwrap();
-            known.private = None; // digests of what is not published
+            known.private = None; // not published
             known.attribute_revision = last_sequence;
-            // The last look may have told nothing.
+            // The last read may have published nothing.
             known.read_started_at = observed.read_started_at;
-            if n_told == looks.len() {
+            if n_published == reads.len() {
                 assert_eq!(observed, known, "{kind} {mode:?}");
             }
             assert_eq!(observed.last_event_id, known.last_event_id);
@@ -121,11 +121,11 @@ fn what_was_told_in_either_mode_is_what_is_known() {
 }
 
 #[test]
-fn after_a_rebuild_the_same_look_tells_nothing_and_another_tells_what_it_was_before() {
+fn rebuilt_state_publishes_only_changes() {
     let object = object(ObjectKind::Charge);
-    let (_, told) = life(&object, &[("Captured", &[], 20, "9.99", "STATE_CHANGE")]);
+    let (_, published) = life(&object, &[("Captured", &[], 20, "9.99", "STATE_CHANGE")]);
     let mut history = History::default();
-    told.iter().for_each(|(event, sequence)| history.add(reread(Mode::Structured, event, *sequence).unwrap()));
+    published.iter().for_each(|(event, sequence)| history.add(reread(Mode::Structured, event, *sequence).unwrap()));
     let known = history.into_known().into_iter().find_map(|state| state.observed).unwrap();
     assert_eq!(known.captured, Amount::parse("9.99"));
     let permission = ObjectId::parse("B01-1-2").unwrap();
@@ -143,16 +143,19 @@ fn after_a_rebuild_the_same_look_tells_nothing_and_another_tells_what_it_was_bef
             is_confirming: false,
             read_started_at: at,
             observed_at: at,
-            believe_older: false,
+            accept_stale: false,
         };
-        let Derivation::Told { events, .. } = derive(Some(&known), &reading) else { panic!("it is not older") };
-        let told = events.first().map(|event| (event.event_type.name, event.previous_state.as_ref().unwrap().as_str()));
-        assert_eq!(told, expected);
+        let Derivation::Current { events, .. } = derive(Some(&known), &reading) else {
+            panic!("the read is not stale")
+        };
+        let published =
+            events.first().map(|event| (event.event_type.name, event.previous_state.as_ref().unwrap().as_str()));
+        assert_eq!(published, expected);
     }
 }
 
 #[test]
-fn what_is_no_event_of_ours_is_not_read() {
+fn foreign_record_is_not_read() {
     let none = |_: &str| None;
     for value in ["", "{}", "null", r#"{"id":"x","data":{}}"#] {
         assert_eq!(PublishedEvent::read(none, value.as_bytes()), None, "{value}");
