@@ -3,7 +3,7 @@
 #   docker build -t registry.example/ipn-receiver:0.1.0 .
 #   docker run --read-only --cap-drop ALL -v $PWD/receiver:/etc/ipn-receiver:ro registry.example/ipn-receiver:0.1.0
 #
-# scripts/image builds and tries it on a machine without a container engine.
+# scripts/image builds and tests it on a machine without a container engine.
 ARG BUILD_IMAGE=docker.io/library/rust:1.95.0-bookworm
 # glibc, OpenSSL, libgcc and the public certificate authorities of the same Debian.
 ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
@@ -11,20 +11,20 @@ ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 # hadolint ignore=DL3006
 FROM ${BUILD_IMAGE} AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-# librdkafka is built with it; any version will do.
+# The build of librdkafka needs cmake; any version works.
 # hadolint ignore=DL3008
 RUN command -v cmake || { apt-get update && apt-get install -y --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*; }
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
-# The base has no zlib.
+# The base image has no zlib.
 ENV LIBZ_SYS_STATIC=1
-# Nothing is kept between builds: the sources and Cargo.lock alone decide what comes out.
+# No build cache: only the sources and Cargo.lock determine the result.
 RUN cargo build --release --locked --bin ipn-receiver \
     && install -D -m 0555 target/release/ipn-receiver /out/usr/local/bin/ipn-receiver
-# Another library than those of the base is noticed here, not when a pod starts.
+# Fails the build if the program needs a library that the base image lacks.
 RUN objdump -p /out/usr/local/bin/ipn-receiver | awk '$1 == "NEEDED" { n++; \
-    if ($2 !~ /^(lib(c|m|gcc_s)\.so\.[0-9]+|lib(ssl|crypto)\.so\.3|ld-linux-.*)$/) { print "not in the base: " $2; bad = 1 } } \
+    if ($2 !~ /^(lib(c|m|gcc_s)\.so\.[0-9]+|lib(ssl|crypto)\.so\.3|ld-linux-.*)$/) { print "not in the base image: " $2; bad = 1 } } \
     END { exit bad || n == 0 }'
 
 # hadolint ignore=DL3006
@@ -32,19 +32,19 @@ FROM ${BASE_IMAGE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="ipn-receiver" \
-      org.opencontainers.image.description="Receives Amazon Pay IPNs, proves them genuine and publishes what changed, exactly once, on Kafka" \
+      org.opencontainers.image.description="Receives Amazon Pay IPNs, verifies them and publishes each change exactly once to Kafka" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /out/ /
-# OpenSSL, which librdkafka uses, looks for authorities where this base has none.
+# The default certificate path of OpenSSL, which librdkafka uses, does not exist in the base image.
 ENV IPN_RECEIVER_CONFIG=/etc/ipn-receiver/receiver.toml \
     IPN_RECEIVER_LOG_FORMAT=json \
     SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
-# 8080 is for the public, 9090 never is.
+# 8080 is public; never expose 9090 (admin).
 EXPOSE 8080 9090
-# Whether the process lives; whether notifications can be taken now is /readyz.
+# Liveness. Readiness is GET /readyz on the admin port.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["/usr/local/bin/ipn-receiver", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/ipn-receiver"]
 CMD ["serve"]

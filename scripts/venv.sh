@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# For `source`: Python packages that a check needs, in a virtual environment that is made once.
+# To be sourced: creates a virtual environment with Python packages once.
 
-# Says why where it cannot be had, and what is skipped then.
+# If it cannot be created, prints why and what is skipped.
 make_venv() { # folder, what is skipped without it, requirement…
   local venv=$1 without=$2
   shift 2

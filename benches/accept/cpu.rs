@@ -1,18 +1,18 @@
-//! CPU time as the kernel counts it: of a process, of its threads, of the whole machine.
+//! CPU time from the kernel: of a process, its threads and the machine.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What all cores together did since the machine started.
+/// CPU time of all cores since the start of the machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
-    /// Working, for whomever.
+    /// Time spent working.
     pub(crate) busy: Duration,
-    /// Ready to work, while the hypervisor let another machine run.
+    /// Time in which the hypervisor ran other machines.
     pub(crate) stolen: Duration,
 }
 
-/// User and system time of a process with all its threads, those that ended included. Counted in ticks of 10 ms.
+/// User and system time of a process with all its threads, including ended threads, in ticks of 10 ms.
 pub(crate) fn of_process(pid: u32) -> Duration {
     let stat = read(&format!("/proc/{pid}/stat"));
     // The second field is the program's name, which may hold spaces; utime and stime are the 14th and the 15th.
@@ -36,7 +36,7 @@ pub(crate) fn of_threads() -> BTreeMap<String, Duration> {
     times
 }
 
-/// What the whole machine did.
+/// CPU time of the whole machine.
 pub(crate) fn of_machine() -> Machine {
     let stat = read("/proc/stat");
     let times: Vec<Duration> = stat.lines().next().unwrap_or("").split_whitespace().skip(1).map(ticks).collect();
@@ -59,7 +59,7 @@ pub(crate) fn model() -> String {
     line.trim_start_matches([' ', '\t', ':']).to_owned()
 }
 
-/// How many there are.
+/// The number of cores.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

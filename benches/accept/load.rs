@@ -1,7 +1,7 @@
-//! The poster: a process of its own, so that its work is not counted as the receiver's.
+//! The poster: a separate process, so that its CPU time is not counted for the receiver.
 //!
-//! It reads jobs from standard input and writes outcomes to standard output, one JSON object a line. One thread,
-//! plain TCP, keep-alive, one request under way on each connection.
+//! It reads jobs from standard input and writes outcomes to standard output, one JSON object per line. One thread,
+//! plain TCP, keep-alive, one request in flight on each connection.
 
 use std::cell::Cell;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -19,29 +19,29 @@ use tokio::time::Instant;
 
 use super::{Error, cpu};
 
-/// What the poster is to do.
+/// A job for the poster.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
-    /// Where to; none: to a server in the poster's own thread that answers 200 to anything.
+    /// The target; none: a server in the thread of the poster that answers 200 to every request.
     pub(crate) address: Option<SocketAddr>,
-    /// Which path.
+    /// The path.
     pub(crate) path: String,
-    /// How many at once at most.
+    /// The number of connections.
     pub(crate) connections: usize,
-    /// For how long.
+    /// The duration.
     pub(crate) seconds: f64,
-    /// Posts a second, however long the answers take; none: each connection posts again once it is answered.
+    /// Posts per second, independent of the answers; none: each connection posts again after each answer.
     pub(crate) per_second: Option<f64>,
 }
 
-/// What came of it.
+/// The result of a job.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    /// Answers.
+    /// The number of answered posts.
     pub(crate) n_posts: u64,
-    /// CPU time the poster used.
+    /// The CPU time of the poster.
     pub(crate) cpu_seconds: f64,
-    /// From post to answer; only of jobs with a rate.
+    /// From post to answer; empty for jobs without a rate.
     pub(crate) latencies_us: Vec<u32>,
 }
 
@@ -63,7 +63,7 @@ impl Load {
         Ok(Self { child, jobs, outcomes })
     }
 
-    /// Has a job done. A post that is not answered 200 is an error: what it cost would mean nothing.
+    /// Runs a job. A post that is not answered 200 is an error, because its cost would be meaningless.
     pub(crate) fn run(&mut self, job: &Job) -> Result<Outcome, Error> {
         writeln!(self.jobs, "{}", serde_json::to_string(job)?)?;
         let mut line = String::new();
@@ -91,7 +91,7 @@ pub(crate) fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs `lanes` beside each other in this thread, as an ingress worker would.
+/// Runs `lanes` concurrently in this thread, like an ingress worker.
 pub(crate) fn in_one_thread<T: 'static, F: Future<Output = Result<T, Error>> + 'static>(
     lanes: impl Iterator<Item = F>,
 ) -> Result<Vec<T>, Error> {
@@ -106,11 +106,11 @@ pub(crate) fn in_one_thread<T: 'static, F: Future<Output = Result<T, Error>> + '
     })
 }
 
-/// One of `lanes` that together act `per_second` times a second until `seconds` after `start`. Gives how long each
-/// took, in microseconds.
+/// Runs one of `lanes` that together act `per_second` times per second until `seconds` after `start`. Returns the latency
+/// of each act in microseconds.
 ///
-/// Lateness of the timer is not counted, but waiting for this lane's previous act is: a stall is felt by all that
-/// should have happened meanwhile.
+/// A late timer is not counted. Waiting for the previous act of this lane is counted, so a stall affects every act that
+/// was due during it.
 pub(crate) async fn at_a_rate(
     (lane, lanes): (usize, usize),
     per_second: f64,
@@ -156,7 +156,7 @@ fn post_all(job: &Job, bodies: &[String]) -> Result<Outcome, Error> {
             }
             let start = Instant::now();
             let mut connection = Connection::open(address).await?;
-            // Each connection begins elsewhere, so that no two post the same at the same time.
+            // Each connection starts at another request, so that no two post the same one at the same time.
             let mut next = lane * requests.len() / job.connections;
             let mut post = async || {
                 next = (next + 1) % requests.len();
@@ -197,7 +197,7 @@ fn request(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Answers 200 to whatever is posted: the poster's own load, without a receiver.
+/// Answers 200 to every request, to load the poster without a receiver.
 async fn answer_ok(listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::task::spawn_local(async move {
@@ -211,7 +211,7 @@ async fn answer_ok(listener: TcpListener) {
     }
 }
 
-/// One end of an HTTP/1.1 connection with one message under way, whose length its head tells.
+/// One end of an HTTP/1.1 connection with one message in flight, which has a Content-Length.
 struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -251,7 +251,7 @@ impl Connection {
     }
 }
 
-/// How long the message is that begins here, if its head is whole.
+/// The length of the first message, if its head is complete.
 fn message_length(bytes: &[u8]) -> Option<usize> {
     let head_length = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&bytes[..head_length]).ok()?;
@@ -262,5 +262,5 @@ fn message_length(bytes: &[u8]) -> Option<usize> {
     Some(head_length + body_length.unwrap_or(0))
 }
 
-/// The first argument of the poster's process.
+/// The first argument of the poster process.
 pub(crate) const ROLE: &str = "poster";

@@ -1,9 +1,9 @@
-//! What accepting an IPN costs: CPU beside the RSA verification it cannot do without, and latency beside the
-//! broker's own acknowledgement.
+//! Measures the cost of accepting an IPN: CPU compared with the RSA verification alone, and latency compared with the
+//! acknowledgement of the broker alone.
 //!
 //! This process is the receiver, reduced to its accept path (see `receiver`). The poster, which makes the load, and
-//! the mock broker are processes of their own. Rounds of all kinds take turns in one run, so that their ratios mean
-//! something on a machine that does other things too; nothing here asserts a time.
+//! the mock broker are separate processes. Rounds of all kinds alternate in one run, so that their ratios are meaningful on
+//! a busy machine. The benchmark asserts no times.
 //!
 //! ```text
 //! cargo bench --bench accept                                          librdkafka's mock broker
@@ -28,10 +28,10 @@ use ipn_receiver::telemetry::{self, LogFormat};
 use load::{Job, Load, Outcome};
 use receiver::{Broker, Receiver, Signed};
 
-/// Why there are no figures.
+/// Why the benchmark failed.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long and how much.
+/// The duration and the load.
 pub(crate) struct Options {
     pub(crate) blocks: usize,
     pub(crate) cpu_seconds: f64,
@@ -40,20 +40,20 @@ pub(crate) struct Options {
     pub(crate) per_second: f64,
 }
 
-/// What a round of one kind used.
+/// The resources that one round used.
 #[derive(Default)]
 pub(crate) struct Round {
-    /// How often the thing was done.
+    /// The number of operations.
     pub(crate) n_done: u64,
-    /// How long it took.
+    /// The duration.
     pub(crate) seconds: f64,
     /// CPU time of the measured: the receiver's process, or the thread that verified.
     pub(crate) cpu: Duration,
     /// CPU time of the receiver's threads by name.
     pub(crate) threads: BTreeMap<String, Duration>,
-    /// How many cores were busy but for the busiest thread of the measured.
+    /// Busy cores, without the busiest measured thread.
     pub(crate) cores_busy_beside: f64,
-    /// How many cores' worth the hypervisor gave to others.
+    /// Cores that the hypervisor gave to other machines.
     pub(crate) cores_stolen: f64,
     /// CPU time of the poster.
     pub(crate) poster: Duration,
@@ -68,24 +68,24 @@ pub(crate) struct Latencies {
     pub(crate) posts_us: Vec<Vec<u32>>,
     /// From handing a record to the producer to its acknowledgement, by round.
     pub(crate) acks_us: Vec<Vec<u32>>,
-    /// What the receiver used for the posts.
+    /// The rounds of the posts.
     pub(crate) rounds: Vec<Round>,
 }
 
-/// Everything measured.
+/// All results.
 #[derive(Default)]
 pub(crate) struct Results {
-    /// ring alone.
+    /// Verification with ring alone.
     pub(crate) verify: Vec<Round>,
-    /// HTTP alone.
+    /// HTTP without the accept path.
     pub(crate) bare: Vec<Round>,
-    /// The accept path by linger.
+    /// The accept path, by linger.
     pub(crate) accept: [Vec<Round>; LINGERS_MS.len()],
-    /// The same.
+    /// Latencies, by linger.
     pub(crate) latencies: [Latencies; LINGERS_MS.len()],
 }
 
-/// The two settings that are compared.
+/// The compared settings.
 pub(crate) const LINGERS_MS: [u64; 2] = [0, 1];
 const N_BODIES: usize = 512;
 const N_MERCHANTS: usize = 4;
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [load::ROLE] => load::main(),
         [receiver::MOCK_ROLE, topic, partitions] => receiver::mock_main(topic, partitions),
-        // `cargo test --all-targets` runs benchmarks too, without this argument; a load is not a test.
+        // `cargo test --all-targets` also runs benchmarks, without this argument; do nothing then.
         ref others if !others.contains(&"--bench") => {
             println!("a benchmark; run it with: cargo bench --bench accept");
             Ok(())
@@ -114,7 +114,7 @@ fn main() -> ExitCode {
 fn bench() -> Result<(), Error> {
     let options = Options::from_environment()?;
     let load_before = cpu::load_averages();
-    // As `serve` runs: its TLS provider, its log at a level that is silent here, its metrics, its runtime.
+    // As in `serve`: TLS provider, log (silent here), metrics, runtime.
     rustls::crypto::ring::default_provider().install_default().expect("no other provider was installed before");
     telemetry::log(LogFormat::Text, "warn");
     let metrics = telemetry::metrics();
@@ -141,7 +141,7 @@ fn bench() -> Result<(), Error> {
         eprintln!("block {} of {}", block + 1, bench.options.blocks);
         bench.cpu_block(block, &mut results)?;
         bench.latency_block(block, &mut results)?;
-        // The registry keeps every sample until it is told to sum them up.
+        // The registry keeps every sample until it is rendered.
         metrics.run_upkeep();
     }
     report::results(&bench.options, &results, &load_before);
@@ -155,7 +155,7 @@ fn bench() -> Result<(), Error> {
     let Bench { broker, .. } = bench;
     runtime.block_on(environment.stop());
     runtime.shutdown_timeout(Duration::from_secs(1));
-    // The last to go, and not waited for: a producer that still runs somewhere would complain.
+    // The broker stops last, so that no running producer logs errors.
     drop(broker);
     Ok(())
 }
@@ -166,12 +166,12 @@ struct Bench {
     receivers: Vec<Receiver>,
     load: Load,
     broker: Broker,
-    /// Posts a second to itself with which the poster keeps the other core as busy as an accept round does.
+    /// The posts per second to its own server that keep the other core as busy as in an accept round.
     paced_own_load: f64,
 }
 
 impl Bench {
-    /// Fetches the certificate, opens the producers, fills the caches, and finds the pace of the poster's own load.
+    /// Warms up certificate, producers and caches, and measures the rate of the poster's own load.
     fn warm_up(&mut self) -> Result<(), Error> {
         const SECONDS: f64 = 1.0;
         let to_itself = Job { address: None, ..self.job(0, ACCEPT_PATH, SECONDS) };
@@ -181,12 +181,12 @@ impl Bench {
             self.round(which, ACCEPT_PATH, SECONDS)?;
         }
         let (round, _) = self.round(0, ACCEPT_PATH, SECONDS)?;
-        // One thread cannot do more than one core.
+        // One thread uses at most one core.
         self.paced_own_load = round.cores_busy_beside.min(0.95) / cpu_seconds_per_post;
         Ok(())
     }
 
-    /// One round of each kind, beginning with another kind in each block.
+    /// Runs one round of each kind; each block starts with another kind.
     fn cpu_block(&mut self, block: usize, results: &mut Results) -> Result<(), Error> {
         let seconds = self.options.cpu_seconds;
         for turn in 0..4 {
@@ -233,7 +233,7 @@ impl Bench {
         self.watch(&job)
     }
 
-    /// Has a job posted and watches what it costs.
+    /// Runs a job and measures its cost.
     fn watch(&mut self, job: &Job) -> Result<(Round, Outcome), Error> {
         let before = Reading::now(&self.broker);
         let outcome = self.load.run(job)?;
@@ -242,8 +242,8 @@ impl Bench {
         Ok((Round { n_done: outcome.n_posts, poster, ..round }, outcome))
     }
 
-    /// ring in a tight loop while the poster, posting to itself, keeps the other core as busy as in an accept round:
-    /// two virtual cores may be one real one, on which nothing runs at full speed beside another.
+    /// Verifies with ring while the poster keeps the other core as busy as in an accept round: two virtual cores can share
+    /// one physical core.
     fn verify_round(&mut self, seconds: f64) -> Result<Round, Error> {
         const SETTLE: Duration = Duration::from_millis(100);
         let own_load = Job {
@@ -264,7 +264,7 @@ impl Bench {
         })
     }
 
-    /// How long the broker takes, with a plain producer, the same bytes, at the same rate, from as many tasks.
+    /// Measures the acknowledgement latency of a plain producer with the same bytes, rate and number of tasks.
     fn acknowledgements(&self, which: usize, seconds: f64) -> Result<Vec<u32>, Error> {
         let receiver = &self.receivers[which];
         let producer = receiver.plain_producer()?;
@@ -284,13 +284,13 @@ impl Bench {
                 }
             }))
         };
-        // An idempotent producer's first records wait for its id.
+        // The first records of an idempotent producer wait for its producer id.
         rounds(0, 1.0)?;
         Ok(rounds(1, seconds)?.concat())
     }
 }
 
-/// The clocks at one moment.
+/// The CPU clocks at one moment.
 struct Reading {
     at: Instant,
     process: Duration,

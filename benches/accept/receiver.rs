@@ -1,7 +1,7 @@
-//! What is measured, and what it needs around it: the accept path behind its HTTP server, SNS and a broker.
+//! The measured accept path behind its HTTP server, with a simulated SNS and a broker.
 //!
-//! Promises: the accept path is the product's own (`ingress::routes` on an `Ingress`, as `app` builds it), and
-//! nothing else of the receiver runs: no worker, no admin port, no readiness probe.
+//! The accept path is that of the product (`ingress::routes` on an `Ingress`, as `app` builds it). No worker, admin port
+//! or readiness probe runs.
 
 use std::io::BufRead as _;
 use std::net::SocketAddr;
@@ -36,35 +36,35 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
 use super::{Error, cpu};
 
-/// A broker in another process: the caller's own, or a mock started for this run.
+/// A broker in another process: a real one, or a mock that this run starts.
 pub(crate) enum Broker {
-    /// librdkafka's mock.
+    /// The mock broker of librdkafka.
     Mock {
-        /// Its process; it ends when this one does and so closes its standard input.
+        /// Its process; it ends when its standard input is closed.
         child: Child,
-        /// Where it listens.
+        /// The address.
         servers: String,
     },
-    /// Apache Kafka, or what the caller takes for it.
+    /// The bootstrap servers of a real Kafka.
     Real(String),
 }
 
 /// The accept path with one `kafka.append_linger_ms`.
 pub(crate) struct Receiver {
-    /// Its setting.
+    /// The setting.
     pub(crate) linger_ms: u64,
-    /// Where it listens.
+    /// The address.
     pub(crate) address: SocketAddr,
     /// The settings of its inbox.
     pub(crate) kafka: Kafka,
     handle: ServerHandle,
 }
 
-/// What SNS signed, and its key.
+/// Signed messages and the key to verify them.
 pub(crate) struct Signed {
     /// HTTP bodies.
     pub(crate) bodies: Vec<String>,
-    /// The key of the record that each becomes: its merchant.
+    /// The record keys: the merchant ids.
     pub(crate) keys: Vec<String>,
     /// The string-to-sign and the signature of each.
     pub(crate) proofs: Vec<(String, Vec<u8>)>,
@@ -79,7 +79,7 @@ impl Broker {
             let kafka = topic(&servers)?;
             return Ok((Self::Real(servers), kafka));
         }
-        // The topic's name does not depend on where the broker is, but a configuration names both.
+        // A configuration needs both; the topic names do not depend on the servers.
         let planned = topic("127.0.0.1:9")?;
         let mut child = Command::new(std::env::current_exe()?)
             .args([MOCK_ROLE, &planned.topics().inbox, &planned.partitions.to_string()])
@@ -93,7 +93,7 @@ impl Broker {
         Ok((Self::Mock { child, servers }, kafka))
     }
 
-    /// Where it is.
+    /// The bootstrap servers.
     pub(crate) fn servers(&self) -> &str {
         match self {
             Self::Mock { servers, .. } | Self::Real(servers) => servers,
@@ -108,7 +108,7 @@ impl Broker {
         }
     }
 
-    /// Makes the topics that are not there yet.
+    /// Creates missing topics.
     pub(crate) async fn create_topics(&self, kafka: &Kafka) -> Result<(), Error> {
         if let Self::Real(_) = self {
             topics::create(kafka).await?;
@@ -116,7 +116,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Leaves a real broker as it was found.
+    /// Deletes the topics of a real broker.
     pub(crate) async fn delete_topics(&self, kafka: &Kafka) -> Result<(), Error> {
         if let Self::Real(_) = self {
             let admin: AdminClient<DefaultClientContext> = kafka.client().create()?;
@@ -128,7 +128,7 @@ impl Broker {
     }
 }
 
-/// The mock's process: the one whose first argument is [`MOCK_ROLE`].
+/// The main function of the mock process, whose first argument is [`MOCK_ROLE`].
 pub(crate) fn mock_main(topic: &str, partitions: &str) -> Result<(), Error> {
     let cluster = MockCluster::new(1)?;
     cluster.create_topic(topic, partitions.parse()?, 1)?;
@@ -160,7 +160,7 @@ impl Receiver {
         Ok(Self { linger_ms, address, kafka: config.kafka, handle })
     }
 
-    /// A producer with nothing around it and the settings of the inbox, to see how soon the broker acknowledges.
+    /// A plain producer with the settings of the inbox, to measure the acknowledgement latency.
     pub(crate) fn plain_producer(&self) -> Result<FutureProducer, Error> {
         let mut client = self.kafka.client();
         client
@@ -173,7 +173,7 @@ impl Receiver {
         Ok(client.create()?)
     }
 
-    /// Cuts off what is open.
+    /// Stops the server and drops open connections.
     pub(crate) async fn stop(&self) {
         self.handle.stop(false).await;
     }
@@ -187,7 +187,7 @@ pub(crate) async fn append(producer: &FutureProducer, topic: &str, key: &str, bo
     Ok(())
 }
 
-/// Settings that are not the sandbox's.
+/// Settings in addition to those of the sandbox.
 pub(crate) fn settings(linger_ms: u64) -> String {
     format!("kafka.append_linger_ms = {linger_ms}\ningress.threads = 1")
 }
@@ -215,7 +215,7 @@ fn entry(config: &Config, environment: &SandboxEnvironment) -> Result<Ingress, E
     })
 }
 
-/// The same server's 200 with the body read, and nothing done with it.
+/// Reads the body and answers 200 without further work.
 async fn answer_at_once(request: HttpRequest, mut payload: web::Payload) -> HttpResponse {
     let announced = request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
     let mut body: Vec<u8> = Vec::with_capacity(announced.unwrap_or(4096));
@@ -227,7 +227,7 @@ async fn answer_at_once(request: HttpRequest, mut payload: web::Payload) -> Http
 }
 
 impl Signed {
-    /// Has the environment's SNS sign `n` distinct notifications of all its merchants.
+    /// Signs `n` distinct notifications for all merchants of the environment.
     pub(crate) async fn by(environment: &SandboxEnvironment, n: usize) -> Result<Self, Error> {
         let bodies: Vec<String> = (0..n).map(|n| body(environment, n)).collect();
         let clients = environment.clients(kafka::Broker::Mock)?;
@@ -249,7 +249,7 @@ impl Signed {
         Ok(Self { bodies, keys, proofs, key })
     }
 
-    /// Verifies again and again, and does nothing else. Gives how often, and the CPU time of this thread.
+    /// Verifies in a loop. Returns the number of verifications and the CPU time of this thread.
     pub(crate) fn verify_for(&self, duration: Duration) -> Result<(u64, Duration), Error> {
         let (started, cpu_before, mut n_verified) = (Instant::now(), cpu::of_this_thread(), 0);
         while started.elapsed() < duration {
@@ -279,7 +279,7 @@ fn merchant(environment: &SandboxEnvironment, n: usize) -> &str {
     &environment.merchants[n % environment.merchants.len()]
 }
 
-/// Where the server answers at once.
+/// The path without the accept path.
 pub(crate) const BARE_PATH: &str = "/bare";
-/// The first argument of the mock's process.
+/// The first argument of the mock process.
 pub(crate) const MOCK_ROLE: &str = "mock-broker";

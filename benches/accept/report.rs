@@ -1,4 +1,4 @@
-//! Figures for people.
+//! Prints the results.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,14 +8,12 @@ use ipn_receiver::config::Kafka;
 use super::receiver::{Broker, Signed};
 use super::{LINGERS_MS, Options, Results, Round, cpu};
 
-/// What is going to be measured, and where.
+/// Prints what is measured, and where.
 pub(crate) fn opening(options: &Options, broker: &Broker, signed: &Signed, kafka: &Kafka, load_before: &str) {
     let sizes: Vec<usize> = signed.bodies.iter().map(String::len).collect();
     let broker = match broker {
-        Broker::Mock { .. } => {
-            "librdkafka's mock, one node, in a process of its own; it stores nothing durably".to_owned()
-        }
-        Broker::Real(servers) => format!("the one at {servers}; where it runs on this machine, it shares its cores"),
+        Broker::Mock { .. } => "librdkafka's mock, one node, in a process of its own; not durable".to_owned(),
+        Broker::Real(servers) => format!("the one at {servers}; a local one shares the cores of this machine"),
     };
     println!("What accepting an IPN costs");
     println!("  machine     {} cores, {}; load averages before: {load_before}", cpu::cores(), cpu::model());
@@ -23,9 +21,7 @@ pub(crate) fn opening(options: &Options, broker: &Broker, signed: &Signed, kafka
         "  broker      {broker}; acks=all, {} partitions, {} replicas",
         kafka.partitions, kafka.replication_factor
     );
-    println!(
-        "  measured    this process: ingress::routes on actix with 1 worker, no worker of the receiver, no admin port"
-    );
+    println!("  measured    this process: ingress::routes on actix with 1 worker, no worker, no admin port");
     println!(
         "  IPNs        {} presigned envelopes of {} to {} bytes, SignatureVersion 2, RSA-2048, distinct ids",
         signed.bodies.len(),
@@ -46,7 +42,7 @@ pub(crate) fn opening(options: &Options, broker: &Broker, signed: &Signed, kafka
     );
 }
 
-/// What was measured.
+/// Prints the results.
 pub(crate) fn results(options: &Options, results: &Results, load_before: &str) {
     cpu_table(results);
     where_it_goes("Where the receiver's CPU goes at full load, µs per IPN by thread", &results.accept, |rounds| {
@@ -60,19 +56,17 @@ pub(crate) fn results(options: &Options, results: &Results, load_before: &str) {
 }
 
 fn cpu_table(results: &Results) {
-    println!("CPU at full load (medians of the rounds, least and most in brackets)");
+    println!("CPU at full load (medians of the rounds, minimum and maximum in brackets)");
     println!(
         "  {:<24}{:>22}{:>11}{:>22}{:>20}{:>14}{:>10}{:>10}{:>9}",
-        "", "µs per operation", "a second", "× ring", "× HTTP alone", "cores beside", "poster", "mock", "stolen"
+        "", "µs per operation", "a second", "× ring", "× HTTP alone", "other cores", "poster", "mock", "stolen"
     );
     cpu_row("ring, RSA-2048 verify", &results.verify, results);
     cpu_row("HTTP alone, 200", &results.bare, results);
     for (linger_ms, rounds) in LINGERS_MS.iter().zip(&results.accept) {
         cpu_row(&format!("accept, linger {linger_ms} ms"), rounds, results);
     }
-    println!(
-        "  cores beside: how many were busy but for the measured thread; poster and mock: their CPU, µs per operation\n"
-    );
+    println!("  other cores: busy cores without the measured thread; poster and mock: their CPU, µs per operation\n");
 }
 
 fn cpu_row(name: &str, rounds: &[Round], results: &Results) {
@@ -94,7 +88,10 @@ fn cpu_row(name: &str, rounds: &[Round], results: &Results) {
 }
 
 fn latency_table(options: &Options, results: &Results) {
-    println!("Latency at {} a second, milliseconds (in brackets: least and most of the rounds)", options.per_second);
+    println!(
+        "Latency at {} a second, milliseconds (in brackets: minimum and maximum of the rounds)",
+        options.per_second
+    );
     println!("  {:<36}{:>8}{:>22}{:>9}{:>24}{:>9}", "", "n", "p50", "p90", "p99", "most");
     for (linger_ms, latencies) in LINGERS_MS.iter().zip(&results.latencies) {
         latency_row(&format!("post → 200, linger {linger_ms} ms"), &latencies.posts_us);
@@ -119,7 +116,7 @@ fn latency_row(name: &str, rounds: &[Vec<u32>]) {
     );
 }
 
-/// The least latency that this share of all does not exceed.
+/// The percentile of the latencies.
 fn percentile_ms(latencies_us: &[u32], share: f64) -> f64 {
     let mut sorted = latencies_us.to_vec();
     sorted.sort_unstable();
@@ -160,7 +157,7 @@ impl Round {
     }
 }
 
-/// The middle of some figures, and how far they lie apart.
+/// Minimum, median and maximum.
 struct Spread {
     least: f64,
     median: f64,

@@ -1,6 +1,6 @@
 //go:build tools
 
-// Package kube names the programs that scripts/kube builds, so that go.mod and go.sum hold them. Nothing is built of it.
+// Package kube names the programs that scripts/kube builds, so that go.mod and go.sum list them. It is never built.
 package kube
 
 import (

@@ -65,7 +65,7 @@ impl Progress {
             Medium::Stderr => eprintln!("{line}"),
             Medium::StdoutJson => println!(
                 "{}",
-                json!({"happened": "progress", "what": self.what, "done": done, "of": self.of, "secondsLeft": left.map(|left| left.as_secs())})
+                json!({"type": "progress", "what": self.what, "done": done, "total": self.of, "secondsLeft": left.map(|left| left.as_secs())})
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! An outage of Amazon's API and the drain after it, at the quota that Amazon publishes for live, to watch.
+//! The backlog scenario: an outage of the Amazon Pay API, then the drain at the quota that Amazon publishes for live.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -6,28 +6,28 @@ use std::time::{Duration, Instant};
 use super::Error;
 use super::environment::{Hint, SandboxEnvironment};
 use super::events::EventReader;
-use super::output::{Actor, Output};
+use super::output::{Output, Step};
 use super::pay_api::{Fault, ObjectKind, Throttling, charge, charge_permission};
 use super::sns::SignatureVersion;
 use crate::app::App;
 
-/// The receiver's part of it, by default.
+/// The receiver's default share of the quota.
 const READS_PER_SECOND: f64 = 4.0 * 0.8;
-const IPNS_EACH: usize = 4;
-/// So many failures in a row open the breaker, by default.
-const READS_UNTIL_HELD_BACK: usize = 5;
-/// Probes of the breaker, the first token, and the second looks that follow.
-const START_PATIENCE: Duration = Duration::from_mins(1);
+const IPNS_PER_OBJECT: usize = 4;
+/// Consecutive failures that open the circuit breaker, by default.
+const FAILURES_TO_OPEN_BREAKER: usize = 5;
+/// Time for the probes of the breaker, the first quota token and the confirming reads.
+const DRAIN_GRACE: Duration = Duration::from_mins(1);
 const TICK: Duration = Duration::from_millis(200);
 
-/// The simulator throttles as Amazon does in live, although the merchant is a sandbox one, and the receiver knows.
+/// Sets the quota of live at the simulator and in the receiver's configuration, although the merchant is a sandbox one.
 pub(super) fn prepare(environment: &mut SandboxEnvironment) {
     environment.pay_api.set_throttling(Some(Throttling::LIVE));
     environment.quota_settings = "quota.sandbox = { burst = 20, per_second = 4 }\n";
 }
 
-/// Tells it; whether every object was told once, at the pace that the quota allows, and without a 429.
-pub(super) async fn tell(
+/// Runs the scenario. Returns whether the receiver published one event for each object in time and without a 429.
+pub(super) async fn run(
     environment: &SandboxEnvironment,
     app: &App,
     mut reader: EventReader,
@@ -35,49 +35,49 @@ pub(super) async fn tell(
     n_objects: usize,
 ) -> Result<bool, Error> {
     let objects = objects(environment, n_objects);
-    let n_ipns = objects.len() * IPNS_EACH;
-    output.chapter(1, &format!("Amazon Pay's API is down, and {n_ipns} IPNs about {} objects come", objects.len()));
+    let n_ipns = objects.len() * IPNS_PER_OBJECT;
+    output.chapter(
+        1,
+        &format!("The Amazon Pay API is down, and SNS posts {n_ipns} IPNs about {} objects", objects.len()),
+    );
     environment.pay_api.set_fault(Some(Fault::Status(503)));
-    output.happened(Actor::Amazon, "every read is answered 503 from now on");
+    output.step(Step::Amazon, "answers every read with 503");
     post(environment, app, output, &objects).await?;
-    while environment.pay_api.reads().len() < READS_UNTIL_HELD_BACK && !app.has_failed() {
+    while environment.pay_api.reads().len() < FAILURES_TO_OPEN_BREAKER && !app.has_failed() {
         tokio::time::sleep(TICK).await;
     }
 
-    output.chapter(2, "The API is back, and the backlog is drained within our part of Amazon's quota");
+    output.chapter(2, "The Amazon Pay API is up again, and the receiver drains the backlog within its quota");
     let probes = environment.pay_api.reads().len();
-    output.happened(
-        Actor::Fetched,
-        &format!("{probes} reads were tried while it was down; the breaker held the others back"),
+    output.step(
+        Step::Read,
+        &format!("{probes} reads failed during the outage; the circuit breaker held the others back"),
     );
     environment.pay_api.set_fault(None);
-    output.happened(
-        Actor::Amazon,
-        "reads are answered again: 20 at once, then 4 a second for each operation; 3.2 of them are ours",
-    );
+    output.step(Step::Amazon, "answers reads again; quota per operation: burst 20, then 4/s; the receiver uses 3.2/s");
     let began = Instant::now();
-    let told = drain(&mut reader, output, &objects, began).await;
+    let drained = drain(&mut reader, output, &objects, began).await;
 
     let took_s = began.elapsed().as_secs_f64();
     let reads = environment.pay_api.reads().split_off(probes);
     let throttled = reads.iter().filter(|read| read.status == Some(429)).count();
-    let mut problems = told.problems;
+    let mut problems = drained.problems;
     if throttled > 0 {
-        problems.push(format!("{throttled} reads were answered 429 although we know the quota"));
+        problems.push(format!("{throttled} reads were answered 429 although the receiver knows the quota"));
     }
-    output.happened(
-        Actor::Fetched,
+    output.step(
+        Step::Read,
         &format!(
-            "{} reads in {took_s:.0} s: {:.2} an object, {throttled} answered 429",
+            "{} reads in {took_s:.0} s, {:.2} per object, {throttled} answered 429",
             reads.len(),
             reads.len() as f64 / objects.len() as f64
         ),
     );
-    output.drained(n_ipns, told.objects.len(), &problems);
+    output.drained(n_ipns, drained.published.len(), &problems);
     Ok(problems.is_empty())
 }
 
-/// Three charges for each permission, so that two operations are drained beside each other.
+/// Puts one permission with three charges, again and again: two operations, which the receiver drains in parallel.
 fn objects(environment: &SandboxEnvironment, n_objects: usize) -> Vec<(ObjectKind, String)> {
     let objects = (0..n_objects.max(4)).map(|n| {
         let permission = format!("C02-{:07}-0000001", n / 4);
@@ -105,8 +105,8 @@ async fn post(
     output: &Output,
     objects: &[(ObjectKind, String)],
 ) -> Result<(), Error> {
-    let progress = output.progress("posted", objects.len() * IPNS_EACH);
-    for round in 0..IPNS_EACH {
+    let progress = output.progress("IPNs", objects.len() * IPNS_PER_OBJECT);
+    for round in 0..IPNS_PER_OBJECT {
         for (at, (kind, id)) in objects.iter().enumerate() {
             let hint = Hint { merchant: &environment.merchants[0], kind: *kind, id, notification_type: "STATE_CHANGE" };
             let answer = environment.post(app, &environment.envelope(&hint, SignatureVersion::V2)).await?;
@@ -117,45 +117,47 @@ async fn post(
         }
     }
     progress.end();
-    output.happened(
-        Actor::Posted,
-        &format!("all {} IPNs were answered 200: they are in Kafka", objects.len() * IPNS_EACH),
-    );
+    output
+        .step(Step::Ipn, &format!("{} IPNs verified, stored in inbox, answered 200", objects.len() * IPNS_PER_OBJECT));
     Ok(())
 }
 
 #[derive(Default)]
-struct Told {
-    objects: HashSet<String>,
+struct Drained {
+    /// Ids of the objects with an event.
+    published: HashSet<String>,
     problems: Vec<String>,
 }
 
-async fn drain(reader: &mut EventReader, output: &Output, objects: &[(ObjectKind, String)], began: Instant) -> Told {
+async fn drain(reader: &mut EventReader, output: &Output, objects: &[(ObjectKind, String)], began: Instant) -> Drained {
     let n_charges = objects.iter().filter(|(kind, _)| *kind == ObjectKind::Charge).count();
     let expected = Duration::from_secs_f64(n_charges as f64 / READS_PER_SECOND);
-    let deadline = began + expected * 2 + START_PATIENCE;
-    let progress = output.progress("told", objects.len());
-    let mut told = Told::default();
-    while told.objects.len() < objects.len() && Instant::now() < deadline {
+    let deadline = began + expected * 2 + DRAIN_GRACE;
+    let progress = output.progress("events", objects.len());
+    let mut drained = Drained::default();
+    while drained.published.len() < objects.len() && Instant::now() < deadline {
         while let Some(event) = reader.next(TICK).await {
             let id = event["subject"].as_str().unwrap_or_default().to_owned();
-            if !told.objects.insert(id.clone()) {
-                told.problems.push(format!("{id} was told twice"));
+            if !drained.published.insert(id.clone()) {
+                drained.problems.push(format!("more than one event was published for {id}"));
             }
-            progress.at(told.objects.len(), Some(left(objects, &told.objects)));
+            progress.at(drained.published.len(), Some(left(objects, &drained.published)));
         }
-        progress.at(told.objects.len(), Some(left(objects, &told.objects)));
+        progress.at(drained.published.len(), Some(left(objects, &drained.published)));
     }
     progress.end();
-    if told.objects.len() < objects.len() {
-        told.problems.push(format!("{} objects were not told in time", objects.len() - told.objects.len()));
+    if drained.published.len() < objects.len() {
+        drained
+            .problems
+            .push(format!("no event was published in time for {} objects", objects.len() - drained.published.len()));
     }
-    told
+    drained
 }
 
-/// Operations are drained beside each other, so the one with the most left decides.
-fn left(objects: &[(ObjectKind, String)], told: &HashSet<String>) -> Duration {
-    let of = |wanted: ObjectKind| objects.iter().filter(|(kind, id)| *kind == wanted && !told.contains(id)).count();
+/// The time until all events are published. Operations are drained in parallel, so the longest queue decides.
+fn left(objects: &[(ObjectKind, String)], published: &HashSet<String>) -> Duration {
+    let of =
+        |wanted: ObjectKind| objects.iter().filter(|(kind, id)| *kind == wanted && !published.contains(id)).count();
     let most = of(ObjectKind::Charge).max(of(ObjectKind::ChargePermission));
     Duration::from_secs_f64(most as f64 / READS_PER_SECOND)
 }

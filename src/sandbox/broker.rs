@@ -1,7 +1,7 @@
-//! The sandbox's broker: a real one if there is one, otherwise librdkafka's mock in this process.
+//! The sandbox's Kafka: a real cluster, or librdkafka's mock broker in this process.
 //!
-//! The mock creates topics only through its own call, keeps no offsets of transactions and hides no aborted
-//! record. It shows the way of an event, never exactly-once.
+//! The mock broker creates topics only through its own call, stores no offsets of transactions and shows aborted
+//! records. So it does not provide exactly-once.
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -11,16 +11,16 @@ use crate::config::Kafka;
 use crate::kafka;
 use crate::kafka::topics;
 
-/// Where records go.
+/// The Kafka that the receiver uses.
 pub enum Broker {
-    /// In this process.
+    /// A mock broker in this process.
     Mock(MockCluster<'static, DefaultProducerContext>),
-    /// Somewhere else.
+    /// Bootstrap servers of a real cluster.
     Real(String),
 }
 
 impl Broker {
-    /// The broker at `bootstrap_servers`, or a mock.
+    /// Uses the cluster at `bootstrap_servers`, or starts a mock broker.
     pub fn start(bootstrap_servers: Option<&str>) -> Result<Self, Error> {
         Ok(match bootstrap_servers {
             Some(servers) => Self::Real(servers.to_owned()),
@@ -28,7 +28,7 @@ impl Broker {
         })
     }
 
-    /// Where clients find it.
+    /// The bootstrap servers.
     pub fn bootstrap_servers(&self) -> String {
         match self {
             Self::Mock(cluster) => cluster.bootstrap_servers(),
@@ -36,7 +36,7 @@ impl Broker {
         }
     }
 
-    /// Whether the receiver may check its topics.
+    /// The kind that the receiver is started with: it checks topics of a real broker only.
     pub fn kind(&self) -> kafka::Broker {
         match self {
             Self::Mock(_) => kafka::Broker::Mock,
@@ -44,7 +44,7 @@ impl Broker {
         }
     }
 
-    /// Makes the four topics.
+    /// Creates the receiver's four topics.
     pub async fn create_topics(&self, kafka: &Kafka) -> Result<(), Error> {
         match self {
             Self::Real(_) => {

@@ -1,11 +1,11 @@
-//! Merchants, the SNS and the Amazon Pay API that belong together, and the configuration that fits them.
+//! One sandbox environment: merchants, a simulated SNS and Amazon Pay API, and a configuration for the receiver.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -23,19 +23,19 @@ use crate::config::Config;
 use crate::domain::sns::TrustAnchors;
 use crate::kafka;
 
-/// Amazon, as far as merchants in Europe's sandbox environment meet it.
+/// The simulators of Amazon for merchants of region `eu` in Amazon Pay's sandbox environment.
 pub struct SandboxEnvironment {
-    /// Whose root everything here trusts.
+    /// The certificate authority that every client of this environment trusts.
     pub authority: Authority,
-    /// Signs and serves its certificate.
+    /// Signs messages and serves its signing certificate.
     pub sns: Sns,
-    /// Verifies requests and keeps objects.
+    /// Verifies requests and holds the objects.
     pub pay_api: PayApi,
-    /// The merchants' ids.
+    /// The merchant ids.
     pub merchants: Vec<String>,
-    /// More settings of each merchant, as TOML.
+    /// TOML lines to add to the table of each merchant.
     pub merchant_settings: String,
-    /// Which quota the receiver is told of, as TOML; its defaults if nothing.
+    /// TOML lines with the receiver's quota; empty: the defaults.
     pub quota_settings: &'static str,
     keys: tempfile::TempDir,
     poster: reqwest::Client,
@@ -43,26 +43,26 @@ pub struct SandboxEnvironment {
     last_changes: Mutex<HashMap<String, i64>>,
 }
 
-/// What an IPN is about.
+/// What an IPN says: a hint that an object changed.
 #[derive(Clone, Debug)]
 pub struct Hint<'a> {
-    /// Whose.
+    /// The merchant id.
     pub merchant: &'a str,
-    /// Which kind of object.
+    /// The kind of object.
     pub kind: ObjectKind,
-    /// Its id.
+    /// The object id.
     pub id: &'a str,
-    /// STATE_CHANGE or ATTRIBUTE_CHANGE.
+    /// `STATE_CHANGE` or `ATTRIBUTE_CHANGE`.
     pub notification_type: &'a str,
 }
 
 impl SandboxEnvironment {
-    /// Starts both servers for this many merchants.
+    /// Starts both simulators for `n_merchants` merchants.
     pub async fn start(n_merchants: usize) -> Result<Self, Error> {
         let authority = Authority::new()?;
         let keys = tempfile::tempdir()?;
         let merchants: Vec<String> = (0..n_merchants).map(|n| format!("A{n}SANDBOXMERCHANT")).collect();
-        // One key pair serves all: making an RSA key takes a moment, and nothing here depends on their number.
+        // All merchants share one key pair, because RSA key generation is slow.
         let key = merchant_key()?;
         std::fs::write(keys.path().join(KEY_FILE), key.private_pem_pkcs8())?;
         let registered: Vec<RegisteredKey> = merchants.iter().map(|merchant| registered(merchant, &key)).collect();
@@ -80,22 +80,26 @@ impl SandboxEnvironment {
         })
     }
 
-    /// The same with an Amazon that answers a hundred reads a second, for those who have no time.
+    /// Like [`Self::start`], with a quota of 100 reads per second, so that tests run fast.
     pub async fn start_fast(n_merchants: usize) -> Result<Self, Error> {
         let environment = Self::start(n_merchants).await?;
-        environment.pay_api.set_throttling(Some(Throttling { burst: 100, per_second: 100, taken_by_the_shop: 0 }));
+        environment.pay_api.set_throttling(Some(Throttling {
+            burst: 100,
+            per_second: 100,
+            used_by_shop_per_second: 0,
+        }));
         Ok(Self {
             quota_settings: "quota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n",
             ..environment
         })
     }
 
-    /// A configuration as a merchant would write it, checked by the same code. Topics have a prefix of this environment's own.
+    /// A receiver configuration, parsed and checked like any other. Its topic prefix is unique to this environment.
     pub fn config(&self, broker: &Broker) -> Result<Config, Error> {
         self.config_with(&broker.bootstrap_servers(), "")
     }
 
-    /// The same with more settings, as TOML.
+    /// Like [`Self::config`], for these bootstrap servers and with additional TOML lines.
     pub fn config_with(&self, bootstrap_servers: &str, more: &str) -> Result<Config, Error> {
         let prefix = &self.topic_prefix;
         let text = format!(
@@ -108,7 +112,7 @@ impl SandboxEnvironment {
             .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ").into())
     }
 
-    /// Registers a new key for every merchant and no longer takes the old one; the file is written by the second call.
+    /// Registers a new key for every merchant and rejects the old one. The returned function writes the new key file.
     pub fn rotate_key(&self) -> Result<impl FnOnce() -> std::io::Result<()>, Error> {
         let key = merchant_key()?;
         let registered: Vec<RegisteredKey> = self.merchants.iter().map(|merchant| registered(merchant, &key)).collect();
@@ -117,21 +121,21 @@ impl SandboxEnvironment {
         Ok(move || std::fs::write(file, pem))
     }
 
-    /// Lets other processes reach both servers: what is signed from now on names them by their address.
+    /// Lets other processes reach both simulators: messages signed after this call carry URLs with the loopback address.
     #[must_use]
     pub fn reachable_by_address(mut self) -> Self {
         self.sns.reach_by_address();
         self
     }
 
-    /// The text of a configuration for a receiver in another process of this machine, which does not resolve Amazon's
-    /// names to loopback. Its files are there as long as this environment is.
+    /// The TOML text of a configuration for a receiver in another process, which does not resolve Amazon's names to
+    /// loopback. The files that it names exist as long as this environment does.
     pub fn config_for_another_process(&self, bootstrap_servers: &str) -> Result<String, Error> {
         let root = self.keys.path().join("sandbox-root.pem");
         std::fs::write(&root, self.authority.certificate_pem())?;
         let (sns, pay_api_port) = (self.sns.endpoint(), self.pay_api.address().port());
         Ok(format!(
-            "# Fits the simulators as long as they run.\n\
+            "# Valid while the simulators run.\n\
              [kafka]\nbootstrap_servers = \"{bootstrap_servers}\"\ntopic_prefix = \"{}\"\npartitions = 3\nreplication_factor = 1\n\n\
              [development]\ncertificate_origins = [\"{sns}/\"]\ntrust_anchor_files = [\"{}\"]\n\
              pay_api_endpoint = \"https://{LOOPBACK_NAME}:{pay_api_port}\"\nsns_endpoint = \"{sns}\"\n\n{}",
@@ -154,7 +158,7 @@ impl SandboxEnvironment {
         Ok(text)
     }
 
-    /// Clients that reach this environment under Amazon's names, and trust nothing else.
+    /// HTTP clients that resolve Amazon's names to this environment and trust only its root.
     pub fn clients(&self, broker: kafka::Broker) -> Result<Clients, Error> {
         Ok(Clients {
             cert_authorities: self.cert_authorities()?,
@@ -165,7 +169,7 @@ impl SandboxEnvironment {
         })
     }
 
-    /// Where certificates come from and must lead to: this environment's root instead of Amazon's.
+    /// The clients that fetch certificates, and this environment's root in place of the Amazon roots.
     pub fn cert_authorities(&self) -> Result<CertAuthorities, Error> {
         let client = self.authority.client(&[(self.sns.host(), self.sns.address())])?;
         Ok(CertAuthorities {
@@ -176,14 +180,14 @@ impl SandboxEnvironment {
         })
     }
 
-    /// SNS's API at a port of this machine, trusted by this environment's root.
+    /// A client of the SNS API at a loopback port; it trusts this environment's root.
     pub fn sns_api(&self, port: u16) -> Result<SnsApi, Error> {
         let roots = TrustStore::empty().with_pem_certificate(self.authority.certificate_pem());
         let tls = TlsContext::builder().with_trust_store(roots).build()?;
         Ok(SnsApi::at(format!("https://{LOOPBACK_NAME}:{port}"), tls))
     }
 
-    /// The topic by which Amazon Pay notifies a merchant.
+    /// The ARN of the topic to which Amazon Pay publishes the IPNs of a merchant.
     pub fn topic_arn(&self, merchant: &str) -> String {
         format!("arn:aws:sns:{AWS_REGION}:291180941288:A1G8446IYHA4MR{merchant}")
     }
@@ -194,7 +198,7 @@ impl SandboxEnvironment {
         let id = object[kind.id_field()].as_str().unwrap_or_default().to_owned();
         let now = OffsetDateTime::now_utc().unix_timestamp();
         let changed_at = {
-            let mut last = self.last_changes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self.last_changes.lock();
             let changed_at = last.get(&id).map_or(now, |last| now.max(last + 1));
             last.insert(id, changed_at);
             changed_at
@@ -202,14 +206,13 @@ impl SandboxEnvironment {
         self.pay_api.put(Environment::Sandbox, kind, with_state(object, state, reasons, changed_at));
     }
 
-    /// Moves an object that is there to another state.
+    /// Changes the state of an object that exists.
     pub fn change(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
-        let object =
-            self.pay_api.get(Environment::Sandbox, kind, id).expect("the scenario changes objects that are there");
+        let object = self.pay_api.get(Environment::Sandbox, kind, id).expect("the object exists");
         self.put(kind, object, state, reasons);
     }
 
-    /// The signed envelope that tells of it.
+    /// The signed SNS message with an IPN.
     pub fn envelope(&self, hint: &Hint<'_>, version: SignatureVersion) -> String {
         let message = message_of(hint, &self.permission_of(hint.kind, hint.id));
         let mut draft = Draft::new(&self.topic_arn(hint.merchant), &message, OffsetDateTime::now_utc());
@@ -217,44 +220,44 @@ impl SandboxEnvironment {
         self.sns.notification(&draft)
     }
 
-    /// The permission that an object belongs to; for one that is not there, what its id looks like.
+    /// The charge permission of an object; of an unknown object, derived from its id.
     fn permission_of(&self, kind: ObjectKind, id: &str) -> String {
         let object = self.pay_api.get(Environment::Sandbox, kind, id).unwrap_or_default();
         match (object["chargePermissionId"].as_str(), object["chargeId"].as_str()) {
             (Some(permission), _) => permission.to_owned(),
             (None, Some(charge)) if kind != ObjectKind::Charge => self.permission_of(ObjectKind::Charge, charge),
-            (None, _) => permission_by_form(id),
+            (None, _) => permission_from_id(id),
         }
     }
 
-    /// Posts a body as SNS does.
+    /// Posts a body to the receiver as SNS does.
     pub async fn post(&self, app: &app::App, body: &str) -> Result<Answer, Error> {
         self.post_to(&format!("http://{}/ipn", app.ingress_address()), body).await
     }
 
-    /// The same to any endpoint.
+    /// Posts a body to any URL as SNS does.
     pub async fn post_to(&self, url: &str, body: &str) -> Result<Answer, Error> {
         Ok(post(&self.poster, url, body).await?)
     }
 
-    /// Stops both servers.
+    /// Stops both simulators.
     pub async fn stop(self) {
         let stopping = async {
             self.sns.stop().await;
             self.pay_api.stop().await;
         };
-        // Idle connections of a client may keep a server a moment longer; nobody waits for that.
+        // Idle client connections can delay the stop, so it is bounded.
         let _ = tokio::time::timeout(Duration::from_secs(2), stopping).await;
     }
 }
 
-/// The `Message` of an IPN: ids, and nothing else. Its permission is what the object's id looks like.
+/// The `Message` of an IPN, which holds ids only. The charge permission id is derived from the object id.
 pub fn message(hint: &Hint<'_>) -> String {
-    message_of(hint, &permission_by_form(hint.id))
+    message_of(hint, &permission_from_id(hint.id))
 }
 
-/// The permission of a one-time charge, refund or dispute stands in its id.
-pub(super) fn permission_by_form(id: &str) -> String {
+/// The id of a charge, refund or dispute starts with the id of its one-time charge permission.
+pub(super) fn permission_from_id(id: &str) -> String {
     id.splitn(4, '-').take(3).collect::<Vec<_>>().join("-")
 }
 

@@ -1,8 +1,9 @@
-//! Everything the receiver meets outside, on this machine's loopback: an SNS that really signs, an Amazon Pay
-//! API that really verifies requests, a broker, and a scenario to watch.
+//! Simulators of the receiver's external systems on loopback, for tests and for `ipn-receiver sandbox`: Amazon SNS
+//! that signs messages, an Amazon Pay API that verifies requests, a Kafka broker, and scenarios that use them.
 //!
-//! The receiver in it is the one that `serve` runs, pin and all: messages carry Amazon's real-looking URLs, and
-//! only the HTTP clients handed to it resolve Amazon's names to loopback and trust the sandbox's own root.
+//! The sandbox runs the same receiver as `serve`, certificate checks included. Messages carry URLs under Amazon's host
+//! names; only the HTTP clients that the receiver is started with resolve these names to loopback and trust the
+//! sandbox's own root certificate.
 
 pub mod authority;
 pub mod broker;
@@ -31,39 +32,39 @@ use self::output::Output;
 use self::runner::Runner;
 use crate::app::App;
 
-/// What is shown.
+/// The scenario to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
-    /// The life of a subscription.
+    /// A subscription from the first charge to its cancellation.
     Subscription,
-    /// The life of a saved wallet.
+    /// A saved wallet with an expired card and a dispute.
     SavedWallet,
-    /// One order.
+    /// One order with a declined refund.
     OneOrder,
-    /// An outage of Amazon's API, and the drain after it.
+    /// An outage of the Amazon Pay API, and the drain of the backlog after it.
     Backlog {
-        /// Objects that change meanwhile.
+        /// Objects that change during the outage.
         n_objects: usize,
     },
 }
 
-/// What the sandbox is asked to do.
+/// Options of `ipn-receiver sandbox`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What is shown.
+    /// The scenario to run.
     pub scenario: Scenario,
-    /// A real broker instead of the embedded one.
+    /// Bootstrap servers of a real Kafka; without them the sandbox starts a mock broker.
     pub kafka: Option<String>,
-    /// Leave after the scenario, with a code that tells whether it came out right.
+    /// Exit after the scenario: 0 if it succeeded, 1 if not.
     pub once: bool,
-    /// For people or for machines.
+    /// How the sandbox prints its output.
     pub format: Format,
 }
 
-/// Why the sandbox could not be set up.
+/// Why the sandbox could not start.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs the sandbox.
+/// Starts the simulators and the receiver, runs the scenario, and stops them again.
 pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     let output = Output::new(options.format);
     let broker = Broker::start(options.kafka.as_deref())?;
@@ -76,15 +77,15 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     let reader = EventReader::start(&config.kafka)?;
     let topics = config.kafka.topics();
     let app = App::start(config, environment.clients(broker.kind())?).await?;
-    output.opening(&environment, &broker, &app, &topics);
+    output.addresses(&environment, &broker, &app, &topics);
     wait_until_working(&app, &output).await?;
 
-    let runner = |reader| Runner::new(&environment, &app, reader, &output, scenarios::PATIENCE);
-    let came_out_right = match options.scenario {
+    let runner = |reader| Runner::new(&environment, &app, reader, &output, scenarios::EVENT_TIMEOUT);
+    let succeeded = match options.scenario {
         Scenario::Subscription => scenarios::subscription(runner(reader)).await?,
         Scenario::SavedWallet => scenarios::saved_wallet(runner(reader)).await?,
         Scenario::OneOrder => scenarios::one_order(runner(reader)).await?,
-        Scenario::Backlog { n_objects } => backlog::tell(&environment, &app, reader, &output, n_objects).await?,
+        Scenario::Backlog { n_objects } => backlog::run(&environment, &app, reader, &output, n_objects).await?,
     };
     if !options.once {
         output.staying(&app);
@@ -92,7 +93,7 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     }
     app.stop().await;
     environment.stop().await;
-    Ok(if came_out_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn wait_until_working(app: &App, output: &Output) -> Result<(), Error> {
@@ -100,7 +101,7 @@ async fn wait_until_working(app: &App, output: &Output) -> Result<(), Error> {
     output.waiting();
     while !(app.is_ready() && app.is_working()) {
         if app.has_failed() || tokio::time::Instant::now() > deadline {
-            return Err("the receiver did not become ready within a minute; its log lines above say why".into());
+            return Err("the receiver did not become ready within 60 s; see its log lines above".into());
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }

@@ -1,4 +1,4 @@
-//! What a person or a machine sees of the scenario.
+//! Prints the scenario on standard output: aligned lines for people, JSON lines for programs.
 
 use std::io::IsTerminal as _;
 
@@ -10,22 +10,27 @@ use crate::app::App;
 use crate::commands::progress::{Medium, Progress};
 use crate::config::Topics;
 
-/// For whom the scenario is told.
+/// How the sandbox prints its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Lines for people, with colours on a terminal.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Who does something in the scenario.
+/// What a step of the scenario shows; its label starts the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Actor {
+pub(super) enum Step {
+    /// An object changes at Amazon Pay.
     Amazon,
-    Posted,
-    Fetched,
+    /// An IPN is posted and answered.
+    Ipn,
+    /// The receiver reads an object from the Amazon Pay API.
+    Read,
+    /// The receiver published an event.
     Event,
+    /// The scenario did not go as expected.
     Problem,
 }
 
@@ -40,125 +45,104 @@ impl Output {
         Self { format, colours: format == Format::Text && std::io::stdout().is_terminal() }
     }
 
-    pub(super) fn opening(&self, environment: &SandboxEnvironment, broker: &Broker, app: &App, topics: &Topics) {
-        let (kafka, note) = match broker {
-            Broker::Mock(_) => (
-                broker.bootstrap_servers(),
-                "librdkafka's mock broker, in this process: it shows the way of an event, NOT exactly-once.\n              For that give a real one: --kafka HOST:PORT",
-            ),
-            Broker::Real(_) => (broker.bootstrap_servers(), "a real broker; the topics are left there when this ends"),
-        };
-        let (ingress, admin) = (app.ingress_address(), app.admin_address());
+    /// Prints the addresses of everything that the sandbox started.
+    pub(super) fn addresses(&self, environment: &SandboxEnvironment, broker: &Broker, app: &App, topics: &Topics) {
+        let is_real = matches!(broker, Broker::Real(_));
+        let (kafka, ingress, admin) = (broker.bootstrap_servers(), app.ingress_address(), app.admin_address());
         if self.format == Format::Json {
-            return Self::line(
-                &json!({"happened": "opening", "kafka": kafka, "ingress": ingress.to_string(), "admin": admin.to_string(),
-                "eventsTopic": topics.events, "exactlyOnceShown": matches!(broker, Broker::Real(_))}),
-            );
+            return Self::line(&json!({
+                "type": "started", "kafka": kafka, "ingress": ingress.to_string(), "admin": admin.to_string(),
+                "eventsTopic": topics.events, "exactlyOnce": is_real,
+            }));
         }
-        println!("ipn-receiver sandbox: everything below happens on this machine's loopback; nothing leaves it.\n");
-        println!(
-            "  SNS         https://{} is {}, with its own CA; it really signs",
-            environment.sns.host(),
-            environment.sns.address()
-        );
-        println!(
-            "  Amazon Pay  https://{} is {}; it really verifies our requests",
-            environment.pay_api.host(),
-            environment.pay_api.address()
-        );
-        println!("  Kafka       {kafka}: {note}");
-        println!("  receiver    POST http://{ingress}/ipn    http://{admin}/readyz    http://{admin}/metrics");
-        println!("  events      topic {}\n", topics.events);
+        let (sns, pay_api) = (&environment.sns, &environment.pay_api);
+        let note = if is_real {
+            "real broker; its topics remain after the sandbox ends"
+        } else {
+            "mock broker of librdkafka, in this process"
+        };
+        println!("ipn-receiver sandbox: all servers run on this machine's loopback interface.\n");
+        println!("  Amazon SNS  {} at {}; signs every message", sns.host(), sns.address());
+        println!("  Amazon Pay  {} at {}; verifies every request", pay_api.host(), pay_api.address());
+        println!("  Kafka       {kafka}; {note}");
+        if !is_real {
+            println!("              It does not provide exactly-once; for that use --kafka HOST:PORT");
+        }
+        println!("  Receiver    http://{ingress}/ipn");
+        println!("  Admin       http://{admin}/readyz and http://{admin}/metrics");
+        println!("  Events      topic {}\n", topics.events);
     }
 
     pub(super) fn waiting(&self) {
         if self.format == Format::Text {
-            println!("The receiver joins its consumer group and rebuilds its state (about 4 seconds) ...");
+            println!("The receiver joins its consumer group and restores its state (about 4 s) ...");
         }
     }
 
     pub(super) fn chapter(&self, number: usize, title: &str) {
         match self.format {
-            Format::Json => Self::line(&json!({"happened": "chapter", "number": number, "title": title})),
+            Format::Json => Self::line(&json!({"type": "chapter", "number": number, "title": title})),
             Format::Text => println!("\n{}", self.painted(BOLD, &format!("{number}. {title}"))),
         }
     }
 
-    pub(super) fn happened(&self, actor: Actor, text: &str) {
-        let (word, colour) = actor.word_and_colour();
+    pub(super) fn step(&self, step: Step, text: &str) {
+        let (label, colour) = step.label_and_colour();
         match self.format {
-            Format::Json => Self::line(&json!({"happened": word, "text": text})),
-            Format::Text => println!("   {} {text}", self.painted(colour, &format!("{word:<8}"))),
+            Format::Json => Self::line(&json!({"type": "step", "step": step.name(), "text": text})),
+            Format::Text => println!("   {} {text}", self.painted(colour, &format!("{label:<8}"))),
         }
     }
 
     pub(super) fn event(&self, event: &Value) {
         if self.format == Format::Json {
-            return Self::line(&json!({"happened": "event", "event": event}));
+            return Self::line(&json!({"type": "event", "event": event}));
         }
-        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
-        let name = text("/type").rsplit('.').nth(1).unwrap_or("?").to_owned();
-        let from = event
-            .pointer("/data/previousState")
-            .and_then(Value::as_str)
-            .map_or("first sight".to_owned(), |state| format!("was {state}"));
-        let reasons: Vec<&str> = event["data"]["reasons"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|reason| reason["reasonCode"].as_str())
-            .collect();
-        let because = if reasons.is_empty() { String::new() } else { format!("; reason {}", reasons.join(" and ")) };
-        let evidence = event
-            .pointer("/data/evidence/0")
-            .and_then(Value::as_str)
-            .map_or(String::new(), |evidence| format!("; evidence {evidence}"));
-        let line =
-            format!("{} {} ({from}{because}{evidence})", self.painted(BOLD, &format!("{name:<24}")), text("/subject"));
-        self.happened(Actor::Event, &line);
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
+        let name = text("/type").rsplit('.').nth(1).unwrap_or("?");
+        self.step(Step::Event, &format!("{} published for {}", self.painted(BOLD, name), text("/subject")));
+        println!("{INDENT}{}", details(event));
         let (code, advice) = (text("/data/nextAction/code"), text("/data/nextAction/text"));
-        if code != "NONE" {
-            let url = event.pointer("/data/nextAction/url").and_then(Value::as_str).unwrap_or_default();
-            println!("            → {code}: {advice} {url}");
+        if code == "NONE" {
+            return;
+        }
+        println!("{INDENT}next action: {}", self.painted(BOLD, code));
+        let url = event.pointer("/data/nextAction/url").and_then(Value::as_str).unwrap_or_default();
+        for line in wrapped(&format!("{advice} {url}"), ADVICE_WIDTH) {
+            println!("{INDENT}  {line}");
         }
     }
 
     pub(super) fn result(&self, expected: usize, problems: &[String]) {
         if self.format == Format::Json {
-            return Self::line(&json!({"happened": "result", "eventsExpected": expected, "problems": problems}));
+            return Self::line(&json!({"type": "result", "eventsExpected": expected, "problems": problems}));
         }
         if problems.is_empty() {
-            println!(
-                "\n{}",
-                self.painted(
-                    GREEN,
-                    &format!("All {expected} expected events came, in order, once each, and nothing else.")
-                )
-            );
-            return;
+            let text = format!("All {expected} expected events were published in order, once each, and no others.");
+            return println!("\n{}", self.painted(GREEN, &text));
         }
-        self.problems("The scenario did not come out right:", problems);
+        self.problems("The scenario failed:", problems);
     }
 
-    pub(super) fn progress(&self, what: &'static str, of: usize) -> Progress {
+    pub(super) fn progress(&self, what: &'static str, total: usize) -> Progress {
         let medium = match self.format {
             Format::Text => Medium::Stdout,
             Format::Json => Medium::StdoutJson,
         };
-        Progress::new(medium, what, of)
+        Progress::new(medium, what, total)
     }
 
-    pub(super) fn drained(&self, n_ipns: usize, n_told: usize, problems: &[String]) {
+    pub(super) fn drained(&self, n_ipns: usize, n_published: usize, problems: &[String]) {
         if self.format == Format::Json {
             return Self::line(
-                &json!({"happened": "result", "ipns": n_ipns, "objectsTold": n_told, "problems": problems}),
+                &json!({"type": "result", "ipns": n_ipns, "objectsPublished": n_published, "problems": problems}),
             );
         }
         if problems.is_empty() {
-            let text = format!("{n_ipns} IPNs, {n_told} objects, each told once; nothing was lost.");
+            let text = format!("{n_ipns} IPNs, {n_published} objects: one event for each object, nothing lost.");
             return println!("\n{}", self.painted(GREEN, &text));
         }
-        self.problems("The backlog was not drained as it should be:", problems);
+        self.problems("The backlog scenario failed:", problems);
     }
 
     fn problems(&self, title: &str, problems: &[String]) {
@@ -170,10 +154,8 @@ impl Output {
 
     pub(super) fn staying(&self, app: &App) {
         if self.format == Format::Text {
-            println!(
-                "\nThe receiver stays up; look at http://{}/metrics. Ctrl-C ends it (with --once it would have ended by itself).",
-                app.admin_address()
-            );
+            println!("\nThe receiver keeps running; see http://{}/metrics", app.admin_address());
+            println!("Press Ctrl-C to stop it, or start the sandbox with --once to stop after the scenario.");
         }
     }
 
@@ -186,18 +168,74 @@ impl Output {
     }
 }
 
-impl Actor {
-    fn word_and_colour(self) -> (&'static str, &'static str) {
+impl Step {
+    fn label_and_colour(self) -> (&'static str, &'static str) {
         match self {
-            Self::Amazon => ("amazon", "33"),
-            Self::Posted => ("posted", "36"),
-            Self::Fetched => ("fetched", "90"),
+            Self::Amazon => ("Amazon", "33"),
+            Self::Ipn => ("IPN", "36"),
+            Self::Read => ("read", "90"),
             Self::Event => ("event", GREEN),
             Self::Problem => ("problem", RED),
         }
     }
+
+    /// The value of `step` in JSON.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Amazon => "amazon",
+            Self::Ipn => "ipn",
+            Self::Read => "read",
+            Self::Event => "event",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+/// `Chargeable → NonChargeable, reason PaymentMethodInvalid`
+fn details(event: &Value) -> String {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+    let state = text("/data/state").unwrap_or("-");
+    let mut details = vec![match text("/data/previousState") {
+        Some(previous) if previous != state => format!("{previous} → {state}"),
+        Some(_) => state.to_owned(),
+        None => format!("first sight, {state}"),
+    }];
+    let reasons = event["data"]["reasons"].as_array().into_iter().flatten();
+    details.extend(reasons.filter_map(|reason| Some(format!("reason {}", reason["reasonCode"].as_str()?))));
+    details.extend(text("/data/evidence/0").map(|evidence| format!("evidence {evidence}")));
+    details.join(", ")
+}
+
+/// The words of a text in lines of at most `width` characters; a longer word gets a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 const BOLD: &str = "1";
 const GREEN: &str = "32";
 const RED: &str = "31";
+/// As wide as the label of a step with the spaces around it.
+const INDENT: &str = "            ";
+const ADVICE_WIDTH: usize = 78;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_wrapped_at_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("a https://pay.amazon.com/ ", 5), ["a", "https://pay.amazon.com/"]);
+        assert_eq!(wrapped("", 5), [""; 0]);
+    }
+}

@@ -1,12 +1,11 @@
-//! A loopback Amazon Pay API: it answers reads of the objects a test has put there, for requests signed as Amazon
-//! demands.
+//! A simulated Amazon Pay API on loopback. It answers correctly signed reads of the objects that a test put there.
 //!
-//! Promises: every signature is really verified, by code that shares nothing with the receiver's; buyer fields hold
-//! `BUYER-DATA-MARKER-…`, so that a leak can be searched for. Never changes an object by itself. It throttles by the
-//! figures that Amazon publishes, unless it is told others.
+//! It verifies every signature with code that it does not share with the receiver. Buyer fields hold
+//! `BUYER-DATA-MARKER-…`, so that tests can search for leaks. It throttles with the quota that Amazon publishes, unless
+//! a test sets another one. It never changes an object by itself.
 
+mod authenticator;
 mod faults;
-mod gate;
 mod objects;
 mod quota;
 #[cfg(test)]
@@ -14,47 +13,48 @@ mod tests;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use openssl::error::ErrorStack;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::authority::{self, Authority, LOOPBACK_NAME, LoopbackServer};
+use authenticator::{Authenticator, Incoming, REGIONS, Rejection, authorization, parse_key};
 pub use faults::Fault;
-use faults::{History, Trouble};
-use gate::{Gate, Incoming, REGIONS, Refusal, authorization, parse_key};
+use faults::{ActiveFault, History};
 pub use objects::{charge, charge_permission, dispute, refund, with_state};
 pub use quota::Throttling;
 use quota::{Meters, Quotas};
 
-/// The Amazon Pay API of one region, on the loopback interface; dropping it stops it.
+/// The simulated Amazon Pay API of one region. It stops when it is dropped.
 pub struct PayApi {
     server: LoopbackServer,
     shared: Arc<Shared>,
 }
 
-/// Live or sandbox: each has its own objects.
+/// An environment of Amazon Pay; each has its own objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Environment {
-    /// Real money at the real Amazon.
+    /// The environment with real payments.
     Live,
-    /// Play money.
+    /// The environment for tests.
     Sandbox,
 }
 
-/// A public key that a merchant has registered; one that serves both environments is registered twice.
+/// A public key that a merchant has registered. A key for both environments is registered twice.
 #[derive(Clone, Debug)]
 pub struct RegisteredKey {
-    /// The id; with the prefix `LIVE` or `SANDBOX` it stands for the environment too.
+    /// The public key id; a prefix `LIVE` or `SANDBOX` binds it to the environment.
     pub public_key_id: String,
-    /// The key, `BEGIN PUBLIC KEY`.
+    /// The key in PEM, `BEGIN PUBLIC KEY`.
     pub public_pem: String,
-    /// Whose objects it may read.
+    /// The environment whose objects the key can read.
     pub environment: Environment,
 }
 
@@ -71,48 +71,49 @@ pub enum ObjectKind {
     Dispute,
 }
 
-/// One request that came.
+/// One received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// HTTP method.
     pub method: String,
-    /// Path, and the query if there was one.
+    /// Path and query.
     pub path: String,
-    /// What the Authorization header claims, be it true or not.
+    /// The key id in the Authorization header, verified or not.
     pub public_key_id: Option<String>,
-    /// The status answered; `None` while, or if, it stays unanswered.
+    /// The status of the answer; `None` until it is answered.
     pub status: Option<u16>,
-    /// When it came.
+    /// When it was received.
     pub at: Instant,
 }
 
-/// Why the sandbox's Amazon Pay API could not start.
+/// Why the simulated Amazon Pay API could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not a region of Amazon Pay.
     #[error("amazon pay has no region {0}: use na, eu or jp")]
     Region(String),
-    /// A key that is no public key.
-    #[error("the key registered as {public_key_id} is no public key: give it as BEGIN PUBLIC KEY")]
+    /// A key that is not a public key.
+    #[error("the key registered as {public_key_id} is not a public key: use PEM with BEGIN PUBLIC KEY")]
     Key {
-        /// Its id.
+        /// The public key id.
         public_key_id: String,
-        /// What openssl says.
+        /// The error of OpenSSL.
         source: ErrorStack,
     },
-    /// No certificate or listener.
-    #[error("the sandbox's amazon pay api cannot start: see the cause")]
+    /// The certificate or the listener could not be created.
+    #[error("the simulated Amazon Pay API cannot start")]
     Start(#[from] authority::Error),
 }
 
 impl PayApi {
-    /// Starts the API of a region (`na`, `eu` or `jp`) that knows these keys and no object yet.
+    /// Starts the API of a region (`na`, `eu` or `jp`) with these keys and without objects.
     pub async fn start(authority: &Authority, region: &str, keys: &[RegisteredKey]) -> Result<Self, Error> {
         let known = REGIONS.iter().find(|(name, _)| *name == region);
         let &(region, host) = known.ok_or_else(|| Error::Region(region.to_owned()))?;
-        let gate = Gate { region, host, keys: keys.iter().map(parse_key).collect::<Result<Vec<_>, _>>()?.into() };
-        let world = SandboxEnvironment { throttling: Some(Quotas::Published), ..SandboxEnvironment::default() };
-        let shared = Arc::new(Shared { gate, world: Mutex::new(world) });
+        let authenticator =
+            Authenticator { region, host, keys: keys.iter().map(parse_key).collect::<Result<Vec<_>, _>>()?.into() };
+        let contents = Contents { throttling: Some(Quotas::Published), ..Contents::default() };
+        let shared = Arc::new(Shared { authenticator, contents: Mutex::new(contents) });
         let state = web::Data::from(Arc::clone(&shared));
         let server = authority
             .serve(&[host, LOOPBACK_NAME], move |app| {
@@ -122,99 +123,109 @@ impl PayApi {
         Ok(Self { server, shared })
     }
 
-    /// Stops it and waits for the end.
+    /// Stops the server and waits until it has stopped.
     pub async fn stop(&self) {
         self.server.stop().await;
     }
 
-    /// Where it listens.
+    /// The listening address.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// The host name it answers for.
+    /// The host name of the region.
     pub fn host(&self) -> &str {
-        self.shared.gate.host
+        self.shared.authenticator.host
     }
 
-    /// Takes these keys for registered from now on, and no other.
+    /// Replaces all registered keys.
     pub fn register_only(&self, keys: &[RegisteredKey]) -> Result<(), Error> {
         let keys = keys.iter().map(parse_key).collect::<Result<_, _>>()?;
-        *self.shared.gate.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        *self.shared.authenticator.keys.write() = keys;
         Ok(())
     }
 
-    /// Puts an object there, or another version of it; its id is taken from it.
+    /// Adds an object, or a new version of it, under the id that it holds.
     ///
     /// # Panics
     /// If the object has no id of its kind.
     pub fn put(&self, environment: Environment, kind: ObjectKind, object: Value) {
-        let id = object[kind.id_field()].as_str().expect("an object has the id of its kind").to_owned();
-        self.shared.world().objects.entry((environment, kind, id)).or_default().add(Instant::now(), object);
+        let id = object[kind.id_field()].as_str().expect("the object has the id field of its kind").to_owned();
+        self.shared.contents().objects.entry((environment, kind, id)).or_default().add(Instant::now(), object);
     }
 
-    /// The object as the next read will find it.
+    /// The newest version of an object.
     pub fn get(&self, environment: Environment, kind: ObjectKind, id: &str) -> Option<Value> {
-        self.shared.world().objects.get(&(environment, kind, id.to_owned()))?.newest().cloned()
+        self.shared.contents().objects.get(&(environment, kind, id.to_owned()))?.newest().cloned()
     }
 
-    /// Every object there is.
+    /// The kind and id of every object.
     pub fn ids(&self, environment: Environment) -> Vec<(ObjectKind, String)> {
-        let world = self.shared.world();
-        let here = world.objects.keys().filter(|(there, ..)| *there == environment);
+        let contents = self.shared.contents();
+        let here = contents.objects.keys().filter(|(there, ..)| *there == environment);
         here.map(|(_, kind, id)| (*kind, id.clone())).collect()
     }
 
-    /// Every version that an object ever had, oldest first.
+    /// All versions of an object, oldest first.
     pub fn versions(&self, environment: Environment, kind: ObjectKind, id: &str) -> Vec<Value> {
-        let world = self.shared.world();
-        let history = world.objects.get(&(environment, kind, id.to_owned()));
+        let contents = self.shared.contents();
+        let history = contents.objects.get(&(environment, kind, id.to_owned()));
         history.map_or_else(Vec::new, |history| history.versions().cloned().collect())
     }
 
-    /// Takes an object away and returns it; reads of it are answered 404 again.
+    /// Removes an object and returns it; reads of it are answered 404.
     pub fn remove(&self, environment: Environment, kind: ObjectKind, id: &str) -> Option<Value> {
-        self.shared.world().objects.remove(&(environment, kind, id.to_owned()))?.newest().cloned()
+        self.shared.contents().objects.remove(&(environment, kind, id.to_owned()))?.newest().cloned()
     }
 
-    /// Every request so far, in order.
+    /// All requests so far, in order.
     pub fn requests(&self) -> Vec<Request> {
-        self.shared.world().requests.clone()
+        self.shared.contents().requests.clone()
     }
 
-    /// The requests for objects: all but the question for the time of day that a receiver begins with.
+    /// The GET requests. Leaves out the request by which a receiver measures its clock skew at start.
     pub fn reads(&self) -> Vec<Request> {
         self.requests().into_iter().filter(|request| request.method == "GET").collect()
     }
 
-    /// What goes wrong with every request from now on; `None` ends it.
+    /// Sets a fault for every request; `None` clears it.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        self.shared.world().trouble = fault.map(Trouble::always);
+        self.shared.contents().fault = fault.map(ActiveFault::always);
     }
 
-    /// What goes wrong with one request in `one_in`, for so long.
-    pub fn set_trouble(&self, fault: Fault, one_in: u32, lasting: Duration) {
+    /// Sets a fault for one request in `one_in`, until `lasting` has passed.
+    pub fn set_temporary_fault(&self, fault: Fault, one_in: u32, lasting: Duration) {
         let until = Instant::now() + lasting;
-        self.shared.world().trouble = Some(Trouble::now_and_then(fault, one_in, Some(until)));
+        self.shared.contents().fault = Some(ActiveFault::now_and_then(fault, one_in, Some(until)));
     }
 
-    /// Throttles rightly signed reads by other figures than Amazon's; `None`: not at all.
+    /// Replaces the quota for correctly signed reads; `None` turns throttling off.
     pub fn set_throttling(&self, throttling: Option<Throttling>) {
-        self.shared.world().throttling = throttling.map(Quotas::Same);
+        self.shared.contents().throttling = throttling.map(Quotas::Same);
     }
 
-    /// What goes wrong with reads of one object, before any fault of `set_fault`; `None` ends it.
+    /// Sets a fault for reads of one object, which takes precedence over `set_fault`; `None` clears it.
     pub fn set_object_fault(&self, id: &str, fault: Option<Fault>) {
-        let troubles = &mut self.shared.world().object_troubles;
+        let faults = &mut self.shared.contents().object_faults;
         match fault {
-            Some(fault) => troubles.insert(id.to_owned(), Trouble::always(fault)),
-            None => troubles.remove(id),
+            Some(fault) => faults.insert(id.to_owned(), ActiveFault::always(fault)),
+            None => faults.remove(id),
         };
     }
 }
 
 impl ObjectKind {
-    /// The field that holds the object's own id.
+    /// The name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ChargePermission => "charge permission",
+            Self::Charge => "charge",
+            Self::Refund => "refund",
+            Self::Dispute => "dispute",
+        }
+    }
+
+    /// The JSON field with the id of the object.
     pub fn id_field(self) -> &'static str {
         match self {
             Self::ChargePermission => "chargePermissionId",
@@ -224,7 +235,7 @@ impl ObjectKind {
         }
     }
 
-    /// By the word in a path.
+    /// Parses the segment of a request path.
     pub fn of_path(segment: &str) -> Option<Self> {
         match segment {
             "chargePermissions" => Some(Self::ChargePermission),
@@ -237,31 +248,31 @@ impl ObjectKind {
 }
 
 struct Shared {
-    gate: Gate,
-    world: Mutex<SandboxEnvironment>,
+    authenticator: Authenticator,
+    contents: Mutex<Contents>,
 }
 
 #[derive(Default)]
-struct SandboxEnvironment {
+struct Contents {
     objects: HashMap<(Environment, ObjectKind, String), History>,
     requests: Vec<Request>,
-    trouble: Option<Trouble>,
-    object_troubles: HashMap<String, Trouble>,
+    fault: Option<ActiveFault>,
+    object_faults: HashMap<String, ActiveFault>,
     throttling: Option<Quotas>,
     meters: Meters,
 }
 
 impl Shared {
-    fn world(&self) -> MutexGuard<'_, SandboxEnvironment> {
-        self.world.lock().expect("nothing panics while it holds the world")
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock()
     }
 
-    /// The object as it was so long ago.
-    fn read(&self, request: &HttpRequest, body: &[u8], lag: Duration) -> Result<Value, Refusal> {
+    /// The object as it was `lag` ago.
+    fn read(&self, request: &HttpRequest, body: &[u8], lag: Duration) -> Result<Value, Rejection> {
         let signed = Incoming { method: request.method(), uri: request.uri(), headers: request.headers(), body };
-        let environment = self.gate.admit(&signed, OffsetDateTime::now_utc())?;
+        let environment = self.authenticator.verify(&signed, OffsetDateTime::now_utc())?;
         if request.method() != Method::GET {
-            return Err(READS_ALONE);
+            return Err(READS_ONLY);
         }
         let mut segments = request.path().rsplit('/');
         let id = segments.next().unwrap_or_default().to_owned();
@@ -269,35 +280,35 @@ impl Shared {
         let (Some(kind), Some("v2")) = (kind, segments.next()) else {
             return Err(NOT_FOUND);
         };
-        let mut world = self.world();
-        let key_id = authorization(request.headers()).map_or("", |(key_id, ..)| key_id);
+        let mut contents = self.contents();
+        let key_id = authorization(request.headers()).map_or("", |claimed| claimed.key_id);
         let now = Instant::now();
-        if let Some(quotas) = world.throttling
-            && !world.meters.admit(&quotas.of(environment), key_id, kind, now)
+        if let Some(quotas) = contents.throttling
+            && !contents.meters.admit(&quotas.of(environment), key_id, kind, now)
         {
             return Err(THROTTLED);
         }
-        let history = world.objects.get(&(environment, kind, id)).ok_or(NOT_FOUND)?;
+        let history = contents.objects.get(&(environment, kind, id)).ok_or(NOT_FOUND)?;
         now.checked_sub(lag).and_then(|then| history.at(then)).cloned().ok_or(NOT_FOUND)
     }
 
-    /// Notes a request and tells its place in the record and what is to go wrong with it.
+    /// Records a request. Returns its index and the fault that applies to it.
     fn record(&self, request: &HttpRequest) -> (usize, Option<Fault>) {
         let target = request.uri().path_and_query();
         let claimed = authorization(request.headers());
         let id = request.path().rsplit('/').next().unwrap_or_default();
-        let mut world = self.world();
-        world.requests.push(Request {
+        let mut contents = self.contents();
+        contents.requests.push(Request {
             method: request.method().to_string(),
             path: target.map_or("/", |target| target.as_str()).to_owned(),
-            public_key_id: claimed.map(|(key_id, ..)| key_id.to_owned()),
+            public_key_id: claimed.map(|claimed| claimed.key_id.to_owned()),
             status: None,
             at: Instant::now(),
         });
         let now = Instant::now();
-        let fault = world.object_troubles.get_mut(id).and_then(|trouble| trouble.strikes(now));
-        let fault = fault.or_else(|| world.trouble.as_mut()?.strikes(now));
-        (world.requests.len() - 1, fault)
+        let fault = contents.object_faults.get_mut(id).and_then(|fault| fault.applies(now));
+        let fault = fault.or_else(|| contents.fault.as_mut()?.applies(now));
+        (contents.requests.len() - 1, fault)
     }
 }
 
@@ -306,30 +317,30 @@ async fn handle(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
     if let Some(Fault::Delay(delay)) = fault {
         tokio::time::sleep(delay).await;
     }
-    let right_answer = |lag| match shared.read(&request, &body, lag) {
+    let correct_answer = |lag| match shared.read(&request, &body, lag) {
         Ok(object) => (200, object.to_string()),
-        Err(Refusal(status, code, message)) => (status, error_body(code, message)),
+        Err(Rejection(status, code, message)) => (status, error_body(code, message)),
     };
     let mut retry_after = None;
     let (status, body) = match fault {
-        Some(Fault::Drop) => return cut_off(),
-        Some(Fault::Status(status)) => (status, error_body(reason_code(status), "set by the test")),
+        Some(Fault::Drop) => return dropped_connection(),
+        Some(Fault::Status(status)) => (status, error_body(reason_code(status), "fault set by the test")),
         Some(Fault::Throttled { retry_after_s }) => {
             retry_after = retry_after_s;
             (429, error_body(THROTTLED.1, THROTTLED.2))
         }
         Some(Fault::ClockSkew) => (401, error_body("InvalidRequestSignature", "x-amz-pay-date is not near now")),
         Some(Fault::Body(body)) => (200, body),
-        Some(Fault::Lag(lag)) => right_answer(lag),
-        Some(Fault::WrongObject) => another_objects(right_answer(Duration::ZERO)),
+        Some(Fault::Lag(lag)) => correct_answer(lag),
+        Some(Fault::WrongObject) => with_other_id(correct_answer(Duration::ZERO)),
         Some(Fault::Truncated) => {
-            let (status, body) = right_answer(Duration::ZERO);
+            let (status, body) = correct_answer(Duration::ZERO);
             (status, body.chars().take(body.chars().count() / 2).collect())
         }
-        Some(Fault::Delay(_)) | None => right_answer(Duration::ZERO),
+        Some(Fault::Delay(_)) | None => correct_answer(Duration::ZERO),
     };
-    shared.world().requests[index].status = Some(status);
-    let mut response = HttpResponse::build(StatusCode::from_u16(status).expect("a test asks for an HTTP status"));
+    shared.contents().requests[index].status = Some(status);
+    let mut response = HttpResponse::build(StatusCode::from_u16(status).expect("the fault has a valid HTTP status"));
     if let Some(retry_after_s) = retry_after {
         response.insert_header(("retry-after", retry_after_s.to_string()));
     }
@@ -339,8 +350,8 @@ async fn handle(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
         .body(body)
 }
 
-/// The same answer, with an id of the same form that was not asked for.
-fn another_objects((status, body): (u16, String)) -> (u16, String) {
+/// The answer with the id of another object.
+fn with_other_id((status, body): (u16, String)) -> (u16, String) {
     let mut object: Value = serde_json::from_str(&body).unwrap_or_default();
     for kind in [ObjectKind::Refund, ObjectKind::Dispute, ObjectKind::Charge, ObjectKind::ChargePermission] {
         if let Some(id) = object.get(kind.id_field()).and_then(Value::as_str) {
@@ -351,10 +362,11 @@ fn another_objects((status, body): (u16, String)) -> (u16, String) {
     (status, object.to_string())
 }
 
-/// A body that fails before its first byte makes actix close an HTTP/1.1 connection with the head still unsent.
-fn cut_off() -> HttpResponse {
-    let broken =
-        futures_util::stream::once(async { Err::<web::Bytes, _>(std::io::Error::other("cut off by the test")) });
+/// Actix closes an HTTP/1.1 connection without an answer when the body fails before its first byte.
+fn dropped_connection() -> HttpResponse {
+    let broken = futures_util::stream::once(async {
+        Err::<web::Bytes, _>(std::io::Error::other("connection dropped by the test"))
+    });
     HttpResponse::Ok().streaming(broken)
 }
 
@@ -375,6 +387,6 @@ fn reason_code(status: u16) -> &'static str {
     }
 }
 
-const NOT_FOUND: Refusal = Refusal(404, "ResourceNotFound", "no such object in this environment");
-const THROTTLED: Refusal = Refusal(429, "TooManyRequests", "the quota of this operation is used up");
-const READS_ALONE: Refusal = Refusal(405, "UnsupportedOperation", "only reads are answered");
+const NOT_FOUND: Rejection = Rejection(404, "ResourceNotFound", "no such object in this environment");
+const THROTTLED: Rejection = Rejection(429, "TooManyRequests", "the quota of this operation is used up");
+const READS_ONLY: Rejection = Rejection(405, "UnsupportedOperation", "only GET is supported");

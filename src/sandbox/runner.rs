@@ -1,4 +1,4 @@
-//! How a scenario is told: what Amazon does, what is posted, and which events must follow.
+//! Runs a scenario: changes objects at Amazon Pay, posts IPNs, and checks which events the receiver publishes.
 
 use std::time::Duration;
 
@@ -7,65 +7,70 @@ use serde_json::Value;
 use super::Error;
 use super::environment::{Hint, SandboxEnvironment};
 use super::events::EventReader;
-use super::output::{Actor, Output};
+use super::output::{Output, Step};
 use super::pay_api::ObjectKind;
 use super::sns::SignatureVersion;
 use crate::app::App;
 
-/// A scenario under way.
+/// A running scenario.
 pub(super) struct Runner<'a> {
     environment: &'a SandboxEnvironment,
     app: &'a App,
     reader: EventReader,
     output: &'a Output,
-    patience: Duration,
+    event_timeout: Duration,
     chapters: usize,
-    reads_told: usize,
-    expected: usize,
-    /// The whole scenario is about one permission, so every event's is above it.
+    reads_shown: usize,
+    events_expected: usize,
+    /// A scenario has one charge permission, so every event has a higher sequence than the one before.
     last_sequence: String,
     problems: Vec<String>,
 }
 
-/// An event that must come: its name, its subject, and what it says to do.
-pub(super) type Expected<'a> = (&'a str, &'a str, &'a str);
+/// An event that the receiver must publish.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExpectedEvent<'a> {
+    pub(super) name: &'a str,
+    pub(super) subject: &'a str,
+    pub(super) next_action: &'a str,
+}
 
 impl<'a> Runner<'a> {
-    /// Waits for each event for at most `patience`.
+    /// Waits at most `event_timeout` for each event.
     pub(super) fn new(
         environment: &'a SandboxEnvironment,
         app: &'a App,
         reader: EventReader,
         output: &'a Output,
-        patience: Duration,
+        event_timeout: Duration,
     ) -> Self {
         Self {
             environment,
             app,
             reader,
             output,
-            patience,
+            event_timeout,
             chapters: 0,
-            reads_told: 0,
-            expected: 0,
+            reads_shown: 0,
+            events_expected: 0,
             last_sequence: String::new(),
             problems: Vec::new(),
         }
     }
 
-    /// Whether every expected event came and no other.
+    /// Ends the scenario. Returns whether the receiver published every expected event and no other.
     pub(super) async fn end(mut self) -> bool {
-        self.nothing_more_comes().await;
-        self.output.result(self.expected, &self.problems);
+        self.reject_further_events().await;
+        self.output.result(self.events_expected, &self.problems);
         self.problems.is_empty()
     }
 
-    async fn nothing_more_comes(&mut self) {
-        while let Some(event) = self.reader.next(QUIET).await {
+    async fn reject_further_events(&mut self) {
+        while let Some(event) = self.reader.next(QUIET_PERIOD).await {
             self.output.event(&event);
-            self.problem(format!("an event came that was not expected: {}", name_of(&event)));
+            self.problem(format!("unexpected event {}", name_of(&event)));
         }
-        self.tell_reads();
+        self.show_reads();
     }
 
     pub(super) fn chapter(&mut self, title: &str) {
@@ -75,19 +80,19 @@ impl<'a> Runner<'a> {
 
     pub(super) fn amazon_puts(&self, kind: ObjectKind, id: &str, object: Value, state: &str, reasons: &[&str]) {
         self.environment.put(kind, object, state, reasons);
-        self.tell_state(id, state, reasons);
+        self.show_state(kind, id, state, reasons);
     }
 
-    /// Amazon's times have whole seconds, so a change waits until the second of the one before it is over.
+    /// Changes an object in a later second than before: Amazon's timestamps have whole seconds.
     pub(super) async fn amazon_changes(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
-        tokio::time::sleep(A_SECOND_AT_LEAST).await;
+        tokio::time::sleep(TIMESTAMP_STEP).await;
         self.environment.change(kind, id, state, reasons);
-        self.tell_state(id, state, reasons);
+        self.show_state(kind, id, state, reasons);
     }
 
-    fn tell_state(&self, id: &str, state: &str, reasons: &[&str]) {
+    fn show_state(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
         let because = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-        self.output.happened(Actor::Amazon, &format!("{id} is {state}{because}"));
+        self.output.step(Step::Amazon, &format!("{} {id} becomes {state}{because}", kind.name()));
     }
 
     pub(super) fn envelope(&self, kind: ObjectKind, id: &str, version: SignatureVersion) -> String {
@@ -97,62 +102,72 @@ impl<'a> Runner<'a> {
 
     pub(super) async fn post(&mut self, kind: ObjectKind, id: &str, version: SignatureVersion) -> Result<(), Error> {
         let body = self.envelope(kind, id, version);
-        self.post_body(&body, &format!("IPN: \"{id} changed\", and nothing else")).await
+        self.post_body(&body, &format!("{} {id} changed", kind.name())).await
     }
 
     pub(super) async fn post_body(&mut self, body: &str, what: &str) -> Result<(), Error> {
-        self.post_refused(body, what, 200).await
+        self.post_expecting(body, what, 200).await
     }
 
-    pub(super) async fn post_refused(&mut self, body: &str, what: &str, expected: u16) -> Result<(), Error> {
+    pub(super) async fn post_expecting(&mut self, body: &str, what: &str, status: u16) -> Result<(), Error> {
         let answer = self.environment.post(self.app, body).await?;
-        self.output.happened(Actor::Posted, &format!("{what} → {}", answer.status));
-        if answer.status != expected {
-            self.problem(format!("{what} was answered {} instead of {expected}: {}", answer.status, answer.body));
+        let outcome = if answer.status == 200 { "verified, stored in inbox" } else { "rejected" };
+        self.output.step(Step::Ipn, &format!("{what}: {outcome}, answered {}", answer.status));
+        if answer.status != status {
+            self.problem(format!("{what}: answered {} instead of {status}: {}", answer.status, answer.body));
         }
         Ok(())
     }
 
-    pub(super) async fn expect(&mut self, events: &[Expected<'_>]) {
-        for (name, subject, code) in events {
-            self.expected += 1;
-            let Some(event) = self.reader.next(self.patience).await else {
-                self.tell_reads();
-                self.problem(format!("{name} of {subject} did not come within {} s", self.patience.as_secs()));
-                continue;
-            };
-            self.tell_reads();
-            self.output.event(&event);
-            let came = (name_of(&event), event["subject"].as_str().unwrap_or_default());
-            let sequence = event["sequence"].as_str().unwrap_or_default().to_owned();
-            if sequence <= self.last_sequence {
-                self.problem(format!(
-                    "the sequence of {name} is {sequence}, which is not above {}",
-                    self.last_sequence
-                ));
-            }
-            self.last_sequence = sequence;
-            if came != (*name, *subject) {
-                self.problem(format!("expected {name} of {subject}, but {} of {} came", came.0, came.1));
-            }
-            let says = event["data"]["nextAction"]["code"].as_str().unwrap_or_default();
-            if says != *code {
-                self.problem(format!("{name} of {subject} says {says} and not {code}"));
+    pub(super) async fn expect(&mut self, events: &[ExpectedEvent<'_>]) {
+        for expected in events {
+            self.events_expected += 1;
+            let event = self.reader.next(self.event_timeout).await;
+            self.show_reads();
+            match event {
+                Some(event) => {
+                    self.output.event(&event);
+                    self.compare(expected, &event);
+                }
+                None => self.problem(format!(
+                    "{} of {} was not published within {} s",
+                    expected.name,
+                    expected.subject,
+                    self.event_timeout.as_secs()
+                )),
             }
         }
     }
 
-    fn tell_reads(&mut self) {
-        let reads = self.environment.pay_api.reads();
-        for read in &reads[self.reads_told..] {
-            let status = read.status.map_or("no answer".to_owned(), |status| status.to_string());
-            self.output.happened(Actor::Fetched, &format!("{} {} → {status}", read.method, read.path));
+    fn compare(&mut self, expected: &ExpectedEvent<'_>, event: &Value) {
+        let ExpectedEvent { name, subject, next_action } = *expected;
+        let sequence = event["sequence"].as_str().unwrap_or_default().to_owned();
+        if sequence <= self.last_sequence {
+            let last = &self.last_sequence;
+            self.problem(format!("the sequence of {name} is {sequence}, which is not above {last}"));
         }
-        self.reads_told = reads.len();
+        self.last_sequence = sequence;
+        let found = (name_of(event), event["subject"].as_str().unwrap_or_default());
+        if found != (name, subject) {
+            self.problem(format!("expected {name} of {subject}, got {} of {}", found.0, found.1));
+        }
+        let code = event["data"]["nextAction"]["code"].as_str().unwrap_or_default();
+        if code != next_action {
+            self.problem(format!("the next action of {name} of {subject} is {code} instead of {next_action}"));
+        }
+    }
+
+    fn show_reads(&mut self) {
+        let reads = self.environment.pay_api.reads();
+        for read in &reads[self.reads_shown..] {
+            let status = read.status.map_or("no answer".to_owned(), |status| status.to_string());
+            self.output.step(Step::Read, &format!("{} {}: {status}", read.method, read.path));
+        }
+        self.reads_shown = reads.len();
     }
 
     fn problem(&mut self, what: String) {
-        self.output.happened(Actor::Problem, &what);
+        self.output.step(Step::Problem, &what);
         self.problems.push(what);
     }
 }
@@ -162,5 +177,6 @@ fn name_of(event: &Value) -> &str {
     event["type"].as_str().and_then(|wire| wire.rsplit('.').nth(1)).unwrap_or("?")
 }
 
-const A_SECOND_AT_LEAST: Duration = Duration::from_millis(1050);
-const QUIET: Duration = Duration::from_secs(2);
+const TIMESTAMP_STEP: Duration = Duration::from_millis(1050);
+/// How long no event may come after the last expected one.
+const QUIET_PERIOD: Duration = Duration::from_secs(2);

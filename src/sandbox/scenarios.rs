@@ -1,5 +1,5 @@
-//! Three lives of a charge permission: a subscription, with the posts that a real endpoint also gets (doubled, late and
-//! forged ones), a saved wallet, and one order.
+//! Three scenarios, each with one charge permission: a subscription (with duplicate, late and forged IPNs, as a real
+//! endpoint receives them), a saved wallet, and one order.
 
 use std::time::Duration;
 
@@ -7,21 +7,25 @@ use serde_json::json;
 
 use super::Error;
 use super::pay_api::{ObjectKind, charge, charge_permission, dispute, refund};
-use super::runner::Runner;
+use super::runner::{ExpectedEvent, Runner};
 use super::sns::SignatureVersion::{V1, V2};
 
-/// Time in which an event must come.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the runner waits for an expected event.
+pub(super) const EVENT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A subscription: charged, declined, mended, refunded, canceled.
+/// A subscription: charged, declined, card replaced, refunded, canceled.
 pub(super) async fn subscription(mut runner: Runner<'_>) -> Result<bool, Error> {
-    a_subscription_is_charged(&mut runner).await?;
-    the_card_is_declined(&mut runner).await?;
-    someone_forges(&mut runner).await?;
-    the_buyer_replaces_the_card(&mut runner).await?;
-    a_refund(&mut runner).await?;
-    the_buyer_cancels(&mut runner).await?;
+    charge_first_month(&mut runner).await?;
+    decline_card(&mut runner).await?;
+    post_forgeries(&mut runner).await?;
+    replace_card(&mut runner).await?;
+    refund_month(&mut runner).await?;
+    cancel_subscription(&mut runner).await?;
     Ok(runner.end().await)
+}
+
+fn event<'a>(name: &'a str, subject: &'a str, next_action: &'a str) -> ExpectedEvent<'a> {
+    ExpectedEvent { name, subject, next_action }
 }
 
 const PERMISSION: &str = "C02-1000000-2000000";
@@ -30,7 +34,7 @@ const SECOND: &str = "S02-5454037-1929856-C000002";
 const RETRY: &str = "S02-5454037-1929856-C000003";
 const REFUND: &str = "S02-5454037-1929856-R000001";
 
-async fn a_subscription_is_charged(runner: &mut Runner<'_>) -> Result<(), Error> {
+async fn charge_first_month(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.chapter("A buyer subscribes, and the first month is charged");
     runner.amazon_puts(
         ObjectKind::ChargePermission,
@@ -40,25 +44,23 @@ async fn a_subscription_is_charged(runner: &mut Runner<'_>) -> Result<(), Error>
         &[],
     );
     runner.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
-    runner.expect(&[("PermissionChargeable", PERMISSION, "NONE")]).await;
+    runner.expect(&[event("PermissionChargeable", PERMISSION, "NONE")]).await;
 
     runner.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, PERMISSION, "9.99", "EUR"), "CaptureInitiated", &[]);
     let first = runner.envelope(ObjectKind::Charge, FIRST, V1);
-    runner.post_body(&first, "IPN about the charge, SignatureVersion 1").await?;
-    runner.expect(&[("ChargeCaptureInitiated", FIRST, "WAIT")]).await;
+    runner.post_body(&first, &format!("charge {FIRST} changed (SignatureVersion 1)")).await?;
+    runner.expect(&[event("ChargeCaptureInitiated", FIRST, "WAIT")]).await;
     runner.amazon_changes(ObjectKind::Charge, FIRST, "Captured", &[]).await;
     let second = runner.envelope(ObjectKind::Charge, FIRST, V2);
-    runner.post_body(&second, "IPN about the charge, SignatureVersion 2").await?;
-    runner.post_body(&second, "the same IPN once more (SNS delivers at least once)").await?;
-    runner
-        .post_body(&first, "the first IPN again, late and out of order: at most read again, never told again")
-        .await?;
-    runner.expect(&[("ChargeCaptured", FIRST, "NONE")]).await;
+    runner.post_body(&second, &format!("charge {FIRST} changed (SignatureVersion 2)")).await?;
+    runner.post_body(&second, "the same IPN again (SNS delivers at least once)").await?;
+    runner.post_body(&first, "the first IPN again, late and out of order").await?;
+    runner.expect(&[event("ChargeCaptured", FIRST, "NONE")]).await;
     Ok(())
 }
 
-async fn the_card_is_declined(runner: &mut Runner<'_>) -> Result<(), Error> {
-    runner.chapter("Next month the card is declined");
+async fn decline_card(runner: &mut Runner<'_>) -> Result<(), Error> {
+    runner.chapter("The next month's charge is declined");
     runner.amazon_puts(
         ObjectKind::Charge,
         SECOND,
@@ -67,57 +69,60 @@ async fn the_card_is_declined(runner: &mut Runner<'_>) -> Result<(), Error> {
         &["HardDeclined"],
     );
     runner.post(ObjectKind::Charge, SECOND, V2).await?;
-    runner.expect(&[("ChargeDeclined", SECOND, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
+    runner.expect(&[event("ChargeDeclined", SECOND, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
     runner.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "NonChargeable", &["PaymentMethodInvalid"]).await;
     runner.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
-    runner.expect(&[("PermissionNonChargeable", PERMISSION, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
+    runner.expect(&[event("PermissionNonChargeable", PERMISSION, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
     Ok(())
 }
 
-async fn someone_forges(runner: &mut Runner<'_>) -> Result<(), Error> {
-    runner.chapter("Someone posts a forged cancellation");
+async fn post_forgeries(runner: &mut Runner<'_>) -> Result<(), Error> {
+    runner.chapter("An attacker posts forged messages");
     let genuine = runner.envelope(ObjectKind::ChargePermission, PERMISSION, V2);
     let altered = genuine.replace("STATE_CHANGE", "STATE_CHANGE_");
-    runner.post_refused(&altered, "an IPN altered after it was signed", 403).await?;
+    runner.post_expecting(&altered, "message altered after signing", 403).await?;
     let elsewhere =
         genuine.replace("https://sns.eu-west-1.amazonaws.com/", "https://sns.eu-west-1.amazonaws.com.evil.example/");
-    runner.post_refused(&elsewhere, "an IPN that names a certificate of its own", 403).await?;
-    runner.post_refused("{\"hello\": 1}", "something else entirely", 400).await
+    runner.post_expecting(&elsewhere, "message with a certificate URL outside AWS", 403).await?;
+    runner.post_expecting("{\"hello\": 1}", "body that is not an SNS message", 400).await
 }
 
-async fn the_buyer_replaces_the_card(runner: &mut Runner<'_>) -> Result<(), Error> {
+async fn replace_card(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.chapter("The buyer replaces the card, and the retry succeeds");
     runner.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Chargeable", &[]).await;
     runner.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
     runner
-        .expect(&[("PermissionChargeable", PERMISSION, "RETRY_CHARGE"), ("PaymentMethodUpdated", PERMISSION, "NONE")])
+        .expect(&[
+            event("PermissionChargeable", PERMISSION, "RETRY_CHARGE"),
+            event("PaymentMethodUpdated", PERMISSION, "NONE"),
+        ])
         .await;
     runner.amazon_puts(ObjectKind::Charge, RETRY, charge(RETRY, PERMISSION, "9.99", "EUR"), "Captured", &[]);
     runner.post(ObjectKind::Charge, RETRY, V2).await?;
-    runner.expect(&[("ChargeCaptured", RETRY, "NONE")]).await;
+    runner.expect(&[event("ChargeCaptured", RETRY, "NONE")]).await;
     Ok(())
 }
 
-async fn a_refund(runner: &mut Runner<'_>) -> Result<(), Error> {
-    runner.chapter("The retried month is refunded");
+async fn refund_month(runner: &mut Runner<'_>) -> Result<(), Error> {
+    runner.chapter("The merchant refunds the charge");
     runner.amazon_puts(ObjectKind::Refund, REFUND, refund(REFUND, RETRY, "9.99", "EUR"), "RefundInitiated", &[]);
     runner.post(ObjectKind::Refund, REFUND, V2).await?;
-    runner.expect(&[("RefundInitiated", REFUND, "WAIT")]).await;
+    runner.expect(&[event("RefundInitiated", REFUND, "WAIT")]).await;
     runner.amazon_changes(ObjectKind::Refund, REFUND, "Refunded", &[]).await;
     runner.post(ObjectKind::Refund, REFUND, V2).await?;
-    runner.expect(&[("RefundCompleted", REFUND, "NONE")]).await;
+    runner.expect(&[event("RefundCompleted", REFUND, "NONE")]).await;
     Ok(())
 }
 
-async fn the_buyer_cancels(runner: &mut Runner<'_>) -> Result<(), Error> {
+async fn cancel_subscription(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.chapter("The buyer cancels the subscription");
     runner.amazon_changes(ObjectKind::ChargePermission, PERMISSION, "Closed", &["BuyerClosed"]).await;
     runner.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
-    runner.expect(&[("PermissionClosed", PERMISSION, "REACH_OUT_BEFORE_NEXT_CYCLE")]).await;
+    runner.expect(&[event("PermissionClosed", PERMISSION, "REACH_OUT_BEFORE_NEXT_CYCLE")]).await;
     Ok(())
 }
 
-/// A saved wallet: charged at will, its card expires and is replaced, a charge is disputed, and the buyer leaves.
+/// A saved wallet: charged, card expired and replaced, charge disputed, wallet removed.
 pub(super) async fn saved_wallet(mut runner: Runner<'_>) -> Result<bool, Error> {
     const WALLET: &str = "C02-3000000-4000000";
     const FIRST: &str = "S02-3000001-4000000-C000001";
@@ -127,24 +132,26 @@ pub(super) async fn saved_wallet(mut runner: Runner<'_>) -> Result<bool, Error> 
     runner.chapter("A buyer saves a wallet, and it is charged");
     runner.amazon_puts(ObjectKind::ChargePermission, WALLET, permission, "Chargeable", &[]);
     runner.post(ObjectKind::ChargePermission, WALLET, V2).await?;
-    runner.expect(&[("PermissionChargeable", WALLET, "NONE")]).await;
+    runner.expect(&[event("PermissionChargeable", WALLET, "NONE")]).await;
     runner.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, WALLET, "25.00", "EUR"), "Captured", &[]);
     runner.post(ObjectKind::Charge, FIRST, V2).await?;
-    runner.expect(&[("ChargeCaptured", FIRST, "NONE")]).await;
+    runner.expect(&[event("ChargeCaptured", FIRST, "NONE")]).await;
 
-    runner.chapter("The card in it expires, and the next charge is declined");
+    runner.chapter("The card expires, and the next charge is declined");
     runner.amazon_changes(ObjectKind::ChargePermission, WALLET, "NonChargeable", &["PaymentMethodExpired"]).await;
     runner.post(ObjectKind::ChargePermission, WALLET, V2).await?;
-    runner.expect(&[("PermissionNonChargeable", WALLET, "OPEN_UPDATE_PAGE")]).await;
+    runner.expect(&[event("PermissionNonChargeable", WALLET, "OPEN_UPDATE_PAGE")]).await;
     let declined = charge(SECOND, WALLET, "25.00", "EUR");
     runner.amazon_puts(ObjectKind::Charge, SECOND, declined, "Declined", &["HardDeclined"]);
     runner.post(ObjectKind::Charge, SECOND, V2).await?;
-    runner.expect(&[("ChargeDeclined", SECOND, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
+    runner.expect(&[event("ChargeDeclined", SECOND, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
 
-    runner.chapter("The buyer puts another card into it");
+    runner.chapter("The buyer replaces the card");
     runner.amazon_changes(ObjectKind::ChargePermission, WALLET, "Chargeable", &[]).await;
     runner.post(ObjectKind::ChargePermission, WALLET, V2).await?;
-    runner.expect(&[("PermissionChargeable", WALLET, "RETRY_CHARGE"), ("PaymentMethodUpdated", WALLET, "NONE")]).await;
+    runner
+        .expect(&[event("PermissionChargeable", WALLET, "RETRY_CHARGE"), event("PaymentMethodUpdated", WALLET, "NONE")])
+        .await;
 
     runner.chapter("The buyer disputes the first charge");
     runner.amazon_puts(
@@ -155,21 +162,21 @@ pub(super) async fn saved_wallet(mut runner: Runner<'_>) -> Result<bool, Error> 
         &["MerchantResponseRequired"],
     );
     runner.post(ObjectKind::Dispute, DISPUTE, V2).await?;
-    runner.expect(&[("DisputeActionRequired", DISPUTE, "RESPOND_TO_DISPUTE")]).await;
+    runner.expect(&[event("DisputeActionRequired", DISPUTE, "RESPOND_TO_DISPUTE")]).await;
 
     runner.chapter("The buyer removes the wallet");
     runner.amazon_changes(ObjectKind::ChargePermission, WALLET, "Closed", &["BuyerClosed"]).await;
     runner.post(ObjectKind::ChargePermission, WALLET, V2).await?;
-    runner.expect(&[("PermissionClosed", WALLET, "OPEN_SETUP_PAGE")]).await;
+    runner.expect(&[event("PermissionClosed", WALLET, "OPEN_SETUP_PAGE")]).await;
     Ok(runner.end().await)
 }
 
-/// One order: authorized, captured, a refund that fails, and the good end.
+/// One order: authorized, captured, permission closed, refund declined.
 pub(super) async fn one_order(mut runner: Runner<'_>) -> Result<bool, Error> {
     const ORDER: &str = "S02-5000000-6000000";
     const CHARGE: &str = "S02-5000000-6000000-C000001";
     const REFUND: &str = "S02-5000000-6000000-R000001";
-    runner.chapter("An order is placed; its charge is the first that is heard of it");
+    runner.chapter("A buyer places an order; the first IPN names its charge");
     let mut order = charge_permission(ORDER, "OneTime");
     runner.amazon_puts(ObjectKind::ChargePermission, ORDER, order.clone(), "Chargeable", &[]);
     runner.amazon_puts(
@@ -180,22 +187,24 @@ pub(super) async fn one_order(mut runner: Runner<'_>) -> Result<bool, Error> {
         &[],
     );
     runner.post(ObjectKind::Charge, CHARGE, V2).await?;
-    // The permission is read for its type, and so is told, too.
-    runner.expect(&[("PermissionChargeable", ORDER, "NONE"), ("ChargeAuthorizationInitiated", CHARGE, "WAIT")]).await;
+    // The receiver reads the permission for its type and publishes it, too.
+    runner
+        .expect(&[event("PermissionChargeable", ORDER, "NONE"), event("ChargeAuthorizationInitiated", CHARGE, "WAIT")])
+        .await;
     runner.amazon_changes(ObjectKind::Charge, CHARGE, "Authorized", &[]).await;
     runner.post(ObjectKind::Charge, CHARGE, V2).await?;
-    runner.expect(&[("ChargeAuthorized", CHARGE, "NONE")]).await;
+    runner.expect(&[event("ChargeAuthorized", CHARGE, "NONE")]).await;
 
-    runner.chapter("It is shipped and captured, and Amazon closes the permission: nothing is left of it");
+    runner.chapter("The order is shipped and captured; Amazon closes the permission");
     runner.amazon_changes(ObjectKind::Charge, CHARGE, "Captured", &[]).await;
     runner.post(ObjectKind::Charge, CHARGE, V2).await?;
-    runner.expect(&[("ChargeCaptured", CHARGE, "NONE")]).await;
+    runner.expect(&[event("ChargeCaptured", CHARGE, "NONE")]).await;
     order["limits"]["amountBalance"]["amount"] = json!("0.00");
     runner.amazon_puts(ObjectKind::ChargePermission, ORDER, order, "Closed", &["AmazonClosed"]);
     runner.post(ObjectKind::ChargePermission, ORDER, V2).await?;
-    runner.expect(&[("PermissionClosed", ORDER, "NONE")]).await;
+    runner.expect(&[event("PermissionClosed", ORDER, "NONE")]).await;
 
-    runner.chapter("A refund fails, and an older kind of dispute notification names the charge");
+    runner.chapter("A refund is declined, and an older CHARGEBACK IPN names the charge");
     runner.amazon_puts(
         ObjectKind::Refund,
         REFUND,
@@ -204,8 +213,8 @@ pub(super) async fn one_order(mut runner: Runner<'_>) -> Result<bool, Error> {
         &["AmazonRejected"],
     );
     runner.post(ObjectKind::Refund, REFUND, V2).await?;
-    runner.expect(&[("RefundDeclined", REFUND, "CONTACT_SUPPORT")]).await;
-    // A CHARGEBACK with a charge's id: the charge is read, and nothing about it is new.
+    runner.expect(&[event("RefundDeclined", REFUND, "CONTACT_SUPPORT")]).await;
+    // A CHARGEBACK IPN with a charge id: the receiver reads the charge and publishes nothing, as nothing changed.
     runner.post(ObjectKind::Dispute, CHARGE, V2).await?;
     Ok(runner.end().await)
 }
@@ -222,7 +231,7 @@ mod tests {
     use crate::app::App;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_story_without_its_events_did_not_come_out_right() {
+    async fn scenario_without_its_events_fails() {
         crate::app::use_ring_for_tls();
         let broker = Broker::start(None).unwrap();
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();

@@ -1,7 +1,7 @@
-//! The two simulators alone, for a receiver that runs elsewhere on this machine: `sandbox --simulators-only`.
+//! `sandbox --simulators-only`: the simulators of SNS and the Amazon Pay API, for a receiver in another process.
 //!
-//! Prints a configuration that fits them, and changes objects as it is asked to over HTTP: each change is posted to the
-//! receiver as the IPN that SNS would send. Never starts a receiver or touches a broker.
+//! Prints a configuration for that receiver and serves a control API: a request changes an object, and the simulator
+//! posts the IPN that SNS would post. Never starts a receiver and never connects to Kafka.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
@@ -13,18 +13,18 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
-use super::environment::{Hint, SandboxEnvironment, permission_by_form};
+use super::environment::{Hint, SandboxEnvironment, permission_from_id};
 use super::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
 use super::sns::{Draft, SignatureVersion};
 
-/// What the simulators are told.
+/// Options of `sandbox --simulators-only`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// For the configuration only.
+    /// Bootstrap servers for the printed configuration.
     pub bootstrap_servers: String,
-    /// Where the receiver takes IPNs.
+    /// The URL at which the receiver accepts IPNs.
     pub post_to: String,
-    /// Where changes are asked for.
+    /// The address of the control API.
     pub control: SocketAddr,
 }
 
@@ -33,20 +33,20 @@ struct Simulators {
     post_to: String,
 }
 
-/// Runs until the process is told to leave.
+/// Runs until SIGINT or SIGTERM.
 pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     let environment = SandboxEnvironment::start(1).await?.reachable_by_address();
     print!("{}", environment.config_for_another_process(&options.bootstrap_servers)?);
     let listener = TcpListener::bind(options.control)
         .map_err(|io| format!("cannot listen on {} (--control): {io}", options.control))?;
-    tell(listener.local_addr()?, &options.post_to);
+    print_usage(listener.local_addr()?, &options.post_to);
     let state = web::Data::new(Simulators { environment, post_to: options.post_to.clone() });
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
             .route("/subscription", web::post().to(subscribe))
-            .route("/fault/{fault}", web::post().to(fail))
-            .route("/fault", web::delete().to(heal))
+            .route("/fault/{fault}", web::post().to(set_fault))
+            .route("/fault", web::delete().to(clear_fault))
             .route("/{kind}/{id}/{state}", web::post().to(change))
             .default_service(web::to(async || HttpResponse::NotFound().json(json!({"error": USAGE}))))
     })
@@ -65,19 +65,19 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(control: SocketAddr, post_to: &str) {
-    eprintln!("Simulators of Amazon SNS and the Amazon Pay API run on loopback; the configuration above fits them.");
-    eprintln!("Write it to a file, make the topics and start the receiver in another shell:");
+fn print_usage(control: SocketAddr, post_to: &str) {
+    eprintln!("Simulators of Amazon SNS and the Amazon Pay API run on loopback. The configuration above is for them.");
+    eprintln!("Write it to a file, create the topics and start the receiver in another shell:");
     eprintln!("  ipn-receiver topics --config FILE && ipn-receiver serve --config FILE");
-    eprintln!("Then change objects; each change is posted as an IPN to {post_to}:");
+    eprintln!("Change objects; each change is posted as an IPN to {post_to}:");
     eprintln!("  curl -X POST 'http://{control}/charges/S02-1234567-1234567-C000001/Declined?reason=HardDeclined'");
     eprintln!("  curl -X POST 'http://{control}/chargePermissions/S02-1234567-1234567/Closed?reason=BuyerCanceled'");
-    eprintln!("  curl -X POST 'http://{control}/subscription'      asks the receiver to confirm its subscription");
-    eprintln!("The Amazon Pay API fails as it is told to, by default every read for 60 s:");
+    eprintln!("  curl -X POST 'http://{control}/subscription'      posts a SubscriptionConfirmation");
+    eprintln!("Make the Amazon Pay API fail, by default every read for 60 s:");
     eprintln!("  curl -X POST 'http://{control}/fault/status-503?seconds=60&one_in=1'");
-    eprintln!("  curl -X DELETE 'http://{control}/fault'           ends it");
+    eprintln!("  curl -X DELETE 'http://{control}/fault'           ends the fault");
     eprintln!("  faults: {}", Fault::USAGE);
-    eprintln!("Leave with Ctrl-C.");
+    eprintln!("Stop with Ctrl-C.");
 }
 
 const USAGE: &str = "POST /{chargePermissions|charges|refunds|disputes}/{id}/{state}?reason=CODE, POST /subscription, \
@@ -86,32 +86,36 @@ const USAGE: &str = "POST /{chargePermissions|charges|refunds|disputes}/{id}/{st
 /// How long reads fail, and how many of them.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Failing {
+struct FaultOptions {
     seconds: u64,
     one_in: u32,
 }
 
-impl Default for Failing {
+impl Default for FaultOptions {
     fn default() -> Self {
         Self { seconds: 60, one_in: 1 }
     }
 }
 
-async fn fail(simulators: web::Data<Simulators>, fault: web::Path<String>, how: web::Query<Failing>) -> HttpResponse {
+async fn set_fault(
+    simulators: web::Data<Simulators>,
+    fault: web::Path<String>,
+    how: web::Query<FaultOptions>,
+) -> HttpResponse {
     let Some(found) = Fault::parse(&fault) else {
         return HttpResponse::BadRequest()
-            .json(json!({"error": format!("no fault {fault}; there are: {}", Fault::USAGE)}));
+            .json(json!({"error": format!("unknown fault {fault}; known faults: {}", Fault::USAGE)}));
     };
-    simulators.environment.pay_api.set_trouble(found, how.one_in, Duration::from_secs(how.seconds));
+    simulators.environment.pay_api.set_temporary_fault(found, how.one_in, Duration::from_secs(how.seconds));
     HttpResponse::Ok().json(json!({"fault": *fault, "seconds": how.seconds, "oneIn": how.one_in}))
 }
 
-async fn heal(simulators: web::Data<Simulators>) -> HttpResponse {
+async fn clear_fault(simulators: web::Data<Simulators>) -> HttpResponse {
     simulators.environment.pay_api.set_fault(None);
     HttpResponse::Ok().json(json!({"fault": null}))
 }
 
-/// Puts the object into the state and posts the IPN that tells of it.
+/// Changes the state of an object and posts the IPN about it. Creates an object that does not exist.
 async fn change(
     simulators: web::Data<Simulators>,
     path: web::Path<(String, String, String)>,
@@ -126,7 +130,7 @@ async fn change(
     let Some(object) =
         environment.pay_api.get(Environment::Sandbox, kind, &id).or_else(|| new_object(environment, kind, &id))
     else {
-        return HttpResponse::BadRequest().json(json!({"error": "an id looks like S02-1234567-1234567 for a charge permission, with -C000001, -R000001 or -B000001 after it for the others"}));
+        return HttpResponse::BadRequest().json(json!({"error": "invalid id; use S02-1234567-1234567 for a charge permission, and append -C000001 for a charge, -R000001 for a refund or -B000001 for a dispute"}));
     };
     environment.put(kind, object, &state, &reasons);
     let hint = Hint { merchant: &environment.merchants[0], kind, id: &id, notification_type: "STATE_CHANGE" };
@@ -148,9 +152,9 @@ async fn post(simulators: &Simulators, body: &str) -> HttpResponse {
     }
 }
 
-/// An object of that id, with those it belongs to if they are not there yet.
+/// A new object with this id. Creates its charge and charge permission if they do not exist.
 fn new_object(environment: &SandboxEnvironment, kind: ObjectKind, id: &str) -> Option<Value> {
-    let permission_id = permission_by_form(id);
+    let permission_id = permission_from_id(id);
     let charge_id = format!("{permission_id}-C000001");
     let is_child = id.len() > permission_id.len();
     let parent = |kind, parent_id: &str, object: Value, state| {

@@ -1,8 +1,8 @@
-//! A loopback Amazon SNS: it signs messages with a key of its own, serves the certificate, confirms subscriptions and
+//! A simulated Amazon SNS on loopback: it signs messages, serves its signing certificate, confirms subscriptions and
 //! posts to an endpoint as SNS does.
 //!
-//! Promises: real RSA signatures over a string-to-sign written here, independently of the receiver's; a record of
-//! every request it was sent. Never retries a delivery and never subscribes anybody by itself.
+//! It makes RSA signatures with code that it does not share with the receiver, and records every request. It never
+//! retries a delivery and never subscribes an endpoint by itself.
 
 mod delivery;
 mod draft;
@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, LOCATION};
@@ -21,6 +21,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use openssl::error::ErrorStack;
 use openssl::hash::{MessageDigest, hash};
 use openssl::sign::Signer;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -30,7 +31,7 @@ pub use delivery::{Answer, post};
 use draft::string_to_sign;
 pub use draft::{Draft, SignatureVersion};
 
-/// SNS of one region, on the loopback interface; dropping it stops it.
+/// The simulated SNS of one region. It stops when it is dropped.
 pub struct Sns {
     server: LoopbackServer,
     leaf: SigningLeaf,
@@ -39,64 +40,65 @@ pub struct Sns {
     shared: Arc<Shared>,
 }
 
-/// What a GET of the signing certificate is answered.
+/// The answer to a GET of the signing certificate.
 #[derive(Clone, Debug)]
 pub enum CertificateAnswer {
-    /// The certificate.
+    /// 200 with the certificate.
     Good,
-    /// This status and no body.
+    /// This status without a body.
     Status(u16),
     /// 200 with these bytes.
     Body(Vec<u8>),
-    /// 200 and a body that never ends.
+    /// 200 with a body that never ends.
     Endless,
-    /// Nothing, ever.
+    /// No answer.
     Hang,
-    /// 302 to this address.
+    /// 302 to this URL.
     Redirect(String),
 }
 
-/// Why the sandbox's SNS could not start or deliver.
+/// Why the simulated SNS could not start or deliver a message.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No keys, certificate or listener.
-    #[error("the sandbox's sns cannot start: see the cause")]
+    /// The keys, the certificate or the listener could not be created.
+    #[error("the simulated SNS cannot start")]
     Start(#[from] authority::Error),
-    /// The signing certificate has no digest.
-    #[error("openssl has no md5 to name the signing certificate by: use a build with the default provider")]
+    /// OpenSSL cannot compute the MD5 digest of the signing certificate.
+    #[error("OpenSSL has no MD5, which names the signing certificate; use an OpenSSL with the default provider")]
     Digest(#[from] ErrorStack),
-    /// The endpoint gave no whole answer within 15 seconds.
-    #[error("no whole answer from {url} within 15 s: check that the receiver listens there")]
+    /// The endpoint did not answer completely within 15 seconds.
+    #[error("no complete answer from {url} within 15 s; check that the receiver listens there")]
     Post {
-        /// Where the message was posted to.
+        /// The URL of the endpoint.
         url: String,
-        /// What went wrong.
+        /// The error of the HTTP client.
         source: reqwest::Error,
     },
 }
 
 impl Sns {
-    /// Starts SNS for a region, with a certificate for `sns.amazonaws.com` that is valid for 197 days since 10 days
-    /// ago. Opt-in regions sign under another name: they need `start_with_leaf`.
+    /// Starts SNS of a region with a certificate for `sns.amazonaws.com`, valid from 10 days ago for 197 days. Opt-in
+    /// regions sign under another name and need `start_with_leaf`.
     pub async fn start(authority: &Authority, region: &str) -> Result<Self, Error> {
         let validity = Validity::in_days(OffsetDateTime::now_utc().unix_timestamp(), -10, 187);
         let leaf = authority.signing_leaf("sns.amazonaws.com", validity)?;
         Self::start_with_leaf(authority, region, leaf).await
     }
 
-    /// The same with another signing certificate: an expired one, say, or one of another authority.
+    /// Starts SNS with this signing certificate, for example an expired one or one of another authority.
     pub async fn start_with_leaf(authority: &Authority, region: &str, leaf: SigningLeaf) -> Result<Self, Error> {
-        // Undocumented, but so for all known files: the name holds the MD5 of the certificate's DER form.
+        // Not documented, but true for all known files: the name holds the MD5 of the DER certificate.
         let md5 = hash(MessageDigest::md5(), &leaf.certificate_der())?;
         let certificate_path = format!("/SimpleNotificationService-{}.pem", hex(&md5));
         let host = format!("sns.{region}.amazonaws.com");
         let shared = Arc::new(Shared {
             host: host.clone(),
-            certificate: (certificate_path.clone(), leaf.certificate_pem()),
+            certificate_path: certificate_path.clone(),
+            certificate_pem: leaf.certificate_pem(),
             log: Mutex::new(Log {
                 certificate_answer: CertificateAnswer::Good,
                 any_certificate_path: false,
-                visits: Vec::new(),
+                requests: Vec::new(),
                 tokens: HashSet::new(),
                 confirmed: Vec::new(),
             }),
@@ -110,22 +112,22 @@ impl Sns {
         Ok(Self { server, leaf, certificate_path, is_reached_by_address: false, shared })
     }
 
-    /// Stops it and waits for the end.
+    /// Stops the server and waits until it has stopped.
     pub async fn stop(&self) {
         self.server.stop().await;
     }
 
-    /// Where it listens.
+    /// The listening address.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// The host name it answers for, as in every URL it signs.
+    /// The host name of the region, as in every signed URL.
     pub fn host(&self) -> &str {
         &self.shared.host
     }
 
-    /// The `SigningCertURL` of its messages: no port, as with the real SNS, unless it is to be reached by its address.
+    /// The `SigningCertURL` of its messages. It has no port, as in real messages, unless `reach_by_address` was called.
     pub fn signing_cert_url(&self) -> String {
         let path = &self.certificate_path;
         if self.is_reached_by_address {
@@ -135,44 +137,44 @@ impl Sns {
         }
     }
 
-    /// From now on its messages name the certificate where another process can fetch it.
+    /// Makes later messages name the certificate at the loopback address, where other processes can fetch it.
     pub fn reach_by_address(&mut self) {
         self.is_reached_by_address = true;
     }
 
-    /// Where another process on this machine finds it.
+    /// The URL at which other processes on this machine reach the server.
     pub fn endpoint(&self) -> String {
         format!("https://{LOOPBACK_NAME}:{}", self.address().port())
     }
 
-    /// How often the signing certificate was asked for, whatever the answer.
+    /// The number of requests for the signing certificate, whatever their answer.
     pub fn certificate_fetches(&self) -> usize {
         let own = format!("GET {}", self.certificate_path);
-        self.shared.log().visits.iter().filter(|visit| **visit == own).count()
+        self.shared.log().requests.iter().filter(|request| **request == own).count()
     }
 
-    /// How often a certificate was asked for, by whatever name.
+    /// The number of requests for a certificate of any name.
     pub fn certificate_fetches_of_any_name(&self) -> usize {
-        let visits = &self.shared.log().visits;
-        visits.iter().filter(|visit| visit.starts_with("GET /SimpleNotificationService-")).count()
+        let requests = &self.shared.log().requests;
+        requests.iter().filter(|request| request.starts_with("GET /SimpleNotificationService-")).count()
     }
 
-    /// Method and path?query of every request so far.
-    pub fn visits(&self) -> Vec<String> {
-        self.shared.log().visits.clone()
+    /// Method, path and query of every request so far.
+    pub fn requests(&self) -> Vec<String> {
+        self.shared.log().requests.clone()
     }
 
-    /// The topics whose subscription was confirmed, in order.
+    /// The topics with a confirmed subscription, in order.
     pub fn confirmed(&self) -> Vec<String> {
         self.shared.log().confirmed.clone()
     }
 
-    /// Decides what the next GETs of the certificate are answered.
+    /// Sets the answer to requests for the certificate.
     pub fn set_certificate_answer(&self, answer: CertificateAnswer) {
         self.shared.log().certificate_answer = answer;
     }
 
-    /// Serves the certificate, or what stands for it, under any name it is asked for.
+    /// Serves the configured certificate answer under any certificate name.
     pub fn serve_certificate_at_any_path(&self) {
         self.shared.log().any_certificate_path = true;
     }
@@ -197,8 +199,8 @@ impl Sns {
         self.envelope(&fields, draft.version, Some(&unsubscribe_url))
     }
 
-    /// The body of a `SubscriptionConfirmation`; its token can be confirmed from now on. SNS itself sends tokens of
-    /// some 250 hex digits.
+    /// The body of a `SubscriptionConfirmation`; from then on its token can be confirmed. Real tokens have about 250 hex
+    /// digits.
     pub fn subscription_confirmation(&self, draft: &Draft, token: &str) -> String {
         self.confirmation("SubscriptionConfirmation", draft, token, &self.subscribe_url(draft, token))
     }
@@ -208,7 +210,7 @@ impl Sns {
         self.confirmation("UnsubscribeConfirmation", draft, token, &self.subscribe_url(draft, token))
     }
 
-    /// A `SubscriptionConfirmation` that names another URL, as a topic's owner could have SNS sign it.
+    /// A `SubscriptionConfirmation` with another `SubscribeURL`, as a topic owner could make SNS sign.
     pub fn subscription_confirmation_at(&self, draft: &Draft, token: &str, subscribe_url: &str) -> String {
         self.confirmation("SubscriptionConfirmation", draft, token, subscribe_url)
     }
@@ -231,7 +233,7 @@ impl Sns {
         self.envelope(&fields, draft.version, None)
     }
 
-    /// Signs the fields and lays the body out as SNS does: one `"Key" : "value"` a line.
+    /// Signs the fields and formats the body as SNS does, with one `"Key" : "value"` per line.
     fn envelope(&self, signed: &[(&str, &str)], version: SignatureVersion, unsubscribe_url: Option<&str>) -> String {
         let signature = self.sign(&string_to_sign(signed), version);
         let signing_cert_url = self.signing_cert_url();
@@ -259,39 +261,40 @@ impl Sns {
 
 struct Shared {
     host: String,
-    /// Path and PEM.
-    certificate: (String, String),
+    certificate_path: String,
+    certificate_pem: String,
     log: Mutex<Log>,
 }
 
 struct Log {
     certificate_answer: CertificateAnswer,
     any_certificate_path: bool,
-    visits: Vec<String>,
-    /// (`TopicArn`, `Token`) of every confirmation sent.
+    requests: Vec<String>,
+    /// `TopicArn` and `Token` of every confirmation that was made.
     tokens: HashSet<(String, String)>,
     confirmed: Vec<String>,
 }
 
 impl Shared {
     fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().expect("nothing panics while it holds the log")
+        self.log.lock()
     }
 }
 
 async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Bytes) -> HttpResponse {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let visit = format!("{} {target}", request.method());
+    let target = format!("{} {target}", request.method());
     let (certificate_answer, any_path) = {
         let mut log = shared.log();
-        log.visits.push(visit.clone());
+        log.requests.push(target.clone());
         (log.certificate_answer.clone(), log.any_certificate_path)
     };
-    let (certificate_path, certificate_pem) = &shared.certificate;
-    if visit == format!("GET {certificate_path}") || (any_path && visit.starts_with("GET /SimpleNotificationService-"))
+    let Shared { certificate_path, certificate_pem, .. } = &**shared;
+    if target == format!("GET {certificate_path}")
+        || (any_path && target.starts_with("GET /SimpleNotificationService-"))
     {
         certificate(certificate_answer, certificate_pem).await
-    } else if visit == "POST /" {
+    } else if target == "POST /" {
         query_api(&shared, &body)
     } else {
         HttpResponse::NotFound().finish()
@@ -302,7 +305,7 @@ async fn certificate(answer: CertificateAnswer, pem: &str) -> HttpResponse {
     match answer {
         CertificateAnswer::Good => HttpResponse::Ok().body(pem.to_owned()),
         CertificateAnswer::Status(status) => {
-            HttpResponse::new(StatusCode::from_u16(status).expect("a test asks for an HTTP status"))
+            HttpResponse::new(StatusCode::from_u16(status).expect("the test sets a valid HTTP status"))
         }
         CertificateAnswer::Body(body) => HttpResponse::Ok().body(body),
         CertificateAnswer::Endless => HttpResponse::Ok().streaming(futures_util::stream::repeat_with(|| {
@@ -313,20 +316,20 @@ async fn certificate(answer: CertificateAnswer, pem: &str) -> HttpResponse {
     }
 }
 
-/// The one action of the SNS query API that a receiver needs (Amazon SNS API reference: `ConfirmSubscription`).
+/// The only action of the SNS query API that the receiver uses (Amazon SNS API reference: `ConfirmSubscription`).
 fn query_api(shared: &Shared, body: &[u8]) -> HttpResponse {
     let form = web::Query::<HashMap<String, String>>::from_query(&String::from_utf8_lossy(body));
     let Ok(web::Query(mut form)) = form else {
-        return refusal("MalformedQueryString", "not a query string");
+        return error_response("MalformedQueryString", "not a query string");
     };
     if form.get("Action").map(String::as_str) != Some("ConfirmSubscription") {
-        return refusal("InvalidAction", "only ConfirmSubscription is known");
+        return error_response("InvalidAction", "only ConfirmSubscription is supported");
     }
     let mut take = |name| form.remove(name).unwrap_or_default();
     let (topic_arn, token) = (take("TopicArn"), take("Token"));
     let mut log = shared.log();
     if !log.tokens.contains(&(topic_arn.clone(), token)) {
-        return refusal("InvalidParameter", "Invalid parameter: Token");
+        return error_response("InvalidParameter", "Invalid parameter: Token");
     }
     let subscription_arn = subscription_arn(&topic_arn);
     log.confirmed.push(topic_arn);
@@ -338,7 +341,7 @@ fn query_api(shared: &Shared, body: &[u8]) -> HttpResponse {
     ))
 }
 
-fn refusal(code: &str, message: &str) -> HttpResponse {
+fn error_response(code: &str, message: &str) -> HttpResponse {
     HttpResponse::BadRequest().content_type(ContentType::xml()).body(format!(
         "<ErrorResponse xmlns=\"{XML_NAMESPACE}\">\n  <Error><Type>Sender</Type><Code>{code}</Code>\
          <Message>{message}</Message></Error>\n  <RequestId>{}</RequestId>\n</ErrorResponse>\n",
@@ -346,7 +349,7 @@ fn refusal(code: &str, message: &str) -> HttpResponse {
     ))
 }
 
-/// One endpoint has one subscription to a topic, always under the same id.
+/// The subscription of the one endpoint to a topic; its id depends only on the topic.
 fn subscription_arn(topic_arn: &str) -> String {
     format!("{topic_arn}:{}", Uuid::new_v5(&Uuid::NAMESPACE_URL, topic_arn.as_bytes()))
 }
@@ -355,6 +358,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Amazon SNS developer guide: the samples show Subject between `TopicArn` and Message.
+/// The samples in the Amazon SNS developer guide show Subject between `TopicArn` and Message.
 const SUBJECT_AFTER_TOPIC: usize = 3;
 const XML_NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";

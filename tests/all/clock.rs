@@ -65,7 +65,7 @@ fn a_clock_by_which_amazons_tls_certificates_are_not_valid_is_told_as_that() {
         for validity in [Validity::in_days(now, -400, -370), Validity::in_days(now, 370, 400)] {
             let environment = ipn_receiver::sandbox::environment::SandboxEnvironment::start_fast(1).await.unwrap();
             let host = environment.pay_api.host().to_owned();
-            let server = environment.authority.serve_out_of_time(&[&host], validity).await.unwrap();
+            let server = environment.authority.serve_with_validity(&[&host], validity).await.unwrap();
             let client = environment.authority.client(&[(&host, server.address())]).unwrap();
             let stage = MockStage::in_environment(environment, "", |_, clients| clients.pay_api = client).await;
             let deadline = Instant::now() + Duration::from_secs(20);

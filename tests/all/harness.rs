@@ -1,4 +1,4 @@
-//! An environment, a receiver in it, and what tests ask of them.
+//! A sandbox environment with a receiver on a real Kafka, and helpers for tests.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::contract::check_event;
 use crate::interface::check_answer;
 
-/// Where the real Kafka is. A test that needs it and finds none fails.
+/// Bootstrap servers of the real Kafka. Panics if it cannot be reached.
 pub(crate) fn kafka() -> String {
     let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").unwrap_or_else(|_| "127.0.0.1:19092".to_owned());
     let client: BaseConsumer = rdkafka::ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
@@ -39,14 +39,14 @@ pub(crate) fn kafka() -> String {
     servers
 }
 
-/// Runs a test on a runtime like the program's own.
+/// Runs a test on a runtime like that of the program.
 pub(crate) fn run(test: impl Future<Output = ()>) {
     telemetry::log(telemetry::LogFormat::Text, "off");
     app::use_ring_for_tls();
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
 }
 
-/// Amazon, a real Kafka with topics of its own, and settings for a receiver.
+/// The simulated Amazon, a real Kafka with topics for this test, and the settings of the receiver.
 pub(crate) struct Stage {
     pub(crate) environment: SandboxEnvironment,
     pub(crate) servers: String,
@@ -110,14 +110,14 @@ pub(crate) async fn post(environment: &SandboxEnvironment, app: &App, body: &str
     post_to(environment, &format!("http://{}/ipn", app.ingress_address()), body).await
 }
 
-/// The same to a receiver in another process.
+/// Posts a body to a receiver in another process.
 pub(crate) async fn post_to(environment: &SandboxEnvironment, url: &str, body: &str) -> Answer {
     let answer = environment.post_to(url, body).await.unwrap();
     check_answer("POST", "/ipn", &answer);
     answer
 }
 
-/// A plain HTTP server on loopback; it runs as long as the test's runtime.
+/// An HTTP server on loopback. It runs until the runtime of the test ends.
 pub(crate) fn http_server(routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -126,7 +126,7 @@ pub(crate) fn http_server(routes: impl Fn(&mut web::ServiceConfig) + Clone + Sen
     address
 }
 
-/// Sets settings of a topic; those not named stay as they are.
+/// Changes settings of a topic and keeps the others.
 pub(crate) async fn alter_topic(kafka: &Kafka, topic: &str, settings: &[(&str, &str)]) {
     let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
     let options = AdminOptions::new();
@@ -136,13 +136,13 @@ pub(crate) async fn alter_topic(kafka: &Kafka, topic: &str, settings: &[(&str, &
     let mut all: BTreeMap<&str, &str> =
         own.map(|entry| (entry.name.as_str(), entry.value.as_deref().unwrap_or_default())).collect();
     all.extend(settings.iter().copied());
-    // The call resets what it does not name.
+    // AlterConfigs resets every setting that it does not name.
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
     let change = all.into_iter().fold(change, |change, (name, value)| change.set(name, value));
     admin.alter_configs([&change], &options).await.unwrap()[0].as_ref().unwrap();
 }
 
-/// Waits for a fact.
+/// Waits up to 60 s until a condition holds.
 pub(crate) async fn until(fact: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while !holds() {
@@ -151,7 +151,7 @@ pub(crate) async fn until(fact: &str, holds: impl Fn() -> bool) {
     }
 }
 
-/// The next `n` events, which must come.
+/// The next `n` events. Panics if they are not published.
 pub(crate) async fn events(reader: &mut EventReader, n: usize) -> Vec<Value> {
     let mut events = Vec::new();
     while events.len() < n {
@@ -163,7 +163,7 @@ pub(crate) async fn events(reader: &mut EventReader, n: usize) -> Vec<Value> {
     events
 }
 
-/// The sum of a metric's values, whatever their labels; 0 where it is not there.
+/// The sum of a metric over all labels; 0 if it does not exist.
 pub(crate) async fn metric(app: &App, name: &str) -> f64 {
     let text = admin_page(app, "/metrics").await;
     let values = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
@@ -178,10 +178,10 @@ pub(crate) async fn admin_page(app: &App, path: &str) -> String {
     answer.body
 }
 
-/// Nothing comes for a while.
+/// Asserts that no event is published for two seconds.
 pub(crate) async fn silence(reader: &mut EventReader) {
     let event = reader.next(Duration::from_secs(2)).await;
-    assert_eq!(event, None, "nothing was to be told");
+    assert_eq!(event, None, "no event expected");
 }
 
 /// The names of events, without prefix and version.
@@ -189,7 +189,7 @@ pub(crate) fn names(events: &[Value]) -> Vec<String> {
     events.iter().map(|event| event["type"].as_str().unwrap().rsplit('.').nth(1).unwrap().to_owned()).collect()
 }
 
-/// How many inbox records the group has not passed in committed transactions.
+/// The number of inbox records above the committed offsets of the group.
 pub(crate) fn inbox_records_left(kafka: &Kafka) -> i64 {
     let consumer = BaseConsumer::from_config(kafka.client().set("group.id", kafka.group())).unwrap();
     let topic = kafka.topics().inbox;
@@ -203,7 +203,7 @@ pub(crate) fn inbox_records_left(kafka: &Kafka) -> i64 {
     left.sum()
 }
 
-/// One record of a topic.
+/// A record of a topic.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) key: String,
@@ -211,12 +211,12 @@ pub(crate) struct Record {
     pub(crate) headers: BTreeMap<String, String>,
 }
 
-/// Everything committed in a topic, by an independent consumer in `read_committed`.
+/// All committed records of a topic, read by an independent consumer.
 pub(crate) fn committed_records(kafka: &Kafka, topic: &str) -> Vec<Record> {
     records(kafka, topic, "read_committed")
 }
 
-/// Everything in a topic, read with this isolation level up to what is stable now.
+/// All records of a topic, read with this isolation level.
 pub(crate) fn records(kafka: &Kafka, topic: &str, isolation: &str) -> Vec<Record> {
     let consumer = BaseConsumer::from_config(
         kafka

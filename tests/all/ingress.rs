@@ -127,7 +127,7 @@ fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_v
         assert_eq!(stage.post(&app, &sns.notification(&draft(&legacy))).await.status, 200);
         assert_eq!(stage.post(&app, &sns.unsubscribe_confirmation(&draft("gone"), "00ff")).await.status, 200);
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
-        let visits = sns.visits();
+        let visits = sns.requests();
         assert!(
             visits.iter().all(|visit| visit == "HEAD /" || visit.starts_with("GET /SimpleNotificationService-")),
             "{visits:?}"
@@ -152,7 +152,7 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
             assert_eq!(stage.post(&app, &confirmation(&topic)).await.status, 200);
         }
         assert_eq!(sns.confirmed(), [topic.clone(), topic.clone()]);
-        let visits = sns.visits();
+        let visits = sns.requests();
         assert!(
             visits.iter().all(|visit| visit == "HEAD /"
                 || visit == "POST /"

@@ -1,4 +1,4 @@
-//! A receiver on a broker inside this process, for what no real broker is needed or would fail on demand.
+//! A receiver on librdkafka's mock broker, for tests that need no real broker or one that fails on demand.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use rdkafka::producer::DefaultProducerContext;
 
 use crate::harness::{post, until};
 
-/// Amazon, the broker, and the receiver between them.
+/// The simulated Amazon, the mock broker and the receiver.
 pub(crate) struct MockStage {
     pub(crate) environment: SandboxEnvironment,
     pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
@@ -28,14 +28,14 @@ impl MockStage {
         Self::with_clients(settings, |_, _| ()).await
     }
 
-    /// The same with more in the merchant's own table.
+    /// Like [`Self::new`], with more TOML lines in the table of the merchant.
     pub(crate) async fn with_merchant_settings(settings: &str) -> Self {
         let mut environment = SandboxEnvironment::start_fast(1).await.unwrap();
         settings.clone_into(&mut environment.merchant_settings);
         Self::in_environment(environment, "", |_, _| ()).await
     }
 
-    /// The same, with the environment as the receiver meets it changed before it starts.
+    /// Like [`Self::new`]; `change` can replace clients before the receiver starts.
     pub(crate) async fn with_clients(settings: &str, change: impl FnOnce(&SandboxEnvironment, &mut Clients)) -> Self {
         Self::in_environment(SandboxEnvironment::start_fast(1).await.unwrap(), settings, change).await
     }
@@ -63,12 +63,12 @@ impl MockStage {
         self.environment.config_with(&self.cluster.bootstrap_servers(), &self.settings).unwrap()
     }
 
-    /// Posts one and the same IPN.
+    /// Posts the same IPN at every call.
     pub(crate) async fn post(&self) -> Answer {
         self.post_body(&self.body).await
     }
 
-    /// Posts another IPN.
+    /// Posts a new IPN.
     pub(crate) async fn post_anew(&self) -> Answer {
         self.post_body(&envelope(&self.environment)).await
     }
@@ -88,7 +88,7 @@ impl MockStage {
     pub(crate) async fn expect_accepted_again(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.post().await.status != 200 {
-            assert!(Instant::now() < deadline, "notifications are taken again");
+            assert!(Instant::now() < deadline, "IPNs were not accepted again within 30 s");
         }
     }
 
@@ -97,7 +97,7 @@ impl MockStage {
     }
 }
 
-/// A genuine IPN of the environment's only merchant.
+/// A genuine IPN of the first merchant.
 pub(crate) fn envelope(environment: &SandboxEnvironment) -> String {
     let id = "S02-5454037-1929856-C000001";
     let hint =

@@ -52,7 +52,7 @@ fn reads_never_exceed_the_quota_and_coalesce() {
     run(async {
         // Ours is a burst of 50 and 50 a second; what goes out evenly may arrive together, so Amazon's is somewhat more,
         // as it is where a fifth is left to the shop.
-        let (n_reads, n_throttled) = drain(Throttling { burst: 90, per_second: 63, taken_by_the_shop: 0 }).await;
+        let (n_reads, n_throttled) = drain(Throttling { burst: 90, per_second: 63, used_by_shop_per_second: 0 }).await;
         assert_eq!(n_throttled, 0);
         // One each, one of the permission, and some that were under way when the trouble ended.
         assert!(n_reads <= OBJECTS + 1 + 20, "{n_reads}");
@@ -62,7 +62,7 @@ fn reads_never_exceed_the_quota_and_coalesce() {
 #[test]
 fn a_shop_that_takes_most_of_the_quota_costs_some_429s_and_no_event() {
     run(async {
-        let (n_reads, n_throttled) = drain(Throttling { burst: 20, per_second: 50, taken_by_the_shop: 40 }).await;
+        let (n_reads, n_throttled) = drain(Throttling { burst: 20, per_second: 50, used_by_shop_per_second: 40 }).await;
         assert!(n_throttled > 0, "the quota was really exceeded");
         assert!(n_throttled * 4 < n_reads, "{n_throttled} of {n_reads}");
     });

@@ -1,17 +1,18 @@
-//! What stands before several processes in a cluster, as a Kubernetes Service does: new connections go to those that are
-//! ready, in turn; connections there are stay where they are. It knows of readiness by asking, now and then.
+//! A TCP load balancer like a Kubernetes Service: it sends new connections round-robin to the ready processes and leaves
+//! open connections alone. It probes readiness periodically.
 //!
-//! It is a witness, too: it sees which request was never answered because a process closed the connection.
+//! It also records every request that was not answered because a process closed the connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Listens until it is dropped.
+/// A running balancer. It stops when it is dropped.
 pub(crate) struct Balancer {
     shared: Arc<Shared>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
@@ -20,7 +21,7 @@ pub(crate) struct Balancer {
 #[derive(Default)]
 struct Shared {
     backends: Mutex<Vec<Backend>>,
-    turn: AtomicUsize,
+    next_backend: AtomicUsize,
     connections: AtomicUsize,
     cut_off: Mutex<Vec<String>>,
 }
@@ -32,24 +33,24 @@ struct Backend {
     is_ready: bool,
 }
 
-/// As often as a kubelet is told to ask.
-pub(crate) const ASK_EVERY: Duration = Duration::from_millis(250);
+/// The readiness probe interval, as of a kubelet.
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Balancer {
     pub(crate) async fn start(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let shared = Arc::new(Shared::default());
         let accepting = tokio::spawn(accept(listener, shared.clone()));
-        let asking = tokio::spawn(ask(shared.clone()));
-        Self { shared, tasks: vec![accepting, asking] }
+        let probing = tokio::spawn(probe(shared.clone()));
+        Self { shared, tasks: vec![accepting, probing] }
     }
 
-    /// A process that gets connections when it is ready.
+    /// Adds a process, which gets connections while it is ready.
     pub(crate) fn add(&self, ingress: SocketAddr, admin: SocketAddr) {
         self.shared.backends().push(Backend { ingress, admin, is_ready: false });
     }
 
-    /// A process that is gone.
+    /// Removes a process.
     pub(crate) fn remove(&self, ingress: SocketAddr) {
         self.shared.backends().retain(|backend| backend.ingress != ingress);
     }
@@ -58,9 +59,9 @@ impl Balancer {
         self.shared.backends().iter().any(|backend| backend.ingress == ingress && backend.is_ready)
     }
 
-    /// Connections that ended although a request was under way, and those that found no process.
+    /// Connections that were closed before the answer to a request, or that found no ready process.
     pub(crate) fn cut_off(&self) -> Vec<String> {
-        self.shared.cut_off.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.cut_off.lock().clone()
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -75,23 +76,23 @@ impl Drop for Balancer {
 }
 
 impl Shared {
-    fn backends(&self) -> std::sync::MutexGuard<'_, Vec<Backend>> {
-        self.backends.lock().unwrap_or_else(PoisonError::into_inner)
+    fn backends(&self) -> MutexGuard<'_, Vec<Backend>> {
+        self.backends.lock()
     }
 
     fn note(&self, what: String) {
-        self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        self.cut_off.lock().push(what);
     }
 
     fn next(&self) -> Option<SocketAddr> {
         let ready: Vec<SocketAddr> =
             self.backends().iter().filter(|backend| backend.is_ready).map(|backend| backend.ingress).collect();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        (!ready.is_empty()).then(|| ready[turn % ready.len()])
+        let next = self.next_backend.fetch_add(1, Ordering::Relaxed);
+        (!ready.is_empty()).then(|| ready[next % ready.len()])
     }
 }
 
-async fn ask(shared: Arc<Shared>) {
+async fn probe(shared: Arc<Shared>) {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(1)).build().unwrap();
     loop {
         let backends = shared.backends().clone();
@@ -104,7 +105,7 @@ async fn ask(shared: Arc<Shared>) {
                 .filter(|known| known.ingress == backend.ingress)
                 .for_each(|known| known.is_ready = is_ready);
         }
-        tokio::time::sleep(ASK_EVERY).await;
+        tokio::time::sleep(PROBE_INTERVAL).await;
     }
 }
 
@@ -119,13 +120,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::spawn(async move {
             match TcpStream::connect(backend).await {
                 Ok(upstream) => pass(client, upstream, backend, &shared).await,
-                Err(error) => shared.note(format!("{backend} could not be connected to: {error}")),
+                Err(error) => shared.note(format!("cannot connect to {backend}: {error}")),
             }
         });
     }
 }
 
-/// Both directions of one connection. What was sent last tells whether a request waits for its answer.
+/// Forwards both directions of one connection. A request waits for its answer if the client sent last.
 async fn pass(client: TcpStream, upstream: TcpStream, backend: SocketAddr, shared: &Shared) {
     let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
     let ((mut from_client, mut to_client), (mut from_backend, mut to_backend)) =
@@ -139,7 +140,7 @@ async fn pass(client: TcpStream, upstream: TcpStream, backend: SocketAddr, share
             }
             is_waiting.store(true, Ordering::Relaxed);
             if let Err(error) = to_backend.write_all(&buffer[..n]).await {
-                shared.note(format!("{backend} took no request: {error}"));
+                shared.note(format!("{backend} accepted no request: {error}"));
                 return;
             }
         }
@@ -156,7 +157,7 @@ async fn pass(client: TcpStream, upstream: TcpStream, backend: SocketAddr, share
                 }
                 end => {
                     if is_waiting.load(Ordering::Relaxed) {
-                        shared.note(format!("{backend} ended a connection with a request unanswered: {end:?}"));
+                        shared.note(format!("{backend} closed a connection before the answer: {end:?}"));
                     }
                     return;
                 }

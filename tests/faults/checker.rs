@@ -1,32 +1,35 @@
-//! The checker: what was promised, held against what stands in Kafka and what really happened at Amazon's. Pure, so
-//! that it can be shown to bite.
+//! The checker compares the records in Kafka with what happened at Amazon Pay and verifies the guarantees. It is pure, so
+//! its unit test can show that it detects every kind of violation.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use crate::observe::{Observed, Record};
+use crate::observations::{Observed, Record};
 
-/// What is wrong, in words that begin with the kind of wrong.
+/// Returns the violations. Each text starts with its kind and a colon.
 pub(crate) fn check(observed: &Observed) -> Vec<String> {
     let mut findings = Vec::new();
     let events: Vec<(&Record, Value)> = observed.events.iter().map(|record| (record, record.json())).collect();
     ids_are_unique(&events, &mut findings);
     sequences_increase(&events, &mut findings);
-    each_tells_what_happened(observed, &events, &mut findings);
+    events_match_amazon(observed, &events, &mut findings);
     let last = states_follow(&events, &mut findings);
-    the_last_state_is_told(observed, &last, &mut findings);
-    state_is_the_fold_of_the_events(observed, &last, &events, &mut findings);
-    nobody_writes_after_anothers_barrier(observed, &mut findings);
-    notifications_are_answered_for(observed, &mut findings);
+    last_state_is_published(observed, &last, &mut findings);
+    state_topic_matches_events(observed, &last, &events, &mut findings);
+    writes_follow_own_barrier(observed, &mut findings);
+    messages_are_accounted_for(observed, &mut findings);
     for (partition, (committed, end)) in &observed.inbox_positions {
         if committed != end {
-            findings.push(format!("inbox: partition {partition} was read to {committed} of {end}"));
+            findings.push(format!("inbox: partition {partition} is committed to {committed} of {end}"));
         }
     }
-    findings.extend(observed.unseen.iter().map(|error| format!("unseen: the positions could not be read: {error}")));
+    findings
+        .extend(observed.unreadable.iter().map(|error| format!("unreadable: the offsets could not be read: {error}")));
     for (topic, partition, stable, end) in &observed.hanging {
-        findings.push(format!("hanging: a transaction is open in {topic} {partition}: {stable} of {end} is stable"));
+        findings.push(format!(
+            "hanging: a transaction is open in {topic} {partition}: last stable offset {stable}, end {end}"
+        ));
     }
     findings
 }
@@ -44,7 +47,7 @@ fn ids_are_unique(events: &[(&Record, Value)], findings: &mut Vec<String>) {
     for (record, event) in events {
         if let Some(first) = seen.insert(text(event, "/id"), record) {
             let (kind, subject) = (text(event, "/type"), text(event, "/subject"));
-            findings.push(format!("doubled: {kind} of {subject} stands at {} and at {}", at(first), at(record)));
+            findings.push(format!("duplicate: {kind} of {subject} is at {} and at {}", at(first), at(record)));
         }
     }
 }
@@ -64,12 +67,12 @@ fn sequences_increase(events: &[(&Record, Value)], findings: &mut Vec<String>) {
     }
 }
 
-fn each_tells_what_happened(observed: &Observed, events: &[(&Record, Value)], findings: &mut Vec<String>) {
+fn events_match_amazon(observed: &Observed, events: &[(&Record, Value)], findings: &mut Vec<String>) {
     for (record, event) in events {
-        let told = (text(event, "/data/state").to_owned(), text(event, "/time").to_owned());
+        let published = (text(event, "/data/state").to_owned(), text(event, "/time").to_owned());
         let history = observed.histories.get(text(event, "/subject"));
-        if !history.is_some_and(|history| history.contains(&told)) {
-            findings.push(format!("invented: {} tells {} as {told:?}", at(record), text(event, "/subject")));
+        if !history.is_some_and(|history| history.contains(&published)) {
+            findings.push(format!("invented: {} publishes {} as {published:?}", at(record), text(event, "/subject")));
         }
     }
 }
@@ -80,7 +83,7 @@ fn states_follow<'a>(events: &'a [(&Record, Value)], findings: &mut Vec<String>)
     for (record, event) in events {
         let before = last.insert(text(event, "/subject"), event);
         let claimed = text(event, "/data/previousState");
-        // Two events of one read tell the same change: of the state, and of what else it shows.
+        // Two events of one read describe the same change and have the same previous state.
         let read = |event: &Value| event.pointer("/data/observedAt").cloned();
         let expected = match before {
             Some(twin) if read(twin) == read(event) => text(twin, "/data/previousState"),
@@ -88,28 +91,31 @@ fn states_follow<'a>(events: &'a [(&Record, Value)], findings: &mut Vec<String>)
         };
         if claimed != expected || event["data"]["firstSight"].as_bool() != Some(before.is_none()) {
             let subject = text(event, "/subject");
-            findings.push(format!("chain: {} tells {subject} after {claimed:?}, not after {expected:?}", at(record)));
+            findings.push(format!(
+                "chain: {} of {subject} has the previous state {claimed:?} instead of {expected:?}",
+                at(record)
+            ));
         }
     }
     last
 }
 
-fn the_last_state_is_told(observed: &Observed, last: &BTreeMap<&str, &Value>, findings: &mut Vec<String>) {
+fn last_state_is_published(observed: &Observed, last: &BTreeMap<&str, &Value>, findings: &mut Vec<String>) {
     for (id, history) in &observed.histories {
         let Some((state, time)) = history.last() else { continue };
         match last.get(id.as_str()) {
-            None => findings.push(format!("lost: {id} is {state}, and nothing was told of it")),
-            // An object that left a state and came back to it before it was read is as it was told to be.
+            None => findings.push(format!("lost: {id} is {state}, and no event was published")),
+            // An object that left a state and returned to it before it was read needs no new event.
             Some(event) if text(event, "/data/state") != state || text(event, "/time") > time.as_str() => {
-                let told = (text(event, "/data/state"), text(event, "/time"));
-                findings.push(format!("lost: {id} is {state} since {time}, and {told:?} was told last"));
+                let last = (text(event, "/data/state"), text(event, "/time"));
+                findings.push(format!("lost: {id} is {state} since {time}, and the last event has {last:?}"));
             }
             Some(_) => {}
         }
     }
 }
 
-fn state_is_the_fold_of_the_events(
+fn state_topic_matches_events(
     observed: &Observed,
     last: &BTreeMap<&str, &Value>,
     events: &[(&Record, Value)],
@@ -128,15 +134,15 @@ fn state_is_the_fold_of_the_events(
         let known = by_id.get(id).copied().unwrap_or(&Value::Null);
         let held = (text(known, "/observed/state"), text(known, "/observed/lastEventId"));
         if held != (text(event, "/data/state"), text(event, "/id")) {
-            findings.push(format!("torn: of {id} the state topic holds {held:?}, the last event is {}", event["id"]));
+            findings.push(format!("torn: the state topic holds {held:?} for {id}, the last event is {}", event["id"]));
         }
     }
     for (id, known) in &by_id {
         if known.get("observed").is_some() && !last.contains_key(id) {
-            findings.push(format!("torn: the state topic knows {id}, and no event told of it"));
+            findings.push(format!("torn: the state topic holds {id}, and no event was published"));
         }
         if known.get("pending").is_some() {
-            findings.push(format!("pending: {id} is still to be read"));
+            findings.push(format!("pending: {id} has pending work"));
         }
     }
     let mut sequences: BTreeMap<&str, u64> = BTreeMap::new();
@@ -152,8 +158,8 @@ fn state_is_the_fold_of_the_events(
     }
 }
 
-/// Fencing: from a writer's barrier to the next one's, only that writer's records follow.
-fn nobody_writes_after_anothers_barrier(observed: &Observed, findings: &mut Vec<String>) {
+/// Fencing: only the writer of the last barrier writes state records after it.
+fn writes_follow_own_barrier(observed: &Observed, findings: &mut Vec<String>) {
     let mut barriers: BTreeMap<i32, &str> = BTreeMap::new();
     for record in &observed.state {
         if record.key == "__barrier" {
@@ -166,23 +172,23 @@ fn nobody_writes_after_anothers_barrier(observed: &Observed, findings: &mut Vec<
     }
 }
 
-fn notifications_are_answered_for(observed: &Observed, findings: &mut Vec<String>) {
+fn messages_are_accounted_for(observed: &Observed, findings: &mut Vec<String>) {
     for refused in &observed.refused {
-        findings.push(format!("refused: a genuine notification got a 4xx: {refused}"));
+        findings.push(format!("refused: a genuine message was answered 4xx: {refused}"));
     }
     for id in observed.accepted.difference(&observed.inbox) {
-        findings.push(format!("unkept: {id} was answered 200 and is not in the inbox"));
+        findings.push(format!("unstored: {id} was answered 200 and is not in the inbox"));
     }
     let dead: BTreeSet<String> = observed
         .dead_letters
         .iter()
-        .map(|letter| letter.headers.get("ipn-sns-message-id").cloned().unwrap_or_default())
+        .map(|record| record.headers.get("ipn-sns-message-id").cloned().unwrap_or_default())
         .collect();
-    for id in dead.difference(&observed.hopeless) {
-        findings.push(format!("dead: {id} became a dead letter, though there is an object to tell of"));
+    for id in dead.difference(&observed.undeliverable) {
+        findings.push(format!("dead: {id} became a dead letter, although its object exists"));
     }
-    for id in observed.hopeless.intersection(&observed.accepted).filter(|id| !dead.contains(*id)) {
-        findings.push(format!("dead: {id} can never be told, and is no dead letter"));
+    for id in observed.undeliverable.intersection(&observed.accepted).filter(|id| !dead.contains(*id)) {
+        findings.push(format!("dead: {id} cannot become an event, and is not a dead letter"));
     }
 }
 
@@ -231,12 +237,12 @@ mod tests {
             )]),
             accepted: ids(&["m1", "m2", "m3"]),
             refused: Vec::new(),
-            hopeless: ids(&["m3"]),
-            unseen: None,
+            undeliverable: ids(&["m3"]),
+            unreadable: None,
         }
     }
 
-    /// What is found after this was done to what is good.
+    /// The violations after this damage to good observations.
     fn after(damage: impl FnOnce(&mut Observed)) -> Vec<String> {
         let mut observed = good();
         damage(&mut observed);
@@ -248,11 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn it_finds_nothing_where_all_is_well_and_each_damage_by_its_name() {
+    fn checker_detects_every_kind_of_violation() {
         type Damage = fn(&mut Observed);
         assert_eq!(check(&good()), [""; 0]);
         let damages: [(&str, Damage); 15] = [
-            ("doubled", |all| all.events.push(Record { offset: 3, ..event(2, "Closed", Some("Closed")) })),
+            ("duplicate", |all| all.events.push(Record { offset: 3, ..event(2, "Closed", Some("Closed")) })),
             ("order", |all| all.events.swap(0, 1)),
             ("key", |all| all.events[0].key = "another".to_owned()),
             ("invented", |all| all.histories.values_mut().for_each(|history| history.truncate(1))),
@@ -264,10 +270,10 @@ mod tests {
             ("unfenced", |all| {
                 all.state.insert(2, Record { value: Some("b".to_owned()), ..all.state[0].clone() });
             }),
-            ("unkept", |all| all.inbox.clear()),
+            ("unstored", |all| all.inbox.clear()),
             ("dead", |all| all.dead_letters.clear()),
-            ("dead", |all| all.hopeless.clear()),
-            ("unseen", |all| all.unseen = Some("timed out".to_owned())),
+            ("dead", |all| all.undeliverable.clear()),
+            ("unreadable", |all| all.unreadable = Some("timed out".to_owned())),
             ("inbox", |all| *all.inbox_positions.get_mut(&0).unwrap() = (2, 3)),
         ];
         for (kind, damage) in damages {

@@ -1,13 +1,13 @@
-//! Three real nodes of Apache Kafka, each behind a proxy that can hurt it.
+//! A Kafka cluster of three nodes, each behind a proxy that injects faults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use crate::proxy::Proxy;
 
-/// Runs as long as it is held.
+/// A running cluster. It stops when it is dropped, unless it ran before.
 pub(crate) struct Cluster {
-    /// The proxy before each node; what talks to `proxied` goes through them.
+    /// The proxy of each node; clients of `proxied` go through them.
     pub(crate) proxies: Vec<Proxy>,
     port: u16,
     was_running: bool,
@@ -16,11 +16,11 @@ pub(crate) struct Cluster {
 const NODES: u16 = 3;
 
 impl Cluster {
-    /// Starts three nodes, or takes those that run already at `FAULTS_KAFKA_PORT` (default 14092).
+    /// Starts three nodes, or uses those that already run at `FAULTS_KAFKA_PORT` (default 14092).
     pub(crate) async fn start() -> Self {
         let port = std::env::var("FAULTS_KAFKA_PORT").map_or(14092, |port| port.parse().unwrap());
         let was_running = script(port, &["status"]).is_some_and(|status| status.lines().count() == usize::from(NODES));
-        script(port, &["up", "3"]).expect("scripts/kafka up 3 (its words are above)");
+        script(port, &["up", "3"]).expect("scripts/kafka up 3 succeeds (its output is above)");
         let mut proxies = Vec::new();
         for node in 0..NODES {
             let proxied = local(port + 10 * node + 1);
@@ -30,12 +30,12 @@ impl Cluster {
         Self { proxies, port, was_running }
     }
 
-    /// Bootstrap servers by way of the proxies.
+    /// Bootstrap servers behind the proxies.
     pub(crate) fn proxied(&self) -> String {
         self.servers(10_001)
     }
 
-    /// Bootstrap servers that nothing stands before.
+    /// Bootstrap servers without proxies.
     pub(crate) fn direct(&self) -> String {
         self.servers(0)
     }
@@ -45,24 +45,24 @@ impl Cluster {
         servers.join(",")
     }
 
-    /// `kill`, `pause`, `resume` or `restart` of node 1, 2 or 3. Blocks until it is done.
+    /// `kill`, `pause`, `resume` or `restart` of node 1, 2 or 3. Waits until it is done.
     pub(crate) async fn node(&self, verb: &'static str, node: usize) {
         let port = self.port;
         let done = tokio::task::spawn_blocking(move || script(port, &[verb, &node.to_string()])).await.unwrap();
         assert!(done.is_some(), "scripts/kafka {verb} {node} failed");
     }
 
-    /// What one of Kafka's own tools prints.
+    /// Runs one of Kafka's own tools. Returns its output.
     pub(crate) async fn tool(&self, arguments: Vec<String>) -> String {
         let port = self.port;
-        let said = tokio::task::spawn_blocking(move || {
+        let output = tokio::task::spawn_blocking(move || {
             let arguments: Vec<&str> = ["tool"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
             script(port, &arguments)
         });
-        said.await.unwrap().expect("Kafka's tool does its work")
+        output.await.unwrap().expect("Kafka's tool succeeds")
     }
 
-    /// All nodes run and nothing is in the way.
+    /// Clears the faults of all proxies.
     pub(crate) fn heal(&self) {
         for proxy in &self.proxies {
             proxy.heal();
@@ -82,7 +82,7 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// What `scripts/kafka` prints; nothing if it fails.
+/// The output of `scripts/kafka`; none if it fails.
 fn script(port: u16, arguments: &[&str]) -> Option<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
     let output = Command::new(script).args(arguments).env("KAFKA_PORT", port.to_string()).output().unwrap();

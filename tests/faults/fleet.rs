@@ -1,4 +1,4 @@
-//! The receiver's processes: started, killed, frozen and thawed as a machine or an operator would.
+//! The receiver's processes, which tests start, kill, freeze and shut down.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What every process is started with.
+/// The program and settings of every process.
 pub(crate) struct Fleet {
     config: PathBuf,
     logs: PathBuf,
@@ -21,27 +21,27 @@ pub(crate) struct Fleet {
 pub(crate) struct Process {
     /// Such as `worker-3`.
     pub(crate) name: String,
-    /// Where it takes notifications, if it does.
+    /// The ingress port, if it has one.
     pub(crate) port: u16,
-    /// It may kill or freeze itself, also while it leaves.
+    /// It has failpoints and may kill or freeze itself, also while it shuts down.
     is_armed: bool,
     child: Child,
     log: PathBuf,
 }
 
 impl Fleet {
-    /// Processes with this configuration and, over it, these variables. Logs go to `logs`.
+    /// Processes with this configuration, overridden by these environment variables. Logs go to `logs`.
     pub(crate) fn new(config: PathBuf, logs: PathBuf, settings: Vec<(&'static str, String)>) -> Self {
         std::fs::create_dir_all(&logs).unwrap();
         Self { config, logs, settings, started: Cell::new(0) }
     }
 
-    /// Where the processes' logs are.
+    /// The folder of the logs.
     pub(crate) fn logs(&self) -> &Path {
         &self.logs
     }
 
-    /// Which processes panicked, killed ones included.
+    /// The panics in the logs of all processes.
     pub(crate) fn panics(&self) -> Vec<String> {
         let logs = std::fs::read_dir(&self.logs).unwrap().map(|entry| entry.unwrap().path());
         let panicked = logs.filter_map(|log| {
@@ -59,8 +59,8 @@ impl Fleet {
         command
     }
 
-    /// Makes the topics.
-    pub(crate) fn make_topics(&self) {
+    /// Creates the topics.
+    pub(crate) fn create_topics(&self) {
         let output = self.command().args(["topics", "--config"]).arg(&self.config).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
@@ -70,19 +70,19 @@ impl Fleet {
         self.worker_with(failpoints, &[])
     }
 
-    /// The same with more settings.
+    /// A worker with failpoints and more settings.
     pub(crate) fn worker_with(&self, failpoints: &str, more: &[(&str, String)]) -> Process {
         let failpoints = ("FAILPOINTS", failpoints.to_owned());
         self.start("worker", 0, &[&[failpoints], more].concat())
     }
 
-    /// What takes notifications, at this port.
+    /// A process of role ingest at this port.
     pub(crate) fn ingest(&self, port: u16) -> Process {
-        self.taking("ingest", port, &[])
+        self.start_role("ingest", port, &[])
     }
 
-    /// The same in this role, with more settings.
-    pub(crate) fn taking(&self, role: &str, port: u16, more: &[(&str, String)]) -> Process {
+    /// A process of this role, with more settings.
+    pub(crate) fn start_role(&self, role: &str, port: u16, more: &[(&str, String)]) -> Process {
         let listen = ("IPN_RECEIVER__INGRESS__LISTEN", format!("127.0.0.1:{port}"));
         self.start(role, port, &[&[listen], more].concat())
     }
@@ -108,17 +108,17 @@ impl Fleet {
 impl Process {
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
-        // It may have ended by itself, which is found out elsewhere.
+        // The process may have ended already.
         let _ = kill_process(pid, signal);
     }
 
-    /// Ends it like a crash. Waits for the end.
+    /// Kills the process with SIGKILL and waits until it has ended.
     pub(crate) fn kill(mut self) {
         self.signal(Signal::KILL);
         self.child.wait().unwrap();
     }
 
-    /// Freezes it, as a long pause of its machine does.
+    /// Freezes the process with SIGSTOP.
     pub(crate) fn freeze(&self) {
         self.signal(Signal::STOP);
     }
@@ -127,32 +127,32 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
-    /// Asks it to leave, and waits until it has. It must leave well, unless it ended before it was asked (Kafka was away
-    /// when it started) or was made to die on its way.
-    pub(crate) async fn leave(mut self) {
+    /// Sends SIGTERM and waits for the exit, which must have code 0. Exceptions: the process had ended before (Kafka was
+    /// down when it started), or a failpoint killed it.
+    pub(crate) async fn shut_down(mut self) {
         if self.has_ended() {
             return;
         }
-        let has_said_nothing = std::fs::metadata(&self.log).is_ok_and(|log| log.len() == 0);
+        let has_empty_log = std::fs::metadata(&self.log).is_ok_and(|log| log.len() == 0);
         self.signal(Signal::TERM);
         let deadline = Instant::now() + Duration::from_mins(2);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(Instant::now() < deadline, "{} did not leave within two minutes", self.name);
+            assert!(Instant::now() < deadline, "{} did not exit within two minutes", self.name);
             if self.is_armed {
-                // It may freeze itself on its way.
+                // A failpoint may freeze it while it shuts down.
                 self.thaw();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        let has_killed_itself = self.is_armed && status.signal() == Some(Signal::KILL.as_raw());
-        // One that had not yet said a word had not yet heard of signals, either.
-        assert!(status.success() || has_said_nothing || has_killed_itself, "{} left with {status}", self.name);
+        let was_killed_by_failpoint = self.is_armed && status.signal() == Some(Signal::KILL.as_raw());
+        // A process with an empty log had not installed its signal handlers yet.
+        assert!(status.success() || has_empty_log || was_killed_by_failpoint, "{} exited with {status}", self.name);
     }
 
-    /// Whether it has frozen itself.
+    /// Whether it is frozen.
     pub(crate) fn is_frozen(&self) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         status.lines().any(|line| line.starts_with("State:") && line.contains('T'))
@@ -164,28 +164,28 @@ impl Process {
     }
 
     /// Whether its log holds this text.
-    pub(crate) fn has_said(&self, text: &str) -> bool {
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
         std::fs::read_to_string(&self.log).unwrap_or_default().contains(text)
     }
 
-    /// Where it tells whether it is ready. To be asked when it is up.
+    /// The address of the admin port. The process must be up.
     pub(crate) fn admin_address(&self) -> SocketAddr {
         let log = std::fs::read_to_string(&self.log).unwrap();
-        let started = log.lines().find(|line| line.contains("ipn-receiver started")).expect("it is up");
+        let started = log.lines().find(|line| line.contains("ipn-receiver started")).expect("the process is up");
         let line: serde_json::Value = serde_json::from_str(started).unwrap();
         line["admin"].as_str().unwrap().parse().unwrap()
     }
 
-    /// When it last published something, as its log tells; the empty text if it never did.
-    pub(crate) fn said_at(&self) -> String {
+    /// The start of the log line of its last published event; empty if there is none.
+    pub(crate) fn last_published_at(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().rfind(|line| line.contains("\"published")).unwrap_or_default().chars().take(60).collect()
     }
 
-    /// Waits until it owns its partitions (or, if it takes notifications, until it started).
+    /// Waits until a worker owns its partitions, or another process has started.
     pub(crate) async fn is_up(&self) {
-        let sign = if self.name.starts_with("worker") { "inbox open" } else { "ipn-receiver started" };
-        until(&format!("{} is up", self.name), || self.has_said(sign)).await;
+        let log_line = if self.name.starts_with("worker") { "inbox open" } else { "ipn-receiver started" };
+        until(&format!("{} is up", self.name), || self.has_logged(log_line)).await;
     }
 }
 
@@ -196,7 +196,7 @@ impl Drop for Process {
     }
 }
 
-/// Waits for a fact, two minutes at most.
+/// Waits up to two minutes until a condition holds.
 pub(crate) async fn until(fact: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(2);
     while !holds() {

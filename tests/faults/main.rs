@@ -1,30 +1,31 @@
-//! The receiver under faults, on three real Kafka nodes, judged by a checker, and the checker judged in turn.
+//! Fault tests of the receiver on a real Kafka cluster of three nodes. A checker verifies the guarantees after each run,
+//! and self-tests break the receiver on purpose to show that the checker fails then.
 //!
-//! `scripts/chaos` runs it for as long as one likes; `FAULTS_SECONDS` and `FAULTS_SEED` choose here.
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+//! `scripts/chaos` runs the chaos test with a chosen duration and seed (`FAULTS_SECONDS`, `FAULTS_SEED`).
+#![allow(clippy::unwrap_used, reason = "a test fails at the first error")]
 
 mod balancer;
 mod checker;
 mod cluster;
 mod fleet;
-mod observe;
+mod merchant_simulator;
+mod observations;
 mod proxy;
 mod random;
-mod shop;
 mod stage;
 
 mod chaos;
 mod drain;
-mod hurt_kafka;
-mod hurt_processes;
-mod points;
+mod failpoints;
+mod kafka_faults;
+mod process_faults;
 mod recovery;
 mod rollout;
 mod self_test;
 
 use std::future::Future;
 
-/// Runs a test on a runtime of its own.
+/// Runs a test on its own runtime.
 fn run(test: impl Future<Output = ()>) {
     ipn_receiver::telemetry::log(ipn_receiver::telemetry::LogFormat::Text, "off");
     ipn_receiver::app::use_ring_for_tls();

@@ -1,20 +1,21 @@
-//! A TCP proxy before one Kafka node that understands just enough of the protocol to hurt it: the frame's length, the
-//! request's kind and the number by which its answer is known.
+//! A TCP proxy of one Kafka node that injects faults. It parses only the frame length, the request's API key and the
+//! correlation id of the Kafka protocol.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// The kinds of requests that matter here, by Kafka's numbers.
+/// The requests that tests need, by their Kafka API keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i16)]
-pub(crate) enum Kind {
+pub(crate) enum RequestKind {
     Produce = 0,
     JoinGroup = 11,
     Heartbeat = 12,
@@ -26,23 +27,23 @@ pub(crate) enum Kind {
     TxnOffsetCommit = 28,
 }
 
-/// What becomes of the next request of a kind.
+/// A fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loss {
-    /// The node acts on it and its answer never comes.
-    Answer,
-    /// The same, and the connection ends, so the client sends it again at once.
-    AnswerAndConnection,
-    /// The client loses the connection, and the node gets the request this much later.
+pub(crate) enum RequestFault {
+    /// The node processes the request, and its response is dropped.
+    Response,
+    /// The same, and the connection is closed, so the client retries at once.
+    ResponseAndConnection,
+    /// The connection of the client is closed, and the node gets the request after this delay.
     Late(Duration),
 }
 
-impl Loss {
-    pub(crate) fn in_words(self) -> &'static str {
+impl RequestFault {
+    pub(crate) fn description(self) -> &'static str {
         match self {
-            Self::Answer => "answer lost",
-            Self::AnswerAndConnection => "answer and connection lost",
-            Self::Late(_) => "comes late, connection lost",
+            Self::Response => "response lost",
+            Self::ResponseAndConnection => "response and connection lost",
+            Self::Late(_) => "delayed, connection lost",
         }
     }
 }
@@ -56,12 +57,12 @@ pub(crate) enum Direction {
 #[derive(Debug, Default)]
 struct Faults {
     delay: Option<Duration>,
-    hole: Option<Direction>,
-    loss: Option<(Kind, Loss)>,
-    losses_done: usize,
+    blackhole: Option<Direction>,
+    request_fault: Option<(RequestKind, RequestFault)>,
+    request_faults_done: usize,
 }
 
-/// Stands before one node until it is dropped.
+/// A running proxy. It stops when it is dropped.
 pub(crate) struct Proxy {
     shared: Arc<Shared>,
     accepting: tokio::task::JoinHandle<()>,
@@ -70,19 +71,19 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct Shared {
     faults: Mutex<Faults>,
-    /// Ends every connection there is.
+    /// Closes every open connection.
     cut: Notify,
     healed: Notify,
 }
 
 impl Shared {
     fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        self.faults.lock()
     }
 }
 
 impl Proxy {
-    /// Listens at `at` and passes everything on to `node`.
+    /// Listens at `at` and forwards to `node`.
     pub(crate) async fn start(at: SocketAddr, node: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(at).await?;
         let shared = Arc::new(Shared::default());
@@ -95,32 +96,32 @@ impl Proxy {
         Ok(Self { shared, accepting })
     }
 
-    /// Everything comes this much later.
+    /// Delays every frame.
     pub(crate) fn delay(&self, delay: Duration) {
         self.shared.faults().delay = Some(delay);
     }
 
-    /// Nothing gets through in one direction; what was sent comes when it is healed, unless the connection ended.
+    /// Holds all frames of one direction until `heal`, unless the connection is closed before.
     pub(crate) fn blackhole(&self, direction: Direction) {
-        self.shared.faults().hole = Some(direction);
+        self.shared.faults().blackhole = Some(direction);
     }
 
-    /// The next request of this kind meets this fate.
-    pub(crate) fn lose(&self, kind: Kind, loss: Loss) {
-        self.shared.faults().loss = Some((kind, loss));
+    /// Sets the fault of the next request of this kind.
+    pub(crate) fn set_request_fault(&self, kind: RequestKind, request_fault: RequestFault) {
+        self.shared.faults().request_fault = Some((kind, request_fault));
     }
 
-    /// Ends every connection.
+    /// Closes every connection.
     pub(crate) fn cut(&self) {
         self.shared.cut.notify_waiters();
     }
 
-    /// How many requests met their fate since this was last healed.
-    pub(crate) fn losses(&self) -> usize {
-        self.shared.faults().losses_done
+    /// The number of request faults since the last `heal`.
+    pub(crate) fn request_faults(&self) -> usize {
+        self.shared.faults().request_faults_done
     }
 
-    /// Nothing is wrong any more.
+    /// Clears all faults.
     pub(crate) fn heal(&self) {
         *self.shared.faults() = Faults::default();
         self.shared.healed.notify_waiters();
@@ -134,7 +135,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Both directions of one connection, until either side ends it or it is cut.
+/// Forwards both directions of one connection until it is closed.
 async fn connect(client: TcpStream, node: SocketAddr, shared: Arc<Shared>) {
     let Ok(upstream) = TcpStream::connect(node).await else { return };
     let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
@@ -158,27 +159,27 @@ async fn pass_requests(
 ) {
     while let Some(frame) = read_frame(&mut from).await {
         hold_back(&shared, Direction::ToNode).await;
-        let loss = take_loss(&shared, &frame);
-        match loss {
-            Some(Loss::Late(delay)) => {
+        let request_fault = take_request_fault(&shared, &frame);
+        match request_fault {
+            Some(RequestFault::Late(delay)) => {
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
                     let _ = to.write_all(&frame).await;
-                    // Long enough for the node to read it before it sees the end.
+                    // The node must read the frame before the connection is closed.
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 });
                 return;
             }
-            Some(Loss::Answer | Loss::AnswerAndConnection) => {
-                lost.lock().unwrap_or_else(PoisonError::into_inner).insert(correlation_of_request(&frame));
+            Some(RequestFault::Response | RequestFault::ResponseAndConnection) => {
+                lost.lock().insert(correlation_of_request(&frame));
             }
             None => {}
         }
         if to.write_all(&frame).await.is_err() {
             return;
         }
-        if loss == Some(Loss::AnswerAndConnection) {
-            // The node has it before the connection ends.
+        if request_fault == Some(RequestFault::ResponseAndConnection) {
+            // The node must read the frame before the connection is closed.
             tokio::time::sleep(Duration::from_millis(200)).await;
             return;
         }
@@ -194,7 +195,7 @@ async fn pass_answers(
     while let Some(frame) = read_frame(&mut from).await {
         hold_back(&shared, Direction::ToClient).await;
         let correlation = number(&frame, 4);
-        if lost.lock().unwrap_or_else(PoisonError::into_inner).remove(&correlation) {
+        if lost.lock().remove(&correlation) {
             continue;
         }
         if to.write_all(&frame).await.is_err() {
@@ -203,15 +204,15 @@ async fn pass_answers(
     }
 }
 
-fn take_loss(shared: &Shared, frame: &[u8]) -> Option<Loss> {
+fn take_request_fault(shared: &Shared, frame: &[u8]) -> Option<RequestFault> {
     let mut faults = shared.faults();
-    let (kind, loss) = faults.loss?;
+    let (kind, request_fault) = faults.request_fault?;
     if frame.get(4..6) != Some(&(kind as i16).to_be_bytes()) {
         return None;
     }
-    faults.loss = None;
-    faults.losses_done += 1;
-    Some(loss)
+    faults.request_fault = None;
+    faults.request_faults_done += 1;
+    Some(request_fault)
 }
 
 async fn hold_back(shared: &Shared, direction: Direction) {
@@ -221,14 +222,14 @@ async fn hold_back(shared: &Shared, direction: Direction) {
     }
     loop {
         let healed = shared.healed.notified();
-        if shared.faults().hole != Some(direction) {
+        if shared.faults().blackhole != Some(direction) {
             return;
         }
         healed.await;
     }
 }
 
-/// One message with the four bytes of its length before it.
+/// Reads one frame, with the four bytes of its length.
 async fn read_frame(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     let mut frame = vec![0; 4];
     from.read_exact(&mut frame).await.ok()?;
@@ -238,7 +239,7 @@ async fn read_frame(from: &mut OwnedReadHalf) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-/// Length, kind, version, and then the number that the answer bears, too.
+/// The correlation id follows the length, the API key and the API version.
 fn correlation_of_request(frame: &[u8]) -> i32 {
     number(frame, 8)
 }

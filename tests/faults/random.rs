@@ -1,4 +1,4 @@
-//! Chance that can be repeated.
+//! Repeatable random numbers.
 
 /// SplitMix64: the same seed gives the same numbers.
 #[derive(Clone)]
@@ -18,7 +18,7 @@ impl Random {
 
     /// From 0 up to, but not including, `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % end as u64).expect("it is below a usize")
+        usize::try_from(self.next() % end as u64).expect("it is less than a usize")
     }
 
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {

@@ -1,4 +1,4 @@
-//! How soon the work goes on when a worker dies or hangs.
+//! Recovery after a worker is killed or hangs.
 
 use std::time::{Duration, Instant};
 
@@ -13,24 +13,24 @@ use crate::stage::Stage;
 const SESSION: Duration = Duration::from_secs(6);
 
 #[test]
-fn a_worker_that_hangs_in_kafka_holds_its_group_back_for_a_while_and_its_process_leaves() {
-    // The group goes on after twice this and 15 s; the process leaves after twice that.
+fn worker_hanging_in_kafka_is_replaced_and_exits() {
+    // The group continues after twice this time plus 15 s; the process exits after twice that.
     let quick = [("IPN_RECEIVER__KAFKA__TRANSACTION_TIMEOUT_MS", "2000".to_owned())];
     run(async {
         let stage = Stage::new("hang", 1, 1, SESSION).await;
         let _ingests = stage.ingests().await;
-        stage.shop.open(1);
-        // On new topics the first transactions are the barrier and the mark; the third waits for ten minutes.
+        stage.merchants.open(1);
+        // On new topics the first transactions are the barrier and the completeness marker; the third waits for ten minutes.
         let mut hanging = stage.fleet.worker_with("after-produce=2*off->1*sleep(600000)", &quick);
         hanging.is_up().await;
-        for id in stage.shop.histories().into_keys() {
-            stage.shop.tell_again(ObjectKind::ChargePermission, &id);
+        for id in stage.merchants.histories().into_keys() {
+            stage.merchants.post_ipn(ObjectKind::ChargePermission, &id);
         }
-        let heir = stage.fleet.worker_with("", &quick);
-        until("the heir told it", || heir.has_said("published PermissionChargeable")).await;
-        assert!(!hanging.has_ended(), "the group goes on before the process leaves");
-        until("the process left", || hanging.has_ended()).await;
-        assert!(hanging.has_said("the worker hangs in a request to Kafka"));
+        let successor = stage.fleet.worker_with("", &quick);
+        until("the successor published the event", || successor.has_logged("published PermissionChargeable")).await;
+        assert!(!hanging.has_ended(), "the group continues before the process exits");
+        until("the hanging process exited", || hanging.has_ended()).await;
+        assert!(hanging.has_logged("the worker hangs in a request to Kafka"));
         let (_, findings) = stage.settle(Duration::from_secs(30)).await;
         assert_eq!(findings, [""; 0]);
     });
@@ -38,21 +38,21 @@ fn a_worker_that_hangs_in_kafka_holds_its_group_back_for_a_while_and_its_process
 
 /// `RECOVERY_KILLS=30 cargo test --features failpoints --test faults -- --ignored --nocapture`
 #[test]
-#[ignore = "a measurement of some minutes, run by hand"]
-fn from_a_kill_to_the_next_event() {
+#[ignore = "a measurement of several minutes, started by hand"]
+fn measure_time_from_kill_to_next_event() {
     let kills = std::env::var("RECOVERY_KILLS").map_or(20, |number| number.parse().unwrap());
     run(async {
         let stage = Stage::new("recovery", 1, 1, SESSION).await;
         let _ingests = stage.ingests().await;
-        stage.shop.open(20);
+        stage.merchants.open(20);
         let mut reader = EventReader::start(&stage.kafka).unwrap();
         let mut workers = vec![stage.worker("").await, stage.worker("").await];
         let mut took = Vec::new();
         for n in 0..kills {
             let mut random = Random::new(n);
             next_event(&stage, &mut reader, &mut random).await;
-            // All events are of one merchant, so of one worker: the one that published last.
-            workers.sort_by_key(Process::said_at);
+            // All events are of one merchant, so one worker publishes them: the one that published last.
+            workers.sort_by_key(Process::last_published_at);
             let owner = workers.pop().unwrap();
             let began = Instant::now();
             owner.kill();
@@ -64,7 +64,7 @@ fn from_a_kill_to_the_next_event() {
         took.sort();
         let at = |part: f64| took[((took.len() - 1) as f64 * part).round() as usize].as_secs_f64();
         println!(
-            "{} kills, session time-out {SESSION:?}: next event after {:.1} s (median), {:.1} s (p99); {:.2} and {:.2} of the time-out",
+            "{} kills, session time-out {SESSION:?}: next event after {:.1} s (median), {:.1} s (p99); {:.2} and {:.2} times the time-out",
             took.len(),
             at(0.5),
             at(0.99),
@@ -74,12 +74,12 @@ fn from_a_kill_to_the_next_event() {
     });
 }
 
-/// Business goes on until an event comes.
+/// Changes objects until an event is published.
 async fn next_event(stage: &Stage, reader: &mut EventReader, random: &mut Random) {
     let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         assert!(Instant::now() < deadline, "no event for two minutes");
-        stage.shop.step(random);
+        stage.merchants.step(random);
         if reader.next(Duration::from_millis(100)).await.is_some() {
             return;
         }

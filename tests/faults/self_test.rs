@@ -1,5 +1,5 @@
-//! What protects, one by one: each case passes the checker as the program is, and must fail it when that one thing is
-//! broken on purpose.
+//! Self-tests of the checker: each case passes with the receiver as it is, and must fail when a failpoint breaks the one
+//! protection that the case needs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use ipn_receiver::sandbox::pay_api::ObjectKind;
 use serde_json::Value;
 
 use crate::fleet::{Process, until};
-use crate::proxy::{Kind, Loss};
+use crate::proxy::{RequestFault, RequestKind};
 use crate::run;
 use crate::stage::Stage;
 
@@ -18,14 +18,14 @@ const SESSION: Duration = Duration::from_secs(3);
 struct Case {
     stage: Stage,
     reader: EventReader,
-    /// What is broken in every worker, as failpoints.
+    /// The failpoints that break every worker; empty: none.
     broken: &'static str,
     _ingests: Vec<Process>,
 }
 
 impl Case {
     async fn new(name: &str, broken: &'static str) -> Self {
-        let name = format!("{name}-{}", if broken.is_empty() { "whole" } else { "broken" });
+        let name = format!("{name}-{}", if broken.is_empty() { "intact" } else { "broken" });
         let stage = Stage::new(&name, 1, 1, SESSION).await;
         let ingests = stage.ingests().await;
         let reader = EventReader::start(&stage.kafka).unwrap();
@@ -36,10 +36,10 @@ impl Case {
         self.stage.fleet.worker(&[failpoints, self.broken].join(";"))
     }
 
-    /// Tells of every permission there is.
-    fn tell_of_all(&self) {
-        for id in self.stage.shop.histories().into_keys() {
-            self.stage.shop.tell_again(ObjectKind::ChargePermission, &id);
+    /// Posts an IPN for every charge permission.
+    fn post_ipns_for_all(&self) {
+        for id in self.stage.merchants.histories().into_keys() {
+            self.stage.merchants.post_ipn(ObjectKind::ChargePermission, &id);
         }
     }
 
@@ -47,7 +47,7 @@ impl Case {
         self.reader.next(Duration::from_mins(1)).await.expect("an event within a minute")
     }
 
-    /// What is found: nothing, or at least this, as soon as it is.
+    /// Waits until the checker finds the expected kind of violation (empty: none). Returns the kinds.
     async fn kinds_of_findings(self, expected: &str) -> BTreeSet<String> {
         let kinds = |findings: &[String]| -> BTreeSet<String> {
             findings.iter().filter_map(|finding| finding.split(':').next()).map(str::to_owned).collect()
@@ -57,166 +57,169 @@ impl Case {
             kind => kinds(findings).contains(kind),
         };
         let (_, findings) = self.stage.settle_until(Duration::from_mins(1), is_as_expected).await;
-        println!("{}: {findings:#?}", if self.broken.is_empty() { "as it is" } else { self.broken });
+        println!("{}: {findings:#?}", if self.broken.is_empty() { "intact" } else { self.broken });
         kinds(&findings)
     }
 }
 
-/// Waits until a process has frozen itself at this point.
+/// Waits until a process has frozen itself at a failpoint.
 async fn frozen_at(process: &Process, point: &str) {
     let sign = format!("failpoint {point}:");
-    until(&format!("{} froze at {point}", process.name), || process.has_said(&sign) && process.is_frozen()).await;
+    until(&format!("{} froze at {point}", process.name), || process.has_logged(&sign) && process.is_frozen()).await;
 }
 
-/// A worker that is about to commit is frozen until another has taken over and told the same; then it goes on.
+/// A worker is frozen before its commit until another has taken over and published the same; then it continues.
 async fn a_zombie_commits(broken: &'static str) -> BTreeSet<String> {
     let mut case = Case::new("zombie", broken).await;
-    case.stage.shop.open(1);
+    case.stage.merchants.open(1);
     let zombie = case.worker("before-transaction=1*return(stop)");
     zombie.is_up().await;
-    case.tell_of_all();
+    case.post_ipns_for_all();
     frozen_at(&zombie, "before-transaction").await;
-    let _heir = case.worker("");
+    let _successor = case.worker("");
     case.next_event().await;
     zombie.thaw();
-    until("the zombie tried", || zombie.has_said("in doubt") || zombie.has_said("published")).await;
-    case.kinds_of_findings(if broken.is_empty() { "" } else { "doubled" }).await
+    until("the zombie tried to commit", || zombie.has_logged("in doubt") || zombie.has_logged("published")).await;
+    case.kinds_of_findings(if broken.is_empty() { "" } else { "duplicate" }).await
 }
 
 #[test]
-fn a_returned_zombie_is_fenced_and_without_fencing_the_checker_sees_it() {
+fn resumed_zombie_is_fenced() {
     run(async {
         assert_eq!(a_zombie_commits("").await, BTreeSet::new());
-        assert!(a_zombie_commits("fencing=return").await.contains("doubled"));
+        assert!(a_zombie_commits("fencing=return").await.contains("duplicate"));
     });
 }
 
-/// The same, but the zombie has rejoined the group before its batch is committed.
+/// Like `a_zombie_commits`, but the zombie has rejoined the group before it commits its batch.
 async fn a_late_batch(broken: &'static str) -> BTreeSet<String> {
     let mut case = Case::new("late-batch", broken).await;
-    case.stage.shop.open(1);
+    case.stage.merchants.open(1);
     let zombie = case.worker("batch-in-time=1*return;batch-kept=return(stop)");
     zombie.is_up().await;
-    case.tell_of_all();
+    case.post_ipns_for_all();
     frozen_at(&zombie, "batch-kept").await;
-    let _heir = case.worker("");
+    let _successor = case.worker("");
     case.next_event().await;
     zombie.thaw();
-    until("the late batch was tried", || zombie.has_said("is committed late")).await;
+    until("the late batch was tried", || zombie.has_logged("is committed late")).await;
     tokio::time::sleep(SESSION).await;
-    case.kinds_of_findings(if broken.is_empty() { "" } else { "doubled" }).await
+    case.kinds_of_findings(if broken.is_empty() { "" } else { "duplicate" }).await
 }
 
 #[test]
-fn a_batch_after_a_rejoin_is_fenced_by_the_metadata_of_its_assignment_and_not_by_fresh_metadata() {
+fn late_batch_is_fenced_by_metadata_of_its_assignment() {
     run(async {
         assert_eq!(a_late_batch("").await, BTreeSet::new());
-        assert!(a_late_batch("group-metadata=return").await.contains("doubled"));
+        assert!(a_late_batch("group-metadata=return").await.contains("duplicate"));
     });
 }
 
-/// A worker is frozen before its first barrier, on an inbox that never held anything, until another is at work.
+/// A worker is frozen before its first barrier, on an empty inbox, until another has published.
 async fn a_barrier_comes_late(broken: &'static str) -> BTreeSet<String> {
     let mut case = Case::new("barrier", broken).await;
-    case.stage.shop.open(1);
+    case.stage.merchants.open(1);
     let zombie = case.worker("before-barrier=1*return(stop);after-barrier=1*return(stop)");
     frozen_at(&zombie, "before-barrier").await;
-    let heir = case.worker("");
-    heir.is_up().await;
-    case.tell_of_all();
+    let successor = case.worker("");
+    successor.is_up().await;
+    case.post_ipns_for_all();
     case.next_event().await;
     zombie.thaw();
-    until("its barrier was tried", || zombie.has_said("in doubt") || zombie.has_said("failpoint after-barrier:")).await;
-    case.stage.shop.change_all("NonChargeable");
-    case.tell_of_all();
+    until("the zombie tried its barrier", || {
+        zombie.has_logged("in doubt") || zombie.has_logged("failpoint after-barrier:")
+    })
+    .await;
+    case.stage.merchants.change_all("NonChargeable");
+    case.post_ipns_for_all();
     case.next_event().await;
     zombie.kill();
     case.kinds_of_findings(if broken.is_empty() { "" } else { "unfenced" }).await
 }
 
 #[test]
-fn a_barrier_on_an_empty_inbox_is_fenced_by_its_offsets_and_without_them_the_checker_sees_it() {
+fn barrier_on_an_empty_inbox_is_fenced_by_its_offsets() {
     run(async {
         assert_eq!(a_barrier_comes_late("").await, BTreeSet::new());
         assert!(a_barrier_comes_late("barrier-offset=return").await.contains("unfenced"));
     });
 }
 
-/// A worker dies between its records and its commit; another takes up the work.
+/// A worker is killed between its records and its commit; another takes over.
 async fn a_death_before_the_commit(broken: &'static str) -> BTreeSet<String> {
     let case = Case::new("death", broken).await;
-    case.stage.shop.open(1);
-    // On new topics the first transactions are the barrier and the mark.
+    case.stage.merchants.open(1);
+    // On new topics the first transactions are the barrier and the completeness marker.
     let mut dying = case.worker("after-produce=2*off->return(kill)");
     dying.is_up().await;
-    case.tell_of_all();
-    until("it died", || dying.has_ended()).await;
-    let heir = case.stage.worker("").await;
-    until("the heir passed the inbox", || heir.has_said("published") || !case.broken.is_empty()).await;
+    case.post_ipns_for_all();
+    until("the worker was killed", || dying.has_ended()).await;
+    let successor = case.stage.worker("").await;
+    until("the successor published", || successor.has_logged("published") || !case.broken.is_empty()).await;
     tokio::time::sleep(SESSION).await;
     case.kinds_of_findings(if broken.is_empty() { "" } else { "lost" }).await
 }
 
 #[test]
-fn what_died_before_its_commit_is_told_by_the_next_and_lost_if_offsets_were_committed_outside() {
+fn work_killed_before_its_commit_is_published_by_another() {
     run(async {
         assert_eq!(a_death_before_the_commit("").await, BTreeSet::new());
         assert!(a_death_before_the_commit("offsets-in-transaction=return").await.contains("lost"));
     });
 }
 
-/// A request to commit is delivered late: its transaction was committed by another, and the next is half written by a
-/// worker that dies before it writes the rest.
+/// An EndTxn request arrives late: its transaction was already committed by a retry, and the worker is killed in the
+/// middle of the next transaction.
 async fn a_late_commit(broken: &'static str) -> BTreeSet<String> {
     const LATE: Duration = Duration::from_millis(2500);
     let mut case = Case::new("late-commit", broken).await;
-    case.stage.shop.open(2);
-    let ids: Vec<String> = case.stage.shop.histories().into_keys().collect();
+    case.stage.merchants.open(2);
+    let ids: Vec<String> = case.stage.merchants.histories().into_keys().collect();
     let worker = case.worker("events-sent=1*off->1*sleep(10000)");
     worker.is_up().await;
     let proxies = &case.stage.cluster.proxies;
-    proxies.iter().for_each(|proxy| proxy.lose(Kind::EndTxn, Loss::Late(LATE)));
-    case.stage.shop.tell_again(ObjectKind::ChargePermission, &ids[0]);
-    until("a request to commit is held", || proxies.iter().any(|proxy| proxy.losses() > 0)).await;
+    proxies.iter().for_each(|proxy| proxy.set_request_fault(RequestKind::EndTxn, RequestFault::Late(LATE)));
+    case.stage.merchants.post_ipn(ObjectKind::ChargePermission, &ids[0]);
+    until("an EndTxn request is delayed", || proxies.iter().any(|proxy| proxy.request_faults() > 0)).await;
     case.stage.cluster.heal();
-    case.stage.shop.tell_again(ObjectKind::ChargePermission, &ids[1]);
+    case.stage.merchants.post_ipn(ObjectKind::ChargePermission, &ids[1]);
     tokio::time::sleep(LATE + Duration::from_secs(2)).await;
-    assert_eq!(worker.has_said("may still be under way"), broken.is_empty());
+    assert_eq!(worker.has_logged("may still be under way"), broken.is_empty());
     worker.kill();
-    let _heir = case.worker("");
+    let _successor = case.worker("");
     let _ = (case.next_event().await, case.next_event().await);
-    case.kinds_of_findings(if broken.is_empty() { "" } else { "doubled" }).await
+    case.kinds_of_findings(if broken.is_empty() { "" } else { "duplicate" }).await
 }
 
 #[test]
-fn a_commit_that_was_sent_twice_ends_no_other_transaction_and_halves_one_if_the_producer_goes_on() {
+fn late_commit_request_ends_no_other_transaction() {
     run(async {
         assert_eq!(a_late_commit("").await, BTreeSet::new());
-        assert!(a_late_commit("unclear-commit=return").await.contains("doubled"));
+        assert!(a_late_commit("unclear-commit=return").await.contains("duplicate"));
     });
 }
 
-/// A worker begins with what another left, and hears of all objects once more.
+/// A worker restores the state of another and gets an IPN for every object again.
 async fn a_restore(broken: &'static str) -> BTreeSet<String> {
     let mut case = Case::new("restore", broken).await;
-    case.stage.shop.open(8);
+    case.stage.merchants.open(8);
     let first = case.stage.worker("").await;
-    case.tell_of_all();
+    case.post_ipns_for_all();
     for _ in 0..8 {
         case.next_event().await;
     }
-    first.leave().await;
+    first.shut_down().await;
     let second = case.worker("");
     second.is_up().await;
-    case.tell_of_all();
+    case.post_ipns_for_all();
     tokio::time::sleep(SESSION).await;
-    case.kinds_of_findings(if broken.is_empty() { "" } else { "doubled" }).await
+    case.kinds_of_findings(if broken.is_empty() { "" } else { "duplicate" }).await
 }
 
 #[test]
-fn a_whole_restore_tells_nothing_again_and_one_cut_short_does() {
+fn complete_restore_publishes_nothing_again() {
     run(async {
         assert_eq!(a_restore("").await, BTreeSet::new());
-        assert!(a_restore("restore-to-barrier=return").await.contains("doubled"));
+        assert!(a_restore("restore-to-barrier=return").await.contains("duplicate"));
     });
 }

@@ -1,4 +1,4 @@
-//! Everything that takes part: Amazon, three Kafka nodes behind proxies, and the receiver's processes.
+//! The parts of a fault test: simulated Amazon, three Kafka nodes behind proxies, and the receiver's processes.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -13,30 +13,30 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::checker::check;
 use crate::cluster::Cluster;
 use crate::fleet::{Fleet, Process, until};
-use crate::observe::{self, Observed};
-use crate::shop::Shop;
+use crate::merchant_simulator::MerchantSimulator;
+use crate::observations::{self, Observed};
 
-/// One run.
+/// One test run.
 pub(crate) struct Stage {
-    pub(crate) shop: Shop,
+    pub(crate) merchants: MerchantSimulator,
     pub(crate) fleet: Fleet,
     pub(crate) cluster: Cluster,
-    /// The cluster without proxies, for those who observe.
+    /// The cluster without proxies, for the checker.
     pub(crate) kafka: Kafka,
     pub(crate) ingest_ports: Vec<u16>,
     _files: tempfile::TempDir,
     _alone: MutexGuard<'static, ()>,
 }
 
-/// The cluster is hurt by one test at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+/// Only one test uses the cluster at a time.
+static CLUSTER_LOCK: Mutex<()> = Mutex::const_new(());
 static PORTS_TRIED: AtomicU16 = AtomicU16::new(0);
 const PARTITIONS: i32 = 6;
 
 impl Stage {
-    /// So many merchants and ports for notifications. The group waits `session` for a silent member.
+    /// Creates the topics and simulators. `session` is the session time-out of the consumer group.
     pub(crate) async fn new(name: &str, merchants: usize, ingests: usize, session: Duration) -> Self {
-        let alone = ONE_AT_A_TIME.lock().await;
+        let alone = CLUSTER_LOCK.lock().await;
         let cluster = Cluster::start().await;
         let environment = SandboxEnvironment::start_fast(merchants).await.unwrap().reachable_by_address();
         let files = tempfile::tempdir().unwrap();
@@ -47,13 +47,13 @@ impl Stage {
         let variables = settings.iter().cloned().chain([direct]).map(|(name, value)| (name.to_owned(), value));
         let kafka = Config::load(&config, variables).unwrap().kafka;
         let fleet = Fleet::new(config, logs(name), settings);
-        fleet.make_topics();
+        fleet.create_topics();
         let ingest_ports: Vec<u16> = (0..ingests).map(|_| free_port()).collect();
-        let shop = Shop::new(Arc::new(environment), &ingest_ports);
-        Self { shop, fleet, cluster, kafka, ingest_ports, _files: files, _alone: alone }
+        let merchants = MerchantSimulator::new(Arc::new(environment), &ingest_ports);
+        Self { merchants, fleet, cluster, kafka, ingest_ports, _files: files, _alone: alone }
     }
 
-    /// Starts what takes notifications.
+    /// Starts the ingest processes.
     pub(crate) async fn ingests(&self) -> Vec<Process> {
         let ingests: Vec<Process> = self.ingest_ports.iter().map(|port| self.fleet.ingest(*port)).collect();
         for ingest in &ingests {
@@ -62,27 +62,27 @@ impl Stage {
         ingests
     }
 
-    /// A worker that has its partitions.
+    /// Starts a worker and waits until it owns its partitions.
     pub(crate) async fn worker(&self, failpoints: &str) -> Process {
         let worker = self.fleet.worker(failpoints);
         worker.is_up().await;
         worker
     }
 
-    /// Waits until every message was answered, and then until the checker finds nothing or `patience` is over. Returns
-    /// what it finds.
-    pub(crate) async fn settle(&self, patience: Duration) -> (Observed, Vec<String>) {
-        self.settle_until(patience, <[String]>::is_empty).await
+    /// Waits until every message is answered, and then until the checker finds nothing or `timeout` has passed. Returns
+    /// the observations and findings.
+    pub(crate) async fn settle(&self, timeout: Duration) -> (Observed, Vec<String>) {
+        self.settle_until(timeout, <[String]>::is_empty).await
     }
 
-    /// The same until it finds what is expected.
+    /// Like [`Self::settle`], until the findings are as expected.
     pub(crate) async fn settle_until(
         &self,
-        patience: Duration,
+        timeout: Duration,
         is_as_expected: impl Fn(&[String]) -> bool,
     ) -> (Observed, Vec<String>) {
-        until("every message is answered", || self.shop.sns.record().under_way == 0).await;
-        let deadline = Instant::now() + patience;
+        until("every message is answered", || self.merchants.sns.record().in_flight == 0).await;
+        let deadline = Instant::now() + timeout;
         loop {
             let observed = self.observe().await;
             let mut findings = check(&observed);
@@ -94,15 +94,15 @@ impl Stage {
     }
 
     async fn observe(&self) -> Observed {
-        let mut observed = Observed { histories: self.shop.histories(), ..Observed::default() };
+        let mut observed = Observed { histories: self.merchants.histories(), ..Observed::default() };
         {
-            let record = self.shop.sns.record();
+            let record = self.merchants.sns.record();
             observed.accepted.clone_from(&record.accepted);
             observed.refused.clone_from(&record.refused);
-            observed.hopeless.clone_from(&record.hopeless);
+            observed.undeliverable.clone_from(&record.undeliverable);
         }
-        let seen = observe::positions(&self.kafka, &mut observed);
-        observed.unseen = seen.err().map(|error| error.to_string());
+        let seen = observations::positions(&self.kafka, &mut observed);
+        observed.unreadable = seen.err().map(|error| error.to_string());
         let topics = self.kafka.topics();
         let read = |topic: &'static str| {
             let topics = topics.clone();
@@ -112,11 +112,11 @@ impl Stage {
                 "inbox" => topics.inbox,
                 _ => topics.dead_letters,
             };
-            async move { observe::read(&self.cluster, &name).await }
+            async move { observations::read(&self.cluster, &name).await }
         };
         let (events, state, inbox, dead_letters) =
             tokio::join!(read("events"), read("state"), read("inbox"), read("dead letters"));
-        let message_id = |record: &observe::Record| record.headers.get("ipn-sns-message-id").cloned();
+        let message_id = |record: &observations::Record| record.headers.get("ipn-sns-message-id").cloned();
         Observed { events, state, dead_letters, inbox: inbox.iter().filter_map(message_id).collect(), ..observed }
     }
 }
@@ -140,14 +140,14 @@ fn settings(session: Duration) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Where a run's logs stay.
+/// The folder of the logs of a run; old logs are deleted.
 fn logs(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("faults").join(name);
     let _ = std::fs::remove_dir_all(&folder);
     folder
 }
 
-/// A port that was free a moment ago, below those that the system gives to clients.
+/// A free port below the ephemeral range of the system.
 pub(crate) fn free_port() -> u16 {
     let first = 10_000 + (std::process::id() % 3000) as u16;
     let mut tried = std::iter::repeat_with(|| first + PORTS_TRIED.fetch_add(1, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! TLS on the loopback interface: servers and clients that trust each other by the authority's root, and nobody else.
+//! TLS servers and clients on loopback that trust only the authority's root.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use super::{Authority, Error, Validity};
 
-/// An HTTPS server on 127.0.0.1; dropping it stops it.
+/// An HTTPS server on 127.0.0.1. It stops when it is dropped.
 pub struct LoopbackServer {
     address: SocketAddr,
     handle: ServerHandle,
 }
 
-/// The name under which servers are reached by those that look names up by themselves.
+/// The host name for clients that resolve names by DNS.
 pub const LOOPBACK_NAME: &str = "localhost";
 
 impl Authority {
-    /// TLS for a server with these DNS names, valid now: TLS 1.2 and 1.3, ring as provider.
+    /// A TLS configuration for a server with these DNS names: TLS 1.2 and 1.3, ring as provider.
     pub fn server_config(&self, names: &[&str]) -> Result<ServerConfig, Error> {
         let now_unix_s = time::OffsetDateTime::now_utc().unix_timestamp();
         self.server_config_valid(names, Validity::in_days(now_unix_s, -1, 30))
@@ -42,12 +42,12 @@ impl Authority {
             .with_single_cert(vec![leaf.to_der()?.into()], private)?)
     }
 
-    /// An HTTP client that trusts this root alone, follows no redirect, and finds each host at its loopback address.
+    /// An HTTP client that trusts only this root, follows no redirects and resolves each host to its loopback address.
     pub fn client(&self, hosts: &[(&str, SocketAddr)]) -> Result<reqwest::Client, Error> {
         Ok(self.client_builder(hosts)?.build()?)
     }
 
-    /// The same, for more to be set.
+    /// Like [`Self::client`], as a builder.
     pub fn client_builder(&self, hosts: &[(&str, SocketAddr)]) -> Result<reqwest::ClientBuilder, Error> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate_der().into())?;
@@ -67,7 +67,7 @@ impl Authority {
         Ok(client)
     }
 
-    /// Starts an HTTPS server on a free port of 127.0.0.1, in the caller's tokio runtime.
+    /// Starts an HTTPS server on a free port of 127.0.0.1 in the caller's tokio runtime.
     pub async fn serve<F>(&self, names: &[&str], routes: F) -> Result<LoopbackServer, Error>
     where
         F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
@@ -75,9 +75,9 @@ impl Authority {
         self.serve_with(self.server_config(names)?, routes).await
     }
 
-    /// A server of these names that answers 404 to everything, with a TLS certificate of another time: to one whose
-    /// clock is wrong every server looks like that.
-    pub async fn serve_out_of_time(&self, names: &[&str], validity: Validity) -> Result<LoopbackServer, Error> {
+    /// Starts a server that answers 404 to every request, with a TLS certificate of another validity. A client with a
+    /// wrong clock sees every server like this.
+    pub async fn serve_with_validity(&self, names: &[&str], validity: Validity) -> Result<LoopbackServer, Error> {
         self.serve_with(self.server_config_valid(names, validity)?, |_| ()).await
     }
 
@@ -99,12 +99,12 @@ impl Authority {
 }
 
 impl LoopbackServer {
-    /// Where it listens.
+    /// The listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops it at once, open requests included, and waits until it has stopped.
+    /// Stops the server at once, drops open requests, and waits until it has stopped.
     pub async fn stop(&self) {
         self.handle.stop(false).await;
     }
@@ -112,7 +112,7 @@ impl LoopbackServer {
 
 impl Drop for LoopbackServer {
     fn drop(&mut self) {
-        // The command is sent by the call itself; the future only waits for its end.
+        // The call itself sends the command; the future only waits until the server has stopped.
         drop(self.handle.stop(false));
     }
 }
@@ -129,15 +129,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_a_client_of_this_authority_trusts_its_servers() {
+    async fn only_clients_of_the_authority_trust_its_servers() {
         let authority = Authority::new().unwrap();
         let server = authority.serve(&["a.example"], |_| ()).await.unwrap();
         let hosts = ["a.example", "b.example"].map(|name| (name, server.address()));
         let own = authority.client(&hosts).unwrap();
         let answer = own.get("https://a.example/").send().await.unwrap();
         assert_eq!(answer.status(), 404);
-        let stranger = Authority::new().unwrap().client(&hosts).unwrap();
-        for (client, url) in [(own, "https://b.example/"), (stranger, "https://a.example/")] {
+        let other = Authority::new().unwrap().client(&hosts).unwrap();
+        for (client, url) in [(own, "https://b.example/"), (other, "https://a.example/")] {
             assert!(client.get(url).send().await.unwrap_err().is_connect());
         }
         server.stop().await;

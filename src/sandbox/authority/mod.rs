@@ -1,7 +1,7 @@
-//! The sandbox's own certificate authority: everything in the sandbox that signs or speaks TLS gets its keys here.
+//! The sandbox's certificate authority. It issues the keys and certificates for SNS signatures and for TLS.
 //!
-//! Promises: a new root on every start, leaves shaped like the ones Amazon uses, servers on 127.0.0.1 only, and no
-//! dependence on a process-wide TLS provider. Never writes a key to disk and never trusts a public root.
+//! Every start makes a new root. Leaf certificates have the shape of Amazon's. Servers listen on 127.0.0.1 only. The
+//! authority needs no process-wide TLS provider, never writes a key to disk and never trusts a public root.
 
 mod loopback;
 
@@ -33,10 +33,10 @@ pub struct SigningLeaf {
     key: PKey<Private>,
 }
 
-/// A private key by reference, as openssl's signers take it.
+/// A borrowed private key, the type that OpenSSL signers accept.
 pub type Key = PKeyRef<Private>;
 
-/// When a certificate is valid, in Unix seconds.
+/// The validity of a certificate in Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// First second of validity.
@@ -52,25 +52,25 @@ pub struct MerchantKey {
     public_pem: String,
 }
 
-/// Why the authority could not make what was asked for.
+/// Why the authority could not issue a certificate or start a server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// OpenSSL refused to make a key or a certificate.
-    #[error("openssl refused to make a key or certificate: check the names asked for and the openssl installation")]
+    /// OpenSSL could not make a key or a certificate.
+    #[error("OpenSSL could not make a key or certificate; check the requested names and the OpenSSL installation")]
     OpenSsl(#[from] ErrorStack),
-    /// rustls refused the certificate or key.
-    #[error("rustls refused the sandbox's own certificate: check that openssl and rustls versions fit")]
+    /// rustls rejected the certificate or key.
+    #[error("rustls rejected the sandbox's certificate; check that the versions of OpenSSL and rustls are compatible")]
     Tls(#[from] rustls::Error),
-    /// No listener on the loopback interface.
-    #[error("cannot listen on 127.0.0.1: free a port or raise the limit of open files")]
+    /// No listener could be opened on the loopback interface.
+    #[error("cannot listen on 127.0.0.1; free a port or raise the limit of open files")]
     Listen(#[from] io::Error),
     /// The HTTP client could not be built.
-    #[error("cannot build the sandbox's http client: check the features of reqwest")]
+    #[error("cannot build the sandbox's HTTP client; check the features of reqwest")]
     Client(#[from] reqwest::Error),
 }
 
 impl Authority {
-    /// Makes a new root. It is valid from 2010 to 2060, so that tests may set their clock freely.
+    /// Makes a new root certificate, valid from 2010 to 2060, so that tests can set any clock.
     pub fn new() -> Result<Self, Error> {
         let key = PKey::from_rsa(Rsa::generate(2048)?)?;
         let name = common_name("ipn-receiver sandbox root")?;
@@ -103,7 +103,7 @@ impl Authority {
         Ok(SigningLeaf { certificate, key })
     }
 
-    /// The same with a place where the issuer's certificate may be had (authority information access), as Amazon's have.
+    /// Like [`Self::signing_leaf`], with the URL of the issuer's certificate (authority information access), as in Amazon's.
     pub fn signing_leaf_with_issuer_url(
         &self,
         name: &str,
@@ -115,17 +115,17 @@ impl Authority {
         Ok(SigningLeaf { certificate, key })
     }
 
-    /// What this authority signs with, for certificates that it would not issue by itself.
+    /// The root certificate and key, to issue certificates of other shapes.
     pub fn signer(&self) -> (&X509, &Key) {
         (&self.certificate, &self.key)
     }
 
-    /// A certificate of any name for a key of any kind.
+    /// A certificate with any name for any key, PEM.
     pub fn leaf_for(&self, name: &str, key: &Key, validity: Validity) -> Result<String, Error> {
         Ok(pem(&self.leaf(&[name], key, validity)?))
     }
 
-    /// An authority below this one.
+    /// An intermediate authority, signed by this one.
     pub fn intermediate(&self, name: &str, validity: Validity) -> Result<Self, Error> {
         let key = PKey::from_rsa(Rsa::generate(2048)?)?;
         let mut builder = builder(&common_name(name)?, &key, validity)?;
@@ -173,7 +173,7 @@ impl Authority {
             builder.append_extension(extension)?;
         }
         if let Some(url) = issuer_url {
-            #[allow(deprecated, reason = "the crate has no other way to write this extension")]
+            #[allow(deprecated, reason = "the crate has no other API for this extension")]
             let access = X509Extension::new_nid(None, None, Nid::INFO_ACCESS, &format!("caIssuers;URI:{url}"))?;
             builder.append_extension(access)?;
         }
@@ -183,7 +183,7 @@ impl Authority {
 }
 
 impl SigningLeaf {
-    /// The certificate alone, PEM: SNS serves no intermediate with it.
+    /// The certificate, PEM, without an intermediate, as SNS serves it.
     pub fn certificate_pem(&self) -> String {
         pem(&self.certificate)
     }
@@ -284,11 +284,11 @@ mod tests {
     use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
     #[test]
-    fn a_signing_leaf_looks_like_the_certificate_of_sns() {
+    fn signing_leaf_has_the_shape_of_an_sns_certificate() {
         let authority = Authority::new().unwrap();
         let validity = Validity::in_days(1_780_000_000, -10, 187);
-        let made = authority.signing_leaf("sns.amazonaws.com", validity).unwrap();
-        let der = made.certificate_der();
+        let leaf = authority.signing_leaf("sns.amazonaws.com", validity).unwrap();
+        let der = leaf.certificate_der();
         let leaf = X509Certificate::from_der(&der).unwrap().1;
         assert_eq!(leaf.subject().to_string(), "CN=sns.amazonaws.com");
         let times = [leaf.validity().not_before, leaf.validity().not_after];
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merchant_key_comes_in_both_private_forms() {
+    fn merchant_key_has_both_private_formats() {
         let key = merchant_key().unwrap();
         let public = PKey::public_key_from_pem(key.public_pem().as_bytes()).unwrap();
         let forms = [

@@ -1,10 +1,10 @@
-//! What goes wrong on purpose.
+//! Faults that tests inject into the simulated Amazon Pay API.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// One way in which Amazon's API, the network or our clock fails.
+/// One fault of the Amazon Pay API, the network or the receiver's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// This status, with the error body that Amazon Pay gives it.
@@ -16,36 +16,36 @@ pub enum Fault {
     },
     /// 401, as for a request whose `x-amz-pay-date` is too far from Amazon's clock.
     ClockSkew,
-    /// The right answer, so much later.
+    /// The correct answer, delayed.
     Delay(Duration),
-    /// The object as it was this long ago; 404 if it was not there yet.
+    /// The object as it was this long ago; 404 if it did not exist yet.
     Lag(Duration),
-    /// The right answer, but for another object's id.
+    /// The correct answer with the id of another object.
     WrongObject,
-    /// The first half of the right answer.
+    /// The first half of the correct answer.
     Truncated,
     /// 200 with this body.
     Body(String),
-    /// The connection ends without an answer.
+    /// The connection is closed without an answer.
     Drop,
 }
 
-/// A fault, how often it strikes, and until when.
+/// A fault that is set, with its rate and its end.
 #[derive(Clone, Debug)]
-pub(super) struct Trouble {
+pub(super) struct ActiveFault {
     pub(super) fault: Fault,
-    /// Each so-many-th request.
+    /// Applies to every n-th request.
     pub(super) one_in: u32,
     pub(super) until: Option<Instant>,
     seen: u32,
 }
 
 impl Fault {
-    /// The words for [`Fault::parse`].
+    /// The names that [`Fault::parse`] accepts.
     pub const USAGE: &str = "status-503 (any number), throttled, throttled-7 (with a Retry-After of 7 s), clock-skew, \
                              delay-2000 (ms), lag-5000 (ms), wrong-object, truncated, html, drop";
 
-    /// Reads a word such as `status-503` or `lag-5000`.
+    /// Parses a name such as `status-503` or `lag-5000`.
     pub fn parse(word: &str) -> Option<Self> {
         let (name, number) = match word.rsplit_once('-') {
             Some((name, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => (name, number.parse().ok()),
@@ -66,7 +66,7 @@ impl Fault {
     }
 }
 
-impl Trouble {
+impl ActiveFault {
     pub(super) fn always(fault: Fault) -> Self {
         Self::now_and_then(fault, 1, None)
     }
@@ -75,8 +75,8 @@ impl Trouble {
         Self { fault, one_in: one_in.max(1), until, seen: 0 }
     }
 
-    /// What becomes of the request that has just come.
-    pub(super) fn strikes(&mut self, now: Instant) -> Option<Fault> {
+    /// Counts a request. Returns the fault if it applies to this request.
+    pub(super) fn applies(&mut self, now: Instant) -> Option<Fault> {
         if self.until.is_some_and(|until| now >= until) {
             return None;
         }
@@ -85,7 +85,7 @@ impl Trouble {
     }
 }
 
-/// Every version of one object, oldest first, and since when it was there to be read.
+/// All versions of one object, oldest first, each with the time since which it can be read.
 #[derive(Default)]
 pub(super) struct History(Vec<(Instant, Value)>);
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_of_the_usage_is_a_fault_and_others_are_not() {
+    fn only_names_in_the_usage_are_faults() {
         for entry in Fault::USAGE.split(", ") {
             let word = entry.split(' ').next().unwrap();
             assert!(Fault::parse(word).is_some(), "{word}");
@@ -123,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn trouble_strikes_as_often_and_as_long_as_it_was_told() {
+    fn fault_applies_at_its_rate_until_its_end() {
         let now = Instant::now();
-        let mut trouble = Trouble::now_and_then(Fault::Drop, 3, Some(now + Duration::from_secs(1)));
-        let strikes: Vec<bool> = (0..6).map(|_| trouble.strikes(now).is_some()).collect();
-        assert_eq!(strikes, [false, false, true, false, false, true]);
-        assert!((0..6).all(|_| trouble.strikes(now + Duration::from_secs(1)).is_none()));
+        let mut active = ActiveFault::now_and_then(Fault::Drop, 3, Some(now + Duration::from_secs(1)));
+        let applies: Vec<bool> = (0..6).map(|_| active.applies(now).is_some()).collect();
+        assert_eq!(applies, [false, false, true, false, false, true]);
+        assert!((0..6).all(|_| active.applies(now + Duration::from_secs(1)).is_none()));
     }
 }

@@ -1,6 +1,6 @@
-//! Objects as Amazon Pay tells them, with every documented field, for tests to put into the loopback API.
+//! Amazon Pay objects with every documented field, for the simulated Amazon Pay API.
 //!
-//! Promises: buyer fields hold `BUYER-DATA-MARKER-…`. Never anything that looks like a real buyer.
+//! Buyer fields hold `BUYER-DATA-MARKER-…`, never data that looks like a real buyer.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -47,7 +47,7 @@ pub fn charge(id: &str, permission_id: &str, amount: &str, currency: &str) -> Va
     })
 }
 
-/// A refund, `RefundInitiated`. Like Amazon's it does not tell its charge permission.
+/// A refund, `RefundInitiated`. Like Amazon's, it does not hold its charge permission id.
 pub fn refund(id: &str, charge_id: &str, amount: &str, currency: &str) -> Value {
     json!({
         "refundId": id, "chargeId": charge_id, "refundAmount": {"amount": amount, "currencyCode": currency},
@@ -57,7 +57,7 @@ pub fn refund(id: &str, charge_id: &str, amount: &str, currency: &str) -> Value 
     })
 }
 
-/// A dispute, `ActionRequired`, to be answered within 11 days.
+/// A dispute, `ActionRequired`, with a response deadline 11 days after its creation.
 pub fn dispute(id: &str, charge_id: &str, amount: &str, currency: &str) -> Value {
     let mut status = status("ActionRequired");
     status["reasonCode"] = json!("MerchantResponseRequired");
@@ -71,8 +71,8 @@ pub fn dispute(id: &str, charge_id: &str, amount: &str, currency: &str) -> Value
     })
 }
 
-/// The object in another state: a charge permission lists its reasons, the others have the first one or none. A
-/// charge that becomes Captured has its whole amount captured, unless it has a `captureAmount` already.
+/// The object in another state. A charge permission holds all reasons, other objects hold the first one. A charge that
+/// becomes Captured gets its whole amount as `captureAmount`, unless it already has one.
 pub fn with_state(mut object: Value, state: &str, reasons: &[&str], last_updated_unix_s: i64) -> Value {
     let describe = |code: &str| format!("sandbox: {code}");
     let status = &mut object["statusDetails"];
@@ -111,7 +111,7 @@ fn status(state: &str) -> Value {
     json!({"state": state, "reasonCode": null, "reasonDescription": null, "lastUpdatedTimestamp": CREATED})
 }
 
-/// Ids of live objects begin with P or B, those of the sandbox with S or C.
+/// Ids of live objects start with P or B, ids of sandbox objects with S or C.
 fn release_environment(id: &str) -> &'static str {
     if id.starts_with(['P', 'B']) { "Live" } else { "Sandbox" }
 }
@@ -120,7 +120,7 @@ pub(super) fn timestamp(unix_s: i64) -> String {
     OffsetDateTime::from_unix_timestamp(unix_s)
         .ok()
         .and_then(|time| time.format(TIMESTAMP).ok())
-        .expect("a test uses a time of the years 0 to 9999")
+        .expect("the time is within the years 0 to 9999")
 }
 
 pub(super) const TIMESTAMP: &[BorrowedFormatItem<'_>] =
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_is_told_as_the_kind_of_object_tells_it() {
+    fn reasons_have_the_shape_of_each_kind_of_object() {
         let permission = charge_permission("C01-0000000-0000001", "Recurring");
         let permission = with_state(permission, "Closed", &["BuyerClosed"], 1_767_323_045);
         assert_eq!(permission["statusDetails"]["reasons"][0]["reasonCode"], "BuyerClosed");

@@ -1,36 +1,36 @@
-//! Amazon's throttling, as the loopback Amazon Pay API enforces it: for each key and operation a burst and a rate.
+//! Throttling of the simulated Amazon Pay API: a burst and a rate for each key and operation.
 //!
-//! Promises: code that shares nothing with the receiver's own pacing. Never forgets a request it let in.
+//! Shares no code with the receiver's own quota.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use super::{Environment, ObjectKind};
 
-/// What is let in, for each key and operation.
+/// The quota for each key and operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Throttling {
-    /// Requests at once.
+    /// Requests that are allowed at once.
     pub burst: u32,
-    /// Requests a second after that.
+    /// Requests per second after the burst.
     pub per_second: u32,
-    /// Of these requests a second the shop itself takes so many, without telling anyone.
-    pub taken_by_the_shop: u32,
+    /// Requests per second that the merchant's shop uses, unknown to the receiver.
+    pub used_by_shop_per_second: u32,
 }
 
-/// Which figures hold.
+/// The quota that is in force.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Quotas {
-    /// Those that Amazon publishes for each environment.
+    /// The published quota of each environment.
     Published,
-    /// These, in both.
+    /// The same quota in both environments.
     Same(Throttling),
 }
 
 impl Throttling {
-    /// "Amazon Pay API: throttling limits", for live; for sandbox 5 and 1.
-    pub const LIVE: Self = Self { burst: 20, per_second: 4, taken_by_the_shop: 0 };
-    const SANDBOX: Self = Self { burst: 5, per_second: 1, taken_by_the_shop: 0 };
+    /// The published limits of live ("Amazon Pay API: throttling limits").
+    pub const LIVE: Self = Self { burst: 20, per_second: 4, used_by_shop_per_second: 0 };
+    const SANDBOX: Self = Self { burst: 5, per_second: 1, used_by_shop_per_second: 0 };
 }
 
 impl Quotas {
@@ -43,7 +43,7 @@ impl Quotas {
     }
 }
 
-/// How much is used up: each request adds a second's part of the rate, and time takes it away.
+/// A leaky bucket for each key and operation.
 #[derive(Default)]
 pub(super) struct Meters(HashMap<(String, ObjectKind), Meter>);
 
@@ -53,10 +53,10 @@ struct Meter {
 }
 
 impl Meters {
-    /// Whether one more request is within the quota now; if so it is counted.
+    /// Counts a request and returns true if it is within the quota.
     pub(super) fn admit(&mut self, throttling: &Throttling, key_id: &str, kind: ObjectKind, now: Instant) -> bool {
         let meter = self.0.entry((key_id.to_owned(), kind)).or_insert(Meter { used: 0.0, at: now });
-        let restored = f64::from(throttling.per_second) - f64::from(throttling.taken_by_the_shop);
+        let restored = f64::from(throttling.per_second) - f64::from(throttling.used_by_shop_per_second);
         let elapsed = now.saturating_duration_since(meter.at).as_secs_f64();
         meter.used = (meter.used - elapsed * restored).max(0.0);
         meter.at = now;
@@ -74,14 +74,14 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_burst_and_then_the_rate_less_what_the_shop_takes() {
-        let throttling = Throttling { burst: 5, per_second: 4, taken_by_the_shop: 2 };
+    fn quota_is_burst_then_rate_minus_use_of_the_shop() {
+        let throttling = Throttling { burst: 5, per_second: 4, used_by_shop_per_second: 2 };
         let (mut meters, began) = (Meters::default(), Instant::now());
         let mut admitted = |ms: u64, kind| {
             let now = began + Duration::from_millis(ms);
             (0..100).filter(|_| meters.admit(&throttling, "K", kind, now)).count()
         };
         assert_eq!([0, 0, 500, 1500, 60_000].map(|ms| admitted(ms, ObjectKind::Charge)), [5, 0, 1, 2, 5]);
-        assert_eq!(admitted(60_000, ObjectKind::Refund), 5, "each operation has its own");
+        assert_eq!(admitted(60_000, ObjectKind::Refund), 5, "each operation has its own quota");
     }
 }

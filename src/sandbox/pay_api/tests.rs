@@ -1,4 +1,4 @@
-//! The loopback Amazon Pay API over the wire.
+//! Tests of the simulated Amazon Pay API over HTTP.
 
 use super::*;
 use actix_web::http::header::HeaderName;
@@ -14,13 +14,13 @@ use openssl::sign::{RsaPssSaltlen, Signer};
 
 const PERMISSION: &str = "S01-0000000-0000001";
 
-struct Bench {
+struct Fixture {
     api: PayApi,
     client: reqwest::Client,
     key: MerchantKey,
 }
 
-async fn bench(key_id: &str) -> Bench {
+async fn fixture(key_id: &str) -> Fixture {
     let (authority, key) = (Authority::new().unwrap(), merchant_key().unwrap());
     let registered = RegisteredKey {
         public_key_id: key_id.to_owned(),
@@ -31,25 +31,25 @@ async fn bench(key_id: &str) -> Bench {
     let permission = charge_permission(PERMISSION, "Recurring");
     api.put(Environment::Sandbox, ObjectKind::ChargePermission, permission);
     let client = authority.client(&[(api.host(), api.address())]).unwrap();
-    Bench { api, client, key }
+    Fixture { api, client, key }
 }
 
-/// Written out, so that it shares nothing with the code under test.
-fn request(bench: &Bench, key_id: &str, path: &str, date: &str) -> reqwest::RequestBuilder {
+/// Signs a request without the code under test.
+fn request(fixture: &Fixture, key_id: &str, path: &str, date: &str) -> reqwest::RequestBuilder {
     let canonical = format!(
         "GET\n{path}\n\naccept:application/json\ncontent-type:application/json\nx-amz-pay-date:{date}\n\
          x-amz-pay-host:pay-api.amazon.eu\nx-amz-pay-region:eu\n\n\
          accept;content-type;x-amz-pay-date;x-amz-pay-host;x-amz-pay-region\n\
          e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     );
-    let private = PKey::private_key_from_pem(bench.key.private_pem_pkcs8().as_bytes()).unwrap();
+    let private = PKey::private_key_from_pem(fixture.key.private_pem_pkcs8().as_bytes()).unwrap();
     let mut signer = Signer::new(MessageDigest::sha256(), &private).unwrap();
     signer.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
     signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(32)).unwrap();
-    let digest = gate::hex(&sha256(canonical.as_bytes()));
+    let digest = authenticator::hex(&sha256(canonical.as_bytes()));
     let covered = format!("AMZN-PAY-RSASSA-PSS-V2\n{digest}");
     let signature = BASE64.encode(signer.sign_oneshot_to_vec(covered.as_bytes()).unwrap());
-    bench
+    fixture
         .client
         .get(format!("https://pay-api.amazon.eu{path}"))
         .header("accept", "application/json")
@@ -79,7 +79,7 @@ async fn outcome(request: reqwest::RequestBuilder) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn only_a_right_signature_for_the_right_path_is_answered() {
+async fn only_a_valid_signature_for_the_right_path_is_answered() {
     let known = format!("/v2/chargePermissions/{PERMISSION}");
     let generic = format!("/sandbox{known}");
     let cases = [
@@ -94,21 +94,21 @@ async fn only_a_right_signature_for_the_right_path_is_answered() {
         ("AAAA", "/live/v2/charges/P01-0000000-0000001", 0, 401, "UnauthorizedAccess"),
     ];
     for (key_id, path, offset_s, status, reason) in cases {
-        let bench = bench(key_id).await;
-        let found = outcome(request(&bench, key_id, path, &in_seconds(offset_s))).await;
+        let fixture = fixture(key_id).await;
+        let found = outcome(request(&fixture, key_id, path, &in_seconds(offset_s))).await;
         assert_eq!(found, (status, reason.to_owned()), "{key_id} {path} {offset_s}");
-        let [seen] = &bench.api.requests()[..] else { panic!("one request") };
+        let [seen] = &fixture.api.requests()[..] else { panic!("one request") };
         assert_eq!((seen.path.as_str(), seen.status), (path, Some(status)));
         assert_eq!(seen.public_key_id.as_deref(), Some(key_id));
     }
 }
 
 #[tokio::test]
-async fn a_tampered_request_and_a_strange_key_are_refused() {
-    let mut bench = bench("SANDBOX-AAAA").await;
+async fn tampered_request_and_unknown_key_are_rejected() {
+    let mut fixture = fixture("SANDBOX-AAAA").await;
     let path = format!("/v2/chargePermissions/{PERMISSION}");
-    let send = async |bench: &Bench, name: &str, value: Option<&str>| {
-        let mut request = request(bench, "SANDBOX-AAAA", &path, &in_seconds(0)).build().unwrap();
+    let send = async |fixture: &Fixture, name: &str, value: Option<&str>| {
+        let mut request = request(fixture, "SANDBOX-AAAA", &path, &in_seconds(0)).build().unwrap();
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         match value {
             Some(value) => request
@@ -116,40 +116,40 @@ async fn a_tampered_request_and_a_strange_key_are_refused() {
                 .insert(name.as_str().parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap()),
             None => request.headers_mut().remove(name.as_str()),
         };
-        outcome(reqwest::RequestBuilder::from_parts(bench.client.clone(), request)).await
+        outcome(reqwest::RequestBuilder::from_parts(fixture.client.clone(), request)).await
     };
-    let refused = |status, reason: &str| (status, reason.to_owned());
-    let unsigned = refused(401, "InvalidRequestSignature");
-    assert_eq!(send(&bench, "accept", Some("text/plain")).await, unsigned);
-    assert_eq!(send(&bench, "x-amz-pay-date", Some(&in_seconds(-9))).await, unsigned);
-    assert_eq!(send(&bench, "authorization", Some("Basic AAAA")).await, unsigned);
-    assert_eq!(send(&bench, "x-amz-pay-region", Some("na")).await, refused(400, "InvalidHeaderValue"));
-    assert_eq!(send(&bench, "x-amz-pay-date", None).await, refused(400, "MissingHeader"));
-    assert_eq!(send(&bench, "authorization", None).await, refused(400, "MissingHeader"));
-    bench.key = merchant_key().unwrap();
-    assert_eq!(send(&bench, "accept", Some("application/json")).await, unsigned);
+    let rejected = |status, reason: &str| (status, reason.to_owned());
+    let unsigned = rejected(401, "InvalidRequestSignature");
+    assert_eq!(send(&fixture, "accept", Some("text/plain")).await, unsigned);
+    assert_eq!(send(&fixture, "x-amz-pay-date", Some(&in_seconds(-9))).await, unsigned);
+    assert_eq!(send(&fixture, "authorization", Some("Basic AAAA")).await, unsigned);
+    assert_eq!(send(&fixture, "x-amz-pay-region", Some("na")).await, rejected(400, "InvalidHeaderValue"));
+    assert_eq!(send(&fixture, "x-amz-pay-date", None).await, rejected(400, "MissingHeader"));
+    assert_eq!(send(&fixture, "authorization", None).await, rejected(400, "MissingHeader"));
+    fixture.key = merchant_key().unwrap();
+    assert_eq!(send(&fixture, "accept", Some("application/json")).await, unsigned);
 }
 
 #[tokio::test]
-async fn faults_do_what_they_say_and_end() {
-    let bench = bench("SANDBOX-AAAA").await;
+async fn faults_take_effect_and_end() {
+    let fixture = fixture("SANDBOX-AAAA").await;
     let path = format!("/v2/chargePermissions/{PERMISSION}");
-    let read = || request(&bench, "SANDBOX-AAAA", &path, &in_seconds(0));
-    bench.api.set_fault(Some(Fault::Status(429)));
+    let read = || request(&fixture, "SANDBOX-AAAA", &path, &in_seconds(0));
+    fixture.api.set_fault(Some(Fault::Status(429)));
     assert_eq!(outcome(read()).await, (429, "TooManyRequests".to_owned()));
-    bench.api.set_object_fault(PERMISSION, Some(Fault::Body("{}".to_owned())));
+    fixture.api.set_object_fault(PERMISSION, Some(Fault::Body("{}".to_owned())));
     assert_eq!(read().send().await.unwrap().text().await.unwrap(), "{}");
-    bench.api.set_object_fault(PERMISSION, Some(Fault::Drop));
+    fixture.api.set_object_fault(PERMISSION, Some(Fault::Drop));
     assert!(read().send().await.is_err());
-    assert_eq!(bench.api.requests().len(), 3);
-    assert_eq!(bench.api.requests().last().unwrap().status, None);
-    bench.api.set_object_fault(PERMISSION, Some(Fault::Delay(Duration::from_millis(50))));
+    assert_eq!(fixture.api.requests().len(), 3);
+    assert_eq!(fixture.api.requests().last().unwrap().status, None);
+    fixture.api.set_object_fault(PERMISSION, Some(Fault::Delay(Duration::from_millis(50))));
     let before = Instant::now();
     assert_eq!(outcome(read()).await.0, 200);
     assert!(before.elapsed() >= Duration::from_millis(50));
-    bench.api.set_object_fault(PERMISSION, None);
-    bench.api.set_fault(None);
+    fixture.api.set_object_fault(PERMISSION, None);
+    fixture.api.set_fault(None);
     assert_eq!(outcome(read()).await.0, 200);
-    assert!(bench.api.remove(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).is_some());
+    assert!(fixture.api.remove(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).is_some());
     assert_eq!(outcome(read()).await.0, 404);
 }

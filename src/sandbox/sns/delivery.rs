@@ -1,6 +1,6 @@
 //! Posts a message to an endpoint as SNS does.
 //!
-//! Promises: the headers and the time-out of SNS. Never tries twice.
+//! It uses the headers and the time-out of SNS. It never retries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use serde_json::Value;
 
 use super::Error;
 
-/// What an endpoint answered to a delivery.
+/// The answer of an endpoint to a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// Body as text.
     pub body: String,
-    /// Headers, their names in small letters.
+    /// Headers with lower-case names.
     pub headers: BTreeMap<String, String>,
 }
 
 impl Answer {
-    /// Takes an answer in as a whole.
+    /// Reads a response completely.
     pub async fn read(response: reqwest::Response) -> Result<Self, reqwest::Error> {
         let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         Ok(Self { status: response.status().as_u16(), headers, body: response.text().await? })
     }
 
-    /// The Retry-After header.
+    /// The `Retry-After` header.
     pub fn retry_after(&self) -> Option<&str> {
         self.headers.get("retry-after").map(String::as_str)
     }
 }
 
 /// Posts a body to an endpoint as SNS does (Amazon SNS developer guide: parsing message formats, and HTTP/HTTPS
-/// headers), and waits 15 seconds for the answer. Headers tell what the body tells; what it lacks, or what no header
-/// can hold, is left out, so that damaged bodies can be sent too.
+/// headers), and waits 15 seconds for the answer. The headers are taken from the body. A field that the body lacks, or that
+/// no header can hold, is left out, so that damaged bodies can be posted too.
 pub async fn post(client: &reqwest::Client, url: &str, body: &str) -> Result<Answer, Error> {
     let envelope: Value = serde_json::from_str(body).unwrap_or_default();
     let field = |name: &str| envelope[name].as_str();

@@ -1,35 +1,35 @@
-//! What the loopback SNS is to sign, and the string it signs.
+//! Messages for the simulated SNS to sign, and the string to sign.
 //!
-//! Promises: written from Amazon's guide, independently of the receiver's own string-to-sign. Never holds a key.
+//! Written from Amazon's guide and independent of the receiver's own string-to-sign.
 
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use uuid::Uuid;
 
-/// How the signature of a message is made: the `SignatureVersion` of its topic.
+/// The signature algorithm of a message, which is a setting of its topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureVersion {
-    /// RSASSA-PKCS1-v1_5 with SHA-1, the default of a topic.
+    /// RSASSA-PKCS1-v1_5 with SHA-1, the default of topics.
     V1,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     V2,
 }
 
-/// What SNS is to sign and send.
+/// A message for SNS to sign.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// The topic's ARN.
+    /// The ARN of the topic.
     pub topic_arn: String,
-    /// The message itself: for Amazon Pay a JSON object in a string.
+    /// The message: for Amazon Pay a string that holds a JSON object.
     pub message: String,
-    /// Only of a notification, and absent in the IPNs of Amazon Pay.
+    /// Notifications only; absent from the IPNs of Amazon Pay.
     pub subject: Option<String>,
     /// A UUID.
     pub message_id: String,
     /// `yyyy-mm-ddThh:mm:ss.mmmZ`.
     pub timestamp: String,
-    /// How it is signed.
+    /// The signature algorithm.
     pub version: SignatureVersion,
 }
 
@@ -51,18 +51,15 @@ impl Draft {
             message: message.to_owned(),
             subject: None,
             message_id: Uuid::new_v4().to_string(),
-            timestamp: now
-                .to_offset(time::UtcOffset::UTC)
-                .format(TIMESTAMP)
-                .expect("every time of day has an hour, a minute and a second"),
+            timestamp: now.to_offset(time::UtcOffset::UTC).format(TIMESTAMP).expect("the format fits every time"),
             version: SignatureVersion::V2,
         }
     }
 }
 
-/// Amazon SNS developer guide, "Verifying the signatures of Amazon SNS messages": each signed name and value on a
-/// line of its own, names in byte order, a line feed after the last. Every field here is a signed one, and Subject is
-/// one only where it is present.
+/// Amazon SNS developer guide, "Verifying the signatures of Amazon SNS messages": each name and each value
+/// on a line of its own, names in byte order, a line feed after the last. Takes signed fields only; Subject is signed only
+/// if it is present.
 pub(super) fn string_to_sign(signed: &[(&str, &str)]) -> String {
     let mut sorted = signed.to_vec();
     sorted.sort_unstable();
@@ -77,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_has_the_timestamp_of_sns() {
+    fn draft_timestamp_has_the_format_of_sns() {
         let now = OffsetDateTime::from_unix_timestamp(1_767_323_045).unwrap();
         assert_eq!(Draft::new("", "", now).timestamp, "2026-01-02T03:04:05.000Z");
     }

@@ -1,4 +1,4 @@
-//! The loopback SNS over the wire.
+//! Tests of the simulated SNS over HTTP.
 
 use super::*;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
@@ -14,7 +14,7 @@ async fn sns_and_client() -> (Sns, reqwest::Client) {
     (sns, client)
 }
 
-/// Checks a body under the certificate that its own URL serves, with ring.
+/// Verifies a body with ring, under the certificate that its `SigningCertURL` serves.
 async fn verify(client: &reqwest::Client, body: &str, names: &[&str]) {
     let envelope: Value = serde_json::from_str(body).unwrap();
     let field = |name: &str| envelope[name].as_str().unwrap();
@@ -53,7 +53,7 @@ async fn every_message_verifies_under_the_served_certificate() {
 }
 
 #[tokio::test]
-async fn only_a_token_that_was_sent_confirms() {
+async fn only_a_known_token_confirms() {
     let (sns, client) = sns_and_client().await;
     let draft = Draft::new(TOPIC, "You have chosen to subscribe", OffsetDateTime::now_utc());
     sns.subscription_confirmation(&draft, "2336");
@@ -71,11 +71,11 @@ async fn only_a_token_that_was_sent_confirms() {
     let (status, body) = confirm("2336").await;
     assert_eq!((status, body.contains(&format!("<SubscriptionArn>{TOPIC}:"))), (200, true));
     assert_eq!(sns.confirmed(), [TOPIC]);
-    assert_eq!(sns.visits(), ["POST /", "POST /"]);
+    assert_eq!(sns.requests(), ["POST /", "POST /"]);
 }
 
 #[tokio::test]
-async fn the_certificate_can_be_withheld() {
+async fn certificate_answers_can_be_set() {
     let (sns, client) = sns_and_client().await;
     let get = || client.get(sns.signing_cert_url()).timeout(Duration::from_millis(300)).send();
     sns.set_certificate_answer(CertificateAnswer::Status(503));
@@ -92,7 +92,7 @@ async fn the_certificate_can_be_withheld() {
 }
 
 #[tokio::test]
-async fn a_delivery_carries_the_headers_of_sns() {
+async fn delivery_has_the_headers_of_sns() {
     let authority = Authority::new().unwrap();
     let sns = Sns::start(&authority, "eu-west-1").await.unwrap();
     let endpoint = |request: HttpRequest, body: String| async move {
@@ -114,10 +114,10 @@ async fn a_delivery_carries_the_headers_of_sns() {
     let client = authority.client(&[("shop.example", receiver.address())]).unwrap();
     let body = sns.notification(&Draft::new(TOPIC, "{}", OffsetDateTime::now_utc()));
     let answer = post(&client, "https://shop.example/ipn", &body).await.unwrap();
-    let told = format!(
+    let expected = format!(
         "Notification {TOPIC} true text/plain; charset=UTF-8 Amazon Simple Notification Service Agent {}",
         body.len()
     );
-    assert_eq!((answer.status, answer.body.as_str(), answer.retry_after()), (503, told.as_str(), Some("7")));
-    assert!(post(&client, "https://shop.example/ipn", "no json").await.is_ok());
+    assert_eq!((answer.status, answer.body.as_str(), answer.retry_after()), (503, expected.as_str(), Some("7")));
+    assert!(post(&client, "https://shop.example/ipn", "not json").await.is_ok());
 }

@@ -182,7 +182,7 @@ fn no_url_in_a_confirmation_is_visited_whoever_signed_it() {
             }
         }
         assert_eq!(sns.confirmed(), vec![topic; cases.len()], "by the API, for the allowed topic alone");
-        let visits = sns.visits();
+        let visits = sns.requests();
         let allowed = |visit: &String| {
             visit == "POST /" || visit == "HEAD /" || visit.starts_with("GET /SimpleNotificationService-")
         };

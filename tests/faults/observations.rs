@@ -1,4 +1,4 @@
-//! What stands in Kafka in the end, read by Kafka's own consumer, which shares no code with the receiver's client.
+//! Reads the records in Kafka with Kafka's own console consumer, which shares no code with the receiver's client.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,18 +12,18 @@ use serde_json::Value;
 
 use crate::cluster::Cluster;
 
-/// One record.
+/// A record.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) key: String,
-    /// Nothing for a tombstone.
+    /// None for a tombstone.
     pub(crate) value: Option<String>,
 }
 
-/// Everything that the checker judges.
+/// The input of the checker.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed {
     pub(crate) events: Vec<Record>,
@@ -31,17 +31,17 @@ pub(crate) struct Observed {
     pub(crate) dead_letters: Vec<Record>,
     /// MessageIds in the inbox.
     pub(crate) inbox: BTreeSet<String>,
-    /// For each partition of the inbox: what the group committed, and where it ends.
+    /// For each partition of the inbox: the committed offset of the group and the end offset.
     pub(crate) inbox_positions: BTreeMap<i32, (i64, i64)>,
-    /// Partitions whose last stable offset is below their end, with both.
+    /// Partitions whose last stable offset is below their end offset.
     pub(crate) hanging: Vec<(String, i32, i64, i64)>,
-    /// By object: states with their times, as Amazon had them.
+    /// For each object: its states and their times at Amazon Pay.
     pub(crate) histories: BTreeMap<String, Vec<(String, String)>>,
     pub(crate) accepted: BTreeSet<String>,
     pub(crate) refused: Vec<String>,
-    pub(crate) hopeless: BTreeSet<String>,
-    /// Why the positions could not be read.
-    pub(crate) unseen: Option<String>,
+    pub(crate) undeliverable: BTreeSet<String>,
+    /// Why the offsets could not be read.
+    pub(crate) unreadable: Option<String>,
 }
 
 impl Record {
@@ -89,7 +89,7 @@ fn parse(line: &str) -> Option<Record> {
     Some(Record { partition, offset, headers, key, value })
 }
 
-/// Where the group stands in the inbox, and whether a transaction hangs anywhere.
+/// Reads the committed offsets of the group in the inbox, and finds open transactions.
 pub(crate) fn positions(kafka: &Kafka, observed: &mut Observed) -> KafkaResult<()> {
     let topics = kafka.topics();
     let group: BaseConsumer = BaseConsumer::from_config(kafka.client().set("group.id", kafka.group())).unwrap();
@@ -102,11 +102,11 @@ pub(crate) fn positions(kafka: &Kafka, observed: &mut Observed) -> KafkaResult<(
     for partition in 0..kafka.partitions {
         wanted.add_partition(&topics.inbox, partition);
     }
-    let committed = group.committed_offsets(wanted, PATIENCE)?;
+    let committed = group.committed_offsets(wanted, TIMEOUT)?;
     for partition in 0..kafka.partitions {
         for topic in [&topics.inbox, &topics.events, &topics.state, &topics.dead_letters] {
-            let end = ends.fetch_watermarks(topic, partition, PATIENCE)?.1;
-            let last_stable = stable.fetch_watermarks(topic, partition, PATIENCE)?.1;
+            let end = ends.fetch_watermarks(topic, partition, TIMEOUT)?.1;
+            let last_stable = stable.fetch_watermarks(topic, partition, TIMEOUT)?.1;
             if last_stable != end {
                 observed.hanging.push((topic.clone(), partition, last_stable, end));
             }
@@ -122,4 +122,4 @@ pub(crate) fn positions(kafka: &Kafka, observed: &mut Observed) -> KafkaResult<(
     Ok(())
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);

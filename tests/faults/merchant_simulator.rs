@@ -1,20 +1,21 @@
-//! Amazon's side: objects whose states change all the time, and an SNS that tells of each change until it is told 200.
+//! The merchants' objects at Amazon Pay, whose states change, and an SNS that delivers an IPN for each change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment, message};
 use ipn_receiver::sandbox::pay_api::{Environment, ObjectKind, charge, charge_permission, refund};
 use ipn_receiver::sandbox::sns::{Draft, SignatureVersion, post};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::random::Random;
 
-/// Merchants with their objects.
-pub(crate) struct Shop {
+/// Merchants and their objects.
+pub(crate) struct MerchantSimulator {
     pub(crate) environment: Arc<SandboxEnvironment>,
     objects: Mutex<Vec<Object>>,
     ids_given: AtomicUsize,
@@ -26,14 +27,14 @@ struct Object {
     merchant: usize,
     kind: ObjectKind,
     id: String,
-    /// A charge's permission, a refund's charge.
+    /// The permission of a charge, or the charge of a refund.
     parent: String,
     state: &'static str,
     changed_at: Instant,
 }
 
-/// Delivers as SNS does: 15 s for an answer, phases of retries, and never again after a 4xx. Unlike SNS it does not
-/// give up before the faults have ended, so that each message is answered for in the end.
+/// Delivers as SNS does: 15 s for an answer, phases of retries, no retry after a 4xx. Unlike SNS it retries without limit,
+/// so that every message is answered after the faults have ended.
 #[derive(Clone)]
 pub(crate) struct Sns {
     poster: reqwest::Client,
@@ -41,29 +42,29 @@ pub(crate) struct Sns {
     record: Arc<Mutex<Record>>,
 }
 
-/// What became of the messages.
+/// The outcomes of the deliveries.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     /// MessageIds that were answered 200.
     pub(crate) accepted: BTreeSet<String>,
-    /// What was answered 4xx, though all are genuine.
+    /// Messages that were answered 4xx, although all are genuine.
     pub(crate) refused: Vec<String>,
-    /// MessageIds of genuine messages that no event can come of.
-    pub(crate) hopeless: BTreeSet<String>,
-    pub(crate) under_way: usize,
+    /// MessageIds of genuine messages that must become dead letters.
+    pub(crate) undeliverable: BTreeSet<String>,
+    pub(crate) in_flight: usize,
     pub(crate) attempts: usize,
-    /// Deliveries that were answered 5xx, or not at all.
+    /// Deliveries that were answered 5xx or not at all.
     pub(crate) failed: usize,
-    /// What became of the first of them.
+    /// Details of the first failures.
     pub(crate) failures: Vec<String>,
 }
 
-/// Amazon's objects have whole seconds; each change is told apart from the last.
+/// Amazon's timestamps have whole seconds; each change needs another one.
 const SECOND_CHANGE_AFTER: Duration = Duration::from_millis(1300);
 const FAILURES_KEPT: usize = 20;
 const ENVIRONMENT: Environment = Environment::Sandbox;
 
-impl Shop {
+impl MerchantSimulator {
     pub(crate) fn new(environment: Arc<SandboxEnvironment>, ingest_ports: &[u16]) -> Self {
         let urls = ingest_ports.iter().map(|port| format!("http://127.0.0.1:{port}/ipn")).collect();
         let poster = reqwest::Client::builder().pool_max_idle_per_host(4).build().unwrap();
@@ -71,7 +72,7 @@ impl Shop {
         Self { environment, objects: Mutex::default(), ids_given: AtomicUsize::new(0), sns }
     }
 
-    /// Opens a permission for each merchant, so many times.
+    /// Creates charge permissions for each merchant.
     pub(crate) fn open(&self, permissions_each: usize) {
         for _ in 0..permissions_each {
             for merchant in 0..self.environment.merchants.len() {
@@ -88,7 +89,7 @@ impl Shop {
         }
     }
 
-    /// Something changes: an object goes on with its life, or another comes to be. Tells of it, sometimes twice, sometimes late.
+    /// Changes or creates one object and posts its IPN, sometimes repeated and sometimes late.
     pub(crate) fn step(&self, random: &mut Random) {
         let candidates: Vec<Object> = {
             let objects = self.objects();
@@ -106,10 +107,10 @@ impl Shop {
         self.put(next.clone());
         for _ in 0..random.between(1, 3) {
             let wait = if random.one_in(3) { Duration::from_millis(random.between(1, 3000)) } else { Duration::ZERO };
-            self.tell(&next, wait, random.one_in(2));
+            self.deliver_ipn(&next, wait, random.one_in(2));
         }
         if random.one_in(40) {
-            self.tell_of_nothing(next.merchant);
+            self.post_ipns_for_dead_letters(next.merchant);
         }
     }
 
@@ -123,7 +124,7 @@ impl Shop {
         }
     }
 
-    /// A charge is refunded once and then left alone.
+    /// A refund of a charge; the charge does not change after that.
     fn new_refund(&self, charge: &Object) -> Object {
         self.objects().retain(|object| object.id != charge.id);
         Object {
@@ -155,7 +156,7 @@ impl Shop {
         }
     }
 
-    fn tell(&self, object: &Object, wait: Duration, old_signature: bool) {
+    fn deliver_ipn(&self, object: &Object, wait: Duration, old_signature: bool) {
         let hint = Hint {
             merchant: &self.environment.merchants[object.merchant],
             kind: object.kind,
@@ -166,20 +167,20 @@ impl Shop {
         self.sns.deliver(self.environment.envelope(&hint, version), wait);
     }
 
-    /// Every object there is goes to this state, and nobody tells of it.
+    /// Changes every object to this state without an IPN.
     pub(crate) fn change_all(&self, state: &'static str) {
         let objects = self.objects().clone();
         objects.into_iter().for_each(|object| self.put(Object { state, ..object }));
     }
 
-    /// One more IPN about anything that lives.
-    pub(crate) fn tell_of_any(&self, random: &mut Random) {
+    /// Posts another IPN about a random object.
+    pub(crate) fn post_ipn_for_any(&self, random: &mut Random) {
         let object = random.pick(&self.objects()).clone();
-        self.tell(&object, Duration::ZERO, false);
+        self.deliver_ipn(&object, Duration::ZERO, false);
     }
 
-    /// One more IPN about an object of the first merchant.
-    pub(crate) fn tell_again(&self, kind: ObjectKind, id: &str) {
+    /// Posts another IPN about an object of the first merchant.
+    pub(crate) fn post_ipn(&self, kind: ObjectKind, id: &str) {
         let object = Object {
             merchant: 0,
             kind,
@@ -188,23 +189,23 @@ impl Shop {
             state: "",
             changed_at: Instant::now(),
         };
-        self.tell(&object, Duration::ZERO, false);
+        self.deliver_ipn(&object, Duration::ZERO, false);
     }
 
-    /// Genuine messages that must become dead letters: one of no object, one that is no IPN.
-    fn tell_of_nothing(&self, merchant: usize) {
+    /// Posts genuine messages that must become dead letters: one about an unknown object, one that is not an IPN.
+    fn post_ipns_for_dead_letters(&self, merchant: usize) {
         let merchant = &self.environment.merchants[merchant];
         let id = self.new_id("S02", "C");
         let hint = Hint { merchant, kind: ObjectKind::Charge, id: &id, notification_type: "STATE_CHANGE" };
-        for text in [message(&hint), "no IPN at all".to_owned()] {
+        for text in [message(&hint), "not an IPN".to_owned()] {
             let draft = Draft::new(&self.environment.topic_arn(merchant), &text, OffsetDateTime::now_utc());
             let body = self.environment.sns.notification(&draft);
-            self.sns.record().hopeless.insert(message_id(&body));
+            self.sns.record().undeliverable.insert(message_id(&body));
             self.sns.deliver(body, Duration::ZERO);
         }
     }
 
-    /// Every object with all its versions: its kind, and state and time of each.
+    /// The state and time of every version of every object.
     pub(crate) fn histories(&self) -> BTreeMap<String, Vec<(String, String)>> {
         let mut histories = BTreeMap::new();
         for (kind, id) in self.environment.pay_api.ids(ENVIRONMENT) {
@@ -221,11 +222,11 @@ impl Shop {
     }
 
     fn objects(&self) -> MutexGuard<'_, Vec<Object>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        self.objects.lock()
     }
 }
 
-/// State and time as events tell them.
+/// State and time in the format of events.
 fn version(object: &Value) -> (String, String) {
     let basic = object["statusDetails"]["lastUpdatedTimestamp"].as_str().unwrap_or_default();
     let part = |range: std::ops::Range<usize>| basic.get(range).unwrap_or_default();
@@ -243,7 +244,7 @@ fn next_state(object: &Object, random: &mut Random) -> &'static str {
         "Authorized" => "CaptureInitiated",
         "CaptureInitiated" => "Captured",
         "RefundInitiated" => "Refunded",
-        state => unreachable!("{state} is left alone"),
+        state => unreachable!("{state} is final"),
     }
 }
 
@@ -254,12 +255,12 @@ fn message_id(body: &str) -> String {
 
 impl Sns {
     fn deliver(&self, body: String, wait: Duration) {
-        self.record().under_way += 1;
+        self.record().in_flight += 1;
         let sns = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             sns.deliver_until_answered(&body).await;
-            sns.record().under_way -= 1;
+            sns.record().in_flight -= 1;
         });
     }
 
@@ -289,7 +290,7 @@ impl Sns {
     }
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        self.record.lock()
     }
 }
 
@@ -302,7 +303,7 @@ impl Record {
     }
 }
 
-/// SNS's phases: without delay, before backing off, backing off, after it.
+/// The retry phases of SNS: immediate, pre-backoff, backoff, post-backoff.
 fn retry_after(attempt: u32) -> Duration {
     match attempt {
         0 => Duration::ZERO,

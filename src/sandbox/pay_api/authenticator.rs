@@ -1,8 +1,6 @@
-//! The gate of the loopback Amazon Pay API: lets only rightly signed requests pass.
+//! Verifies the signature of requests to the simulated Amazon Pay API.
 //!
-//! Promises: code that shares nothing with the receiver's own signing. Never looks at an object.
-
-use std::sync::{PoisonError, RwLock};
+//! Shares no code with the receiver's request signing.
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, Uri};
@@ -14,16 +12,24 @@ use openssl::pkey::{PKey, Public};
 use openssl::rsa::Padding;
 use openssl::sha::sha256;
 use openssl::sign::{RsaPssSaltlen, Verifier};
+use parking_lot::RwLock;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 use super::objects::TIMESTAMP;
 use super::{Environment, Error, RegisteredKey};
 
-/// What a request's signature is checked against.
-pub(super) struct Gate {
+/// The data that request signatures are verified with.
+pub(super) struct Authenticator {
     pub(super) region: &'static str,
     pub(super) host: &'static str,
-    pub(super) keys: RwLock<Vec<(String, Environment, PKey<Public>)>>,
+    pub(super) keys: RwLock<Vec<KnownKey>>,
+}
+
+/// A registered key, parsed.
+pub(super) struct KnownKey {
+    id: String,
+    environment: Environment,
+    key: PKey<Public>,
 }
 
 /// The parts of a request that its signature covers.
@@ -36,62 +42,73 @@ pub(super) struct Incoming<'a> {
 
 /// Status, `reasonCode` and message.
 #[derive(Debug, PartialEq)]
-pub(super) struct Refusal(pub(super) u16, pub(super) &'static str, pub(super) &'static str);
+pub(super) struct Rejection(pub(super) u16, pub(super) &'static str, pub(super) &'static str);
 
-impl Gate {
-    /// Lets a request pass that is signed as the Amazon Pay API reference, "Signing requests", demands, and tells the
-    /// environment it is for.
-    pub(super) fn admit(&self, request: &Incoming<'_>, now: OffsetDateTime) -> Result<Environment, Refusal> {
+impl Authenticator {
+    /// Verifies a request by the Amazon Pay API reference, "Signing requests". Returns its environment.
+    pub(super) fn verify(&self, request: &Incoming<'_>, now: OffsetDateTime) -> Result<Environment, Rejection> {
         self.check_headers(request.headers)?;
-        let (key_id, signed, signature) =
-            authorization(request.headers).ok_or(unsigned("authorization is not of AMZN-PAY-RSASSA-PSS-V2"))?;
+        let Authorization { key_id, signed_headers, signature } =
+            authorization(request.headers).ok_or(unsigned("the authorization header is not AMZN-PAY-RSASSA-PSS-V2"))?;
         let environment =
-            environment(request.uri.path(), key_id).ok_or(unsigned("the path does not fit the kind of key"))?;
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        let Some((.., key)) = keys.iter().find(|(id, of, _)| id == key_id && *of == environment) else {
+            environment(request.uri.path(), key_id).ok_or(unsigned("the path does not fit the key id"))?;
+        let keys = self.keys.read();
+        let Some(known) = keys.iter().find(|known| known.id == key_id && known.environment == environment) else {
             return Err(UNKNOWN_KEY);
         };
-        let is_signed = |name: &&str| signed.split(';').any(|given| given == *name);
+        let is_signed = |name: &&str| signed_headers.split(';').any(|given| given == *name);
         if !SIGNED_HEADERS.iter().all(is_signed) {
-            return Err(unsigned("a header that must be signed is not"));
+            return Err(unsigned("a required header is not signed"));
         }
         if !is_near(text(request.headers, "x-amz-pay-date"), now) {
             return Err(unsigned("x-amz-pay-date is not within 5 minutes of now"));
         }
-        let string_to_sign = string_to_sign(&canonical_request(request, signed));
-        if !verifies(key, signature, &string_to_sign).unwrap_or(false) {
+        let string_to_sign = string_to_sign(&canonical_request(request, signed_headers));
+        if !verifies(&known.key, signature, &string_to_sign).unwrap_or(false) {
             return Err(unsigned("the signature does not verify"));
         }
         Ok(environment)
     }
 
-    fn check_headers(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn check_headers(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         let mut required = SIGNED_HEADERS.iter().chain(&["authorization"]);
         if !required.all(|name| headers.contains_key(*name)) {
             return Err(MISSING_HEADER);
         }
         let (host, region) = (text(headers, "x-amz-pay-host"), text(headers, "x-amz-pay-region"));
         if (host, region) != (self.host, self.region) {
-            return Err(STRANGE_REGION);
+            return Err(WRONG_REGION);
         }
         Ok(())
     }
 }
 
-fn unsigned(message: &'static str) -> Refusal {
-    Refusal(401, "InvalidRequestSignature", message)
+fn unsigned(message: &'static str) -> Rejection {
+    Rejection(401, "InvalidRequestSignature", message)
 }
 
-/// Key id, signed headers and signature of the Authorization header.
-pub(super) fn authorization(headers: &HeaderMap) -> Option<(&str, &str, &str)> {
+/// The parameters of the Authorization header.
+pub(super) struct Authorization<'a> {
+    pub(super) key_id: &'a str,
+    /// Header names, separated by semicolons.
+    pub(super) signed_headers: &'a str,
+    pub(super) signature: &'a str,
+}
+
+/// Parses the Authorization header.
+pub(super) fn authorization(headers: &HeaderMap) -> Option<Authorization<'_>> {
     let parameters = text(headers, "authorization").strip_prefix(ALGORITHM)?;
     let mut parts = parameters.strip_prefix(' ')?.split(", ");
     let mut part = |name| parts.next()?.strip_prefix(name)?.strip_prefix('=');
-    Some((part("PublicKeyId")?, part("SignedHeaders")?, part("Signature")?))
+    Some(Authorization {
+        key_id: part("PublicKeyId")?,
+        signed_headers: part("SignedHeaders")?,
+        signature: part("Signature")?,
+    })
 }
 
-/// Keys with an environment in their id call `/v2/…`, all others `/live/v2/…` or `/sandbox/v2/…` (Amazon Pay SDKs).
-/// Amazon may be more lenient; a receiver that keeps to the SDKs' way need not find out.
+/// Requests with a key whose id names an environment use `/v2/…`, all others `/live/v2/…` or `/sandbox/v2/…`, as in the
+/// Amazon Pay SDKs. Amazon itself may be more lenient.
 fn environment(path: &str, key_id: &str) -> Option<Environment> {
     let key_id = key_id.to_ascii_uppercase();
     let of_key = if key_id.starts_with("LIVE") {
@@ -138,20 +155,20 @@ fn verifies(key: &PKey<Public>, signature: &str, string_to_sign: &str) -> Result
     verifier.verify_oneshot(&signature, string_to_sign.as_bytes())
 }
 
-/// The SDKs send `20260102T030405Z` or, the Node.js one, `2026-01-02T03:04:05Z`.
+/// The SDKs send `20260102T030405Z`; the Node.js SDK sends `2026-01-02T03:04:05Z`.
 fn is_near(date: &str, now: OffsetDateTime) -> bool {
     let date = PrimitiveDateTime::parse(&date.replace(['-', ':'], ""), TIMESTAMP);
     date.is_ok_and(|date| (date.assume_utc() - now).abs() <= SKEW_MAX)
 }
 
-/// A header's value, empty where it is absent or no text.
+/// The value of a header; empty if it is absent or not text.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-pub(super) fn parse_key(key: &RegisteredKey) -> Result<(String, Environment, PKey<Public>), Error> {
+pub(super) fn parse_key(key: &RegisteredKey) -> Result<KnownKey, Error> {
     match PKey::public_key_from_pem(key.public_pem.as_bytes()) {
-        Ok(public) => Ok((key.public_key_id.clone(), key.environment, public)),
+        Ok(public) => Ok(KnownKey { id: key.public_key_id.clone(), environment: key.environment, key: public }),
         Err(source) => Err(Error::Key { public_key_id: key.public_key_id.clone(), source }),
     }
 }
@@ -162,23 +179,25 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 pub(super) const REGIONS: [(&str, &str); 3] =
     [("na", "pay-api.amazon.com"), ("eu", "pay-api.amazon.eu"), ("jp", "pay-api.amazon.jp")];
-const MISSING_HEADER: Refusal = Refusal(400, "MissingHeader", "a header is missing");
-const STRANGE_REGION: Refusal = Refusal(400, "InvalidHeaderValue", "host or region is another");
-const UNKNOWN_KEY: Refusal = Refusal(401, "UnauthorizedAccess", "no such key in this environment");
+const MISSING_HEADER: Rejection = Rejection(400, "MissingHeader", "a required header is missing");
+const WRONG_REGION: Rejection =
+    Rejection(400, "InvalidHeaderValue", "x-amz-pay-host or x-amz-pay-region is not of this region");
+const UNKNOWN_KEY: Rejection = Rejection(401, "UnauthorizedAccess", "the key is not registered in this environment");
 const ALGORITHM: &str = "AMZN-PAY-RSASSA-PSS-V2";
-/// What every SDK signs, on a GET too.
+/// The headers that every SDK signs, also on a GET.
 const SIGNED_HEADERS: [&str; 5] = ["accept", "content-type", "x-amz-pay-date", "x-amz-pay-host", "x-amz-pay-region"];
-/// Amazon does not tell its own.
+/// An assumption: Amazon does not document its limit.
 const SKEW_MAX: time::Duration = time::Duration::minutes(5);
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_web::http::header::{HeaderName, HeaderValue};
     use serde_json::Value;
 
-    /// Vectors made by the official PHP SDK; `IPN_VECTORS_DIR` tells where they lie.
+    /// Vectors made by the official PHP SDK, in the folder `IPN_VECTORS_DIR`.
     #[test]
-    fn signatures_of_the_official_sdk_are_admitted() {
+    fn signatures_of_the_official_sdk_verify() {
         let Ok(folder) = std::env::var("IPN_VECTORS_DIR") else {
             return;
         };
@@ -194,7 +213,7 @@ mod tests {
             }
             let uri: Uri = field("url").parse().unwrap();
             let incoming = Incoming { method: &Method::GET, uri: &uri, headers: &headers, body: b"" };
-            let (_, names, _) = authorization(&headers).unwrap();
+            let names = authorization(&headers).unwrap().signed_headers;
             let canonical = canonical_request(&incoming, names);
             assert_eq!(canonical, field("canonical_request"), "{}", field("id"));
             assert_eq!(string_to_sign(&canonical), field("string_to_sign"));
@@ -204,7 +223,7 @@ mod tests {
             let key = parse_key(&RegisteredKey { public_key_id, public_pem: public, environment }).unwrap();
             let (region, host) = REGIONS.into_iter().find(|(region, _)| *region == field("region")).unwrap();
             let date = PrimitiveDateTime::parse(field("x_amz_pay_date"), TIMESTAMP).unwrap().assume_utc();
-            assert_eq!(Gate { region, host, keys: vec![key].into() }.admit(&incoming, date), Ok(environment));
+            assert_eq!(Authenticator { region, host, keys: vec![key].into() }.verify(&incoming, date), Ok(environment));
         }
     }
 }
