@@ -27,7 +27,7 @@ fn a_worker_that_hangs_in_kafka_holds_its_group_back_for_a_while_and_its_process
             stage.shop.tell_again(ObjectKind::ChargePermission, &id);
         }
         let heir = stage.fleet.worker_with("", &quick);
-        until("the heir told it", || heir.has_said("published PermissionChargeable")).await;
+        until("the heir told it", || heir.has_said("PermissionChargeable published")).await;
         assert!(!hanging.has_ended(), "the group goes on before the process leaves");
         until("the process left", || hanging.has_ended()).await;
         assert!(hanging.has_said("the worker hangs in a request to Kafka"));

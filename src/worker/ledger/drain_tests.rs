@@ -11,6 +11,7 @@ use super::*;
 use crate::amazon::pay_api::{Blame, Disposition};
 use crate::config;
 use crate::domain::pay::{DigestKey, Edge, Fetched, ObjectId, ObjectKind};
+use crate::domain::work::{Cause, Origin};
 
 const STEP_MS: i64 = 10;
 const LATENCY_MS: i64 = 120;
@@ -154,18 +155,18 @@ impl Drive {
         while self.under_way.front().is_some_and(|(at, ..)| *at <= self.now_ms) {
             let (_, object, started_ms) = self.under_way.pop_front().unwrap();
             let disposition = self.amazon.answer(&object, self.now_ms);
-            self.ledger.answer(&object, disposition, Timestamp::from_unix_ms(started_ms), now);
+            self.ledger.apply_read(&object, disposition, Timestamp::from_unix_ms(started_ms), now);
         }
         self.ledger.release_overdue(now);
-        self.ledger.reconciler(now);
-        if self.ledger.has_news() {
+        self.ledger.reconcile(now);
+        if self.ledger.has_output() {
             assert!(self.ledger.take_pending_dead_letters().is_empty(), "nothing here is to become a dead letter");
             let batch = self.ledger.take_batch(vec![]);
             self.told.extend(batch.events.iter().map(|(event, _)| (self.now_ms, event.object.clone())));
             let is_found = |event: &Event| matches!(&event.causes[..], [Cause { origin: Origin::Reconciliation, .. }]);
             self.found += batch.events.iter().filter(|(event, _)| is_found(event)).count();
-            let positions = self.ledger.positions();
-            self.ledger.committed(&positions);
+            let positions = self.ledger.inbox.positions();
+            self.ledger.inbox.committed(&positions);
         }
     }
 
@@ -196,7 +197,7 @@ impl Drive {
 
     /// Every inbox record was passed and every change was told, once.
     fn check_nothing_is_lost(&self) {
-        assert_eq!(self.ledger.positions()[&0], self.appended);
+        assert_eq!(self.ledger.inbox.positions()[&0], self.appended);
         let mut told: BTreeMap<&ObjectRef, usize> = BTreeMap::new();
         self.told.iter().for_each(|(_, object)| *told.entry(object).or_default() += 1);
         let untold: Vec<_> = self.amazon.objects.keys().filter(|object| told.get(object) != Some(&1)).collect();
@@ -368,7 +369,7 @@ fn two_hours_of_outage_lose_nothing_cost_a_probe_in_ten_seconds_and_end_at_full_
         post(&mut drive);
         drive.run_for(Duration::from_millis(250));
     }
-    let (probes, open) = (drive.amazon.refused, drive.ledger.positions()[&0]);
+    let (probes, open) = (drive.amazon.refused, drive.ledger.inbox.positions()[&0]);
     assert!(drive.appended - open < 4 * 11, "the inbox moved on: the work is written down");
     assert!(drive.told.is_empty() && probes <= 720 + 5, "{probes} probes");
     drive.amazon.is_down = false;

@@ -6,8 +6,10 @@ use super::tests::{account, ledger_with, record_of};
 use super::*;
 use crate::amazon::pay_api::Disposition;
 use crate::config::Quotas;
-use crate::domain::ipn::recheck_request::Recheck;
+use crate::domain::dead_letter::DeadLetterReason;
+use crate::domain::ipn::recheck_request::{self, KIND_HEADER, Recheck};
 use crate::domain::pay::{DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
+use crate::domain::work::InboxPosition;
 
 fn at(s: i64) -> Timestamp {
     Timestamp::from_unix_ms(1_767_000_000_000 + s * 1000)
@@ -52,7 +54,7 @@ fn read_all(ledger: &mut Ledger, mut s: i64) -> Vec<&'static str> {
             let edge = Edge::strict(DigestKey::derive(b"test"));
             let fetched =
                 Fetched::decode((due.kind, &due.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
-            ledger.answer(&due, Disposition::Fetched(Box::new(fetched)), at(s), at(s));
+            ledger.apply_read(&due, Disposition::Fetched(Box::new(fetched)), at(s), at(s));
         }
         told.extend(ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name));
     }
@@ -64,9 +66,9 @@ fn read_all(ledger: &mut Ledger, mut s: i64) -> Vec<&'static str> {
 fn a_recheck_is_work_and_leaves_the_inbox_when_its_object_was_read() {
     let mut ledger = ledger();
     ledger.take_in(recheck(&charge(), false), at(0));
-    assert_eq!(ledger.positions()[&0], 0);
+    assert_eq!(ledger.inbox.positions()[&0], 0);
     assert_eq!(read_all(&mut ledger, 0), ["PermissionChargeable", "ChargeCaptured"]);
-    assert_eq!(ledger.positions()[&0], 1);
+    assert_eq!(ledger.inbox.positions()[&0], 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::amazon::pay_api::Disposition;
 use crate::config::Quotas;
 use crate::domain::pay::{DigestKey, Edge, Fetched, ObjectId, ObjectKind, State};
 use crate::domain::state::Observed;
+use crate::domain::work::{Cause, Origin};
 
 const DAY: Duration = Duration::from_hours(24);
 const NOW: i64 = 1_767_000_000_000;
@@ -22,7 +23,7 @@ fn ledger() -> Ledger {
     let settings = Settings::default();
     let rules = Quotas::default().rules(&settings);
     let mut ledger = ledger_with(settings, rules, now());
-    ledger.partitioner.insert(account().merchant_id, 0);
+    ledger.owning_partitions.insert(&account().merchant_id, 0);
     ledger
 }
 
@@ -67,7 +68,7 @@ fn walk(ledger: &mut Ledger, from: Timestamp, laps: u32) -> Timestamp {
     let mut at = from;
     while at < until {
         at = at.plus(Duration::from_millis(50));
-        ledger.reconciler(at);
+        ledger.reconcile(at);
     }
     at
 }
@@ -92,7 +93,7 @@ fn what_is_final_and_quiet_shrinks_to_a_stub_once_and_is_forgotten_in_the_end() 
     assert!(stub.is_stub() && !before.is_stub());
     assert_eq!(stub, Observed { attributes_digest: String::new(), ..before });
     walk(&mut ledger, at, 3);
-    assert!(!ledger.has_news(), "once is enough");
+    assert!(!ledger.has_output(), "once is enough");
     assert_eq!(ledger.store.len(), 3);
 }
 
@@ -118,7 +119,7 @@ fn an_event_below_it_keeps_a_permission_from_being_old() {
     know(&mut ledger, &permission(), "Closed", 800 * DAY);
     ledger.store.update(&permission(), 0, |state| state.sequence = Some((NOW - 1000) as u64));
     walk(&mut ledger, now(), 3);
-    assert!(ledger.store.get(&permission()).is_some() && !ledger.has_news());
+    assert!(ledger.store.get(&permission()).is_some() && !ledger.has_output());
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn what_is_to_be_read_neither_shrinks_nor_is_forgotten() {
     know(&mut ledger, &charge(3), "Captured", 731 * DAY);
     ledger.take_in(record_of(&charge(3), "STATE_CHANGE", 0, now()), now());
     walk(&mut ledger, now(), 3);
-    assert!(ledger.store.get(&charge(3)).is_some() && !ledger.has_news());
+    assert!(ledger.store.get(&charge(3)).is_some() && !ledger.has_output());
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn answer(ledger: &mut Ledger, object: &ObjectRef, state: &str, updated: Timesta
         "statusDetails": {"state": state, "lastUpdatedTimestamp": updated}});
     let edge = Edge::strict(DigestKey::derive(b"test"));
     let fetched = Fetched::decode((object.kind, &object.id), account().environment, &edge, body.to_string().as_bytes());
-    ledger.answer(object, Disposition::Fetched(Box::new(fetched.unwrap())), at, at);
+    ledger.apply_read(object, Disposition::Fetched(Box::new(fetched.unwrap())), at, at);
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn a_recheck_that_finds_nothing_moves_the_next_one_and_is_written_down_now_and_t
     answer(&mut ledger, &charge(1), "Authorized", updated, now()); // the digest of what it looks like
     answer(&mut ledger, &charge(1), "Authorized", updated, now());
     written(&mut ledger);
-    ledger.found.clear();
+    ledger.outgoing.found.clear();
     let (mut at, mut n_written) = (now(), 0);
     for _ in 0..16 {
         let read_at = recheck(&mut ledger, at, "Authorized", updated);
@@ -199,7 +200,7 @@ fn a_recheck_that_finds_nothing_moves_the_next_one_and_is_written_down_now_and_t
         n_written += written(&mut ledger).len();
         at = read_at;
     }
-    assert_eq!((n_written, ledger.found.len()), (2, 0));
+    assert_eq!((n_written, ledger.outgoing.found.len()), (2, 0));
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn a_change_that_nobody_told_of_is_marked_and_counted_and_one_that_an_ipn_tells_
         let batch = ledger.take_batch(vec![]);
         assert_eq!(batch.events.len(), 1, "{ipn_comes}");
         let is_marked = matches!(batch.events[0].0.causes[..], [Cause { origin: Origin::Reconciliation, .. }]);
-        assert_eq!((is_marked, ledger.found.len()), (ipn_comes != "while it waits", found), "{ipn_comes}");
+        assert_eq!((is_marked, ledger.outgoing.found.len()), (ipn_comes != "while it waits", found), "{ipn_comes}");
     }
 }
 
@@ -243,7 +244,7 @@ fn an_object_that_amazon_no_longer_shows_waits_for_its_next_turn_and_takes_no_pl
     know(&mut ledger, &charge(1), "Authorized", 2 * DAY);
     let at = walk(&mut ledger, now(), 3).plus(DAY);
     assert_eq!(ledger.queue.take_due(at), [charge(1)]);
-    ledger.answer(&charge(1), Disposition::NotFound("404".into()), at, at);
+    ledger.apply_read(&charge(1), Disposition::NotFound("404".into()), at, at);
     assert!(ledger.queue.is_empty() && ledger.store.observed(&charge(1)).is_some());
     walk(&mut ledger, at, 3);
     assert!(ledger.queue.is_empty(), "not before a period is over");

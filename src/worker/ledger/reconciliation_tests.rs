@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::drain_tests::{Drive, PER_SECOND, Purpose, START_MS, object};
 use super::*;
+use crate::config::Reconciliation;
 use crate::domain::pay::ObjectKind;
 
 const CHARGES: i64 = 2000;
@@ -63,7 +64,7 @@ fn two_thousand_changes_that_nobody_told_of_are_found_within_the_period_and_the_
     );
     assert!(rate <= SLICE * 1.01 && slowest_ms <= 3000 && drive.amazon.throttled == 0);
     assert_eq!(rechecks.len(), CHARGES as usize, "each is read once: what is found is final");
-    assert_eq!(drive.ledger.found.len(), CHARGES as usize, "each counts as missed");
+    assert_eq!(drive.ledger.outgoing.found.len(), CHARGES as usize, "each counts as missed");
     let told = drive.told[told_before..].iter().filter(|(_, of)| is_charge(of)).count();
     assert_eq!(told, CHARGES as usize + posted.len(), "and each is told once");
 }

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::*;
 use crate::amazon::pay_api::{Blame, Disposition};
-use crate::config::{Quotas, Worker as Settings};
+use crate::config::{Quotas, Reconciliation};
+use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::ipn::routing::Merchant;
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
 use crate::domain::sns::{TopicPolicy, TopicRule};
-use crate::domain::work::Quota;
+use crate::domain::work::{InboxPosition, Quota, Rules};
 
 const ID: &str = "P01-1111111-2222222-C000001";
 
@@ -39,10 +40,10 @@ fn ledger(settings: Settings) -> Ledger {
 fn know_permission(ledger: &mut Ledger) {
     let id = ObjectId::parse("P01-1111111-2222222").unwrap();
     let permission = object().sibling(ObjectKind::ChargePermission, id);
-    ledger.partitioner.insert(account().merchant_id, 0);
+    ledger.owning_partitions.insert(&account().merchant_id, 0);
     let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(-9000)}});
     let fetched = decode(&permission, &body);
-    ledger.answer(&permission, Disposition::Fetched(Box::new(fetched)), at(-9000), at(-9000));
+    ledger.apply_read(&permission, Disposition::Fetched(Box::new(fetched)), at(-9000), at(-9000));
     assert_eq!(told(ledger), ["PermissionChargeable"]);
 }
 
@@ -53,8 +54,14 @@ pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Time
         regions: vec!["eu-west-1".into()],
     };
     let merchants = Merchants::new(vec![Merchant { account: account(), topics: TopicPolicy::new(vec![rule]) }]);
-    let positions = BTreeMap::from([(0, 0)]);
-    Ledger::open(settings, rules, Arc::new(merchants), StateStore::default(), &positions, now)
+    let config = LedgerConfig {
+        settings,
+        reconciliation: Reconciliation::default(),
+        rules,
+        merchants: Arc::new(merchants),
+        update_urls: UpdateUrls::default(),
+    };
+    Ledger::new(config, Restored::default(), &BTreeMap::from([(0, 0)]), now)
 }
 
 /// An inbox record about the charge, sent and appended at `sent_s`.
@@ -102,7 +109,7 @@ fn fetched(state: &str, updated_s: i64) -> Disposition {
 fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> bool {
     let due = ledger.queue.take_due(at(s));
     for object in &due {
-        ledger.answer(object, disposition.clone(), at(s), at(s));
+        ledger.apply_read(object, disposition.clone(), at(s), at(s));
     }
     !due.is_empty()
 }
@@ -112,7 +119,7 @@ fn told(ledger: &mut Ledger) -> Vec<&'static str> {
 }
 
 fn position(ledger: &Ledger) -> i64 {
-    ledger.positions()[&0]
+    ledger.inbox.positions()[&0]
 }
 
 #[test]
@@ -132,10 +139,10 @@ fn systemic_trouble_waits_without_counting_and_the_work_is_written_down_after_a_
         assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
         ledger.release_overdue(at(s));
     }
-    assert_eq!((position(&ledger), ledger.has_news()), (0, false), "not yet: it may be over in a moment");
+    assert_eq!((position(&ledger), ledger.has_output()), (0, false), "not yet: it may be over in a moment");
     assert!(read(&mut ledger, 111, Disposition::Throttled { retry_after: None }));
     ledger.release_overdue(at(111));
-    assert_eq!((position(&ledger), ledger.has_news()), (1, true));
+    assert_eq!((position(&ledger), ledger.has_output()), (1, true));
     let pending = ledger.queue.pending_of(&object()).expect("the work is owed");
     assert_eq!((pending.attempts, pending.causes.len()), (0, 1));
     assert!(read(&mut ledger, 200, fetched("Captured", 99)));
@@ -157,8 +164,15 @@ fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() 
     let mut store = StateStore::default();
     store.put(0, written);
     let rules = Quotas::default().rules(&Settings::default());
-    let merchants = first.merchants.clone();
-    let mut next = Ledger::open(Settings::default(), rules, merchants, store, &BTreeMap::from([(0, 1)]), at(102));
+    let config = LedgerConfig {
+        settings: Settings::default(),
+        reconciliation: Reconciliation::default(),
+        rules,
+        merchants: first.merchants.clone(),
+        update_urls: UpdateUrls::default(),
+    };
+    let restored = Restored { store, ..Restored::default() };
+    let mut next = Ledger::new(config, restored, &BTreeMap::from([(0, 1)]), at(102));
     assert_eq!((next.queue.len(), next.queue.attempts_of(&object())), (1, 1));
     know_permission(&mut next);
     assert!(!read(&mut next, 110, fetched("Captured", 99)), "it keeps its time");
@@ -219,7 +233,7 @@ fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days(
     let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
     let mut given_up_at = None;
     for s in (0..200_000).step_by(5) {
-        if read(&mut ledger, s, trouble.clone()) && !ledger.pending_dead_letters.is_empty() {
+        if read(&mut ledger, s, trouble.clone()) && !ledger.outgoing.dead_letters.is_empty() {
             given_up_at.get_or_insert(s);
         }
     }
@@ -239,7 +253,7 @@ fn an_outage_in_between_is_not_the_objects_own_trouble() {
         let s = day * 7 * 86_400;
         assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
         n_failed += usize::from(read(&mut ledger, s + 10_000, trouble.clone()));
-        if !ledger.pending_dead_letters.is_empty() {
+        if !ledger.outgoing.dead_letters.is_empty() {
             break;
         }
     }
@@ -289,7 +303,7 @@ fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
         let mut ledger = ledger(Settings::default());
         ledger.take_in(record_of(&refund, "STATE_CHANGE", 0, at(100)), at(100));
         assert_eq!(ledger.queue.take_due(at(101)), std::slice::from_ref(&refund));
-        ledger.answer(&refund, refunded("RefundInitiated"), at(101), at(101));
+        ledger.apply_read(&refund, refunded("RefundInitiated"), at(101), at(101));
         assert_eq!(ledger.queue.take_due(at(102)), [object()], "its charge is asked for");
         assert_eq!(ledger.queue.attempts_of(&refund), 0, "it waits, and has not failed");
         let pending = ledger.queue.pending_of(&refund).unwrap();
@@ -297,11 +311,11 @@ fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
         if has_news {
             ledger.take_in(record_of(&refund, "STATE_CHANGE", 1, at(102)), at(102));
         }
-        ledger.answer(&object(), fetched("Captured", 99), at(102), at(103));
+        ledger.apply_read(&object(), fetched("Captured", 99), at(102), at(103));
         if has_news {
             assert_eq!(told(&mut ledger), ["ChargeCaptured"], "the answer is older than the news");
             assert_eq!(ledger.queue.take_due(at(104)), std::slice::from_ref(&refund));
-            ledger.answer(&refund, refunded("Refunded"), at(104), at(104));
+            ledger.apply_read(&refund, refunded("Refunded"), at(104), at(104));
             assert_eq!((told(&mut ledger), position(&ledger)), (vec!["RefundCompleted"], 2));
         } else {
             assert_eq!(told(&mut ledger), ["ChargeCaptured", "RefundInitiated"]);
@@ -330,9 +344,9 @@ fn a_one_time_permission_that_amazon_closed_is_done_when_its_charges_took_all() 
                 object().sibling(ObjectKind::Charge, ObjectId::parse(&format!("{}-C{n:06}", permission.id)).unwrap());
             let body = json!({"chargeId": charge.id, "chargePermissionId": permission.id, "captureAmount": {"amount": amount},
                 "statusDetails": {"state": "Captured", "lastUpdatedTimestamp": at(50)}});
-            ledger.answer(&charge, Disposition::Fetched(Box::new(decode(&charge, &body))), at(60), at(60));
+            ledger.apply_read(&charge, Disposition::Fetched(Box::new(decode(&charge, &body))), at(60), at(60));
         }
-        ledger.answer(&permission, Disposition::Fetched(Box::new(decode(&permission, &closed))), at(100), at(100));
+        ledger.apply_read(&permission, Disposition::Fetched(Box::new(decode(&permission, &closed))), at(100), at(100));
         let (event, _) = ledger.take_batch(vec![]).events.pop().unwrap();
         assert_eq!((event.event_type.name, event.next_action.code.as_str()), ("PermissionClosed", code));
     }
@@ -352,12 +366,12 @@ fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
         let mut ledger = ledger_with(settings.clone(), rules, at(0));
         ledger.take_in(record(0, 100), at(100));
         assert_eq!(ledger.queue.take_due(at(101)), [object()]);
-        ledger.answer(&object(), fetched("Declined", 99), at(101), at(101));
+        ledger.apply_read(&object(), fetched("Declined", 99), at(101), at(101));
         let mut told_at = None;
         for s in 102..2000 {
             for due in ledger.queue.take_due(at(s)) {
                 let is_permission = due == permission;
-                ledger.answer(
+                ledger.apply_read(
                     &due,
                     if is_permission { trouble.clone() } else { fetched("Declined", 99) },
                     at(s),
