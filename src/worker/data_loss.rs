@@ -75,9 +75,9 @@ impl Found {
 fn judge(partition_offsets: &PartitionOffsets, found: &Found) -> Vec<DataLoss> {
     let PartitionOffsets { committed, start, .. } = *partition_offsets;
     let Found { log_start, mark, n_objects, n_rebuilt } = *found;
-    let was_ours = mark.is_some() || n_objects > 0 || n_rebuilt > 0;
+    let was_owned = mark.is_some() || n_objects > 0 || n_rebuilt > 0;
     let offsets = match committed {
-        None if was_ours => Some(DataLoss::Offsets { start }),
+        None if was_owned => Some(DataLoss::Offsets { start }),
         None if start > 0 => Some(DataLoss::InboxStart { expected: 0, start }),
         _ => None,
     };
@@ -94,13 +94,13 @@ pub(super) fn restore_complete(
     offsets_by_partition: &OffsetsByPartition,
     nonce: &str,
     writer: StateWriter<'_>,
-    mut still_ours: impl FnMut() -> bool,
+    mut still_assigned: impl FnMut() -> bool,
 ) -> Result<(Restored, Positions), Error> {
     let partitions: Vec<i32> = offsets_by_partition.keys().copied().collect();
-    let mut restored = restore(&context.kafka, &partitions, nonce, &mut still_ours)?;
+    let mut restored = restore(&context.kafka, &partitions, nonce, &mut still_assigned)?;
     // The mock broker keeps no transactional offsets and drops old records.
     let positions = match context.broker {
-        Broker::Real => recover(context, offsets_by_partition, &mut restored, &writer, still_ours)?,
+        Broker::Real => recover(context, offsets_by_partition, &mut restored, &writer, still_assigned)?,
         Broker::Mock => positions(offsets_by_partition),
     };
     Ok((restored, positions))
@@ -111,7 +111,7 @@ fn recover(
     offsets_by_partition: &OffsetsByPartition,
     restored: &mut Restored,
     writer: &StateWriter<'_>,
-    still_ours: impl FnMut() -> bool,
+    still_assigned: impl FnMut() -> bool,
 ) -> Result<Positions, Error> {
     let kafka = &context.kafka;
     let mut found = inspect(offsets_by_partition, restored);
@@ -119,8 +119,8 @@ fn recover(
     let mut positions = positions(offsets_by_partition);
     let mut records = Vec::new();
     if !broken.is_empty() {
-        let told = read_told(kafka, &broken, still_ours)?.into_known();
-        records = told.into_iter().filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
+        let published = read_told(kafka, &broken, still_assigned)?.into_known();
+        records = published.into_iter().filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
     }
     for record in &records {
         found.entry(record.partition).and_modify(|found| found.n_rebuilt += 1);
@@ -177,14 +177,14 @@ fn inspect(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BT
 }
 
 /// Adds what the state topic does not know. Its own records stay: they are as recent as the events and hold more.
-fn add(store: &mut StateStore, told: KnownState, partitions: i32) -> Option<StateRecord> {
-    let partition = owning_partition(&told.object.account.merchant_id, partitions);
-    let key = told.object.state_key();
-    let value = store.update(&told.object, partition, |known| {
-        let is_news = (known.observed.is_none() && told.observed.is_some()) || told.sequence > known.sequence;
-        known.observed = known.observed.take().or(told.observed);
-        known.sequence = known.sequence.max(told.sequence);
-        is_news.then(|| known.clone())
+fn add(store: &mut StateStore, published: KnownState, partitions: i32) -> Option<StateRecord> {
+    let partition = owning_partition(&published.object.account.merchant_id, partitions);
+    let key = published.object.state_key();
+    let value = store.update(&published.object, partition, |known| {
+        let is_new = (known.observed.is_none() && published.observed.is_some()) || published.sequence > known.sequence;
+        known.observed = known.observed.take().or(published.observed);
+        known.sequence = known.sequence.max(published.sequence);
+        is_new.then(|| known.clone())
     })?;
     Some(StateRecord { key, partition, value: Some(value) })
 }
