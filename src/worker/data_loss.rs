@@ -93,14 +93,14 @@ pub(super) fn restore_complete(
     context: &WorkerContext,
     offsets_by_partition: &OffsetsByPartition,
     nonce: &str,
-    writer: StateWriter<'_>,
+    writer: &StateWriter<'_>,
     mut still_assigned: impl FnMut() -> bool,
 ) -> Result<(Restored, Positions), Error> {
     let partitions: Vec<i32> = offsets_by_partition.keys().copied().collect();
     let mut restored = restore(&context.kafka, &partitions, nonce, &mut still_assigned)?;
     // The mock broker keeps no transactional offsets and drops old records.
     let positions = match context.broker {
-        Broker::Real => recover(context, offsets_by_partition, &mut restored, &writer, still_assigned)?,
+        Broker::Real => recover(context, offsets_by_partition, &mut restored, writer, still_assigned)?,
         Broker::Mock => positions(offsets_by_partition),
     };
     Ok((restored, positions))

@@ -71,7 +71,7 @@ impl Worker {
         };
         let writer = StateWriter { outbox, group: &assignment.group };
         let (restored, positions) =
-            data_loss::restore_complete(&self.context, &partition_offsets, &nonce, writer, still_assigned)?;
+            data_loss::restore_complete(&self.context, &partition_offsets, &nonce, &writer, still_assigned)?;
         Ok(Some(TakenOver { restored, positions, fenced_at }))
     }
 }
