@@ -236,10 +236,15 @@ fn start_worker(
         config.events.free_text,
         (clients.clock, clock_watch.clone()),
     );
-    let (merchants, spans) = (merchants.clone(), spans.clone());
-    let context =
-        worker::WorkerContext::new(config, merchants, update_urls, pay_api, clients.clock, clients.broker, spans);
-    Ok(context.start()?)
+    let dependencies = worker::Dependencies {
+        merchants: merchants.clone(),
+        update_urls,
+        pay_api,
+        clock: clients.clock,
+        broker: clients.broker,
+        spans: spans.clone(),
+    };
+    Ok(worker::WorkerContext::new(config, dependencies).start()?)
 }
 
 fn start_entry(

@@ -1,12 +1,12 @@
-//! The consumer group: who owns which partitions of the inbox.
+//! The consumer group, which assigns the inbox partitions to workers.
 //!
-//! Classic protocol and range assignor, so that all partitions go and come together. Assigned partitions start
-//! paused: nothing is taken from them before their state is rebuilt.
+//! Classic protocol and range assignor, so that all partitions are revoked and assigned together. Assigned partitions
+//! start paused: no record is consumed before the state is restored.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance};
@@ -15,36 +15,35 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
 
-/// Where the group and the log of one inbox partition stand.
+/// The committed offset and the log of one inbox partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PartitionOffsets {
-    /// What the group committed.
+    /// The offset that the group committed.
     pub(super) committed: Option<i64>,
-    /// The first offset there is.
+    /// The first offset of the log.
     pub(super) start: i64,
     /// The offset after the last one.
     pub(super) end: i64,
 }
 
-/// By partition.
 pub(super) type OffsetsByPartition = BTreeMap<i32, PartitionOffsets>;
 
 impl PartitionOffsets {
-    /// Where to go on: at what was committed, if that is there.
+    /// Where to continue: at the committed offset if the log holds it, otherwise at the start.
     pub(super) fn position(&self) -> i64 {
         self.committed.filter(|at| (self.start..=self.end).contains(at)).unwrap_or(self.start)
     }
 }
 
-/// What happened in the group, in order.
+/// A change of the partition assignment.
 pub(super) enum Change {
-    /// These partitions are ours now, with the group's metadata of that very moment.
+    /// These partitions were assigned, with the group metadata of that moment.
     Assigned { partitions: Vec<i32>, group: ConsumerGroupMetadata },
-    /// None is ours any more.
+    /// All partitions were revoked.
     Revoked,
 }
 
-/// Notes changes; they are applied by the thread that polls, right after the poll.
+/// Collects changes during a poll. The polling thread applies them right after it.
 #[derive(Default)]
 pub(super) struct GroupContext {
     changes: Mutex<Vec<Change>>,
@@ -52,26 +51,26 @@ pub(super) struct GroupContext {
 
 impl GroupContext {
     pub(super) fn take_changes(&self) -> Vec<Change> {
-        std::mem::take(&mut *self.changes.lock().expect("no panic under this lock"))
+        std::mem::take(&mut *self.changes.lock())
     }
 
     pub(super) fn has_changes(&self) -> bool {
-        !self.changes.lock().expect("no panic under this lock").is_empty()
+        !self.changes.lock().is_empty()
     }
 
     fn note(&self, change: Change) {
-        self.changes.lock().expect("no panic under this lock").push(change);
+        self.changes.lock().push(change);
     }
 }
 
 impl ClientContext for GroupContext {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "inbox consumer");
+        tracing::debug!(%error, reason, "error of the inbox consumer; it recovers by itself");
     }
 }
 
 impl ConsumerContext for GroupContext {
-    // The poll that runs this is never within a transaction: one thread does both.
+    // Never runs during a transaction: the same thread polls and commits.
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if matches!(rebalance, Rebalance::Revoke(_) | Rebalance::Error(_)) {
             self.note(Change::Revoked);
@@ -81,7 +80,7 @@ impl ConsumerContext for GroupContext {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Assign(assigned) = rebalance else { return };
         if let Err(error) = consumer.pause(assigned) {
-            tracing::error!(%error, "assigned partitions could not be paused");
+            tracing::error!(%error, "assigned partitions could not be paused; records may be consumed before the state is restored");
         }
         if let Some(group) = consumer.group_metadata() {
             let partitions = assigned
@@ -103,10 +102,10 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
         .set("partition.assignment.strategy", "range")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        // The inbox never skips: where an offset is gone it goes on at the start, and the gap is noticed.
+        // Never skip: if the offset is gone, continue at the start of the log, and the gap is noticed.
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
-        // Tells when all of a partition is read; else how old unread records are could not be told.
+        // Signals the end of a partition, which the age of unread records needs.
         .set("enable.partition.eof", "true")
         .set("session.timeout.ms", kafka.session_timeout_ms.to_string())
         .set("heartbeat.interval.ms", (kafka.session_timeout_ms / 10).max(100).to_string())
@@ -119,7 +118,7 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
     Ok(consumer)
 }
 
-/// Where the group and the log of each of these partitions stand.
+/// Reads the committed offset and the log bounds of each partition.
 pub(super) fn partition_offsets(
     consumer: &BaseConsumer<GroupContext>,
     topic: &str,
@@ -139,7 +138,7 @@ pub(super) fn partition_offsets(
     partitions.iter().map(offsets).collect()
 }
 
-/// The same for one partition, as if this offset were committed.
+/// The same for one partition, with `expected` in place of the committed offset.
 pub(super) fn partition_offsets_at(
     consumer: &BaseConsumer<GroupContext>,
     topic: &str,
@@ -150,7 +149,7 @@ pub(super) fn partition_offsets_at(
     Ok(PartitionOffsets { committed: Some(expected), start, end })
 }
 
-/// Lets records flow from these positions.
+/// Seeks to these positions and resumes the partitions.
 pub(super) fn open_at(
     consumer: &BaseConsumer<GroupContext>,
     topic: &str,
@@ -163,7 +162,7 @@ pub(super) fn open_at(
     for (partition, position) in positions {
         partitions.add_partition_offset(topic, *partition, Offset::Offset(*position))?;
     }
-    // After a doubtful transaction the consumer is ahead of what was committed.
+    // After a transaction in doubt the consumer is ahead of the committed offsets.
     let sought = consumer.seek_partitions(partitions.clone(), ANSWER_TIMEOUT)?;
     for element in sought.elements() {
         element.error()?;
@@ -171,14 +170,14 @@ pub(super) fn open_at(
     consumer.resume(&partitions)
 }
 
-/// Stops the flow.
+/// Pauses the partitions.
 pub(super) fn close(consumer: &BaseConsumer<GroupContext>, topic: &str, partitions: &[i32]) {
     let mut list = TopicPartitionList::new();
     for partition in partitions {
         list.add_partition(topic, *partition);
     }
     if let Err(error) = consumer.pause(&list) {
-        tracing::debug!(%error, "partitions could not be paused; a rebalance has taken them");
+        tracing::debug!(%error, "partitions could not be paused, because a rebalance has revoked them");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the worker needs of the settings.
+//! What the worker is started with.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,49 +13,59 @@ use crate::domain::work::Rules;
 use crate::kafka::Broker;
 use crate::telemetry::spans::Spans;
 
-/// Where the group stands in the inbox, by partition.
+/// The inbox offset to continue from, by partition.
 pub(super) type Positions = BTreeMap<i32, i64>;
 /// Where buyers update their payment method, by account.
 pub(super) type UpdateUrls = Arc<HashMap<Account, String>>;
 
-/// What the worker needs of the settings.
+/// What the worker uses of the configuration and of the process.
 pub struct WorkerContext {
     pub(super) kafka: Kafka,
-    pub(super) settings: config::Worker,
-    pub(super) reconciliation: config::Reconciliation,
-    pub(super) rules: Rules,
-    pub(super) update_urls: UpdateUrls,
+    pub(super) ledger: LedgerConfig,
     pub(super) wire: Wire,
-    pub(super) merchants: Arc<Merchants>,
     pub(super) pay_api: PayApi,
     pub(super) clock: Clock,
     pub(super) broker: Broker,
     pub(super) spans: Spans,
 }
 
+/// What the ledger uses of the configuration.
+#[derive(Clone)]
+pub(super) struct LedgerConfig {
+    pub(super) settings: config::Worker,
+    pub(super) reconciliation: config::Reconciliation,
+    pub(super) rules: Rules,
+    pub(super) merchants: Arc<Merchants>,
+    pub(super) update_urls: UpdateUrls,
+}
+
+/// The parts of the process that the worker uses.
+pub struct Dependencies {
+    /// The configured merchants.
+    pub merchants: Arc<Merchants>,
+    /// Where buyers update their payment method, by account.
+    pub update_urls: HashMap<Account, String>,
+    /// The client of the Amazon Pay API.
+    pub pay_api: PayApi,
+    /// The clock of the process.
+    pub clock: Clock,
+    /// The kind of Kafka broker.
+    pub broker: Broker,
+    /// Where spans go.
+    pub spans: Spans,
+}
+
 impl WorkerContext {
-    /// From the settings.
-    pub fn new(
-        config: &Config,
-        merchants: Arc<Merchants>,
-        update_urls: HashMap<Account, String>,
-        pay_api: PayApi,
-        clock: Clock,
-        broker: Broker,
-        spans: Spans,
-    ) -> Self {
-        Self {
-            kafka: config.kafka.clone(),
+    /// Takes what the worker needs from the configuration.
+    pub fn new(config: &Config, dependencies: Dependencies) -> Self {
+        let Dependencies { merchants, update_urls, pay_api, clock, broker, spans } = dependencies;
+        let ledger = LedgerConfig {
             settings: config.worker.clone(),
             reconciliation: config.reconciliation.clone(),
             rules: config.quota.rules(&config.worker),
-            wire: config.events.wire(),
             merchants,
             update_urls: update_urls.into(),
-            pay_api,
-            clock,
-            broker,
-            spans,
-        }
+        };
+        Self { kafka: config.kafka.clone(), ledger, wire: config.events.wire(), pay_api, clock, broker, spans }
     }
 }

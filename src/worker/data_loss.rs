@@ -1,10 +1,10 @@
-//! What Kafka no longer holds although it should: the group's offsets, unread records of the inbox, known state. Found
-//! when partitions are taken over, told loudly, and made good as far as it can be.
+//! Data that Kafka should hold and has lost: the group's offsets, unread inbox records, known state. The worker detects
+//! each loss when it takes over partitions, logs it as an error, and recovers what can be recovered.
 //!
-//! - Without offsets the inbox is read from its start. What is known says what was answered, so nothing is told twice.
-//! - Unread records that are gone are gone; how many is told, and the rest is read.
-//! - Lost state is rebuilt from the events topic, so nothing is told twice. The inbox is read again from its start, as
-//!   work that was owed stood in the lost records and stands in the inbox, too.
+//! - Lost offsets: the inbox is read from its start. The known state says what was answered, so nothing is published twice.
+//! - Lost unread records: their number is logged, and the remaining records are read.
+//! - Lost state: it is rebuilt from the events topic, so nothing is published twice. The inbox is read again from its
+//!   start, because the lost records also held pending work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,31 +21,38 @@ use crate::kafka::Broker;
 use crate::kafka::outbox::{Batch, Outbox, StateRecord};
 use crate::kafka::state_store::{CompletenessMarker, Restored, StateStore, read_told, restore};
 
-/// What was found in one partition of the state topic.
+/// What one partition of the state topic holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Found {
     log_start: i64,
     mark: Option<CompletenessMarker>,
     n_objects: usize,
-    /// What the events topic told that the state topic did not.
+    /// Objects that the events topic knows and the state topic does not.
     n_rebuilt: usize,
 }
 
-/// Something that should be there and is not.
+/// Something that Kafka should hold and does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum DataLoss {
-    /// The group has no offset, and was here before.
+    /// The group has no offset, although it worked on the partition before.
     Offsets { start: i64 },
-    /// Records were cut off before they were read.
+    /// Records were deleted before they were read.
     InboxStart { expected: i64, start: i64 },
-    /// The inbox ends before what was read.
+    /// The inbox ends before the committed offset.
     InboxEnd { expected: i64, end: i64 },
-    /// Records of the state topic were cut off, or it was made anew.
+    /// Records of the state topic were deleted, or the topic was created again.
     State { log_start: i64, n_rebuilt: usize },
 }
 
+/// Writes rebuilt state in transactions of the assignment.
+pub(super) struct StateWriter<'a> {
+    pub(super) outbox: &'a Outbox,
+    /// The metadata captured when the partitions were assigned.
+    pub(super) group: &'a ConsumerGroupMetadata,
+}
+
 impl PartitionOffsets {
-    /// What the inbox has lost.
+    /// The loss that the offsets of the inbox show.
     pub(super) fn loss(&self) -> Option<DataLoss> {
         let PartitionOffsets { committed, start, end } = *self;
         let expected = committed?;
@@ -57,20 +64,20 @@ impl PartitionOffsets {
 }
 
 impl Found {
-    /// Whether everything that was told is known. A partition that does not say so is as good as lost, which costs a new
-    /// one a look at the events topic.
+    /// Whether a completeness marker covers all of the partition. Without one the state counts as lost: for a new
+    /// partition that costs one read of the events topic.
     fn is_complete(&self) -> bool {
         self.mark.is_some_and(|mark| mark.is_complete && self.log_start <= mark.log_start)
     }
 }
 
-/// What one partition has lost, of inbox, offsets and state.
+/// Finds the losses of one partition: inbox, offsets and state.
 fn judge(partition_offsets: &PartitionOffsets, found: &Found) -> Vec<DataLoss> {
     let PartitionOffsets { committed, start, .. } = *partition_offsets;
     let Found { log_start, mark, n_objects, n_rebuilt } = *found;
-    let was_ours = mark.is_some() || n_objects > 0 || n_rebuilt > 0;
+    let was_owned = mark.is_some() || n_objects > 0 || n_rebuilt > 0;
     let offsets = match committed {
-        None if was_ours => Some(DataLoss::Offsets { start }),
+        None if was_owned => Some(DataLoss::Offsets { start }),
         None if start > 0 => Some(DataLoss::InboxStart { expected: 0, start }),
         _ => None,
     };
@@ -80,47 +87,47 @@ fn judge(partition_offsets: &PartitionOffsets, found: &Found) -> Vec<DataLoss> {
     offsets.into_iter().chain(partition_offsets.loss()).chain(state).collect()
 }
 
-/// Reads the state of partitions that were taken over, up to the barrier with this nonce; judges each, tells what is lost
-/// and rebuilds what can be. Gives the positions to go on from, too.
+/// Restores the state of the assigned partitions up to the barrier with this nonce. Logs what is lost and rebuilds what
+/// can be rebuilt. Returns the state and the positions to continue from.
 pub(super) fn restore_complete(
     context: &WorkerContext,
     offsets_by_partition: &OffsetsByPartition,
     nonce: &str,
-    (outbox, group): (&Outbox, &ConsumerGroupMetadata),
-    mut still_ours: impl FnMut() -> bool,
+    writer: &StateWriter<'_>,
+    mut still_assigned: impl FnMut() -> bool,
 ) -> Result<(Restored, Positions), Error> {
     let partitions: Vec<i32> = offsets_by_partition.keys().copied().collect();
-    let mut restored = restore(&context.kafka, &partitions, nonce, &mut still_ours)?;
-    // A mock keeps no offsets of transactions, and nothing for long.
+    let mut restored = restore(&context.kafka, &partitions, nonce, &mut still_assigned)?;
+    // The mock broker keeps no transactional offsets and drops old records.
     let positions = match context.broker {
-        Broker::Real => make_good(context, offsets_by_partition, &mut restored, (outbox, group), still_ours)?,
+        Broker::Real => recover(context, offsets_by_partition, &mut restored, writer, still_assigned)?,
         Broker::Mock => positions(offsets_by_partition),
     };
     Ok((restored, positions))
 }
 
-fn make_good(
+fn recover(
     context: &WorkerContext,
     offsets_by_partition: &OffsetsByPartition,
     restored: &mut Restored,
-    (outbox, group): (&Outbox, &ConsumerGroupMetadata),
-    still_ours: impl FnMut() -> bool,
+    writer: &StateWriter<'_>,
+    still_assigned: impl FnMut() -> bool,
 ) -> Result<Positions, Error> {
     let kafka = &context.kafka;
-    let mut found = look(offsets_by_partition, restored);
+    let mut found = inspect(offsets_by_partition, restored);
     let broken: BTreeSet<i32> = found.iter().filter(|(_, found)| !found.is_complete()).map(|(at, _)| *at).collect();
     let mut positions = positions(offsets_by_partition);
     let mut records = Vec::new();
     if !broken.is_empty() {
-        let told = read_told(kafka, &broken, still_ours)?.into_known();
-        records = told.into_iter().filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
+        let published = read_told(kafka, &broken, still_assigned)?.into_known();
+        records = published.into_iter().filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
     }
     for record in &records {
         found.entry(record.partition).and_modify(|found| found.n_rebuilt += 1);
     }
     for (partition, partition_offsets) in offsets_by_partition {
         for loss in judge(partition_offsets, &found[partition]) {
-            loss.tell(*partition);
+            loss.report(*partition);
             if let DataLoss::State { .. } = loss {
                 positions.insert(*partition, partition_offsets.start);
             }
@@ -128,30 +135,30 @@ fn make_good(
     }
     if !broken.is_empty() {
         let marks: Vec<(i32, i64)> = broken.iter().map(|at| (*at, found[at].log_start)).collect();
-        write(outbox, group, records, &marks, &positions, context.clock.now())?;
+        writer.write(records, &marks, &positions, context.clock.now())?;
     }
     Ok(positions)
 }
 
 impl Worker {
-    /// Offsets that are left out are transaction markers, or records that were deleted before they were read.
+    /// Checks skipped offsets: they are transaction markers, or records that were deleted before they were read.
     pub(super) fn notice_gap(&mut self, position: InboxPosition) -> Result<(), Error> {
-        let Some(expected) = self.ledger().and_then(|ledger| ledger.expected_instead_of(position)) else {
+        let Some(expected) = self.ledger().and_then(|ledger| ledger.inbox.expected_instead_of(position)) else {
             return Ok(());
         };
         let InboxPosition { partition, .. } = position;
         let topic = self.context.kafka.topics().inbox;
         match consumer_group::partition_offsets_at(&self.consumer, &topic, partition, expected)?.loss() {
-            // Known state says what was answered, and is judged anew with the inbox that there is now.
+            // The known state refers to the former inbox: take the partitions over again.
             Some(DataLoss::InboxEnd { .. }) => return Err(Error::InboxEnd(partition)),
-            Some(loss) => loss.tell(partition),
+            Some(loss) => loss.report(partition),
             None => {}
         }
         Ok(())
     }
 }
 
-/// The positions to go on from, as far as the inbox alone says.
+/// The positions to continue from by the inbox alone.
 pub(super) fn positions(offsets_by_partition: &OffsetsByPartition) -> Positions {
     offsets_by_partition
         .iter()
@@ -159,7 +166,7 @@ pub(super) fn positions(offsets_by_partition: &OffsetsByPartition) -> Positions 
         .collect()
 }
 
-fn look(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BTreeMap<i32, Found> {
+fn inspect(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BTreeMap<i32, Found> {
     let counts = restored.store.len_by_partition();
     let found = |partition: &i32| {
         let (log_start, mark) = restored.marks.of(*partition);
@@ -169,51 +176,52 @@ fn look(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BTree
     offsets_by_partition.keys().map(found).collect()
 }
 
-/// Adds what the state topic does not know. Its own records are kept: they are as new as the events, and say more.
-fn add(store: &mut StateStore, told: KnownState, partitions: i32) -> Option<StateRecord> {
-    let partition = owning_partition(&told.object.account.merchant_id, partitions);
-    let key = told.object.state_key();
-    let value = store.update(&told.object, partition, |known| {
-        let is_news = (known.observed.is_none() && told.observed.is_some()) || told.sequence > known.sequence;
-        known.observed = known.observed.take().or(told.observed);
-        known.sequence = known.sequence.max(told.sequence);
-        is_news.then(|| known.clone())
+/// Adds what the state topic does not know. Its own records stay: they are as recent as the events and hold more.
+fn add(store: &mut StateStore, published: KnownState, partitions: i32) -> Option<StateRecord> {
+    let partition = owning_partition(&published.object.account.merchant_id, partitions);
+    let key = published.object.state_key();
+    let value = store.update(&published.object, partition, |known| {
+        let is_new = (known.observed.is_none() && published.observed.is_some()) || published.sequence > known.sequence;
+        known.observed = known.observed.take().or(published.observed);
+        known.sequence = known.sequence.max(published.sequence);
+        is_new.then(|| known.clone())
     })?;
     Some(StateRecord { key, partition, value: Some(value) })
 }
 
-/// Writes what was rebuilt, and moves the group's offsets. The last transaction says that it is all there.
-fn write(
-    outbox: &Outbox,
-    group: &ConsumerGroupMetadata,
-    records: Vec<StateRecord>,
-    log_starts: &[(i32, i64)],
-    positions: &Positions,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let mut left = records.into_iter().peekable();
-    loop {
-        let records: Vec<StateRecord> = left.by_ref().take(RECORDS_AT_ONCE).collect();
-        let is_last = left.peek().is_none();
-        let mark = |(partition, log_start): &(i32, i64)| (*partition, CompletenessMarker::new(*log_start, is_last));
-        let batch = Batch { records, marks: log_starts.iter().map(mark).collect(), ..Batch::default() };
-        outbox.commit(&batch, positions, group, now)?;
-        if is_last {
-            return Ok(());
+impl StateWriter<'_> {
+    /// Writes rebuilt records and commits the group's offsets. Only the last transaction marks the state as complete.
+    fn write(
+        &self,
+        records: Vec<StateRecord>,
+        log_starts: &[(i32, i64)],
+        positions: &Positions,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let mut left = records.into_iter().peekable();
+        loop {
+            let records: Vec<StateRecord> = left.by_ref().take(RECORDS_AT_ONCE_MAX).collect();
+            let is_last = left.peek().is_none();
+            let mark = |(partition, log_start): &(i32, i64)| (*partition, CompletenessMarker::new(*log_start, is_last));
+            let batch = Batch { records, marks: log_starts.iter().map(mark).collect(), ..Batch::default() };
+            self.outbox.commit(&batch, positions, self.group, now)?;
+            if is_last {
+                return Ok(());
+            }
         }
     }
 }
 
 impl DataLoss {
-    /// In the log and in a metric.
-    pub(super) fn tell(&self, partition: i32) {
+    /// Logs the loss and counts it.
+    pub(super) fn report(&self, partition: i32) {
         metrics::counter!("ipn_receiver_kafka_data_loss_total", "what" => self.what()).increment(1);
         match self {
             Self::Offsets { start } => tracing::error!(
                 partition,
                 from = start,
                 "the group's offsets are lost (no worker ran for longer than offsets.retention.minutes, or the group was \
-                 deleted or renamed): the inbox is read again from its start. Nothing is told twice; dead letters may be \
+                 deleted or renamed): the inbox is read again from its start. Nothing is published twice; dead letters may be \
                  written a second time"
             ),
             Self::InboxStart { expected, start } => tracing::error!(
@@ -222,23 +230,23 @@ impl DataLoss {
                 to = start,
                 n_lost = start - expected,
                 "inbox records were deleted before they were read (records deleted by hand, or older than retention.ms): \
-                 their IPNs are lost, the rest is read. An object of theirs is put right by its next IPN, or by \
+                 their IPNs are lost, the rest is read. An affected object is published with its next IPN, or by \
                  `ipn-receiver recheck` with its id"
             ),
             Self::InboxEnd { expected, end } => tracing::error!(
                 partition,
                 expected,
                 end,
-                "the inbox ends before what was read (made anew, or its end lost with a broker): it is read again from its \
-                 start. IPNs that were acknowledged may be lost; `ipn-receiver recheck` with the ids of objects puts them right"
+                "the inbox ends before the committed offset (topic created again, or its end lost with a broker): it is read \
+                 again from its start. Acknowledged IPNs may be lost; run `ipn-receiver recheck` with the ids of their objects"
             ),
             Self::State { log_start, n_rebuilt } => tracing::error!(
                 partition,
                 log_start,
                 n_rebuilt,
-                "state records are lost (deleted by hand, a cleanup.policy with delete, or the topic made anew): what was told \
-                 is rebuilt from the events topic, and the inbox is read again for work that was owed. Nothing is told twice, \
-                 but for objects last told of longer ago than the events topic goes back: they are first sights again"
+                "state records are lost (deleted by hand, a cleanup.policy with delete, or the topic created again): the state \
+                 is rebuilt from the events topic, and the inbox is read again for pending work. Nothing is published twice, \
+                 except for objects whose last event is older than the events topic: they are published as first sight again"
             ),
         }
     }
@@ -252,7 +260,7 @@ impl DataLoss {
     }
 }
 
-const RECORDS_AT_ONCE: usize = 500;
+const RECORDS_AT_ONCE_MAX: usize = 500;
 
 #[cfg(test)]
 mod tests;

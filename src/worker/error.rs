@@ -1,4 +1,4 @@
-//! Why the worker starts over.
+//! Errors after which the worker drops its ledger and starts over.
 
 use rdkafka::error::KafkaError;
 
@@ -6,7 +6,6 @@ use crate::kafka::acls;
 use crate::kafka::outbox::InDoubt;
 use crate::kafka::state_store;
 
-/// Why the ledger cannot be trusted any more.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(transparent)]
@@ -15,19 +14,19 @@ pub(super) enum Error {
     Restore(#[from] state_store::Error),
     #[error("Kafka: {}", acls::told(.0))]
     Kafka(#[from] KafkaError),
-    #[error("the consumer is of no more use: {}", acls::told(.0))]
+    #[error("the inbox consumer failed for good: {}", acls::told(.0))]
     Consumer(KafkaError),
-    #[error("inbox partition {0} ends before what was read")]
+    #[error("inbox partition {0} ends before the committed offset")]
     InboxEnd(i32),
 }
 
 impl Error {
-    /// Whether all that was to be written is, so that only the next transaction needs another producer.
+    /// Whether the transaction was committed and only its producer must be replaced.
     pub(super) fn is_committed(&self) -> bool {
-        matches!(self, Self::Outbox(doubt) if doubt.is_committed)
+        matches!(self, Self::Outbox(in_doubt) if in_doubt.is_committed)
     }
 
-    /// Whether starting over will not end it: a state record that this release cannot read.
+    /// Whether starting over does not help: this release cannot read a state record.
     pub(super) fn is_stuck(&self) -> bool {
         matches!(self, Self::Restore(state_store::Error::Record { .. }))
     }

@@ -1,8 +1,9 @@
-//! Step 5. The worker: inbox → queue → reads → events, on one thread of its own.
+//! Step 5. The worker turns inbox records into reads of the Amazon Pay API and their answers into events, on a thread of
+//! its own. Each round: poll → take over → fetch → collect → maintain → commit.
 //!
-//! The thread polls the consumer, so the rebalance callback runs on it and never during a transaction. Reads run
-//! on the async runtime and come back by a channel. Everything in memory (`Ledger`) belongs to one
-//! assignment of partitions: a rebalance or a doubtful transaction throws it away and rebuilds it from Kafka.
+//! The thread polls the consumer, so the rebalance callback runs on it and never during a transaction. Reads run on the
+//! async runtime and return their answers through a channel. Everything in memory (`Ledger`) belongs to one partition
+//! assignment: after a rebalance or a transaction in doubt the worker drops it and restores it from Kafka.
 
 mod consumer_group;
 mod context;
@@ -13,6 +14,7 @@ mod fault_injection;
 mod gauges;
 mod handle;
 mod ledger;
+mod take_over;
 mod throttled_alerts;
 mod traces;
 
@@ -25,7 +27,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 
 use self::consumer_group::{Change, GroupContext};
-pub use self::context::WorkerContext;
+pub use self::context::{Dependencies, WorkerContext};
 use self::error::Error;
 pub use self::handle::{Handle, Status};
 use self::ledger::Ledger;
@@ -37,7 +39,7 @@ use crate::failpoints;
 use crate::kafka::acls::is_refusal;
 use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::Outbox;
-use crate::kafka::state_store::{self, Restored};
+use crate::kafka::state_store;
 
 struct Worker {
     context: WorkerContext,
@@ -47,7 +49,7 @@ struct Worker {
     transactional_id: String,
     outbox: Option<Outbox>,
     assignment: Option<Assignment>,
-    /// Tells answers to reads of this ledger from answers to reads of one that was thrown away.
+    /// Counts the ledgers: an answer to a read of an earlier ledger is dropped.
     epoch: u64,
     answers: (Sender<Answer>, Receiver<Answer>),
     alerts: ThrottledAlerts,
@@ -58,8 +60,8 @@ struct Worker {
 
 struct Assignment {
     partitions: Vec<i32>,
-    /// Captured once when the partitions were assigned: metadata taken later would let a member that was thrown
-    /// out and came back commit work of its former life.
+    /// Captured once when the partitions were assigned. With metadata taken later, a member that was removed from the
+    /// group and rejoined could commit work of its earlier assignment.
     group: ConsumerGroupMetadata,
     ledger: Option<Ledger>,
 }
@@ -99,12 +101,12 @@ impl Worker {
             match self.round() {
                 Ok(()) => pause = Duration::ZERO,
                 Err(error @ Error::Consumer(_)) => {
-                    // The thread ends, `app` sees it, and the process leaves to be started anew.
-                    tracing::error!(%error, "the worker cannot go on");
+                    // The thread ends, `app` notices, and the process exits so that it is restarted.
+                    tracing::error!(%error, "the worker stops and the process exits, to be restarted; nothing is lost");
                     break;
                 }
                 Err(error) => {
-                    self.forget(&error);
+                    self.start_over(&error);
                     pause = (pause * 2).clamp(Duration::from_millis(100), Duration::from_secs(5));
                     self.wait(pause);
                 }
@@ -113,21 +115,19 @@ impl Worker {
         self.leave();
     }
 
-    /// One turn: take in, read, tell.
     fn round(&mut self) -> Result<(), Error> {
-        self.consume()?;
+        self.poll()?;
         self.take_over()?;
-        #[cfg(feature = "failpoints")]
-        self.commit_delayed_batch()?;
-        self.start_reads();
-        self.collect_answers();
+        self.fetch();
+        self.collect();
+        self.maintain();
         self.commit(OFFSETS_ONLY_EVERY)
     }
 
-    /// Takes records of the inbox, and learns of rebalances on the way.
-    fn consume(&mut self) -> Result<(), Error> {
+    /// Consumes inbox records. A rebalance ends the poll early and is applied.
+    fn poll(&mut self) -> Result<(), Error> {
         let mut wait = if self.has_reads_in_flight() { Duration::from_millis(2) } else { Duration::from_millis(20) };
-        for _ in 0..self.context.settings.records_per_round_max {
+        for _ in 0..self.context.ledger.settings.records_per_round_max {
             let message = self.consumer.poll(wait).transpose();
             let changes = self.consumer.context().take_changes();
             if !changes.is_empty() {
@@ -140,20 +140,11 @@ impl Worker {
                 Ok(None) => return Ok(()),
                 Err(KafkaError::PartitionEOF(partition)) => {
                     if let Some(ledger) = self.ledger() {
-                        ledger.inbox_latency.note_end(partition);
+                        ledger.inbox.latency.note_end(partition);
                     }
                     continue;
                 }
-                Err(error @ KafkaError::MessageConsumptionFatal(_)) => return Err(Error::Consumer(error)),
-                // Nobody mends that by waiting.
-                Err(error) if error.rdkafka_error_code().is_some_and(is_refusal) => {
-                    return Err(Error::Consumer(error));
-                }
-                Err(error) => {
-                    // The consumer goes on by itself; no position is lost.
-                    tracing::debug!(%error, "inbox consumer");
-                    return Ok(());
-                }
+                Err(error) => return consumer_error(error),
             };
             let record = InboxRecord::from_message(&message);
             drop(message);
@@ -176,60 +167,15 @@ impl Worker {
                 self.assignment = None;
             }
             Change::Assigned { partitions, group } => {
-                tracing::info!(?partitions, "partitions assigned");
+                tracing::info!(?partitions, "partitions assigned; the worker restores their state");
                 metrics::gauge!("ipn_receiver_assigned_partitions").set(partitions.len() as f64);
                 self.assignment = Some(Assignment { partitions, group, ledger: None });
             }
         }
     }
 
-    /// Makes freshly assigned partitions ours: fences the former owner, rebuilds the state, opens the inbox.
-    fn take_over(&mut self) -> Result<(), Error> {
-        let Some(assignment) = self.assignment.as_mut().filter(|assignment| assignment.ledger.is_none()) else {
-            return Ok(());
-        };
-        let started = Instant::now();
-        let topic = self.context.kafka.topics().inbox;
-        let mut outbox = match self.outbox.take() {
-            Some(outbox) => outbox,
-            None => Outbox::open(&self.context.kafka, &self.transactional_id, self.context.wire.clone())?,
-        };
-        let partition_offsets = consumer_group::partition_offsets(&self.consumer, &topic, &assignment.partitions)?;
-        let mut positions = data_loss::positions(&partition_offsets);
-        let nonce = uuid::Uuid::new_v4().to_string();
-        let mut now = self.context.clock.now();
-        let restored = if assignment.partitions.is_empty() {
-            Restored::default()
-        } else {
-            failpoints::reach("before-barrier");
-            outbox.barrier(&nonce, &positions, &assignment.group)?;
-            failpoints::reach("after-barrier");
-            now = self.context.clock.now();
-            let (context, status) = (self.consumer.context(), &self.status);
-            // Paused, so polling takes no record; it only keeps the member alive and hears of a rebalance.
-            let still_ours = || {
-                drop(self.consumer.poll(Duration::ZERO));
-                status.note_alive();
-                !context.has_changes() && !status.stop.load(Ordering::Relaxed)
-            };
-            let writer = (&outbox, &assignment.group);
-            let restored;
-            (restored, positions) =
-                data_loss::restore_complete(&self.context, &partition_offsets, &nonce, writer, still_ours)?;
-            restored
-        };
-        consumer_group::open_at(&self.consumer, &topic, &positions)?;
-        let n_objects = restored.store.len();
-        assignment.ledger = Some(Ledger::new(&self.context, restored, &positions, now));
-        self.outbox = Some(outbox);
-        self.status.is_working.store(true, Ordering::Relaxed);
-        metrics::histogram!("ipn_receiver_state_restore_seconds").record(started.elapsed().as_secs_f64());
-        tracing::info!(n_objects, duration_ms = started.elapsed().as_millis() as u64, "state rebuilt, inbox open");
-        Ok(())
-    }
-
-    /// Starts reads of objects that are due, as far as Amazon's quota and our bound allow.
-    fn start_reads(&mut self) {
+    /// Starts reads of objects that are due, within Amazon Pay's quota and the limit of reads in flight.
+    fn fetch(&mut self) {
         let now = self.context.clock.now();
         let spans = self.context.spans.clone();
         let Some(ledger) = self.ledger() else { return };
@@ -240,83 +186,93 @@ impl Worker {
             let read_started_at = self.context.clock.now();
             self.runtime.spawn(async move {
                 let disposition = pay_api.read_within(span, &object).await;
-                // The worker may be gone by now; then nobody waits for this answer.
+                // Fails if the worker has ended; its work is pending in Kafka.
                 let _ = answers.send(Answer { epoch, object, disposition, read_started_at });
             });
         }
     }
 
-    fn collect_answers(&mut self) {
-        let mut came = false;
+    /// Applies the answers that have arrived.
+    fn collect(&mut self) {
+        let mut has_answers = false;
         while let Ok(answer) = self.answers.1.try_recv() {
-            came = true;
+            has_answers = true;
             match &answer.disposition {
-                Disposition::Systemic(blame, what) => self.alerts.raise(&answer.object.account, *blame, what),
-                Disposition::Throttled { retry_after } => self.alerts.tell_throttled(&answer.object, *retry_after),
+                Disposition::Systemic(blame, what) => self.alerts.read_failed(&answer.object.account, *blame, what),
+                Disposition::Throttled { retry_after } => self.alerts.throttled(&answer.object, *retry_after),
                 Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectTrouble(_) => {}
             }
             let (now, epoch) = (self.context.clock.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {
-                ledger.answer(&answer.object, answer.disposition, answer.read_started_at, now);
+                ledger.apply_read(&answer.object, answer.disposition, answer.read_started_at, now);
             }
         }
-        // Only an answer changes whose reads are held back.
-        if let Some(ledger) = self.ledger().filter(|_| came) {
+        // Only an answer opens or closes a circuit breaker.
+        if let Some(ledger) = self.ledger().filter(|_| has_answers) {
             let held_back = ledger.queue.held_back().map(ToString::to_string).collect();
             self.status.note_held_back(held_back);
         }
     }
 
-    /// Publishes what the round brought, in one transaction. Offsets alone wait until the last one is this long ago.
+    /// Releases overdue work, continues the reconcile walk and reports the backlog.
+    fn maintain(&mut self) {
+        let now = self.context.clock.now();
+        if self.outbox.is_none() {
+            return;
+        }
+        let Some(ledger) = self.ledger() else { return };
+        ledger.maintain(now);
+        ledger.report_lanes(now);
+    }
+
+    /// Writes the output of the round in one transaction. If only offsets moved, waits until the last commit is
+    /// `offsets_only_after` ago.
     fn commit(&mut self, offsets_only_after: Duration) -> Result<(), Error> {
         let now = self.context.clock.now();
         let offsets_are_due = self.offsets_committed_at.elapsed() >= offsets_only_after;
         let Some(assignment) = &mut self.assignment else { return Ok(()) };
         let (Some(ledger), Some(outbox)) = (&mut assignment.ledger, &self.outbox) else { return Ok(()) };
-        ledger.release_overdue(now);
-        ledger.reconciler(now);
-        ledger.report_lanes(now);
-        let is_worth_it = ledger.has_news() || (offsets_are_due && ledger.offsets_moved());
-        if !is_worth_it {
+        let is_due = ledger.has_output() || (offsets_are_due && ledger.inbox.has_moved());
+        if !is_due {
             return Ok(());
         }
         let pending_dead_letters = ledger.take_pending_dead_letters();
-        let letters = ledger::dead_letters::dead_letters(&self.context.kafka, pending_dead_letters)?;
-        let batch = ledger.take_batch(letters);
-        let positions = ledger.positions();
+        let dead_letters = ledger::dead_letters::dead_letters(&self.context.kafka, pending_dead_letters)?;
+        let batch = ledger.take_batch(dead_letters);
+        let positions = ledger.inbox.positions();
         #[cfg(feature = "failpoints")]
-        let Some(batch) = fault_injection::tamper(
-            &self.consumer,
-            &self.context.kafka,
-            &mut self.delayed,
-            (batch, &positions, self.epoch),
-        )?
+        let Some(batch) = fault_injection::Tamper {
+            consumer: &self.consumer,
+            kafka: &self.context.kafka,
+            positions: &positions,
+            epoch: self.epoch,
+        }
+        .apply(batch, &mut self.delayed)?
         else {
             return Ok(());
         };
         failpoints::reach("before-transaction");
         let mut batch = batch;
-        let sending =
-            traces::sending(&self.context.spans, &mut batch, &self.context.kafka.topics(), &self.context.wire);
+        let spans = traces::sending(&self.context.spans, &mut batch, &self.context.kafka.topics(), &self.context.wire);
         let outcome = outbox.commit(&batch, &positions, &assignment.group, now);
-        let is_committed = outcome.as_ref().is_err_and(|doubt| doubt.is_committed) || outcome.is_ok();
-        traces::sent(sending, is_committed);
-        metrics::counter!("ipn_receiver_transactions_total", "outcome" => if is_committed { "committed" } else { "doubt" })
-            .increment(1);
+        let is_committed = outcome.as_ref().is_err_and(|in_doubt| in_doubt.is_committed) || outcome.is_ok();
+        traces::sent(spans, is_committed);
+        let label = if is_committed { "committed" } else { "in_doubt" };
+        metrics::counter!("ipn_receiver_transactions_total", "outcome" => label).increment(1);
         if is_committed {
-            ledger.committed(&positions);
+            ledger.inbox.committed(&positions);
             ledger.report(&batch, now);
             self.offsets_committed_at = Instant::now();
         }
         Ok(outcome?)
     }
 
-    /// Throws away what cannot be trusted; the next round rebuilds it from Kafka.
-    fn forget(&mut self, error: &Error) {
+    /// Drops the ledger and the producer; the next round restores the state from Kafka with a new producer.
+    fn start_over(&mut self, error: &Error) {
         let is_rebalance = matches!(error, Error::Restore(state_store::Error::Interrupted));
         if !is_rebalance {
             metrics::counter!("ipn_receiver_worker_resets_total").increment(1);
-            self.alerts.tell_reset(error);
+            self.alerts.started_over(error);
         }
         self.outbox = None;
         self.reset();
@@ -325,7 +281,7 @@ impl Worker {
         }
     }
 
-    /// Nothing in memory counts any more, nor do answers to reads that it began.
+    /// Drops the ledger. Answers to its reads are dropped as they arrive.
     fn reset(&mut self) {
         self.epoch += 1;
         self.status.note_reset();
@@ -334,7 +290,7 @@ impl Worker {
         }
     }
 
-    /// Waits without leaving the group.
+    /// Waits while polling, so that the worker stays in the group.
     fn wait(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
         while Instant::now() < until && !self.status.stop.load(Ordering::Relaxed) {
@@ -345,23 +301,28 @@ impl Worker {
         }
     }
 
-    /// The last round: reads under way may end, what they brought is committed, the group is left.
+    /// Shuts down: waits for reads in flight up to [`DRAIN`], commits their output and leaves the group.
     fn leave(mut self) {
         let deadline = Instant::now() + DRAIN;
         while self.has_reads_in_flight() && Instant::now() < deadline {
-            self.collect_answers();
+            self.collect();
+            self.maintain();
             if let Err(error) = self.commit(OFFSETS_ONLY_EVERY) {
-                self.forget(&error);
+                self.start_over(&error);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
+        self.maintain();
         if let Err(error) = self.commit(Duration::ZERO)
             && !error.is_committed()
         {
-            tracing::warn!(%error, "the last transaction failed; the next worker takes the work up");
+            tracing::warn!(%error, "the last transaction before the shutdown failed; the next owner of the partitions continues its work");
         }
         let abandoned = self.ledger().map_or(0, |ledger| ledger.queue.in_flight());
-        tracing::info!(n_reads_abandoned = abandoned, "worker leaves the group");
+        tracing::info!(
+            n_reads_abandoned = abandoned,
+            "worker leaves the consumer group; abandoned reads are repeated by the next owner"
+        );
         self.outbox = None;
         self.consumer.unsubscribe();
     }
@@ -373,6 +334,16 @@ impl Worker {
     fn has_reads_in_flight(&mut self) -> bool {
         self.ledger().is_some_and(|ledger| ledger.queue.in_flight() > 0)
     }
+}
+
+/// Returns an error if only a restart of the process helps. librdkafka recovers from all others without losing a position.
+fn consumer_error(error: KafkaError) -> Result<(), Error> {
+    let is_fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+    if is_fatal || error.rdkafka_error_code().is_some_and(is_refusal) {
+        return Err(Error::Consumer(error));
+    }
+    tracing::debug!(%error, "error of the inbox consumer; it recovers by itself");
+    Ok(())
 }
 
 const OFFSETS_ONLY_EVERY: Duration = Duration::from_millis(250);

@@ -1,4 +1,4 @@
-//! Says once in a while that Amazon Pay cannot be read and who must act; the work itself waits.
+//! Throttled log lines about failed reads and about the worker starting over: what failed, and who must act.
 
 use std::time::Duration;
 
@@ -7,69 +7,74 @@ use crate::amazon::pay_api::Blame;
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// What was told a moment ago: each account's error, and that the worker started over.
+/// One throttle for each kind of alert, so that one kind never hides another.
 #[derive(Debug)]
 pub(super) struct ThrottledAlerts {
-    accounts: LogThrottle<(Account, Blame)>,
+    failed_reads: LogThrottle<(Account, Blame)>,
     throttled: LogThrottle<(Account, ObjectKind)>,
     resets: LogThrottle<()>,
 }
 
 impl Default for ThrottledAlerts {
     fn default() -> Self {
-        Self { accounts: LogThrottle::new(EVERY), throttled: LogThrottle::new(EVERY), resets: LogThrottle::new(EVERY) }
+        Self {
+            failed_reads: LogThrottle::new(EVERY),
+            throttled: LogThrottle::new(EVERY),
+            resets: LogThrottle::new(EVERY),
+        }
     }
 }
 
 impl ThrottledAlerts {
-    /// Tells that the worker starts over, unless it did so a moment ago for whatever reason.
-    pub(super) fn tell_reset(&self, error: &Error) {
-        let is_told = self.resets.allow(()).is_some();
+    /// The worker starts over. All causes share one throttle.
+    pub(super) fn started_over(&self, error: &Error) {
         let (is_stuck, error) = (error.is_stuck(), error.to_string());
-        if is_told && is_stuck {
+        let Some(suppressed) = self.resets.allow(()) else {
+            tracing::debug!(error, "the worker starts over again and restores its state from Kafka");
+            return;
+        };
+        if is_stuck {
             tracing::error!(
                 error,
-                "known state cannot be read, so this worker tells nothing of its partitions; their IPNs wait in the inbox. In a \
-                 rollout this ends when the last worker of the older release is gone; otherwise run the release that is named"
-            );
-        } else if is_told {
-            tracing::warn!(
-                error,
-                "the worker starts over from what Kafka holds; nothing is lost, nothing is told twice"
+                suppressed,
+                "this release cannot read the known state, so this worker publishes nothing for its partitions; their IPNs                  wait in the inbox. During a rollout this ends when the last worker of the older release has stopped;                  otherwise run the release that the error names"
             );
         } else {
-            tracing::debug!(error, "the worker starts over again");
+            tracing::warn!(
+                error,
+                suppressed,
+                "the worker starts over and restores its state from Kafka; nothing is lost, nothing is published twice"
+            );
         }
     }
 
-    /// Tells that Amazon wants fewer reads, unless it was told a moment ago.
-    pub(super) fn tell_throttled(&self, object: &ObjectRef, retry_after: Option<Duration>) {
-        let Some(n_before) = self.throttled.allow((object.account.clone(), object.kind)) else { return };
+    /// Amazon Pay answered 429.
+    pub(super) fn throttled(&self, object: &ObjectRef, retry_after: Option<Duration>) {
+        let Some(suppressed) = self.throttled.allow((object.account.clone(), object.kind)) else { return };
         tracing::warn!(
-            account = %object.account, operation = %object.kind, n_before, retry_after_s = retry_after.map(|wait| wait.as_secs()),
-            "Amazon Pay throttles us (429): half of the rate for now, and slowly back. If it goes on, another program \
-             takes more of the quota than quota.share leaves it, or quota.live or quota.sandbox is more than Amazon allows"
+            merchant = %object.account.merchant_id, environment = %object.account.environment, operation = %object.kind,
+            suppressed, retry_after_s = retry_after.map(|wait| wait.as_secs()),
+            "Amazon Pay throttles the receiver (429): it halves its read rate and raises it slowly again. If this repeats,              another program uses more of the quota than quota.share leaves it, or quota.live or quota.sandbox is higher              than Amazon Pay allows"
         );
     }
 
-    /// Tells of error, unless the same was told a moment ago.
-    pub(super) fn raise(&self, account: &Account, blame: Blame, what: &str) {
-        if self.accounts.allow((account.clone(), blame)).is_none() {
-            return;
-        }
+    /// A read failed for a reason that is not its object's.
+    pub(super) fn read_failed(&self, account: &Account, blame: Blame, error: &str) {
+        let Some(suppressed) = self.failed_reads.allow((account.clone(), blame)) else { return };
+        let (merchant, environment) = (&account.merchant_id, account.environment);
         match blame {
             Blame::Credentials => tracing::error!(
-                %account,
-                what,
-                "Amazon Pay refuses our credentials; check public_key_id, private_key_file and this machine's clock. \
-                 Work of this merchant waits, nothing is lost"
+                %merchant, %environment, error, suppressed,
+                "Amazon Pay rejects the credentials; work of this merchant waits, nothing is lost. Check public_key_id,                  private_key_file and this machine's clock"
             ),
-            Blame::Amazon => {
-                tracing::warn!(%account, what, "Amazon Pay is in trouble; work of this merchant waits, nothing is lost");
-            }
-            Blame::Network => {
-                tracing::warn!(%account, what, "Amazon Pay cannot be reached; work of this merchant waits, nothing is lost");
-            }
+            Blame::Amazon => tracing::warn!(
+                %merchant, %environment, error, suppressed,
+                "Amazon Pay answers with errors; work of this merchant waits and is retried, nothing is lost"
+            ),
+            Blame::Network => tracing::warn!(
+                %merchant, %environment, error, suppressed,
+                "Amazon Pay cannot be reached; work of this merchant waits and is retried, nothing is lost. If this lasts,                  check DNS, firewall and proxy"
+            ),
         }
     }
 }

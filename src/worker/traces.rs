@@ -1,4 +1,4 @@
-//! The worker's spans: each stands under the notification that led to it, by the `traceparent` that came through the inbox.
+//! The worker's spans. The parent of each is the IPN that led to it, by the `traceparent` of the inbox record.
 
 use crate::config::Topics;
 use crate::domain::events::Wire;
@@ -9,7 +9,7 @@ use crate::domain::work::{Cause, Origin, WorkQueue};
 use crate::kafka::outbox::Batch;
 use crate::telemetry::spans::{Open, SpanKind, Spans};
 
-/// A read of the Amazon Pay API, under the newest notification that waits for it.
+/// A read of the Amazon Pay API, under the newest IPN that waits for it.
 pub(super) fn read(spans: &Spans, queue: &WorkQueue, object: &ObjectRef) -> Open {
     if !spans.are_on() {
         return Open::default();
@@ -22,7 +22,7 @@ pub(super) fn read(spans: &Spans, queue: &WorkQueue, object: &ObjectRef) -> Open
     span
 }
 
-/// What a transaction is about to send to other topics than our own. Each event is given the span that publishes it.
+/// The events and dead letters of a transaction. Each event gets the span that publishes it.
 pub(super) fn sending(spans: &Spans, batch: &mut Batch, topics: &Topics, wire: &Wire) -> Vec<Open> {
     if !spans.are_on() {
         return Vec::new();
@@ -38,27 +38,24 @@ pub(super) fn sending(spans: &Spans, batch: &mut Batch, topics: &Topics, wire: &
         event.published_by = span.traceparent();
         sending.push(span);
     }
-    for letter in &batch.dead_letters {
-        let parent = header(&letter.headers, record_headers::TRACEPARENT).and_then(TraceParent::parse);
+    for dead_letter in &batch.dead_letters {
+        let parent = header(&dead_letter.headers, TRACE_HEADER).and_then(TraceParent::parse);
         let mut span = spans.under(parent, SpanKind::Producer, "send");
-        span.note_sending(
-            &topics.dead_letters,
-            header(&letter.headers, record_headers::SNS_MESSAGE_ID).unwrap_or_default(),
-        );
-        span.note("ipn_receiver.dead_letter.reason", letter.reason.as_str());
+        span.note_sending(&topics.dead_letters, header(&dead_letter.headers, "ipn-sns-message-id").unwrap_or_default());
+        span.note("ipn_receiver.dead_letter.reason", dead_letter.reason.as_str());
         sending.push(span);
     }
     sending
 }
 
-/// The transaction has ended.
+/// Ends the spans of a transaction.
 pub(super) fn sent(sending: Vec<Open>, is_committed: bool) {
     for span in sending {
         if is_committed { span.end() } else { span.fail("transaction-in-doubt") }
     }
 }
 
-/// Under the newest notification, linked with the others that it answers.
+/// A span under the newest IPN, linked with the others that it answers.
 fn under_newest(spans: &Spans, causes: &[Cause], kind: SpanKind, name: &'static str) -> Open {
     let mut newest_first = causes.iter().rev().filter_map(Cause::traceparent);
     let mut span = spans.under(newest_first.next(), kind, name);
@@ -66,10 +63,10 @@ fn under_newest(spans: &Spans, causes: &[Cause], kind: SpanKind, name: &'static 
     span
 }
 
-/// Why an object is read; for one that another waits for, why that one is.
+/// The causes of a read. For a parent read, the causes of the object that needs the parent.
 fn causes_of<'a>(queue: &'a WorkQueue, object: &ObjectRef) -> &'a [Cause] {
     let mut object = object.clone();
-    for _ in 0..WAITING_FOR_EACH_OTHER_MAX {
+    for _ in 0..PARENT_DEPTH_MAX {
         let causes = queue.causes_of(&object).0;
         let waits = causes.iter().find_map(|cause| match &cause.origin {
             Origin::ParentRead { read_for, .. } => Some((read_for.kind_hint()?, read_for.clone())),
@@ -83,5 +80,5 @@ fn causes_of<'a>(queue: &'a WorkQueue, object: &ObjectRef) -> &'a [Cause] {
     &[]
 }
 
-/// A refund waits for its charge, and both for their permission.
-const WAITING_FOR_EACH_OTHER_MAX: usize = 3;
+/// Refund, charge, charge permission.
+const PARENT_DEPTH_MAX: usize = 3;

@@ -49,15 +49,15 @@ impl Busy {
         everything(&self.environment, &format!("http://{}/ipn", self.serve.address("ingress"))).await;
         let said = |what: &str| self.serve.said().contains(what);
         for wanted in [
-            "published PaymentMethodUpdated",
-            "published DisputeActionRequired",
-            "published RefundCompleted",
-            "dead letter written",
+            "PaymentMethodUpdated published",
+            "DisputeActionRequired published",
+            "RefundCompleted published",
+            "IPN moved to the dead-letter topic",
             "cannot be read",
         ] {
             until(wanted, || said(wanted)).await;
         }
-        let published = || self.serve.said().matches("published PaymentMethodUpdated").count();
+        let published = || self.serve.said().matches("PaymentMethodUpdated published").count();
         until("the new card is published", || published() == 2).await;
     }
 }

@@ -9,6 +9,7 @@ use crate::harness::{committed_records, kafka, run, until};
 use crate::process::Serve;
 
 const PERMISSION: &str = "C02-0000001-1111111";
+const DEAD_LETTER: &str = "IPN moved to the dead-letter topic; fix the cause, then run `ipn-receiver redrive`";
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// What `grep` finds in the log.
@@ -48,29 +49,35 @@ fn the_log_of_one_ipns_life_is_found_with_one_grep_and_its_trace_reaches_the_eve
         // As a proxy that traces passes it on.
         let request = reqwest::Client::new().post(&url).header("traceparent", TRACEPARENT).body(body);
         assert_eq!(request.send().await.unwrap().status(), 200);
-        until("it is published", || serve.said().contains("published PermissionChargeable")).await;
+        until("it is published", || serve.said().contains("PermissionChargeable published")).await;
 
         let by_message = grep(&serve, &message_id);
-        assert_eq!(messages(&by_message), ["durable", "published PermissionChargeable", "taken in"]);
+        assert_eq!(messages(&by_message), ["IPN consumed from inbox", "PermissionChargeable published", "durable"]);
         for line in &by_message {
-            assert_eq!(line["object.id"], PERMISSION, "{line}");
+            // The ingress and the worker name the field alike, once both use `object_id`.
+            let object_id = if line["object_id"].is_null() { &line["object.id"] } else { &line["object_id"] };
+            assert_eq!(object_id, PERMISSION, "{line}");
             assert_eq!(line["trace_id"], TRACEPARENT[3..35], "{line}");
         }
         let by_object = grep(&serve, PERMISSION);
-        assert_eq!(messages(&by_object), ["durable", "published PermissionChargeable", "read", "taken in"]);
+        assert_eq!(
+            messages(&by_object),
+            ["IPN consumed from inbox", "PermissionChargeable published", "durable", "read"]
+        );
         let request_id = |message: &str| {
             let line = by_object.iter().find(|line| line["message"] == message).unwrap();
-            line["request_id"].as_str().unwrap_or_else(|| panic!("{line}"))
+            let id = line["amazon_request_id"].as_str().or_else(|| line["request_id"].as_str());
+            id.unwrap_or_else(|| panic!("{line}"))
         };
-        assert_eq!(request_id("read"), request_id("published PermissionChargeable"), "Amazon's id of the request");
+        assert_eq!(request_id("read"), request_id("PermissionChargeable published"), "Amazon's id of the request");
 
         // Without a proxy that traces, the trace is the message itself; one that becomes no event is followed, too.
         let lost = environment.envelope(&hint("C02-0000009-1111111"), SignatureVersion::V2);
         let lost_id = serde_json::from_str::<Value>(&lost).unwrap()["MessageId"].as_str().unwrap().to_owned();
         crate::harness::post_to(&environment, &url, &lost).await;
-        until("it is a dead letter", || serve.said().contains("dead letter written")).await;
+        until("it is a dead letter", || serve.said().contains("IPN moved to the dead-letter topic")).await;
         let lines = grep(&serve, &lost_id);
-        assert_eq!(messages(&lines), ["dead letter written", "durable", "taken in"]);
+        assert_eq!(messages(&lines), ["IPN consumed from inbox", DEAD_LETTER, "durable"]);
         let durable = lines.iter().find(|line| line["message"] == "durable").unwrap();
         assert_eq!(durable["trace_id"], lost_id.replace('-', ""));
 

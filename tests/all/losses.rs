@@ -230,7 +230,7 @@ fn an_inbox_that_ends_before_what_was_read_is_told_and_read_again() {
         consumer.commit(&ahead, CommitMode::Sync).unwrap();
         drop(consumer);
         let serve = scene.serve().await;
-        assert!(serve.said().contains("the inbox ends before what was read"), "{}", serve.said());
+        assert!(serve.said().contains("the inbox ends before the committed offset"), "{}", serve.said());
         assert_eq!(all_lost(&serve).await, [0, 1, 0]);
         silence(&mut scene.reader).await;
         scene.goes_on(&serve, CHARGE, &told).await;

@@ -27,7 +27,7 @@ fn worker_hanging_in_kafka_is_replaced_and_exits() {
             stage.merchants.post_ipn(ObjectKind::ChargePermission, &id);
         }
         let successor = stage.fleet.worker_with("", &quick);
-        until("the successor published the event", || successor.has_logged("published PermissionChargeable")).await;
+        until("the successor published the event", || successor.has_logged("PermissionChargeable published")).await;
         assert!(!hanging.has_ended(), "the group continues before the process exits");
         until("the hanging process exited", || hanging.has_ended()).await;
         assert!(hanging.has_logged("the worker hangs in a request to Kafka"));

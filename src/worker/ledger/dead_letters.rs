@@ -1,4 +1,4 @@
-//! What could not be told, on its way to the dead-letter topic.
+//! Inbox records on their way to the dead-letter topic.
 
 use std::time::Duration;
 
@@ -9,36 +9,38 @@ use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, History};
 use crate::domain::work::InboxPosition;
 use crate::kafka::inbox::{InboxRecord, read_back};
 
-/// What is to become dead letters: the record itself, or where to read it.
+/// Records that become dead letters with the next transaction.
 pub(in crate::worker) struct PendingDeadLetter {
     pub(in crate::worker) reason: DeadLetterReason,
     pub(in crate::worker) detail: String,
     pub(in crate::worker) history: History,
     pub(in crate::worker) positions: Vec<InboxPosition>,
+    /// The record at the only position, if it is still in memory; otherwise the inbox is read again.
     pub(in crate::worker) record: Option<InboxRecord>,
 }
 
-/// Fetches the originals of what is to be dead-lettered from the inbox.
+/// Makes the dead letters. Reads originals that are no longer in memory from the inbox; blocks for at most
+/// [`READ_BACK_TIMEOUT`] each time.
 pub(in crate::worker) fn dead_letters(
     kafka: &Kafka,
     pending_dead_letters: Vec<PendingDeadLetter>,
 ) -> Result<Vec<DeadLetter>, KafkaError> {
-    let mut letters = Vec::new();
+    let mut dead_letters = Vec::new();
     for PendingDeadLetter { reason, detail, history, positions, record } in pending_dead_letters {
         let records = match record {
             Some(record) => vec![Some(record)],
             None => read_back(kafka, &positions, READ_BACK_TIMEOUT)?,
         };
         for (position, record) in positions.into_iter().zip(records) {
-            let gone = record.is_none();
-            let record = record.map(|record| (record.key, record.value, record.headers)).unwrap_or_default();
+            let is_missing = record.is_none();
+            let (key, value, headers) =
+                record.map(|record| (record.key, record.value, record.headers)).unwrap_or_default();
             let detail =
-                if gone { format!("{detail}; the inbox no longer holds the original") } else { detail.clone() };
-            let (key, value, headers) = record;
-            letters.push(DeadLetter { reason, detail, history: history.clone(), position, key, value, headers });
+                if is_missing { format!("{detail}; the inbox no longer holds the original") } else { detail.clone() };
+            dead_letters.push(DeadLetter { reason, detail, history: history.clone(), position, key, value, headers });
         }
     }
-    Ok(letters)
+    Ok(dead_letters)
 }
 
 const READ_BACK_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,5 +1,5 @@
-//! Backlogs and outages in virtual time: the books on one side, a model of Amazon on the other that counts what it is
-//! asked and throttles by the published figures. No clock, no socket, so hours pass in a second and every figure repeats.
+//! Backlogs and outages in virtual time: the ledger against a model of Amazon Pay that counts reads and throttles by the
+//! published quota. No clock and no socket, so hours pass in a second and every run is the same.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -11,21 +11,22 @@ use super::*;
 use crate::amazon::pay_api::{Blame, Disposition};
 use crate::config;
 use crate::domain::pay::{DigestKey, Edge, Fetched, ObjectId, ObjectKind};
+use crate::domain::work::{Cause, Origin};
 
 const STEP_MS: i64 = 10;
 const LATENCY_MS: i64 = 120;
-/// What Amazon publishes for live.
+/// The published quota of the live environment.
 const BURST: f64 = 20.0;
 pub(in crate::worker) const PER_SECOND: f64 = 4.0;
 
-/// Amazon: its objects, its throttling, its trouble.
+/// A model of Amazon Pay: its objects, its throttling, its outages.
 #[derive(Default)]
 pub(in crate::worker) struct Amazon {
     pub(in crate::worker) objects: HashMap<ObjectRef, (&'static str, i64)>,
-    /// Requests counted against the quota, by operation, and since when.
+    /// Requests that count against the quota, by operation, and the time of the last one.
     used: HashMap<ObjectKind, (f64, i64)>,
-    /// Requests a second that the shop makes of every operation.
-    taken_by_the_shop: f64,
+    /// Requests a second that the shop itself makes of each operation.
+    used_by_the_shop: f64,
     is_down: bool,
     pub(in crate::worker) throttled: u32,
     refused: u32,
@@ -38,7 +39,7 @@ impl Amazon {
             return Disposition::Systemic(Blame::Amazon, "Amazon Pay answered 503".to_owned());
         }
         let (used, at) = self.used.entry(object.kind).or_insert((0.0, now_ms));
-        *used = (*used - (now_ms - *at) as f64 / 1000.0 * (PER_SECOND - self.taken_by_the_shop)).max(0.0);
+        *used = (*used - (now_ms - *at) as f64 / 1000.0 * (PER_SECOND - self.used_by_the_shop)).max(0.0);
         *at = now_ms;
         if *used + 1.0 > BURST {
             self.throttled += 1;
@@ -53,7 +54,7 @@ impl Amazon {
             ObjectKind::ChargePermission | ObjectKind::Charge => {
                 body["chargePermissionId"] = json!(permission_of(object).id);
             }
-            // They name their charge alone.
+            // They name only their charge.
             ObjectKind::Refund | ObjectKind::Dispute => body["chargeId"] = json!(charge_of(object).id),
         }
         body[object.kind.id_field()] = json!(object.id);
@@ -70,32 +71,31 @@ impl Amazon {
     }
 }
 
-/// What a read was for.
+/// The purpose of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::worker) enum Purpose {
     First,
     Confirming,
-    Helper,
-    /// Nobody told us.
-    Recheck,
+    Parent,
+    Reconcile,
 }
 
-/// The worker's loop without its thread.
+/// The worker's round without its thread.
 pub(in crate::worker) struct Drive {
     pub(in crate::worker) ledger: Ledger,
     pub(in crate::worker) amazon: Amazon,
     pub(in crate::worker) now_ms: i64,
     inbox: VecDeque<InboxRecord>,
     appended: i64,
-    under_way: VecDeque<(i64, ObjectRef, i64)>,
+    in_flight: VecDeque<(i64, ObjectRef, i64)>,
     pub(in crate::worker) reads: Vec<(i64, ObjectRef, Purpose)>,
-    pub(in crate::worker) told: Vec<(i64, ObjectRef)>,
-    /// Events whose only cause is that it was their object's turn.
+    pub(in crate::worker) published: Vec<(i64, ObjectRef)>,
+    /// Events whose only cause is reconciliation.
     pub(in crate::worker) found: usize,
 }
 
 impl Drive {
-    /// With everything as it is by default.
+    /// With the default configuration.
     pub(in crate::worker) fn new() -> Self {
         let settings = config::Worker::default();
         let rules = config::Quotas::default().rules(&settings);
@@ -105,14 +105,14 @@ impl Drive {
             now_ms: START_MS,
             inbox: VecDeque::new(),
             appended: 0,
-            under_way: VecDeque::new(),
+            in_flight: VecDeque::new(),
             reads: Vec::new(),
-            told: Vec::new(),
+            published: Vec::new(),
             found: 0,
         }
     }
 
-    /// Amazon changes an object and tells of it a second later.
+    /// Changes an object at Amazon; its IPN follows a second later.
     pub(in crate::worker) fn change(
         &mut self,
         object: &ObjectRef,
@@ -128,7 +128,7 @@ impl Drive {
         self.inbox.push_back(record);
     }
 
-    /// An object that nobody tells of, and its permission.
+    /// Adds an object without an IPN, and its permission.
     fn exists(&mut self, kind: ObjectKind, n: i64) {
         let known = object(kind, n);
         self.amazon.objects.insert(permission_of(&known), ("Chargeable", START_MS - 9_000_000));
@@ -144,28 +144,28 @@ impl Drive {
         for object in self.ledger.queue.take_due(now) {
             let purpose = match self.ledger.queue.causes_of(&object) {
                 (_, true) => Purpose::Confirming,
-                ([], false) => Purpose::Recheck,
-                (causes, _) if !causes.iter().any(Cause::is_ipn) => Purpose::Helper,
+                ([], false) => Purpose::Reconcile,
+                (causes, _) if !causes.iter().any(Cause::is_ipn) => Purpose::Parent,
                 _ => Purpose::First,
             };
             self.reads.push((self.now_ms, object.clone(), purpose));
-            self.under_way.push_back((self.now_ms + LATENCY_MS, object, self.now_ms));
+            self.in_flight.push_back((self.now_ms + LATENCY_MS, object, self.now_ms));
         }
-        while self.under_way.front().is_some_and(|(at, ..)| *at <= self.now_ms) {
-            let (_, object, started_ms) = self.under_way.pop_front().unwrap();
+        while self.in_flight.front().is_some_and(|(at, ..)| *at <= self.now_ms) {
+            let (_, object, started_ms) = self.in_flight.pop_front().unwrap();
             let disposition = self.amazon.answer(&object, self.now_ms);
-            self.ledger.answer(&object, disposition, Timestamp::from_unix_ms(started_ms), now);
+            self.ledger.apply_read(&object, disposition, Timestamp::from_unix_ms(started_ms), now);
         }
         self.ledger.release_overdue(now);
-        self.ledger.reconciler(now);
-        if self.ledger.has_news() {
-            assert!(self.ledger.take_pending_dead_letters().is_empty(), "nothing here is to become a dead letter");
+        self.ledger.reconcile(now);
+        if self.ledger.has_output() {
+            assert!(self.ledger.take_pending_dead_letters().is_empty(), "no dead letter is expected");
             let batch = self.ledger.take_batch(vec![]);
-            self.told.extend(batch.events.iter().map(|(event, _)| (self.now_ms, event.object.clone())));
+            self.published.extend(batch.events.iter().map(|(event, _)| (self.now_ms, event.object.clone())));
             let is_found = |event: &Event| matches!(&event.causes[..], [Cause { origin: Origin::Reconciliation, .. }]);
             self.found += batch.events.iter().filter(|(event, _)| is_found(event)).count();
-            let positions = self.ledger.positions();
-            self.ledger.committed(&positions);
+            let positions = self.ledger.inbox.positions();
+            self.ledger.inbox.committed(&positions);
         }
     }
 
@@ -176,7 +176,7 @@ impl Drive {
         }
     }
 
-    /// Until everything is told; how long that took.
+    /// Runs until the queue is empty. Returns how long that took.
     pub(in crate::worker) fn drain(&mut self) -> Duration {
         let began = self.now_ms;
         while !(self.inbox.is_empty() && self.ledger.queue.is_empty()) {
@@ -190,31 +190,31 @@ impl Drive {
         self.reads.iter().filter(|(_, object, of)| object.kind == kind && *of == purpose).count()
     }
 
-    pub(in crate::worker) fn told_at(&self, object: &ObjectRef) -> Option<i64> {
-        self.told.iter().find(|(_, of)| of == object).map(|(at, _)| *at)
+    pub(in crate::worker) fn published_at(&self, object: &ObjectRef) -> Option<i64> {
+        self.published.iter().find(|(_, of)| of == object).map(|(at, _)| *at)
     }
 
-    /// Every inbox record was passed and every change was told, once.
+    /// Every inbox record is answered, and every change is published exactly once.
     fn check_nothing_is_lost(&self) {
-        assert_eq!(self.ledger.positions()[&0], self.appended);
-        let mut told: BTreeMap<&ObjectRef, usize> = BTreeMap::new();
-        self.told.iter().for_each(|(_, object)| *told.entry(object).or_default() += 1);
-        let untold: Vec<_> = self.amazon.objects.keys().filter(|object| told.get(object) != Some(&1)).collect();
-        assert!(untold.is_empty(), "{} not told exactly once, such as {}", untold.len(), untold[0].id);
+        assert_eq!(self.ledger.inbox.positions()[&0], self.appended);
+        let mut published: BTreeMap<&ObjectRef, usize> = BTreeMap::new();
+        self.published.iter().for_each(|(_, object)| *published.entry(object).or_default() += 1);
+        let wrong: Vec<_> = self.amazon.objects.keys().filter(|object| published.get(object) != Some(&1)).collect();
+        assert!(wrong.is_empty(), "{} objects not published exactly once, such as {}", wrong.len(), wrong[0].id);
     }
 }
 
 pub(in crate::worker) const START_MS: i64 = 1_767_000_000_000;
 
 pub(in crate::worker) fn object(kind: ObjectKind, n: i64) -> ObjectRef {
-    let letter = match kind {
+    let suffix = match kind {
         ObjectKind::ChargePermission => "",
         ObjectKind::Charge => "-C",
         ObjectKind::Refund => "-R",
         ObjectKind::Dispute => "-B",
     };
-    let number = if letter.is_empty() { String::new() } else { format!("{n:06}") };
-    let id = format!("P01-{n:07}-0000001{letter}{number}");
+    let number = if suffix.is_empty() { String::new() } else { format!("{n:06}") };
+    let id = format!("P01-{n:07}-0000001{suffix}{number}");
     ObjectRef { account: account(), kind, id: ObjectId::parse(&id).unwrap() }
 }
 
@@ -230,8 +230,8 @@ fn charge_of(of: &ObjectRef) -> ObjectRef {
     object(ObjectKind::Charge, number(of))
 }
 
-/// 10,000 IPNs on 2,000 objects that came while we were down: 1,000 charges, 500 permissions, 300 refunds, of which 100
-/// are of charges that nobody told of, and 200 disputes; one IPN in twenty is about attributes.
+/// 10,000 IPNs about 2,000 objects, received during downtime: 1,000 charges, 500 permissions, 300 refunds (100 of them of
+/// charges without an IPN) and 200 disputes. One IPN in twenty is an ATTRIBUTE_CHANGE.
 fn backlog(drive: &mut Drive) {
     let kinds = [
         (ObjectKind::Charge, "Captured", 0..1000),
@@ -252,12 +252,12 @@ fn backlog(drive: &mut Drive) {
             }
         }
     }
-    // What was not told of is read once as a helper: 100 charges, and 600 permissions of charges.
+    // Objects without an IPN are read once as parents: 100 charges, and 600 permissions of charges.
     assert_eq!((drive.appended, drive.amazon.objects.len()), (10_000, 2_700));
 }
 
 #[test]
-fn a_backlog_of_ten_thousand_is_drained_at_the_full_rate_with_one_read_an_object_and_no_429() {
+fn backlog_drains_at_full_rate_with_one_read_per_object() {
     let mut drive = Drive::new();
     backlog(&mut drive);
     let time = drive.drain();
@@ -265,10 +265,10 @@ fn a_backlog_of_ten_thousand_is_drained_at_the_full_rate_with_one_read_an_object
     let mut lines = vec![format!("10,000 IPNs on 2,000 objects in {} s of virtual time:", time.as_secs())];
     let mut first_reads = 0;
     for kind in ObjectKind::ALL {
-        let [first, confirming, helper] =
-            [Purpose::First, Purpose::Confirming, Purpose::Helper].map(|purpose| drive.count(kind, purpose));
+        let [first, confirming, parent] =
+            [Purpose::First, Purpose::Confirming, Purpose::Parent].map(|purpose| drive.count(kind, purpose));
         first_reads += first;
-        // As long as an operation has work due: until its last first read, and for charges the refunds' helper reads.
+        // The time in which an operation has work due: until its last first read or parent read.
         let last = drive.reads.iter().filter(|(_, object, of)| object.kind == kind && *of != Purpose::Confirming);
         let window_s = (last.map(|(at, ..)| *at).max().unwrap() - START_MS) as f64 / 1000.0;
         let until_then = drive
@@ -277,7 +277,7 @@ fn a_backlog_of_ten_thousand_is_drained_at_the_full_rate_with_one_read_an_object
             .filter(|(at, object, _)| object.kind == kind && (*at - START_MS) as f64 / 1000.0 <= window_s);
         let used = until_then.count() as f64 / (window_s * PER_SECOND * 0.8);
         lines.push(format!(
-            "{kind}: {first} first, {confirming} confirming, {helper} helper reads; {:.1} % of our slice in {window_s:.0} s",
+            "{kind}: {first} first, {confirming} confirming, {parent} parent reads; {:.1} % of the share in {window_s:.0} s",
             used * 100.0
         ));
         assert!(used >= 0.95, "{lines:?}");
@@ -288,25 +288,25 @@ fn a_backlog_of_ten_thousand_is_drained_at_the_full_rate_with_one_read_an_object
 }
 
 #[test]
-fn a_shop_that_silently_takes_half_costs_at_most_one_429_in_a_hundred_reads() {
+fn quota_used_by_the_shop_costs_at_most_one_percent_429() {
     let mut drive = Drive::new();
-    drive.amazon.taken_by_the_shop = PER_SECOND / 2.0;
+    drive.amazon.used_by_the_shop = PER_SECOND / 2.0;
     backlog(&mut drive);
     let time = drive.drain();
     drive.check_nothing_is_lost();
     let (reads, throttled) = (drive.reads.len(), drive.amazon.throttled as usize);
     println!("the shop takes half: {reads} reads in {} s, {throttled} answered 429", time.as_secs());
-    assert!(throttled > 0, "half of the quota is less than our part of it");
+    assert!(throttled > 0, "the remaining half is less than the receiver's share");
     assert!(throttled * 100 <= reads);
 }
 
 #[test]
-fn disputes_and_permissions_are_told_within_seconds_whatever_waits_among_the_charges() {
+fn charge_backlog_does_not_delay_disputes_and_permissions() {
     let mut drive = Drive::new();
     for n in 0..2000 {
         drive.change(&object(ObjectKind::Charge, n), "Captured", START_MS - 60_000 + n, "STATE_CHANGE");
     }
-    // Charges that nobody has told us of, one that waits in the backlog, and one that was told.
+    // Charges without an IPN, one that waits in the backlog, and one that is published.
     for n in 5000..5010 {
         drive.exists(ObjectKind::Charge, n);
     }
@@ -324,8 +324,9 @@ fn disputes_and_permissions_are_told_within_seconds_whatever_waits_among_the_cha
         }
         drive.run_for(Duration::from_secs(6));
         for kind in [ObjectKind::Dispute, ObjectKind::ChargePermission] {
-            let told_at = drive.told_at(&object(kind, n)).unwrap_or_else(|| panic!("{kind} {n} is not told"));
-            slowest_ms = slowest_ms.max(told_at - posted_at);
+            let published_at =
+                drive.published_at(&object(kind, n)).unwrap_or_else(|| panic!("{kind} {n} is not published"));
+            slowest_ms = slowest_ms.max(published_at - posted_at);
         }
     }
     println!("slowest dispute or permission beside a backlog of charges: {slowest_ms} ms");
@@ -334,9 +335,9 @@ fn disputes_and_permissions_are_told_within_seconds_whatever_waits_among_the_cha
 }
 
 #[test]
-fn a_fresh_ipn_overtakes_what_failed_and_what_is_only_looked_at_again() {
+fn fresh_ipn_overtakes_retries_and_reconciliation_reads() {
     let mut drive = Drive::new();
-    // Nobody knows these 300: they are asked for again and again.
+    // Amazon Pay does not know these 300, so their reads are retried.
     for n in 0..300 {
         let unknown = object(ObjectKind::Charge, n);
         drive.change(&unknown, "Captured", START_MS, "STATE_CHANGE");
@@ -350,11 +351,11 @@ fn a_fresh_ipn_overtakes_what_failed_and_what_is_only_looked_at_again() {
     let fresh = object(ObjectKind::Charge, 9999);
     drive.change(&fresh, "Declined", posted_at - 1000, "STATE_CHANGE");
     drive.run_for(Duration::from_secs(2));
-    println!("told after {} ms", drive.told_at(&fresh).expect("told at once") - posted_at);
+    println!("published after {} ms", drive.published_at(&fresh).expect("published at once") - posted_at);
 }
 
 #[test]
-fn two_hours_of_outage_lose_nothing_cost_a_probe_in_ten_seconds_and_end_at_full_rate_without_a_burst() {
+fn two_hour_outage_loses_nothing_and_ends_without_a_burst() {
     let mut drive = Drive::new();
     let mut rng = 7_u64;
     let mut post = |drive: &mut Drive| {
@@ -368,9 +369,9 @@ fn two_hours_of_outage_lose_nothing_cost_a_probe_in_ten_seconds_and_end_at_full_
         post(&mut drive);
         drive.run_for(Duration::from_millis(250));
     }
-    let (probes, open) = (drive.amazon.refused, drive.ledger.positions()[&0]);
-    assert!(drive.appended - open < 4 * 11, "the inbox moved on: the work is written down");
-    assert!(drive.told.is_empty() && probes <= 720 + 5, "{probes} probes");
+    let (probes, open) = (drive.amazon.refused, drive.ledger.inbox.positions()[&0]);
+    assert!(drive.appended - open < 4 * 11, "the inbox moved on: the work is pending");
+    assert!(drive.published.is_empty() && probes <= 720 + 5, "{probes} probes");
     drive.amazon.is_down = false;
     let back_at = drive.now_ms;
     drive.drain();

@@ -1,245 +1,199 @@
-//! Everything the worker knows during one assignment: known state, work, and how far the inbox is answered.
+//! The worker's state during one assignment of partitions: known objects, queued work, how far the inbox is answered, and
+//! what the next transaction writes.
 //!
-//! No waiting, no Kafka and no clock here, so its rules are tested without them.
+//! No Kafka, no clock and no waiting here: time is an argument, so tests run these rules in virtual time.
 
 pub(super) mod dead_letters;
 mod deferred_reads;
 mod inbox_latency;
+mod inbox_progress;
+mod intake;
+mod read_failure;
 mod read_outcome;
-mod rechecks;
 mod reconcile_walk;
 mod reconciler;
 mod report;
-mod requests;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::dead_letters::PendingDeadLetter;
 use self::deferred_reads::DeferredReads;
-use self::inbox_latency::InboxLatency;
+use self::inbox_progress::InboxProgress;
+use self::intake::{Intake, IntakeError};
+use self::reconcile_walk::Known;
 use self::reconciler::Reconciler;
-use super::context::{Positions, UpdateUrls, WorkerContext};
-use crate::config::{Reconciliation, Worker as Settings};
-use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, History};
+use self::report::ReportSchedule;
+use super::context::{LedgerConfig, Positions, UpdateUrls};
+use crate::config::Worker as Settings;
+use crate::domain::dead_letter::{DeadLetter, History};
 use crate::domain::events::Event;
-use crate::domain::ipn::recheck_request;
-use crate::domain::ipn::routing::{Merchants, Unroutable};
-use crate::domain::ipn::{Ipn, Message};
-use crate::domain::pay::{Account, MerchantId, ObjectRef};
-use crate::domain::record_headers;
-use crate::domain::sns::Envelope;
+use crate::domain::ipn::routing::Merchants;
+use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectRef};
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::trace::TraceParent;
-use crate::domain::work::{Cause, InboxPosition, Offsets, Origin, Rules, WorkQueue};
+use crate::domain::work::WorkQueue;
 use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::{Batch, StateRecord};
 use crate::kafka::state_store::{Restored, StateStore};
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// The books of one assignment.
+/// The state of one assignment.
 pub(in crate::worker) struct Ledger {
-    pub(in crate::worker) settings: Settings,
-    pub(in crate::worker) merchants: std::sync::Arc<Merchants>,
-    /// Where buyers update their payment method, by account.
-    pub(in crate::worker) update_urls: UpdateUrls,
+    settings: Settings,
+    merchants: Arc<Merchants>,
+    update_urls: UpdateUrls,
     pub(in crate::worker) store: StateStore,
     pub(in crate::worker) queue: WorkQueue,
-    offsets: HashMap<i32, Offsets>,
-    /// The partition that a merchant's objects live in.
-    partitioner: HashMap<MerchantId, i32>,
-    pub(in crate::worker) events: Vec<(Event, u64)>,
-    pub(in crate::worker) inbox_latency: InboxLatency,
-    /// Objects whose state records are to be written.
-    changed: BTreeSet<ObjectRef>,
-    pending_dead_letters: Vec<PendingDeadLetter>,
-    /// Objects whose change nobody told us of.
-    pub(in crate::worker) found: Vec<ObjectRef>,
-    pub(in crate::worker) waiting: DeferredReads,
-    pub(in crate::worker) reconciler: Reconciler,
-    /// When overdue work is looked for next.
-    look_again_at: Timestamp,
-    /// Objects that cannot be read, told of once in a while for each account.
-    pub(in crate::worker) object_troubles: LogThrottle<Account>,
-    pub(in crate::worker) report_lanes_at: Timestamp,
-    pub(in crate::worker) tell_backlog_at: Timestamp,
-    /// Whether the broker's times and ours agree well enough to compare them.
+    pub(in crate::worker) inbox: InboxProgress,
+    owning_partitions: OwningPartitions,
+    outgoing: Outgoing,
+    deferred_reads: DeferredReads,
+    reconciler: Reconciler,
+    /// When overdue work is released next.
+    release_at: Timestamp,
+    object_errors: LogThrottle<Account>,
+    report_schedule: ReportSchedule,
+    /// Whether the clocks of the broker and of this machine agree well enough to compare their times.
     clocks_agree: bool,
 }
 
+/// What the next transaction writes besides offsets.
+#[derive(Default)]
+struct Outgoing {
+    events: Vec<(Event, u64)>,
+    /// Objects whose state records must be written.
+    changed: BTreeSet<ObjectRef>,
+    dead_letters: Vec<PendingDeadLetter>,
+    /// Objects with a change that reconciliation found; reported after the commit.
+    found: Vec<ObjectRef>,
+}
+
+/// The partition that holds the state of each merchant's objects: the one that its inbox records come from.
+struct OwningPartitions(HashMap<MerchantId, i32>);
+
 impl Ledger {
-    /// Opens the books over restored state.
+    /// Starts from restored state and the group's positions in the inbox.
     pub(in crate::worker) fn new(
-        context: &WorkerContext,
+        config: LedgerConfig,
         restored: Restored,
         positions: &Positions,
         now: Timestamp,
     ) -> Self {
-        let clocks_agree = clocks_agree(restored.barrier_at, now, &context.settings);
-        let ledger = Self::open(
-            context.settings.clone(),
-            context.rules,
-            context.merchants.clone(),
-            restored.store,
-            positions,
-            now,
-        );
-        let reconciler = Reconciler::new(&context.settings, &context.reconciliation, now);
-        Self { clocks_agree, reconciler, update_urls: context.update_urls.clone(), ..ledger }
-    }
-
-    fn open(
-        settings: Settings,
-        rules: Rules,
-        merchants: std::sync::Arc<Merchants>,
-        mut store: StateStore,
-        positions: &Positions,
-        now: Timestamp,
-    ) -> Self {
+        let LedgerConfig { settings, reconciliation, rules, merchants, update_urls } = config;
+        let mut store = restored.store;
         let mut queue = WorkQueue::new(rules, now);
-        let waiting = DeferredReads::new(settings.answers_kept_max);
-        let partitioner = store.partitioner();
-        // From here on the queue alone keeps it, until a record is written anew.
+        let owning_partitions = OwningPartitions(store.partitioner());
+        // From here on only the queue holds the pending work, until a record is written again.
         for (object, pending) in store.take_pending() {
             queue.restore(&object, pending);
         }
-        let offsets =
-            positions.iter().map(|(partition, position)| (*partition, Offsets::starting_at(*position))).collect();
         Self {
-            reconciler: Reconciler::new(&settings, &Reconciliation::default(), now),
-            settings,
             merchants,
-            update_urls: UpdateUrls::default(),
+            update_urls,
             store,
             queue,
-            offsets,
-            partitioner,
-            events: Vec::new(),
-            inbox_latency: InboxLatency::default(),
-            changed: BTreeSet::new(),
-            pending_dead_letters: Vec::new(),
-            found: Vec::new(),
-            waiting,
-            look_again_at: now,
-            object_troubles: LogThrottle::new(TROUBLES_TOLD_EVERY),
-            report_lanes_at: now,
-            tell_backlog_at: now,
-            clocks_agree: true,
+            inbox: InboxProgress::starting_at(positions),
+            owning_partitions,
+            outgoing: Outgoing::default(),
+            deferred_reads: DeferredReads::new(settings.answers_kept_max),
+            reconciler: Reconciler::new(&settings, &reconciliation, now),
+            release_at: now,
+            object_errors: LogThrottle::new(OBJECT_ERROR_LOG_EVERY),
+            report_schedule: ReportSchedule::starting_at(now),
+            clocks_agree: clocks_agree(restored.barrier_at, now, &settings),
+            settings,
         }
     }
 
-    /// Takes one inbox record in: it becomes work, is already answered, or is a dead letter.
+    /// Takes an inbox record: it becomes work, is already answered, or becomes a dead letter.
     pub(in crate::worker) fn take_in(&mut self, record: InboxRecord, now: Timestamp) {
-        let Some(offsets) = self.offsets.get_mut(&record.position.partition) else { return };
-        offsets.consumed(record.position.offset);
-        self.inbox_latency.note(record.position, record.appended_at);
-        match self.read(&record) {
-            Ok((object, cause)) => {
-                self.partitioner.insert(object.account.merchant_id.clone(), record.position.partition);
+        if !self.inbox.consumed(record.position, record.appended_at) {
+            return;
+        }
+        match intake::parse(&self.merchants, &record) {
+            Ok(Intake { object, cause, claimed_permission }) => {
+                if let Some(claimed) = claimed_permission {
+                    self.compare_permission(&object, &claimed);
+                }
+                self.owning_partitions.insert(&object.account.merchant_id, record.position.partition);
                 if self.is_answered(&object, &record) {
-                    tracing::debug!(object.id = %object.id, "appended well before the last read; needs no other");
-                    self.done(&[record.position]);
+                    tracing::debug!(
+                        object_id = %object.id, merchant = %object.account.merchant_id,
+                        environment = %object.account.environment, partition = record.position.partition,
+                        offset = record.position.offset,
+                        "IPN was appended well before the last read of its object started; no other read is needed"
+                    );
+                    self.inbox.done(&[record.position]);
                 } else {
                     self.queue.push(&object, cause, now);
                 }
             }
-            Err((reason, detail)) => {
-                self.pending_dead_letters.push(PendingDeadLetter {
-                    reason,
-                    detail,
-                    history: History::of_one(record.appended_at),
-                    positions: vec![record.position],
-                    record: Some(record),
-                });
-            }
+            Err(IntakeError { reason, detail }) => self.outgoing.dead_letters.push(PendingDeadLetter {
+                reason,
+                detail,
+                history: History::of_one(record.appended_at),
+                positions: vec![record.position],
+                record: Some(record),
+            }),
         }
     }
 
-    /// Writes work that waits for long, or that is too much, into its state records, so that the inbox moves on.
-    pub(in crate::worker) fn release_overdue(&mut self, now: Timestamp) {
-        if now < self.look_again_at {
+    /// Releases overdue work and continues the reconcile walk.
+    pub(in crate::worker) fn maintain(&mut self, now: Timestamp) {
+        self.release_overdue(now);
+        self.reconcile(now);
+    }
+
+    /// Moves work that has waited for too long, or that exceeds the limit, into its state records, so that the inbox
+    /// offsets advance.
+    fn release_overdue(&mut self, now: Timestamp) {
+        if now < self.release_at {
             return;
         }
-        self.look_again_at = now.plus(LOOK_EVERY);
+        self.release_at = now.plus(RELEASE_EVERY);
         let age_max = Duration::from_millis(self.settings.pending_after_ms);
         for (object, positions) in self.queue.release(now, age_max, RELEASED_AT_ONCE_MAX) {
-            self.note_changed(&object);
-            self.done(&positions);
+            self.outgoing.note_changed(&object);
+            self.inbox.done(&positions);
+        }
+    }
+
+    fn reconcile(&mut self, now: Timestamp) {
+        let known = Known {
+            store: &mut self.store,
+            queue: &mut self.queue,
+            merchants: &self.merchants,
+            owning_partitions: &self.owning_partitions,
+        };
+        for object in self.reconciler.walk(known, now) {
+            self.outgoing.note_changed(&object);
         }
     }
 
     /// Whether there is something to write besides offsets.
-    pub(in crate::worker) fn has_news(&self) -> bool {
-        !self.events.is_empty() || !self.changed.is_empty() || !self.pending_dead_letters.is_empty()
+    pub(in crate::worker) fn has_output(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
-    /// Whether the inbox got further.
-    pub(in crate::worker) fn offsets_moved(&self) -> bool {
-        self.offsets.values().any(Offsets::has_moved)
-    }
-
-    /// Hands out what is to become dead letters; their records count as answered.
+    /// Takes what becomes dead letters; their inbox records count as answered.
     pub(in crate::worker) fn take_pending_dead_letters(&mut self) -> Vec<PendingDeadLetter> {
-        let pending_dead_letters = std::mem::take(&mut self.pending_dead_letters);
-        for letter in &pending_dead_letters {
-            self.done(&letter.positions);
+        let pending_dead_letters = std::mem::take(&mut self.outgoing.dead_letters);
+        for pending in &pending_dead_letters {
+            self.inbox.done(&pending.positions);
         }
         pending_dead_letters
     }
 
-    /// Hands out what is to be written.
+    /// Takes what the next transaction writes.
     pub(in crate::worker) fn take_batch(&mut self, dead_letters: Vec<DeadLetter>) -> Batch {
-        let changed = std::mem::take(&mut self.changed);
+        let changed = std::mem::take(&mut self.outgoing.changed);
         let records = changed.into_iter().map(|object| self.record(&object)).collect();
-        Batch { events: std::mem::take(&mut self.events), records, dead_letters, marks: Vec::new() }
+        Batch { events: std::mem::take(&mut self.outgoing.events), records, dead_letters, marks: Vec::new() }
     }
 
-    /// A position for every partition, moved or not.
-    pub(in crate::worker) fn positions(&self) -> Positions {
-        self.offsets.iter().map(|(partition, offsets)| (*partition, offsets.position())).collect()
-    }
-
-    /// Which offset of this partition was to come next, if it is not this one.
-    pub(in crate::worker) fn expected_instead_of(&self, position: InboxPosition) -> Option<i64> {
-        self.offsets.get(&position.partition).map(Offsets::next).filter(|next| *next != position.offset)
-    }
-
-    /// These positions and this batch are Kafka's now.
-    pub(in crate::worker) fn committed(&mut self, positions: &Positions) {
-        for (partition, position) in positions {
-            if let Some(offsets) = self.offsets.get_mut(partition) {
-                offsets.committed(*position);
-            }
-        }
-    }
-
-    /// These inbox records have their answer.
-    pub(in crate::worker) fn done(&mut self, positions: &[InboxPosition]) {
-        for position in positions {
-            self.inbox_latency.forget(*position);
-            if let Some(offsets) = self.offsets.get_mut(&position.partition) {
-                offsets.done(position.offset);
-            }
-        }
-    }
-
-    /// The partition an object's state belongs to: the one its merchant's notifications come by.
-    pub(in crate::worker) fn owning_partition(&self, object: &ObjectRef) -> i32 {
-        self.partitioner
-            .get(&object.account.merchant_id)
-            .copied()
-            .expect("work comes from a record or from restored state, and both set it")
-    }
-
-    /// The object's state record is to be written with the next batch.
-    pub(in crate::worker) fn note_changed(&mut self, object: &ObjectRef) {
-        if !self.changed.contains(object) {
-            self.changed.insert(object.clone());
-        }
-    }
-
-    /// What the state topic is to hold of an object: what is known of it, and the work that is owed.
+    /// The state record of an object: its known state and its pending work.
     fn record(&self, object: &ObjectRef) -> StateRecord {
         let known = self.store.get(object);
         let state = KnownState {
@@ -247,90 +201,23 @@ impl Ledger {
             ..known.unwrap_or_else(|| KnownState::blank(object.clone()))
         };
         let value = (!state.is_blank()).then_some(state);
-        StateRecord { key: object.state_key(), partition: self.owning_partition(object), value }
+        StateRecord { key: object.state_key(), partition: self.owning_partitions.of(object), value }
     }
 
-    pub(in crate::worker) fn dead_letter(&mut self, pending_dead_letters: PendingDeadLetter) {
-        self.pending_dead_letters.push(pending_dead_letters);
-    }
-
-    fn read(&self, record: &InboxRecord) -> Result<(ObjectRef, Cause), (DeadLetterReason, String)> {
-        record.check_schema().map_err(|what| (DeadLetterReason::NotUnderstood, what))?;
-        if record.header(record_headers::RECORD_KIND) == Some(recheck_request::KIND) {
-            return requests::read(&self.merchants, record);
-        }
-        // It was verified before it was appended, and only this program appends.
-        let envelope = Envelope::parse(record.value.clone())
-            .map_err(|error| (DeadLetterReason::NotUnderstood, error.to_string()))?;
-        let ipn = match Message::parse(&envelope.message) {
-            Message::Ipn(ipn) => ipn,
-            Message::LegacyV1 { notification_type } => {
-                return Err((
-                    DeadLetterReason::NotUnderstood,
-                    format!("a V1 (MWS) notification of type {notification_type}"),
-                ));
-            }
-            Message::NotUnderstood(why) => return Err((DeadLetterReason::NotUnderstood, why.to_owned())),
-        };
-        let object = self.route(&envelope, &ipn, record)?;
-        self.compare_permission(&object, &ipn);
-        let message_id = envelope.message_id.parse().expect("an envelope's MessageId is a UUID");
-        let given = record.header(record_headers::TRACEPARENT).and_then(TraceParent::parse);
-        let origin = Origin::Ipn {
-            message_id,
-            notification_type: ipn.notification_type,
-            position: record.position,
-            traceparent: given.filter(|given| *given != TraceParent::of_message(message_id)).map(Box::new),
-        };
-        let cause = Cause { origin, timestamp: envelope.timestamp };
-        tracing::debug!(object.id = %object.id, sns.message_id = %message_id, trace_id = cause.trace_id(), "taken in");
-        Ok((object, cause))
-    }
-
-    fn route(
-        &self,
-        envelope: &Envelope,
-        ipn: &Ipn,
-        record: &InboxRecord,
-    ) -> Result<ObjectRef, (DeadLetterReason, String)> {
-        let topic = envelope.topic_arn.as_str();
-        let routed = self.merchants.route(&envelope.topic_arn, ipn).map_err(|unroutable| match unroutable {
-            Unroutable::UnknownMerchant => {
-                (DeadLetterReason::UnknownMerchant, format!("no merchants[] entry has id {}", ipn.merchant_id))
-            }
-            Unroutable::Misrouted => (
-                DeadLetterReason::Misrouted,
-                format!(
-                    "merchant {} is not configured for topic {topic} and object {}",
-                    ipn.merchant_id, ipn.object_id
-                ),
-            ),
-        });
-        let object = routed?;
-        if record.key != object.account.merchant_id.as_str().as_bytes() {
-            // Appended before the merchant was configured, so in another's partition: a merchant has one owner.
-            return Err((
-                DeadLetterReason::UnknownMerchant,
-                format!("merchant {} was configured after this was received; redrive it", ipn.merchant_id),
-            ));
-        }
-        Ok(object)
-    }
-
-    /// An IPN's permission is only compared: what Amazon's API said counts.
-    fn compare_permission(&self, object: &ObjectRef, ipn: &Ipn) {
-        let Some(claimed) = &ipn.charge_permission_id else { return };
+    /// Reports an IPN that names another charge permission than the Amazon Pay API. The API is right.
+    fn compare_permission(&self, object: &ObjectRef, claimed: &ObjectId) {
         let Some(observed) = self.store.observed(object) else { return };
         if observed.charge_permission_id != *claimed {
             metrics::counter!("ipn_receiver_permission_mismatches_total").increment(1);
             tracing::warn!(
-                object.id = %object.id, %claimed, known = %observed.charge_permission_id,
-                "an IPN names another charge permission than Amazon Pay did; what Amazon Pay said counts"
+                object_id = %object.id, merchant = %object.account.merchant_id, environment = %object.account.environment,
+                charge_permission_id = %observed.charge_permission_id, claimed_charge_permission_id = %claimed,
+                "IPN names another charge permission than the Amazon Pay API; events carry the one of the API"
             );
         }
     }
 
-    /// Whether the last read of the object began well after this record was appended.
+    /// Whether the last read of the object started well after this record was appended.
     fn is_answered(&self, object: &ObjectRef, record: &InboxRecord) -> bool {
         if !self.clocks_agree {
             return false;
@@ -341,25 +228,50 @@ impl Ledger {
     }
 }
 
-/// Whether the broker's clock can be compared with ours. If not, no notification counts as answered by an earlier
-/// read, which costs reads after a restart and loses nothing.
-fn clocks_agree(broker: Option<Timestamp>, ours: Timestamp, settings: &Settings) -> bool {
+impl Outgoing {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.changed.is_empty() && self.dead_letters.is_empty()
+    }
+
+    /// Writes the object's state record with the next batch.
+    fn note_changed(&mut self, object: &ObjectRef) {
+        if !self.changed.contains(object) {
+            self.changed.insert(object.clone());
+        }
+    }
+}
+
+impl OwningPartitions {
+    fn insert(&mut self, merchant: &MerchantId, partition: i32) {
+        self.0.insert(merchant.clone(), partition);
+    }
+
+    fn of(&self, object: &ObjectRef) -> i32 {
+        let partition = self.0.get(&object.account.merchant_id).copied();
+        partition.expect("work comes from an inbox record or from restored state, and both set the partition")
+    }
+}
+
+/// Whether the broker's clock is close enough to this machine's to compare their times. If not, no IPN counts as answered
+/// by an earlier read: that costs reads after a restart and loses nothing.
+fn clocks_agree(broker: Option<Timestamp>, own: Timestamp, settings: &Settings) -> bool {
     let Some(broker) = broker else { return true };
-    let apart = ours.since(broker).max(broker.since(ours));
-    let agree = apart < Duration::from_millis(settings.inbox_clock_margin_ms / 2);
+    let skew = own.since(broker).max(broker.since(own));
+    let agree = skew < Duration::from_millis(settings.inbox_clock_margin_ms / 2);
     if !agree {
         tracing::error!(
-            apart_ms = apart.as_millis() as u64,
-            "this machine's clock and the broker's are apart; mend the one that is wrong (NTP)"
+            skew_ms = skew.as_millis() as u64,
+            "clock skew between this machine and the Kafka broker; IPNs of objects that were read before are read again \
+             after a restart, nothing is lost. Synchronize both clocks (NTP)"
         );
     }
     agree
 }
 
-const TROUBLES_TOLD_EVERY: Duration = Duration::from_secs(30);
-/// Ten thousand a second, in transactions of some tens of milliseconds.
+const OBJECT_ERROR_LOG_EVERY: Duration = Duration::from_secs(30);
+/// 10,000 a second, in transactions of some tens of milliseconds.
 const RELEASED_AT_ONCE_MAX: usize = 1000;
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const RELEASE_EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;

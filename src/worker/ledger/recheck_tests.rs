@@ -1,4 +1,4 @@
-//! Tests of the books with what operators ask for: which records are work, and what a baseline tells.
+//! Tests of the ledger with operators' rechecks: which records become work, and what a baseline publishes.
 
 use serde_json::json;
 
@@ -6,8 +6,10 @@ use super::tests::{account, ledger_with, record_of};
 use super::*;
 use crate::amazon::pay_api::Disposition;
 use crate::config::Quotas;
-use crate::domain::ipn::recheck_request::Recheck;
+use crate::domain::dead_letter::DeadLetterReason;
+use crate::domain::ipn::recheck_request::{self, KIND_HEADER, Recheck};
 use crate::domain::pay::{DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
+use crate::domain::work::InboxPosition;
 
 fn at(s: i64) -> Timestamp {
     Timestamp::from_unix_ms(1_767_000_000_000 + s * 1000)
@@ -40,9 +42,9 @@ fn ledger() -> Ledger {
     ledger_with(settings.clone(), Quotas::default().rules(&settings), at(-1000))
 }
 
-/// Reads what is due, each object in its state, until nothing is.
+/// Reads all due objects until no object is due, and returns the published events.
 fn read_all(ledger: &mut Ledger, mut s: i64) -> Vec<&'static str> {
-    let mut told = Vec::new();
+    let mut published = Vec::new();
     for _ in 0..5 {
         s += 1;
         for due in ledger.queue.take_due(at(s)) {
@@ -52,25 +54,25 @@ fn read_all(ledger: &mut Ledger, mut s: i64) -> Vec<&'static str> {
             let edge = Edge::strict(DigestKey::derive(b"test"));
             let fetched =
                 Fetched::decode((due.kind, &due.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
-            ledger.answer(&due, Disposition::Fetched(Box::new(fetched)), at(s), at(s));
+            ledger.apply_read(&due, Disposition::Fetched(Box::new(fetched)), at(s), at(s));
         }
-        told.extend(ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name));
+        published.extend(ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name));
     }
     assert!(ledger.queue.is_empty());
-    told
+    published
 }
 
 #[test]
-fn a_recheck_is_work_and_leaves_the_inbox_when_its_object_was_read() {
+fn recheck_leaves_the_inbox_after_its_read() {
     let mut ledger = ledger();
     ledger.take_in(recheck(&charge(), false), at(0));
-    assert_eq!(ledger.positions()[&0], 0);
+    assert_eq!(ledger.inbox.positions()[&0], 0);
     assert_eq!(read_all(&mut ledger, 0), ["PermissionChargeable", "ChargeCaptured"]);
-    assert_eq!(ledger.positions()[&0], 1);
+    assert_eq!(ledger.inbox.positions()[&0], 1);
 }
 
 #[test]
-fn a_baseline_of_a_charge_tells_nothing_of_its_permission_either() {
+fn baseline_of_a_charge_publishes_no_permission_event() {
     let mut ledger = ledger();
     ledger.take_in(recheck(&charge(), true), at(0));
     assert_eq!(read_all(&mut ledger, 0), [""; 0]);
@@ -80,7 +82,7 @@ fn a_baseline_of_a_charge_tells_nothing_of_its_permission_either() {
 }
 
 #[test]
-fn a_notification_that_comes_along_with_a_baseline_is_told() {
+fn ipn_that_arrives_with_a_baseline_is_published() {
     let mut ledger = ledger();
     ledger.take_in(recheck(&charge(), true), at(0));
     let record = record_of(&charge(), "STATE_CHANGE", 1, at(0));
@@ -90,7 +92,7 @@ fn a_notification_that_comes_along_with_a_baseline_is_told() {
 }
 
 #[test]
-fn a_recheck_that_has_no_place_or_no_sense_is_a_dead_letter() {
+fn invalid_recheck_becomes_a_dead_letter() {
     let stranger = |account: Account| ObjectRef { account, ..charge() };
     let another = Account { merchant_id: MerchantId::parse("M9").unwrap(), ..account() };
     let sandbox = Account { environment: Environment::Sandbox, ..account() };
@@ -108,9 +110,9 @@ fn a_recheck_that_has_no_place_or_no_sense_is_a_dead_letter() {
         let mut ledger = ledger();
         ledger.take_in(record, at(0));
         assert!(ledger.queue.is_empty());
-        let letter = ledger.take_pending_dead_letters().pop().expect("a dead letter");
-        assert_eq!(letter.reason, reason);
-        assert!(letter.detail.contains(part), "{}", letter.detail);
-        assert_eq!((letter.history.causes_seen, letter.history.first_seen), (1, Some(at(0))));
+        let dead_letter = ledger.take_pending_dead_letters().pop().expect("a dead letter");
+        assert_eq!(dead_letter.reason, reason);
+        assert!(dead_letter.detail.contains(part), "{}", dead_letter.detail);
+        assert_eq!((dead_letter.history.causes_seen, dead_letter.history.first_seen), (1, Some(at(0))));
     }
 }

@@ -1,76 +1,90 @@
-//! Walks through all that is known, a little each round: what may have changed without a word is queued to be read, what has
-//! reached its end shrinks and is forgotten.
+//! Walks through all known objects, a few in each round. Queues a read of objects that may have changed without an IPN;
+//! shrinks objects in a final state to stubs and deletes them later.
 //!
-//! A pass takes a second for few objects and a minute for a million, so that no round is long. Of an operation's objects that
-//! are due, those due for longest are queued at a pass's end, no more than its slice of the quota can read in the next two: a
-//! million due objects wait here and cost the queue nothing, and each has its turn.
+//! A pass takes a second for few objects and a minute for a million, so that each round stays short. At the end of a
+//! pass the objects of an operation that are due for longest are queued, at most as many as its slice of the quota can
+//! read during the next two passes. A million due objects therefore cost the queue nothing, and each gets its turn.
 
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use super::Ledger;
+use super::OwningPartitions;
+use super::reconciler::Reconciler;
 use crate::domain::events::is_final;
+use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{ObjectKind, ObjectRef};
 use crate::domain::state::Observed;
 use crate::domain::state::reconcile_schedule::{self, LastRead};
 use crate::domain::state::retention::RetentionAction;
 use crate::domain::timestamp::Timestamp;
-use crate::kafka::state_store::RecordView;
+use crate::domain::work::WorkQueue;
+use crate::kafka::state_store::{RecordView, StateStore};
 use crate::worker::gauges::show_reconciliation;
 
-impl Ledger {
-    /// Goes on with the walk.
-    pub(in crate::worker) fn reconciler(&mut self, now: Timestamp) {
-        if now < self.reconciler.go_on_at {
-            return;
+/// What a step of the walk reads and changes.
+pub(super) struct Known<'a> {
+    pub(super) store: &'a mut StateStore,
+    pub(super) queue: &'a mut WorkQueue,
+    pub(super) merchants: &'a Merchants,
+    pub(super) owning_partitions: &'a OwningPartitions,
+}
+
+impl Reconciler {
+    /// Continues the walk. Returns the objects whose state records must be written.
+    pub(super) fn walk(&mut self, mut known: Known<'_>, now: Timestamp) -> Vec<ObjectRef> {
+        let mut changed = Vec::new();
+        if now < self.next_step_at {
+            return changed;
         }
-        self.reconciler.go_on_at = now.plus(GO_ON_EVERY);
-        let (n_slots, pass) = (self.store.n_slots(), pass_time(self.store.len()));
-        let part = (now.since(self.reconciler.pass_began).as_secs_f64() / pass.as_secs_f64()).min(1.0);
-        let until = ((n_slots as f64 * part) as usize).min(self.reconciler.next_slot + PLACES_AT_ONCE_MAX);
-        let mut n_written = 0;
-        while self.reconciler.next_slot < until && n_written < RECORDS_AT_ONCE_MAX {
-            n_written += usize::from(self.visit(self.reconciler.next_slot, now));
-            self.reconciler.next_slot += 1;
+        self.next_step_at = now.plus(STEP_EVERY);
+        let (n_slots, pass) = (known.store.n_slots(), pass_time(known.store.len()));
+        let part = (now.since(self.pass_started_at).as_secs_f64() / pass.as_secs_f64()).min(1.0);
+        let until = ((n_slots as f64 * part) as usize).min(self.next_slot + SLOTS_PER_STEP_MAX);
+        while self.next_slot < until && changed.len() < RECORDS_PER_STEP_MAX {
+            changed.extend(self.visit(&mut known, self.next_slot, now));
+            self.next_slot += 1;
         }
-        if part >= 1.0 && self.reconciler.next_slot >= n_slots {
-            self.end_pass(now, pass);
+        if part >= 1.0 && self.next_slot >= n_slots {
+            self.end_pass(&mut known, now, pass);
         }
+        changed
     }
 
-    /// Whether a record is to be written.
-    fn visit(&mut self, slot: usize, now: Timestamp) -> bool {
-        let Some(view) = self.store.view_slot(slot) else { return false };
+    /// Returns the object if its state record must be written.
+    fn visit(&mut self, known: &mut Known<'_>, slot: usize, now: Timestamp) -> Option<ObjectRef> {
+        let view = known.store.view_slot(slot)?;
         match view.seen() {
             Some((state, ..)) if !is_final(view.kind(), state) => {
-                self.visit_open(slot, now);
-                false
+                self.visit_open(known, slot, now);
+                None
             }
             seen => {
-                // What was never read stands there for its sequence alone, and has nothing to shrink.
-                let fate = self.reconciler.keeping.action(view.quiet_since(), view.is_stub() || seen.is_none(), now);
-                fate != RetentionAction::Keep && self.visit_final(&view.object(), fate)
+                // A record that was never read only holds a sequence number: there is nothing to shrink.
+                let action = self.keeping.fate(view.quiet_since(), view.is_stub() || seen.is_none(), now);
+                let object = (action != RetentionAction::Kept).then(|| view.object())?;
+                self.expire(known, &object, action).then_some(object)
             }
         }
     }
 
     /// An object that may still change.
-    fn visit_open(&mut self, slot: usize, now: Timestamp) {
-        let Some(view) = self.store.view_slot(slot) else { return };
+    fn visit_open(&mut self, known: &Known<'_>, slot: usize, now: Timestamp) {
+        let Some(view) = known.store.view_slot(slot) else { return };
         if view.kind() != ObjectKind::ChargePermission
             && let Some(permission) = view.permission()
-            && let Some(above) = self.store.view_at(&permission)
-            && above.seen().is_none_or(|(state, ..)| is_final(above.kind(), state))
+            && let Some(parent) = known.store.view_at(&permission)
+            && parent.seen().is_none_or(|(state, ..)| is_final(parent.kind(), state))
         {
-            self.reconciler.guarded.now.insert(permission);
+            self.guarded.this_pass.insert(permission);
         }
-        let Some(factor) = self.reconciler.period_factor else { return };
-        let lane = self.reconciler.lane(&view);
+        let Some(factor) = self.period_factor else { return };
+        let lane = self.lane(&view);
         lane.n_open += 1;
         let Some(due) = due_at(&view, factor).filter(|due| *due <= now) else { return };
-        let most = slice(self.queue.reconciliations_per_second(view.account.environment), pass_time(self.store.len()));
+        let per_second = known.queue.reconciliations_per_second(view.account.environment);
+        let most = reads_max(per_second, pass_time(known.store.len()));
         let is_earlier = lane.due.len() < most || lane.due.peek().is_some_and(|latest| (due, slot) < *latest);
-        if is_earlier && !self.queue.holds(&view.object()) {
+        if is_earlier && !known.queue.holds(&view.object()) {
             lane.due.push((due, slot));
             if lane.due.len() > most {
                 lane.due.pop();
@@ -78,53 +92,62 @@ impl Ledger {
         }
     }
 
-    /// An object at its end whose time has come. Whether anything is done.
-    fn visit_final(&mut self, object: &ObjectRef, fate: RetentionAction) -> bool {
-        if self.queue.holds(object) {
+    /// Shrinks or deletes an object in a final state. False if it stays as it is.
+    fn expire(&self, known: &mut Known<'_>, object: &ObjectRef, action: RetentionAction) -> bool {
+        if known.queue.holds(object) {
             return false;
         }
-        let owning_partition = self.owning_partition(object);
-        match fate {
-            RetentionAction::Keep => return false,
-            RetentionAction::Stub => self.store.update(object, owning_partition, |state| {
-                state.observed = state.observed.take().map(Observed::stub);
-            }),
-            RetentionAction::Delete if self.reconciler.guarded.keeps(object) => return false,
-            RetentionAction::Delete => self.store.remove(object),
-        }
-        let fate = if fate == RetentionAction::Stub { "stub" } else { "forgotten" };
-        metrics::counter!("ipn_receiver_known_objects_expired_total", "to" => fate).increment(1);
-        self.note_changed(object);
+        let label = match action {
+            RetentionAction::Kept => return false,
+            RetentionAction::Stub => {
+                let partition = known.owning_partitions.of(object);
+                known.store.update(object, partition, |state| {
+                    state.observed = state.observed.take().map(Observed::stub);
+                });
+                "stub"
+            }
+            RetentionAction::Forgotten if self.guarded.keeps(object) => return false,
+            RetentionAction::Forgotten => {
+                known.store.remove(object);
+                "deleted"
+            }
+        };
+        metrics::counter!("ipn_receiver_known_objects_expired_total", "action" => label).increment(1);
         true
     }
 
-    /// Everything was visited: what is due for longest is queued, and the next pass begins.
-    fn end_pass(&mut self, now: Timestamp, pass: Duration) {
-        let factor = self.reconciler.period_factor;
-        for ((account, kind), lane) in &mut self.reconciler.lanes {
-            let per_second = self.queue.reconciliations_per_second(account.environment);
-            if !self.merchants.has(account) {
-                // Without its key nothing can be read, and nobody need hear of that every day.
+    /// Queues the objects that are due for longest and starts the next pass.
+    fn end_pass(&mut self, known: &mut Known<'_>, now: Timestamp, pass: Duration) {
+        let factor = self.period_factor;
+        for ((account, kind), lane) in &mut self.lanes {
+            let per_second = known.queue.reconciliations_per_second(account.environment);
+            if !known.merchants.has(account) {
+                // The merchant is no longer configured, so there is no key to read its objects with.
                 (lane.n_open, lane.due) = (0, BinaryHeap::new());
             }
             show_reconciliation(account, *kind, std::mem::take(&mut lane.n_open), per_second);
-            lane.queued.retain(|object| self.queue.is_reconciling(object));
+            lane.queued.retain(|object| known.queue.is_reconciling(object));
             for (due, slot) in std::mem::take(&mut lane.due).into_sorted_vec() {
-                // Another may stand there by now, or it was read meanwhile.
+                // Since the visit the slot may have been reused, or its object may have been read.
                 let is_due = |view: &RecordView<'_>| factor.and_then(|factor| due_at(view, factor)) == Some(due);
-                let Some(object) = self.store.view_slot(slot).filter(is_due).map(|view| view.object()) else {
+                let Some(object) = known.store.view_slot(slot).filter(is_due).map(|view| view.object()) else {
                     continue;
                 };
-                if lane.queued.len() < slice(per_second, pass) && !self.queue.holds(&object) {
-                    self.queue.reconcile(&object, due);
+                if lane.queued.len() < reads_max(per_second, pass) && !known.queue.holds(&object) {
+                    known.queue.reconcile(&object, due);
                     lane.queued.push(object);
                 }
             }
         }
-        self.reconciler.guarded.last = Some(std::mem::take(&mut self.reconciler.guarded.now));
-        self.reconciler.next_slot = 0;
-        self.reconciler.pass_began = now;
+        self.guarded.last_pass = Some(std::mem::take(&mut self.guarded.this_pass));
+        self.next_slot = 0;
+        self.pass_started_at = now;
     }
+}
+
+/// Whether a read found nothing new but the time of the read itself.
+pub(super) fn is_unchanged(known: Option<&Observed>, observed: &Observed) -> bool {
+    known.is_some_and(|known| Observed { read_started_at: known.read_started_at, ..observed.clone() } == *known)
 }
 
 fn due_at(view: &RecordView<'_>, factor: f64) -> Option<Timestamp> {
@@ -133,18 +156,18 @@ fn due_at(view: &RecordView<'_>, factor: f64) -> Option<Timestamp> {
     reconcile_schedule::due(&look, factor)
 }
 
-/// How many reads an operation's slice of the quota has in two laps.
-fn slice(per_second: f64, pass: Duration) -> usize {
+/// How many reads an operation's slice of the quota allows during two passes.
+fn reads_max(per_second: f64, pass: Duration) -> usize {
     (2.0 * pass.as_secs_f64() * per_second).ceil() as usize + 1
 }
 
-/// A thousand objects a second, or as many more as it takes for a pass in a minute.
+/// One millisecond for each object, between a second and a minute.
 fn pass_time(n_objects: usize) -> Duration {
     Duration::from_millis(n_objects as u64).clamp(Duration::from_secs(1), Duration::from_mins(1))
 }
 
-const GO_ON_EVERY: Duration = Duration::from_millis(50);
-/// At least forty thousand a second: more than a million in a minute.
-const PLACES_AT_ONCE_MAX: usize = 2_000;
-/// In a transaction of some tens of milliseconds.
-const RECORDS_AT_ONCE_MAX: usize = 200;
+const STEP_EVERY: Duration = Duration::from_millis(50);
+/// At least 40,000 a second, so more than a million in a minute.
+const SLOTS_PER_STEP_MAX: usize = 2_000;
+/// Keeps the transaction at some tens of milliseconds.
+const RECORDS_PER_STEP_MAX: usize = 200;

@@ -1,4 +1,4 @@
-//! Where the walk through all that is known stands.
+//! Where the reconcile walk stands, and what its current pass has found.
 
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
@@ -9,35 +9,36 @@ use crate::domain::timestamp::Timestamp;
 use crate::kafka::state_store::RecordView;
 use crate::worker::gauges::show_reconciliation;
 
-/// Where the walk is, and what this pass has seen.
+/// The reconciler of one assignment. It owns no objects: each step of the walk is handed them.
 #[derive(Debug)]
 pub(in crate::worker) struct Reconciler {
-    /// By what every time between two looks is scaled; nothing, if nothing is to be looked at.
-    pub(in crate::worker) period_factor: Option<f64>,
-    pub(in crate::worker) keeping: Retention,
-    pub(in crate::worker) next_slot: usize,
-    pub(in crate::worker) pass_began: Timestamp,
-    pub(in crate::worker) go_on_at: Timestamp,
-    pub(in crate::worker) lanes: BTreeMap<(Account, ObjectKind), LaneReconciler>,
-    pub(in crate::worker) guarded: Guarded,
+    /// Scales every reconciliation period; None if reconciliation is off.
+    pub(super) period_factor: Option<f64>,
+    pub(super) keeping: Keeping,
+    pub(super) next_slot: usize,
+    pub(super) pass_started_at: Timestamp,
+    pub(super) next_step_at: Timestamp,
+    pub(super) lanes: BTreeMap<(Account, ObjectKind), LaneReconciler>,
+    pub(super) guarded: GuardedPermissions,
 }
 
 /// One operation of one account.
 #[derive(Debug, Default)]
-pub(in crate::worker) struct LaneReconciler {
-    /// Objects that may still change, seen in this pass.
-    pub(in crate::worker) n_open: u64,
-    /// Those due for longest, with their slots.
-    pub(in crate::worker) due: BinaryHeap<(Timestamp, usize)>,
-    /// What was queued and may still be there.
-    pub(in crate::worker) queued: Vec<ObjectRef>,
+pub(super) struct LaneReconciler {
+    /// Objects that may still change, counted in this pass.
+    pub(super) n_open: u64,
+    /// The objects that are due for longest, with their slots.
+    pub(super) due: BinaryHeap<(Timestamp, usize)>,
+    /// Objects that were queued for a reconciliation read and may still be queued.
+    pub(super) queued: Vec<ObjectRef>,
 }
 
-/// Permissions at their end that an object below them is not, from the last whole pass and from this one.
+/// Charge permissions in a final state that have an object which may still change.
 #[derive(Debug, Default)]
-pub(in crate::worker) struct Guarded {
-    pub(in crate::worker) last: Option<HashSet<ObjectRef>>,
-    pub(in crate::worker) now: HashSet<ObjectRef>,
+pub(super) struct GuardedPermissions {
+    /// From the last complete pass, if there was one.
+    pub(super) last_pass: Option<HashSet<ObjectRef>>,
+    pub(super) this_pass: HashSet<ObjectRef>,
 }
 
 impl Reconciler {
@@ -46,30 +47,29 @@ impl Reconciler {
             period_factor: reconciliation.enabled.then_some(reconciliation.period_factor),
             keeping: settings.keeping(),
             next_slot: 0,
-            pass_began: now,
-            go_on_at: now,
+            pass_started_at: now,
+            next_step_at: now,
             lanes: BTreeMap::new(),
-            guarded: Guarded::default(),
+            guarded: GuardedPermissions::default(),
         }
     }
 
-    /// What is no longer ours is not looked at.
+    /// Sets the gauges to zero: the partitions are no longer assigned.
     pub(in crate::worker) fn report_gone(&self) {
         for (account, kind) in self.lanes.keys() {
             show_reconciliation(account, *kind, 0, 1.0);
         }
     }
 
-    /// What this pass has seen of the operation.
-    pub(in crate::worker) fn lane(&mut self, view: &RecordView<'_>) -> &mut LaneReconciler {
+    pub(super) fn lane(&mut self, view: &RecordView<'_>) -> &mut LaneReconciler {
         self.lanes.entry((view.account.clone(), view.kind())).or_default()
     }
 }
 
-impl Guarded {
-    /// Only a whole pass tells that no object guards it.
-    pub(in crate::worker) fn keeps(&self, object: &ObjectRef) -> bool {
-        let Some(last) = &self.last else { return true };
-        object.kind == ObjectKind::ChargePermission && (last.contains(object) || self.now.contains(object))
+impl GuardedPermissions {
+    /// Whether the object must not be deleted. Before the first complete pass that holds for every object.
+    pub(super) fn keeps(&self, object: &ObjectRef) -> bool {
+        let Some(last_pass) = &self.last_pass else { return true };
+        object.kind == ObjectKind::ChargePermission && (last_pass.contains(object) || self.this_pass.contains(object))
     }
 }

@@ -1,4 +1,4 @@
-//! The walk through what is known: what it queues, what it shrinks, what it forgets.
+//! Tests of the reconcile walk: which objects it queues, shrinks and deletes.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::amazon::pay_api::Disposition;
 use crate::config::Quotas;
 use crate::domain::pay::{DigestKey, Edge, Fetched, ObjectId, ObjectKind, State};
 use crate::domain::state::Observed;
+use crate::domain::work::{Cause, Origin};
 
 const DAY: Duration = Duration::from_hours(24);
 const NOW: i64 = 1_767_000_000_000;
@@ -22,7 +23,7 @@ fn ledger() -> Ledger {
     let settings = Settings::default();
     let rules = Quotas::default().rules(&settings);
     let mut ledger = ledger_with(settings, rules, now());
-    ledger.partitioner.insert(account().merchant_id, 0);
+    ledger.owning_partitions.insert(&account().merchant_id, 0);
     ledger
 }
 
@@ -38,7 +39,7 @@ fn permission() -> ObjectRef {
     object(ObjectKind::ChargePermission, "P01-1111111-2222222")
 }
 
-/// Puts an object into the store that reached this state, and was read, so long ago.
+/// Makes an object known that reached this state and was read `ago`.
 fn know(ledger: &mut Ledger, object: &ObjectRef, state: &str, ago: Duration) {
     let at = now().minus(ago);
     let observed = Observed {
@@ -60,14 +61,14 @@ fn know(ledger: &mut Ledger, object: &ObjectRef, state: &str, ago: Duration) {
     ledger.store.put(0, KnownState { observed: Some(observed), ..KnownState::blank(object.clone()) });
 }
 
-/// Walks whole laps, from this moment on.
-fn walk(ledger: &mut Ledger, from: Timestamp, laps: u32) -> Timestamp {
-    let lap_ms = (ledger.store.len() as u64).clamp(1000, 60_000) + 100;
-    let until = from.plus(Duration::from_millis(lap_ms) * laps);
+/// Runs this many passes.
+fn walk(ledger: &mut Ledger, from: Timestamp, passes: u32) -> Timestamp {
+    let pass_ms = (ledger.store.len() as u64).clamp(1000, 60_000) + 100;
+    let until = from.plus(Duration::from_millis(pass_ms) * passes);
     let mut at = from;
     while at < until {
         at = at.plus(Duration::from_millis(50));
-        ledger.reconciler(at);
+        ledger.reconcile(at);
     }
     at
 }
@@ -77,7 +78,7 @@ fn written(ledger: &mut Ledger) -> Vec<(String, Option<KnownState>)> {
 }
 
 #[test]
-fn what_is_final_and_quiet_shrinks_to_a_stub_once_and_is_forgotten_in_the_end() {
+fn quiet_final_object_becomes_a_stub_and_is_deleted_later() {
     let mut ledger = ledger();
     know(&mut ledger, &charge(1), "Captured", 29 * DAY);
     know(&mut ledger, &charge(2), "Captured", 31 * DAY);
@@ -92,12 +93,12 @@ fn what_is_final_and_quiet_shrinks_to_a_stub_once_and_is_forgotten_in_the_end() 
     assert!(stub.is_stub() && !before.is_stub());
     assert_eq!(stub, Observed { attributes_digest: String::new(), ..before });
     walk(&mut ledger, at, 3);
-    assert!(!ledger.has_news(), "once is enough");
+    assert!(!ledger.has_output(), "a stub is not shrunk again");
     assert_eq!(ledger.store.len(), 3);
 }
 
 #[test]
-fn a_permission_stays_as_long_as_an_object_of_it_may_change() {
+fn permission_is_kept_while_its_objects_may_change() {
     let mut ledger = ledger();
     know(&mut ledger, &permission(), "Closed", 800 * DAY);
     let dispute = object(ObjectKind::Dispute, "P01-1111111-2222222-B000001");
@@ -105,7 +106,7 @@ fn a_permission_stays_as_long_as_an_object_of_it_may_change() {
     let at = walk(&mut ledger, now(), 4);
     assert!(
         ledger.store.observed(&permission()).is_some_and(|known| !known.is_stub()),
-        "its time for a stub has passed"
+        "a guarded permission is not shrunk either"
     );
     know(&mut ledger, &dispute, "Closed", Duration::ZERO);
     walk(&mut ledger, at, 3);
@@ -113,32 +114,32 @@ fn a_permission_stays_as_long_as_an_object_of_it_may_change() {
 }
 
 #[test]
-fn an_event_below_it_keeps_a_permission_from_being_old() {
+fn event_of_a_charge_renews_its_permission() {
     let mut ledger = ledger();
     know(&mut ledger, &permission(), "Closed", 800 * DAY);
     ledger.store.update(&permission(), 0, |state| state.sequence = Some((NOW - 1000) as u64));
     walk(&mut ledger, now(), 3);
-    assert!(ledger.store.get(&permission()).is_some() && !ledger.has_news());
+    assert!(ledger.store.get(&permission()).is_some() && !ledger.has_output());
 }
 
 #[test]
-fn what_is_to_be_read_neither_shrinks_nor_is_forgotten() {
+fn queued_object_is_neither_shrunk_nor_deleted() {
     let mut ledger = ledger();
     know(&mut ledger, &charge(3), "Captured", 731 * DAY);
     ledger.take_in(record_of(&charge(3), "STATE_CHANGE", 0, now()), now());
     walk(&mut ledger, now(), 3);
-    assert!(ledger.store.get(&charge(3)).is_some() && !ledger.has_news());
+    assert!(ledger.store.get(&charge(3)).is_some() && !ledger.has_output());
 }
 
 #[test]
-fn of_thousands_that_are_due_the_longest_due_are_queued_and_few_at_a_time() {
+fn longest_due_objects_are_queued_first_and_few_at_a_time() {
     let mut ledger = ledger();
     for n in 0..5000 {
-        // In an order that has nothing to do with their slots.
+        // The due order differs from the slot order.
         know(&mut ledger, &charge(n), "Authorized", 2 * DAY + Duration::from_secs((n * 7919 % 5000) as u64));
     }
     walk(&mut ledger, now(), 3);
-    // Two laps of five seconds at 0.32 reads a second.
+    // Two passes of five seconds at 0.32 reads a second.
     assert_eq!(ledger.queue.len(), 5);
     let mut due: Vec<_> = (0..5000)
         .map(|n| {
@@ -156,18 +157,18 @@ fn of_thousands_that_are_due_the_longest_due_are_queued_and_few_at_a_time() {
         .collect();
     due.sort();
     assert!(due[..5].iter().all(|(_, object)| ledger.queue.is_reconciling(object)));
-    assert_eq!(ledger.queue.lanes(now())[0].2.objects, 0, "that is no backlog");
+    assert_eq!(ledger.queue.lanes(now())[0].2.objects, 0, "reconciliation reads are no backlog");
 }
 
-/// Reads the charge when its turn has come.
-fn recheck(ledger: &mut Ledger, from: Timestamp, state: &str, updated: Timestamp) -> Timestamp {
+/// Reads the charge when it is due.
+fn reconcile_read(ledger: &mut Ledger, from: Timestamp, state: &str, updated: Timestamp) -> Timestamp {
     let mut at = from;
     let due = loop {
         at = walk(ledger, at, 1);
         if let Some(due) = ledger.queue.take_due(at).pop() {
             break due;
         }
-        assert!(at < from.plus(2 * DAY), "its turn has not come");
+        assert!(at < from.plus(2 * DAY), "the object is not due in time");
         at = at.plus(Duration::from_mins(10));
     };
     answer(ledger, &due, state, updated, at);
@@ -179,31 +180,31 @@ fn answer(ledger: &mut Ledger, object: &ObjectRef, state: &str, updated: Timesta
         "statusDetails": {"state": state, "lastUpdatedTimestamp": updated}});
     let edge = Edge::strict(DigestKey::derive(b"test"));
     let fetched = Fetched::decode((object.kind, &object.id), account().environment, &edge, body.to_string().as_bytes());
-    ledger.answer(object, Disposition::Fetched(Box::new(fetched.unwrap())), at, at);
+    ledger.apply_read(object, Disposition::Fetched(Box::new(fetched.unwrap())), at, at);
 }
 
 #[test]
-fn a_recheck_that_finds_nothing_moves_the_next_one_and_is_written_down_now_and_then() {
+fn unchanged_reconciliation_reads_are_rarely_written() {
     let mut ledger = ledger();
     let updated = now().minus(2 * DAY);
     know(&mut ledger, &charge(1), "Authorized", 2 * DAY);
-    answer(&mut ledger, &charge(1), "Authorized", updated, now()); // the digest of what it looks like
+    answer(&mut ledger, &charge(1), "Authorized", updated, now()); // records the digest of its attributes
     answer(&mut ledger, &charge(1), "Authorized", updated, now());
     written(&mut ledger);
-    ledger.found.clear();
+    ledger.outgoing.found.clear();
     let (mut at, mut n_written) = (now(), 0);
     for _ in 0..16 {
-        let read_at = recheck(&mut ledger, at, "Authorized", updated);
-        assert!(read_at.since(at) >= DAY.mul_f64(0.84), "each is a period after the one before");
+        let read_at = reconcile_read(&mut ledger, at, "Authorized", updated);
+        assert!(read_at.since(at) >= DAY.mul_f64(0.84), "the reads are one period apart");
         assert_eq!(ledger.store.observed(&charge(1)).unwrap().read_started_at, read_at);
         n_written += written(&mut ledger).len();
         at = read_at;
     }
-    assert_eq!((n_written, ledger.found.len()), (2, 0));
+    assert_eq!((n_written, ledger.outgoing.found.len()), (2, 0));
 }
 
 #[test]
-fn a_change_that_nobody_told_of_is_marked_and_counted_and_one_that_an_ipn_tells_of_meanwhile_is_not() {
+fn change_without_ipn_counts_as_missed_unless_one_arrives() {
     for (ipn_comes, found) in [("never", 1), ("while it waits", 0), ("while it is read", 0)] {
         let mut ledger = ledger();
         know(&mut ledger, &permission(), "Closed", DAY);
@@ -212,7 +213,7 @@ fn a_change_that_nobody_told_of_is_marked_and_counted_and_one_that_an_ipn_tells_
         let ipn = || record_of(&charge(1), "STATE_CHANGE", 0, at);
         if ipn_comes == "while it waits" {
             ledger.take_in(ipn(), at);
-            assert!(!ledger.queue.is_reconciling(&charge(1)), "it is news now");
+            assert!(!ledger.queue.is_reconciling(&charge(1)), "the IPN takes precedence");
         }
         assert_eq!(ledger.queue.take_due(at.plus(DAY)), [charge(1)]);
         if ipn_comes == "while it is read" {
@@ -222,12 +223,12 @@ fn a_change_that_nobody_told_of_is_marked_and_counted_and_one_that_an_ipn_tells_
         let batch = ledger.take_batch(vec![]);
         assert_eq!(batch.events.len(), 1, "{ipn_comes}");
         let is_marked = matches!(batch.events[0].0.causes[..], [Cause { origin: Origin::Reconciliation, .. }]);
-        assert_eq!((is_marked, ledger.found.len()), (ipn_comes != "while it waits", found), "{ipn_comes}");
+        assert_eq!((is_marked, ledger.outgoing.found.len()), (ipn_comes != "while it waits", found), "{ipn_comes}");
     }
 }
 
 #[test]
-fn objects_of_a_merchant_that_is_no_longer_configured_are_left_alone() {
+fn objects_of_a_removed_merchant_are_not_reconciled() {
     for merchant in ["M1", "GONE"] {
         let mut ledger = ledger();
         let account = Account { merchant_id: MerchantId::parse(merchant).unwrap(), ..account() };
@@ -238,13 +239,13 @@ fn objects_of_a_merchant_that_is_no_longer_configured_are_left_alone() {
 }
 
 #[test]
-fn an_object_that_amazon_no_longer_shows_waits_for_its_next_turn_and_takes_no_place() {
+fn vanished_object_waits_for_its_next_reconciliation() {
     let mut ledger = ledger();
     know(&mut ledger, &charge(1), "Authorized", 2 * DAY);
     let at = walk(&mut ledger, now(), 3).plus(DAY);
     assert_eq!(ledger.queue.take_due(at), [charge(1)]);
-    ledger.answer(&charge(1), Disposition::NotFound("404".into()), at, at);
+    ledger.apply_read(&charge(1), Disposition::NotFound("404".into()), at, at);
     assert!(ledger.queue.is_empty() && ledger.store.observed(&charge(1)).is_some());
     walk(&mut ledger, at, 3);
-    assert!(ledger.queue.is_empty(), "not before a period is over");
+    assert!(ledger.queue.is_empty(), "not due before the next period");
 }

@@ -1,13 +1,27 @@
-//! What the books show to metrics and logs.
+//! Metrics and log lines about the ledger.
 
 use std::time::Duration;
 
 use super::Ledger;
-use crate::domain::record_headers::{self, header};
+use crate::domain::dead_letter::{DeadLetter, header};
+use crate::domain::events::Event;
+use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{BoundHits, Cause, LaneReport};
 use crate::kafka::outbox::Batch;
 use crate::worker::gauges::{labels, show};
+
+/// When the periodic reports are due.
+pub(super) struct ReportSchedule {
+    lanes_at: Timestamp,
+    backlog_at: Timestamp,
+}
+
+impl ReportSchedule {
+    pub(super) fn starting_at(now: Timestamp) -> Self {
+        Self { lanes_at: now, backlog_at: now }
+    }
+}
 
 impl Ledger {
     /// Metrics and log lines of a committed batch.
@@ -16,66 +30,45 @@ impl Ledger {
         metrics::gauge!("ipn_receiver_reads_in_flight").set(self.queue.in_flight() as f64);
         metrics::gauge!("ipn_receiver_known_objects").set(self.store.len() as f64);
         for (event, sequence) in &batch.events {
-            metrics::counter!("ipn_receiver_events_published_total", "type" => event.event_type.name).increment(1);
-            metrics::histogram!("ipn_receiver_event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
-            let newest_first = || event.causes.iter().rev();
-            let message_ids: Vec<String> =
-                newest_first().filter_map(Cause::message_id).map(|message_id| message_id.to_string()).collect();
-            tracing::info!(
-                event.id = %event.id, event.r#type = event.event_type.name, object.id = %event.object.id, sequence,
-                merchant = %event.object.account, sns.message_id = message_ids.join(" "),
-                trace_id = newest_first().find_map(Cause::trace_id), request_id = event.request_id.as_deref(),
-                "published {}", event.event_type.name,
-            );
+            report_event(event, *sequence, now);
         }
-        for received_at in self.inbox_latency.take_told() {
+        for received_at in self.inbox.latency.take_received_at() {
             metrics::histogram!("ipn_receiver_event_processing_seconds").record(now.since(received_at).as_secs_f64());
         }
-        for object in std::mem::take(&mut self.found) {
-            metrics::counter!("ipn_receiver_missed_ipns_found_total", &labels(&object.account, object.kind))
-                .increment(1);
-            tracing::info!(object.id = %object.id, merchant = %object.account, "a change was found that no IPN told of");
+        for object in std::mem::take(&mut self.outgoing.found) {
+            report_missed_ipn(&object);
         }
-        for letter in &batch.dead_letters {
-            metrics::counter!("ipn_receiver_dead_letters_total", "reason" => letter.reason.as_str()).increment(1);
-            tracing::warn!(
-                reason = letter.reason.as_str(),
-                detail = letter.detail,
-                partition = letter.position.partition,
-                offset = letter.position.offset,
-                object.id = letter.history.object.as_ref().map(|object| object.id.as_str()),
-                sns.message_id = header(&letter.headers, record_headers::SNS_MESSAGE_ID),
-                "dead letter written",
-            );
-        }
+        batch.dead_letters.iter().for_each(report_dead_letter);
     }
 
-    /// Now and then: how much work each operation of each merchant has, how old it is, and which bounds were hit.
+    /// Reports every few seconds how much work each operation of each merchant has, how old it is, and which limits were
+    /// hit.
     pub(in crate::worker) fn report_lanes(&mut self, now: Timestamp) {
-        if now < self.report_lanes_at {
+        if now < self.report_schedule.lanes_at {
             return;
         }
-        self.report_lanes_at = now.plus(LANES_EVERY);
-        let may_tell = now >= self.tell_backlog_at;
+        self.report_schedule.lanes_at = now.plus(LANES_EVERY);
+        let is_backlog_due = now >= self.report_schedule.backlog_at;
         for (account, kind, lane) in self.queue.lanes(now) {
             show(account, kind, lane, now);
-            if may_tell && lane.objects >= BACKLOG && !lane.is_held_back {
-                self.tell_backlog_at = now.plus(BACKLOG_TOLD_EVERY);
+            if is_backlog_due && lane.objects >= BACKLOG_OBJECTS_MIN && !lane.is_held_back {
+                self.report_schedule.backlog_at = now.plus(BACKLOG_LOG_EVERY);
                 tracing::info!(
-                    %account, operation = %kind, n_objects = lane.objects,
-                    oldest_s = now.since(lane.first_seen).as_secs(), left_s = lane.time_left.as_secs(),
-                    "a backlog is drained within our part of Amazon's quota",
+                    merchant = %account.merchant_id, environment = %account.environment, operation = %kind,
+                    n_objects = lane.objects, oldest_s = now.since(lane.first_seen).as_secs(),
+                    left_s = lane.time_left.as_secs(),
+                    "a backlog of reads is being drained within the configured share of Amazon Pay's quota",
                 );
             }
         }
         metrics::gauge!("ipn_receiver_inbox_oldest_unread_age_seconds")
-            .set(self.inbox_latency.oldest_unread(now).as_secs_f64());
+            .set(self.inbox.latency.oldest_unread(now).as_secs_f64());
         let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
-        metrics::counter!("ipn_receiver_limit_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
-        metrics::counter!("ipn_receiver_limit_hits_total", "bound" => "records_open_max").increment(records_open);
+        metrics::counter!("ipn_receiver_limit_hits_total", "limit" => "reads_in_flight_max").increment(reads_in_flight);
+        metrics::counter!("ipn_receiver_limit_hits_total", "limit" => "records_open_max").increment(records_open);
     }
 
-    /// What is no longer ours has no work here, and no trouble.
+    /// Sets the gauges to idle: the partitions are no longer assigned.
     pub(in crate::worker) fn report_gone(&self) {
         for (account, kind, _) in self.queue.lanes(Timestamp::NEVER) {
             show(account, kind, LaneReport::IDLE, Timestamp::NEVER);
@@ -85,8 +78,49 @@ impl Ledger {
     }
 }
 
-/// It looks at every object that waits.
+fn report_event(event: &Event, sequence: u64, now: Timestamp) {
+    metrics::counter!("ipn_receiver_events_published_total", "event_type" => event.event_type.name).increment(1);
+    metrics::histogram!("ipn_receiver_event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
+    let newest_first = || event.causes.iter().rev();
+    let message_ids: Vec<String> =
+        newest_first().filter_map(Cause::message_id).map(|message_id| message_id.to_string()).collect();
+    tracing::info!(
+        event_id = %event.id, event_type = event.event_type.name, object_id = %event.object.id,
+        charge_permission_id = %event.charge_permission_id, sequence,
+        merchant = %event.object.account.merchant_id, environment = %event.object.account.environment,
+        sns_message_id = (!message_ids.is_empty()).then(|| message_ids.join(" ")),
+        trace_id = newest_first().find_map(Cause::trace_id), amazon_request_id = event.request_id.as_deref(),
+        "{} published", event.event_type.name,
+    );
+}
+
+fn report_missed_ipn(object: &ObjectRef) {
+    metrics::counter!("ipn_receiver_missed_ipns_found_total", &labels(&object.account, object.kind)).increment(1);
+    tracing::info!(
+        object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
+        environment = %object.account.environment,
+        "reconciliation found and published a change without an IPN; if this repeats, check the IPN setup in Seller Central"
+    );
+}
+
+fn report_dead_letter(dead_letter: &DeadLetter) {
+    metrics::counter!("ipn_receiver_dead_letters_total", "reason" => dead_letter.reason.as_str()).increment(1);
+    let object = dead_letter.history.object.as_ref();
+    tracing::warn!(
+        reason = dead_letter.reason.as_str(),
+        detail = dead_letter.detail,
+        partition = dead_letter.position.partition,
+        offset = dead_letter.position.offset,
+        object_id = object.map(|object| object.id.as_str()),
+        merchant = object.map(|object| object.account.merchant_id.as_str()),
+        environment = object.map(|object| object.account.environment.as_str()),
+        sns_message_id = header(&dead_letter.headers, "ipn-sns-message-id"),
+        "IPN moved to the dead-letter topic; fix the cause, then run `ipn-receiver redrive`",
+    );
+}
+
+/// Each report scans all queued objects.
 const LANES_EVERY: Duration = Duration::from_secs(5);
-/// From so many objects of one operation on its length is worth a line, now and then.
-const BACKLOG: usize = 100;
-const BACKLOG_TOLD_EVERY: Duration = Duration::from_secs(30);
+/// From this many objects of one operation on, its backlog is logged.
+const BACKLOG_OBJECTS_MIN: usize = 100;
+const BACKLOG_LOG_EVERY: Duration = Duration::from_secs(30);

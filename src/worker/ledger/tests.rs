@@ -1,4 +1,4 @@
-//! Tests of the books: records and answers go in, events, pending work and positions come out.
+//! Tests of the ledger: inbox records and answers go in; events, pending work and positions come out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::*;
 use crate::amazon::pay_api::{Blame, Disposition};
-use crate::config::{Quotas, Worker as Settings};
+use crate::config::{Quotas, Reconciliation};
+use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::ipn::routing::Merchant;
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
 use crate::domain::sns::{TopicPolicy, TopicRule};
-use crate::domain::work::Quota;
+use crate::domain::work::{InboxPosition, Quota, Rules};
 
 const ID: &str = "P01-1111111-2222222-C000001";
 
@@ -35,15 +36,15 @@ fn ledger(settings: Settings) -> Ledger {
     ledger
 }
 
-/// The permission of the charge was read, so nothing waits for it.
+/// Makes the permission of the charge known, so that no read waits for it.
 fn know_permission(ledger: &mut Ledger) {
     let id = ObjectId::parse("P01-1111111-2222222").unwrap();
     let permission = object().sibling(ObjectKind::ChargePermission, id);
-    ledger.partitioner.insert(account().merchant_id, 0);
+    ledger.owning_partitions.insert(&account().merchant_id, 0);
     let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(-9000)}});
     let fetched = decode(&permission, &body);
-    ledger.answer(&permission, Disposition::Fetched(Box::new(fetched)), at(-9000), at(-9000));
-    assert_eq!(told(ledger), ["PermissionChargeable"]);
+    ledger.apply_read(&permission, Disposition::Fetched(Box::new(fetched)), at(-9000), at(-9000));
+    assert_eq!(published(ledger), ["PermissionChargeable"]);
 }
 
 pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Timestamp) -> Ledger {
@@ -53,8 +54,14 @@ pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Time
         regions: vec!["eu-west-1".into()],
     };
     let merchants = Merchants::new(vec![Merchant { account: account(), topics: TopicPolicy::new(vec![rule]) }]);
-    let positions = BTreeMap::from([(0, 0)]);
-    Ledger::open(settings, rules, Arc::new(merchants), StateStore::default(), &positions, now)
+    let config = LedgerConfig {
+        settings,
+        reconciliation: Reconciliation::default(),
+        rules,
+        merchants: Arc::new(merchants),
+        update_urls: UpdateUrls::default(),
+    };
+    Ledger::new(config, Restored::default(), &BTreeMap::from([(0, 0)]), now)
 }
 
 /// An inbox record about the charge, sent and appended at `sent_s`.
@@ -97,56 +104,56 @@ fn fetched(state: &str, updated_s: i64) -> Disposition {
     Disposition::Fetched(Box::new(decode(&object(), &body)))
 }
 
-/// Reads the charge at `s` if it is due then. A second after it was taken in there is quota for it.
+/// Reads the charge at `s` if it is due then. There is quota for it one second after the intake.
 #[allow(clippy::needless_pass_by_value, reason = "the callers read better")]
 fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> bool {
     let due = ledger.queue.take_due(at(s));
     for object in &due {
-        ledger.answer(object, disposition.clone(), at(s), at(s));
+        ledger.apply_read(object, disposition.clone(), at(s), at(s));
     }
     !due.is_empty()
 }
 
-fn told(ledger: &mut Ledger) -> Vec<&'static str> {
+fn published(ledger: &mut Ledger) -> Vec<&'static str> {
     ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name).collect()
 }
 
 fn position(ledger: &Ledger) -> i64 {
-    ledger.positions()[&0]
+    ledger.inbox.positions()[&0]
 }
 
 #[test]
-fn a_record_leaves_the_inbox_when_its_object_was_told() {
+fn record_leaves_the_inbox_when_its_event_is_published() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(record(0, 100), at(101));
     assert_eq!(position(&ledger), 0);
     assert!(read(&mut ledger, 102, fetched("Captured", 99)));
-    assert_eq!((told(&mut ledger), position(&ledger)), (vec!["ChargeCaptured"], 1));
+    assert_eq!((published(&mut ledger), position(&ledger)), (vec!["ChargeCaptured"], 1));
 }
 
 #[test]
-fn systemic_trouble_waits_without_counting_and_the_work_is_written_down_after_a_while() {
+fn systemic_error_is_retried_and_work_becomes_pending() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(record(0, 100), at(100));
     for s in [101, 106] {
         assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
         ledger.release_overdue(at(s));
     }
-    assert_eq!((position(&ledger), ledger.has_news()), (0, false), "not yet: it may be over in a moment");
+    assert_eq!((position(&ledger), ledger.has_output()), (0, false), "the work is not pending yet");
     assert!(read(&mut ledger, 111, Disposition::Throttled { retry_after: None }));
     ledger.release_overdue(at(111));
-    assert_eq!((position(&ledger), ledger.has_news()), (1, true));
-    let pending = ledger.queue.pending_of(&object()).expect("the work is owed");
+    assert_eq!((position(&ledger), ledger.has_output()), (1, true));
+    let pending = ledger.queue.pending_of(&object()).expect("the work is pending");
     assert_eq!((pending.attempts, pending.causes.len()), (0, 1));
     assert!(read(&mut ledger, 200, fetched("Captured", 99)));
     let batch = ledger.take_batch(vec![]);
     assert_eq!(batch.events[0].0.event_type.name, "ChargeCaptured");
     let written = batch.records.iter().find(|record| record.key == object().state_key()).unwrap();
-    assert_eq!(written.value.as_ref().unwrap().pending, None, "nothing is owed any more");
+    assert_eq!(written.value.as_ref().unwrap().pending, None, "no work is pending");
 }
 
 #[test]
-fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() {
+fn next_owner_continues_pending_work() {
     let mut first = ledger(Settings::default());
     first.take_in(record(0, 100), at(100));
     read(&mut first, 101, Disposition::NotFound("404".into()));
@@ -157,11 +164,18 @@ fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() 
     let mut store = StateStore::default();
     store.put(0, written);
     let rules = Quotas::default().rules(&Settings::default());
-    let merchants = first.merchants.clone();
-    let mut next = Ledger::open(Settings::default(), rules, merchants, store, &BTreeMap::from([(0, 1)]), at(102));
+    let config = LedgerConfig {
+        settings: Settings::default(),
+        reconciliation: Reconciliation::default(),
+        rules,
+        merchants: first.merchants.clone(),
+        update_urls: UpdateUrls::default(),
+    };
+    let restored = Restored { store, ..Restored::default() };
+    let mut next = Ledger::new(config, restored, &BTreeMap::from([(0, 1)]), at(102));
     assert_eq!((next.queue.len(), next.queue.attempts_of(&object())), (1, 1));
     know_permission(&mut next);
-    assert!(!read(&mut next, 110, fetched("Captured", 99)), "it keeps its time");
+    assert!(!read(&mut next, 110, fetched("Captured", 99)), "the retry keeps its due time");
     assert!(read(&mut next, 170, fetched("Captured", 99)));
     let batch = next.take_batch(vec![]);
     assert_eq!(batch.events.len(), 1);
@@ -169,7 +183,7 @@ fn what_is_owed_stands_in_the_state_record_and_the_next_owner_goes_on_with_it() 
 }
 
 #[test]
-fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up() {
+fn unknown_object_becomes_a_dead_letter_after_five_reads() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(record(0, 0), at(0));
     let mut tries = Vec::new();
@@ -186,15 +200,15 @@ fn an_object_nobody_knows_is_tried_five_times_within_an_hour_and_then_given_up()
     let batch = ledger.take_batch(vec![]);
     let written: Vec<_> = batch.records.iter().map(|record| (record.key.as_str(), record.value.is_some())).collect();
     assert_eq!(written, [(object().state_key().as_str(), false)], "a tombstone");
-    assert!(ledger.store.get(&object()).is_none(), "what nobody knows takes no memory either");
+    assert!(ledger.store.get(&object()).is_none(), "an unknown object takes no memory");
 }
 
 #[test]
-fn an_older_answer_is_asked_again_and_believed_and_flagged_after_five() {
+fn older_answer_is_believed_and_flagged_after_five_reads() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(record(0, 100), at(100));
     read(&mut ledger, 101, fetched("Captured", 99));
-    told(&mut ledger);
+    published(&mut ledger);
     ledger.take_in(record(1, 120), at(120));
     let mut tries = Vec::new();
     let mut events = Vec::new();
@@ -213,41 +227,41 @@ fn an_older_answer_is_asked_again_and_believed_and_flagged_after_five() {
 }
 
 #[test]
-fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days() {
+fn undecodable_object_becomes_a_dead_letter_after_days() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
-    let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
-    let mut given_up_at = None;
+    let failure = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    let mut dead_letter_at = None;
     for s in (0..200_000).step_by(5) {
-        if read(&mut ledger, s, trouble.clone()) && !ledger.pending_dead_letters.is_empty() {
-            given_up_at.get_or_insert(s);
+        if read(&mut ledger, s, failure.clone()) && !ledger.outgoing.dead_letters.is_empty() {
+            dead_letter_at.get_or_insert(s);
         }
     }
-    assert!((86_400..86_400 + 3700).contains(&given_up_at.expect("given up")), "{given_up_at:?}");
+    assert!((86_400..86_400 + 3700).contains(&dead_letter_at.expect("a dead letter")), "{dead_letter_at:?}");
     assert_eq!(ledger.take_pending_dead_letters()[0].reason, DeadLetterReason::Undecodable);
 }
 
 #[test]
-fn an_outage_in_between_is_not_the_objects_own_trouble() {
+fn outage_does_not_count_as_failure_of_an_object() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
-    let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
-    assert!(read(&mut ledger, 10, trouble.clone()));
+    let failure = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    assert!(read(&mut ledger, 10, failure.clone()));
     let mut n_failed = 0;
     for day in 1..=100 {
-        // Amazon is down for a week at a time, and between two such weeks the object still fails.
+        // Amazon Pay is down for a week at a time; between two outages the object still fails.
         let s = day * 7 * 86_400;
         assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
-        n_failed += usize::from(read(&mut ledger, s + 10_000, trouble.clone()));
-        if !ledger.pending_dead_letters.is_empty() {
+        n_failed += usize::from(read(&mut ledger, s + 10_000, failure.clone()));
+        if !ledger.outgoing.dead_letters.is_empty() {
             break;
         }
     }
-    assert_eq!(n_failed, 13, "two hours of each are counted, and a day is the limit");
+    assert_eq!(n_failed, 13, "at most two hours of each failure count; the limit is one day");
 }
 
 #[test]
-fn a_record_appended_well_before_the_last_read_needs_no_other_unless_the_clocks_are_apart() {
+fn record_older_than_the_last_read_needs_no_other_read() {
     for clocks_agree in [true, false] {
         let mut ledger = Ledger { clocks_agree, ..ledger(Settings::default()) };
         ledger.take_in(record(0, 100), at(100));
@@ -255,12 +269,12 @@ fn a_record_appended_well_before_the_last_read_needs_no_other_unless_the_clocks_
         ledger.take_in(record(1, 119), at(131));
         assert_eq!(ledger.queue.is_empty(), clocks_agree);
         ledger.take_in(record(2, 121), at(131));
-        assert!(!ledger.queue.is_empty(), "appended within the margin: it may be news");
+        assert!(!ledger.queue.is_empty(), "appended within the margin: the read may not cover it");
     }
 }
 
 #[test]
-fn too_many_open_records_are_written_down_at_once() {
+fn open_records_above_the_limit_become_pending_at_once() {
     let mut ledger = ledger(Settings { records_open_max: 2, ..Settings::default() });
     for offset in 0..3 {
         ledger.take_in(record(offset, 100), at(100));
@@ -271,7 +285,7 @@ fn too_many_open_records_are_written_down_at_once() {
 }
 
 #[test]
-fn a_record_of_a_merchant_under_another_key_is_for_redrive_and_no_work() {
+fn record_under_another_key_becomes_a_dead_letter() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(InboxRecord { key: b"OWNER".to_vec(), ..record(0, 100) }, at(100));
     assert!(ledger.queue.is_empty());
@@ -279,32 +293,32 @@ fn a_record_of_a_merchant_under_another_key_is_for_redrive_and_no_work() {
 }
 
 #[test]
-fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
+fn deferred_read_is_published_unless_a_newer_ipn_arrives() {
     let refund = object().sibling(ObjectKind::Refund, ObjectId::parse("P01-1111111-2222222-R000001").unwrap());
     let refunded = |state: &str| {
         let body = json!({"refundId": refund.id, "chargeId": ID, "statusDetails": {"state": state, "lastUpdatedTimestamp": at(99)}});
         Disposition::Fetched(Box::new(decode(&refund, &body)))
     };
-    for has_news in [false, true] {
+    for has_newer_ipn in [false, true] {
         let mut ledger = ledger(Settings::default());
         ledger.take_in(record_of(&refund, "STATE_CHANGE", 0, at(100)), at(100));
         assert_eq!(ledger.queue.take_due(at(101)), std::slice::from_ref(&refund));
-        ledger.answer(&refund, refunded("RefundInitiated"), at(101), at(101));
-        assert_eq!(ledger.queue.take_due(at(102)), [object()], "its charge is asked for");
-        assert_eq!(ledger.queue.attempts_of(&refund), 0, "it waits, and has not failed");
+        ledger.apply_read(&refund, refunded("RefundInitiated"), at(101), at(101));
+        assert_eq!(ledger.queue.take_due(at(102)), [object()], "its charge is read");
+        assert_eq!(ledger.queue.attempts_of(&refund), 0, "the refund is deferred, its read did not fail");
         let pending = ledger.queue.pending_of(&refund).unwrap();
-        assert!(pending.due <= at(102), "the next process, which has no answer, is to read it at once");
-        if has_news {
+        assert!(pending.due <= at(102), "the next owner has no answer and reads it at once");
+        if has_newer_ipn {
             ledger.take_in(record_of(&refund, "STATE_CHANGE", 1, at(102)), at(102));
         }
-        ledger.answer(&object(), fetched("Captured", 99), at(102), at(103));
-        if has_news {
-            assert_eq!(told(&mut ledger), ["ChargeCaptured"], "the answer is older than the news");
+        ledger.apply_read(&object(), fetched("Captured", 99), at(102), at(103));
+        if has_newer_ipn {
+            assert_eq!(published(&mut ledger), ["ChargeCaptured"], "the answer is older than the IPN");
             assert_eq!(ledger.queue.take_due(at(104)), std::slice::from_ref(&refund));
-            ledger.answer(&refund, refunded("Refunded"), at(104), at(104));
-            assert_eq!((told(&mut ledger), position(&ledger)), (vec!["RefundCompleted"], 2));
+            ledger.apply_read(&refund, refunded("Refunded"), at(104), at(104));
+            assert_eq!((published(&mut ledger), position(&ledger)), (vec!["RefundCompleted"], 2));
         } else {
-            assert_eq!(told(&mut ledger), ["ChargeCaptured", "RefundInitiated"]);
+            assert_eq!(published(&mut ledger), ["ChargeCaptured", "RefundInitiated"]);
             assert_eq!(position(&ledger), 1);
         }
         assert!(ledger.queue.is_empty());
@@ -312,7 +326,7 @@ fn an_answer_that_waits_for_its_charge_is_told_with_it_unless_there_is_news() {
 }
 
 #[test]
-fn a_one_time_permission_that_amazon_closed_is_done_when_its_charges_took_all() {
+fn fully_captured_one_time_permission_needs_no_action() {
     let id = ObjectId::parse("P01-1111111-2222222").unwrap();
     let permission = object().sibling(ObjectKind::ChargePermission, id);
     for (amounts, balance, code) in [
@@ -330,21 +344,21 @@ fn a_one_time_permission_that_amazon_closed_is_done_when_its_charges_took_all() 
                 object().sibling(ObjectKind::Charge, ObjectId::parse(&format!("{}-C{n:06}", permission.id)).unwrap());
             let body = json!({"chargeId": charge.id, "chargePermissionId": permission.id, "captureAmount": {"amount": amount},
                 "statusDetails": {"state": "Captured", "lastUpdatedTimestamp": at(50)}});
-            ledger.answer(&charge, Disposition::Fetched(Box::new(decode(&charge, &body))), at(60), at(60));
+            ledger.apply_read(&charge, Disposition::Fetched(Box::new(decode(&charge, &body))), at(60), at(60));
         }
-        ledger.answer(&permission, Disposition::Fetched(Box::new(decode(&permission, &closed))), at(100), at(100));
+        ledger.apply_read(&permission, Disposition::Fetched(Box::new(decode(&permission, &closed))), at(100), at(100));
         let (event, _) = ledger.take_batch(vec![]).events.pop().unwrap();
         assert_eq!((event.event_type.name, event.next_action.code.as_str()), ("PermissionClosed", code));
     }
 }
 
 #[test]
-fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
+fn charge_is_published_without_an_unreadable_permission() {
     let permission = object().sibling(ObjectKind::ChargePermission, ObjectId::parse("P01-1111111-2222222").unwrap());
     let quota = Quota { burst: 1e6, per_second: 1e9 };
     let settings = Settings::default();
     let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
-    for trouble in [
+    for failure in [
         Disposition::NotFound("404".into()),
         Disposition::ObjectTrouble("no JSON".into()),
         Disposition::Systemic(Blame::Amazon, "503".into()),
@@ -352,25 +366,25 @@ fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
         let mut ledger = ledger_with(settings.clone(), rules, at(0));
         ledger.take_in(record(0, 100), at(100));
         assert_eq!(ledger.queue.take_due(at(101)), [object()]);
-        ledger.answer(&object(), fetched("Declined", 99), at(101), at(101));
-        let mut told_at = None;
+        ledger.apply_read(&object(), fetched("Declined", 99), at(101), at(101));
+        let mut published_at = None;
         for s in 102..2000 {
             for due in ledger.queue.take_due(at(s)) {
                 let is_permission = due == permission;
-                ledger.answer(
+                ledger.apply_read(
                     &due,
-                    if is_permission { trouble.clone() } else { fetched("Declined", 99) },
+                    if is_permission { failure.clone() } else { fetched("Declined", 99) },
                     at(s),
                     at(s),
                 );
             }
-            if told_at.is_none() && told(&mut ledger) == ["ChargeDeclined"] {
-                told_at = Some(s);
+            if published_at.is_none() && published(&mut ledger) == ["ChargeDeclined"] {
+                published_at = Some(s);
             }
         }
-        // Error of the permission alone is known at once; an operation that is down is waited for, but not for long.
-        let latest = if matches!(trouble, Disposition::Systemic(..)) { 101 + 15 * 60 + 15 } else { 102 };
-        assert!(told_at.is_some_and(|s| s <= latest), "{trouble:?}: {told_at:?}");
+        // A failure of the permission alone ends the wait at once; an outage ends it after the patience.
+        let latest = if matches!(failure, Disposition::Systemic(..)) { 101 + 15 * 60 + 15 } else { 102 };
+        assert!(published_at.is_some_and(|s| s <= latest), "{failure:?}: {published_at:?}");
     }
 }
 

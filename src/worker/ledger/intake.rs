@@ -1,0 +1,117 @@
+//! From an inbox record to the object that must be read and the cause of that read, or to a dead letter.
+
+use crate::domain::dead_letter::DeadLetterReason;
+use crate::domain::ipn::recheck_request::{self, KIND_HEADER, Recheck};
+use crate::domain::ipn::routing::{Merchants, Unroutable};
+use crate::domain::ipn::{Ipn, Message};
+use crate::domain::pay::{ObjectId, ObjectRef};
+use crate::domain::sns::Envelope;
+use crate::domain::trace::TraceParent;
+use crate::domain::work::{Cause, Origin};
+use crate::kafka::inbox::{InboxRecord, TRACE_HEADER};
+
+/// An inbox record that leads to a read.
+pub(in crate::worker) struct Intake {
+    pub(in crate::worker) object: ObjectRef,
+    pub(in crate::worker) cause: Cause,
+    /// The charge permission that the IPN names, if it names one.
+    pub(in crate::worker) claimed_permission: Option<ObjectId>,
+}
+
+/// Why an inbox record becomes a dead letter.
+pub(in crate::worker) struct IntakeError {
+    pub(in crate::worker) reason: DeadLetterReason,
+    pub(in crate::worker) detail: String,
+}
+
+impl IntakeError {
+    fn new(reason: DeadLetterReason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+
+    fn not_understood(detail: impl Into<String>) -> Self {
+        Self::new(DeadLetterReason::NotUnderstood, detail)
+    }
+}
+
+/// Parses a record and routes it to its merchant.
+pub(in crate::worker) fn parse(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, IntakeError> {
+    record.check_schema().map_err(IntakeError::not_understood)?;
+    if record.header(KIND_HEADER) == Some(recheck_request::KIND) {
+        return parse_recheck(merchants, record);
+    }
+    // The signature was verified before the append, and only ipn-receiver appends to the inbox.
+    let envelope =
+        Envelope::parse(record.value.clone()).map_err(|error| IntakeError::not_understood(error.to_string()))?;
+    let ipn = match Message::parse(&envelope.message) {
+        Message::Ipn(ipn) => ipn,
+        Message::LegacyV1 { notification_type } => {
+            let detail = format!("a V1 (MWS) notification of type {notification_type}");
+            return Err(IntakeError::not_understood(detail));
+        }
+        Message::NotUnderstood(why) => return Err(IntakeError::not_understood(why)),
+    };
+    let object = route(merchants, &envelope, &ipn, record)?;
+    let message_id = envelope.message_id.parse().expect("an envelope's MessageId is a UUID");
+    let given = record.header(TRACE_HEADER).and_then(TraceParent::parse);
+    let origin = Origin::Ipn {
+        message_id,
+        notification_type: ipn.notification_type,
+        position: record.position,
+        traceparent: given.filter(|given| *given != TraceParent::of_message(message_id)).map(Box::new),
+    };
+    let cause = Cause { origin, timestamp: envelope.timestamp };
+    tracing::debug!(
+        object_id = %object.id, merchant = %object.account.merchant_id, environment = %object.account.environment,
+        sns_message_id = %message_id, trace_id = cause.trace_id(), "IPN consumed from inbox"
+    );
+    Ok(Intake { object, cause, claimed_permission: ipn.charge_permission_id })
+}
+
+fn route(
+    merchants: &Merchants,
+    envelope: &Envelope,
+    ipn: &Ipn,
+    record: &InboxRecord,
+) -> Result<ObjectRef, IntakeError> {
+    let topic = envelope.topic_arn.as_str();
+    let routed = merchants.route(&envelope.topic_arn, ipn).map_err(|unroutable| match unroutable {
+        Unroutable::UnknownMerchant => unknown_merchant(&ipn.merchant_id),
+        Unroutable::Misrouted => IntakeError::new(
+            DeadLetterReason::Misrouted,
+            format!("merchant {} is not configured for topic {topic} and object {}", ipn.merchant_id, ipn.object_id),
+        ),
+    });
+    let object = routed?;
+    if record.key != object.account.merchant_id.as_str().as_bytes() {
+        // The ingress keys a record of an unknown merchant differently, so it may lie in a partition that another
+        // worker owns. Only one worker may read a merchant's objects.
+        return Err(IntakeError::new(
+            DeadLetterReason::UnknownMerchant,
+            format!("merchant {} was configured after this IPN was received; redrive it", ipn.merchant_id),
+        ));
+    }
+    Ok(object)
+}
+
+/// A record that `ipn-receiver recheck` appended. It must meet the same conditions as an IPN.
+fn parse_recheck(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, IntakeError> {
+    let Recheck { object, seed, requested_at } = Recheck::parse(&record.value).map_err(IntakeError::not_understood)?;
+    let account = &object.account;
+    if record.key != account.merchant_id.as_str().as_bytes() {
+        return Err(IntakeError::not_understood("a recheck record whose key is not its merchant"));
+    }
+    if !merchants.knows(&account.merchant_id) {
+        return Err(unknown_merchant(&account.merchant_id));
+    }
+    if !merchants.has(account) {
+        let detail = format!("merchant {} is not configured for {}", account.merchant_id, account.environment);
+        return Err(IntakeError::new(DeadLetterReason::Misrouted, detail));
+    }
+    let origin = Origin::Recheck { position: record.position, seed };
+    Ok(Intake { object, cause: Cause { origin, timestamp: requested_at }, claimed_permission: None })
+}
+
+fn unknown_merchant(merchant: &impl std::fmt::Display) -> IntakeError {
+    IntakeError::new(DeadLetterReason::UnknownMerchant, format!("no merchants[] entry has id {merchant}"))
+}

@@ -1,0 +1,135 @@
+//! Reads that brought no usable answer: when they are repeated, and when their IPNs become dead letters.
+
+use std::time::Duration;
+
+use super::Ledger;
+use super::dead_letters::PendingDeadLetter;
+use crate::amazon::pay_api::Disposition;
+use crate::config::Worker as Settings;
+use crate::domain::dead_letter::DeadLetterReason;
+use crate::domain::pay::{Account, ObjectRef};
+use crate::domain::timestamp::Timestamp;
+use crate::domain::work::{BreakerChange, Cause, Requeue};
+use crate::worker::gauges::show_breaker;
+
+impl Ledger {
+    /// Counts the outcome for the merchant's circuit breaker.
+    pub(super) fn update_breaker(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
+        let change = match disposition {
+            Disposition::Systemic(..) => self.queue.failed(&object.account, now),
+            _ => self.queue.answered(&object.account),
+        };
+        if let Some(change) = change {
+            report_breaker(&object.account, change, &self.settings);
+        }
+    }
+
+    /// 404: a test IPN, or an object that cannot be read yet. For a known object it is an error of Amazon Pay's.
+    pub(super) fn not_found(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
+        let attempts = self.queue.attempts_of(object);
+        if self.store.is_observed(object) {
+            tracing::error!(
+                object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
+                environment = %object.account.environment, attempts,
+                "Amazon Pay no longer finds an object that it returned before; it is read again in an hour, and its IPNs \
+                 become dead letters after {} h. Ask Amazon Pay about the object",
+                self.settings.pending_age_max_h,
+            );
+            if self.has_failed_for_too_long(object, now) {
+                let detail = format!("{what}, although it was read before");
+                return self.give_up(object, DeadLetterReason::Vanished, detail, now);
+            }
+            return self.requeue(object, Requeue::Vanished, VANISHED_RETRY, now);
+        }
+        if let Some(wait_ms) = self.settings.unknown_object_retries_ms.get(attempts as usize) {
+            return self.requeue(object, Requeue::ObjectFailed, Duration::from_millis(*wait_ms), now);
+        }
+        let detail = format!("{what}; read {} of {}", attempts + 1, object.id);
+        self.give_up(object, DeadLetterReason::UnknownObject, detail, now);
+    }
+
+    /// An answer about the object that cannot be used. Other objects are not affected.
+    pub(super) fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
+        let attempts = self.queue.attempts_of(object);
+        // Throttled for each account: every object of it may fail in the same way.
+        if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
+            tracing::warn!(
+                object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
+                environment = %object.account.environment, attempts, error = what, suppressed,
+                "Amazon Pay's answer about an object cannot be read; the read is retried, and its IPNs become dead letters \
+                 after {} h of failures",
+                self.settings.pending_age_max_h,
+            );
+        }
+        if self.has_failed_for_too_long(object, now) {
+            return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
+        }
+        self.requeue(object, Requeue::ObjectFailed, backoff(OBJECT_RETRY, attempts), now);
+    }
+
+    /// A reconciliation read failed for a reason of the object's own. No IPN waits for it, so the next one is its next
+    /// reconciliation read.
+    pub(super) fn reconciliation_failed(
+        &mut self,
+        object: &ObjectRef,
+        what: &Disposition,
+        read_started_at: Timestamp,
+        now: Timestamp,
+    ) {
+        if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
+            tracing::error!(
+                object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
+                environment = %object.account.environment, error = ?what, suppressed,
+                "reconciliation could not read an object that Amazon Pay returned before; it is read again in its next \
+                 reconciliation period, nothing is published",
+            );
+        }
+        self.note_read(object, read_started_at);
+        self.complete(object, now);
+    }
+
+    pub(super) fn has_failed_for_too_long(&self, object: &ObjectRef, now: Timestamp) -> bool {
+        self.queue.failing_for(object, now) > Duration::from_hours(self.settings.pending_age_max_h)
+    }
+
+    /// Moves the object's IPNs to the dead letters.
+    pub(super) fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
+        let history = self.queue.history_of(object, now);
+        let completed = self.queue.complete(object, now);
+        let positions: Vec<_> = completed.causes.iter().filter_map(Cause::position).collect();
+        // A reconciliation read has no inbox record.
+        if !positions.is_empty() {
+            let record = None;
+            self.outgoing.dead_letters.push(PendingDeadLetter { reason, detail, history, positions, record });
+        }
+        self.note_completed(object, &completed);
+    }
+}
+
+/// Doubles the wait with each attempt, up to an hour.
+pub(super) fn backoff(first: Duration, attempts: u32) -> Duration {
+    first.saturating_mul(1 << attempts.min(16)).min(BACKOFF_MAX)
+}
+
+fn report_breaker(account: &Account, change: BreakerChange, settings: &Settings) {
+    let is_open = change == BreakerChange::Opened;
+    show_breaker(account, is_open);
+    if is_open {
+        tracing::warn!(
+            merchant = %account.merchant_id, environment = %account.environment,
+            "circuit breaker opened after {} failed reads in a row; reads of this merchant are held back, one probe every \
+             {} ms. Its work waits, nothing is lost",
+            settings.breaker_failures,
+            settings.breaker_probe_ms,
+        );
+    } else {
+        tracing::info!(
+            merchant = %account.merchant_id, environment = %account.environment,
+            "circuit breaker closed: Amazon Pay answers again, reads of this merchant continue"
+        );
+    }
+}
+
+const OBJECT_RETRY: Duration = Duration::from_secs(10);
+const BACKOFF_MAX: Duration = Duration::from_hours(1);
+const VANISHED_RETRY: Duration = Duration::from_hours(1);
