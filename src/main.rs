@@ -1,4 +1,4 @@
-//! The `ipn-receiver` command: arguments → telemetry → run → exit code.
+//! The `ipn-receiver` program: it parses its arguments, runs one command and exits with that command's code.
 
 use std::process::ExitCode;
 

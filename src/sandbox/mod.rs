@@ -21,8 +21,6 @@ mod scenarios;
 
 mod output;
 
-use std::process::ExitCode;
-
 use self::broker::Broker;
 use self::environment::SandboxEnvironment;
 use self::events::EventReader;
@@ -30,6 +28,7 @@ pub use self::output::Format;
 use self::output::Output;
 use self::runner::Runner;
 use crate::app::App;
+use crate::commands::Exit;
 
 /// What is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +63,7 @@ pub struct Options {
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the sandbox.
-pub async fn run(options: &Options) -> Result<ExitCode, Error> {
+pub async fn run(options: &Options) -> Result<Exit, Error> {
     let output = Output::new(options.format);
     let broker = Broker::start(options.kafka.as_deref())?;
     let mut environment = SandboxEnvironment::start(1).await?;
@@ -92,7 +91,7 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     }
     app.stop().await;
     environment.stop().await;
-    Ok(if came_out_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if came_out_right { Exit::Success } else { Exit::No })
 }
 
 async fn wait_until_working(app: &App, output: &Output) -> Result<(), Error> {

@@ -4,7 +4,6 @@
 //! receiver as the IPN that SNS would send. Never starts a receiver or touches a broker.
 
 use std::net::{SocketAddr, TcpListener};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -16,6 +15,7 @@ use super::Error;
 use super::environment::{Hint, SandboxEnvironment, permission_by_form};
 use super::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
 use super::sns::{Draft, SignatureVersion};
+use crate::commands::Exit;
 
 /// What the simulators are told.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ struct Simulators {
 }
 
 /// Runs until the process is told to leave.
-pub async fn run(options: &Options) -> Result<ExitCode, Error> {
+pub async fn run(options: &Options) -> Result<Exit, Error> {
     let environment = SandboxEnvironment::start(1).await?.reachable_by_address();
     print!("{}", environment.config_for_another_process(&options.bootstrap_servers)?);
     let listener = TcpListener::bind(options.control)
@@ -62,7 +62,7 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
         _ = terminate.recv() => {}
     }
     handle.stop(false).await;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
 fn tell(control: SocketAddr, post_to: &str) {

@@ -95,10 +95,10 @@ fn a_returned_zombie_is_fenced_and_without_fencing_the_checker_sees_it() {
 async fn a_late_batch(broken: &'static str) -> BTreeSet<String> {
     let mut case = Case::new("late-batch", broken).await;
     case.stage.shop.open(1);
-    let zombie = case.worker("batch-in-time=1*return;batch-kept=return(stop)");
+    let zombie = case.worker("batch-in-time=1*return;batch-delayed=return(stop)");
     zombie.is_up().await;
     case.tell_of_all();
-    frozen_at(&zombie, "batch-kept").await;
+    frozen_at(&zombie, "batch-delayed").await;
     let _heir = case.worker("");
     case.next_event().await;
     zombie.thaw();
@@ -192,7 +192,7 @@ async fn a_late_commit(broken: &'static str) -> BTreeSet<String> {
 fn a_commit_that_was_sent_twice_ends_no_other_transaction_and_halves_one_if_the_producer_goes_on() {
     run(async {
         assert_eq!(a_late_commit("").await, BTreeSet::new());
-        assert!(a_late_commit("unclear-commit=return").await.contains("doubled"));
+        assert!(a_late_commit("commit-in-doubt=return").await.contains("doubled"));
     });
 }
 
