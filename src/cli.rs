@@ -16,8 +16,8 @@ use crate::telemetry::{self, LogFormat};
 /// change exactly once to Kafka.
 #[derive(Debug, Parser)]
 #[command(
-    version, about, arg_required_else_help = true,
-    after_help = help("ipn-receiver check --config receiver.toml", "the command ran, and its answer is no")
+    version, arg_required_else_help = true,
+    after_help = help("ipn-receiver check --config receiver.toml", Some("the command ran, and its answer is no"))
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -30,40 +30,40 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the receiver.
-    #[command(after_help = help("ipn-receiver serve --config receiver.toml", "not used"))]
+    #[command(after_help = help("ipn-receiver serve --config receiver.toml", None))]
     Serve(serve::Arguments),
     /// Check that `serve` would find everything it needs.
     ///
     /// Checks the configuration, API keys, Kafka, topics, ACLs, certificate hosts, credentials and the clock. Prints one line
     /// for each check, with a remedy where one fails. Changes nothing.
-    #[command(after_help = help("ipn-receiver check --config receiver.toml --role worker", "at least one check failed"))]
+    #[command(after_help = help("ipn-receiver check --config receiver.toml --role worker", Some("at least one check failed")))]
     Check(check::Arguments),
     /// Create the missing Kafka topics, and print how the existing ones differ from what they must be.
-    #[command(after_help = help("ipn-receiver topics --config receiver.toml --dry-run", "serve would not start"))]
+    #[command(after_help = help("ipn-receiver topics --config receiver.toml --dry-run", Some("serve would not start")))]
     Topics(topics::Arguments),
     /// Print the contract of the events: the JSON Schema of one type, or an AsyncAPI document of all types.
-    #[command(after_help = help("ipn-receiver schema ChargeDeclined", "not used"))]
+    #[command(after_help = help("ipn-receiver schema ChargeDeclined", None))]
     Schema(schema::Arguments),
     /// Print what the topics hold about one object: known state, pending work, events and dead letters.
-    #[command(after_help = help("ipn-receiver inspect P01-1234567-7654321", "nothing was found"))]
+    #[command(after_help = help("ipn-receiver inspect P01-1234567-7654321", Some("nothing was found")))]
     Inspect(inspect::Arguments),
     /// Have the worker read objects from the Amazon Pay API: after an outage, or as a baseline on the first day (--seed).
-    #[command(after_help = help("ipn-receiver recheck --merchant A1EXAMPLE --file ids.txt", "not used"))]
+    #[command(after_help = help("ipn-receiver recheck --merchant A1EXAMPLE --file ids.txt", None))]
     Recheck(recheck::Arguments),
     /// Append dead letters to the inbox again, each one once. Counts them and asks first. Publishes no event twice.
-    #[command(after_help = help("ipn-receiver redrive --filter reason=unknown_merchant", "not used"))]
+    #[command(after_help = help("ipn-receiver redrive --filter reason=unknown_merchant", None))]
     Redrive(redrive::Arguments),
     /// Verify saved SNS messages with the same checks as `serve`.
-    #[command(after_help = help("ipn-receiver verify --at message message.json", "at least one message is not genuine"))]
+    #[command(after_help = help("ipn-receiver verify --at message message.json", Some("at least one message is not genuine")))]
     Verify(verify::Arguments),
     /// Ask a running receiver for its health over HTTP. For container images, which have no other HTTP client.
     #[command(after_help = help(
         "ipn-receiver healthcheck --url http://127.0.0.1:9090/readyz --within-s 30",
-        "the receiver does not give the expected answer",
+        Some("the receiver does not give the expected answer"),
     ))]
     Healthcheck(healthcheck::Arguments),
     /// Run the receiver against simulators of Amazon SNS and the Amazon Pay API on loopback. Needs nothing installed.
-    #[command(after_help = help("ipn-receiver sandbox --once", "an expected event did not come"))]
+    #[command(after_help = help("ipn-receiver sandbox --once", Some("an expected event did not come")))]
     Sandbox(SandboxArguments),
 }
 
@@ -178,7 +178,8 @@ impl SandboxArguments {
     }
 }
 
-/// The end of a command's help text: one example, and the exit codes. `no` is the meaning of exit code 1.
-fn help(example: &str, no: &str) -> String {
+/// The end of a command's help text: one example, and the exit codes. `no` is the meaning of exit code 1, if the
+/// command uses it.
+fn help(example: &str, no: Option<&str>) -> String {
     format!("Example:\n  {example}\n\n{}", exit_codes_help(no))
 }

@@ -116,13 +116,13 @@ impl From<&str> for Error {
     }
 }
 
-/// The table of exit codes below the help text of a command; `no` says what the answer "no" (1) means there.
-pub fn exit_codes_help(no: &str) -> String {
-    let lines = Exit::ALL.map(|exit| {
-        let meaning = if exit == Exit::No { no } else { exit.meaning() };
-        format!("  {:<3} {meaning}", exit.code())
+/// The table of exit codes below the help text of a command. `no` says what exit code 1 means there; `None` leaves it out.
+pub fn exit_codes_help(no: Option<&str>) -> String {
+    let lines = Exit::ALL.into_iter().filter_map(|exit| {
+        let meaning = if exit == Exit::No { no? } else { exit.meaning() };
+        Some(format!("\n  {:<3} {meaning}", exit.code()))
     });
-    format!("Exit codes:\n{}", lines.join("\n"))
+    format!("Exit codes:{}", lines.collect::<String>())
 }
 
 #[cfg(test)]
@@ -144,11 +144,12 @@ mod tests {
 
     #[test]
     fn help_lists_every_exit_code() {
-        let help = exit_codes_help("nothing was found");
+        let help = exit_codes_help(Some("nothing was found"));
         assert_eq!(
             help,
             "Exit codes:\n  0   success\n  1   nothing was found\n  2   the command-line arguments are wrong\n  \
              3   the command could not do its work\n  78  the configuration is wrong"
         );
+        assert!(!exit_codes_help(None).contains("  1 "));
     }
 }

@@ -111,7 +111,9 @@ async fn write(kafka: &Kafka, topic: &str) -> Result<(), Failure> {
     let size = match max_message_bytes(kafka, topic).await {
         Ok(size) => size.saturating_add(1),
         Err(Failure { code: Some(code), .. }) if is_refusal(code) => {
-            return Err(unknown("its probe needs the ACL DescribeConfigs on the same topic, which is missing"));
+            return Err(unknown(
+                "its probe needs the settings of the topic: the topic or the ACL DescribeConfigs on it is missing",
+            ));
         }
         Err(failure) => return Err(failure),
     };

@@ -51,7 +51,7 @@ async fn check_topics(config: &Config, report: &mut Report) {
         }
     };
     for topic in &found.missing {
-        let remedy = "run: ipn-receiver topics --config FILE";
+        let remedy = "create it with: ipn-receiver topics --config FILE";
         report.add(&Line::fail("topics", format!("{topic} is missing"), remedy));
     }
     for difference in &found.differences {
