@@ -110,7 +110,7 @@ enum ScenarioName {
 }
 
 /// Runs the command of `arguments`.
-pub fn run(arguments: Arguments) -> ExitCode {
+pub fn run(arguments: &Arguments) -> ExitCode {
     telemetry::log(arguments.log_format, arguments.command.log_level());
     let is_service = matches!(arguments.command, Command::Serve(_));
     let runtime =

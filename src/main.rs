@@ -8,5 +8,5 @@ use ipn_receiver::{app, cli, failpoints};
 fn main() -> ExitCode {
     failpoints::arm();
     app::use_ring_for_tls();
-    cli::run(cli::Arguments::parse())
+    cli::run(&cli::Arguments::parse())
 }

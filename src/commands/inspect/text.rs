@@ -1,5 +1,7 @@
 //! The text output of `inspect`: one section per topic, as aligned tables with named columns.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::Found;
@@ -40,8 +42,10 @@ fn known_state(state: &Value) -> String {
         lines.push(("state", "unknown: the object was never read".to_owned()));
     }
     lines.push(("state record", position(state)));
-    let mut text: String =
-        lines.iter().map(|(name, value)| format!("  {:<18} {value}\n", format!("{name}:"))).collect();
+    let mut text = String::new();
+    for (name, value) in &lines {
+        let _ = writeln!(text, "  {:<18} {value}", format!("{name}:"));
+    }
     if pending.is_object() {
         text += &pending_read(pending);
     }
@@ -52,12 +56,12 @@ fn observed_lines(observed: &Value) -> [(&'static str, String); 5] {
     let reasons: Vec<String> =
         observed["reasons"].as_array().into_iter().flatten().map(|reason| word(&reason["reasonCode"])).collect();
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+    // Only the state of the charge permission itself names the type.
+    let permission_type =
+        observed["chargePermissionType"].as_str().map_or_else(String::new, |name| format!(" ({name})"));
     let last_event = observed["lastEventId"].as_str().unwrap_or("never published (baseline)").to_owned();
     [
-        (
-            "charge permission",
-            format!("{} ({})", word(&observed["chargePermissionId"]), word(&observed["chargePermissionType"])),
-        ),
+        ("charge permission", format!("{}{permission_type}", word(&observed["chargePermissionId"]))),
         ("state", format!("{}{reasons}", word(&observed["state"]))),
         ("since", word(&observed["lastUpdated"])),
         ("read", word(&observed["readStartedAt"])),
@@ -78,7 +82,7 @@ fn pending_read(pending: &Value) -> String {
         let fields =
             ["notificationType", "messageId", "readFor"].map(|field| cause[field].as_str().unwrap_or_default());
         let line = format!("{} {} {}", word(&cause["timestamp"]), word(&cause["type"]), fields.join(" ").trim());
-        text += &format!("    {}\n", line.trim_end());
+        let _ = writeln!(text, "    {}", line.trim_end());
     }
     text
 }
@@ -117,7 +121,7 @@ fn section<const N: usize>(
         let mut line = String::from(" ");
         for (column, cell) in row.iter().enumerate() {
             let width = rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-            line += &format!(" {cell:<width$} ");
+            let _ = write!(line, " {cell:<width$} ");
         }
         text += line.trim_end();
         text += "\n";

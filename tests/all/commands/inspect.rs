@@ -41,7 +41,7 @@ fn inspect_shows_state_pending_work_events_and_dead_letters() {
                 "  type:              Charge\n",
                 "  merchant:          A0SANDBOXMERCHANT\n",
                 "  state:             Captured\n",
-                &format!("  charge permission: {PERMISSION} (Recurring)\n"),
+                &format!("  charge permission: {PERMISSION}\n"),
                 "  pending read:      due",
                 " IPN STATE_CHANGE ",
                 "events: 2",
@@ -55,7 +55,9 @@ fn inspect_shows_state_pending_work_events_and_dead_letters() {
                 assert!(output.contains(part), "{mode}: {part} is missing in\n{output}");
             }
             let output = operator.ok("inspect", &[PERMISSION]);
-            for part in ["ChargePermission\n", "children: 1", &format!("Charge  {CHARGE}"), "events: 3"] {
+            for part in
+                ["ChargePermission\n", " (Recurring)\n", "children: 1", &format!("Charge  {CHARGE}"), "events: 3"]
+            {
                 assert!(output.contains(part), "{mode}: {part} is missing in\n{output}");
             }
             let shown: Value = serde_json::from_str(&operator.ok("inspect", &[CHARGE, "--json"])).unwrap();
