@@ -1,35 +1,28 @@
-//! The command line.
+//! The command line: parses the arguments, runs one command and returns its exit code.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::amazon::clients::Clients;
-use crate::amazon::signing_certs::CertAuthorities;
-use crate::app::App;
-use crate::commands::check;
-use crate::commands::healthcheck;
-use crate::commands::verify::{self, At};
-use crate::commands::{inspect, recheck, redrive};
-use crate::config::{Config, MerchantAccount, ROLE_VARIABLE};
-use crate::domain::events::{self, CATALOG};
-use crate::kafka::topics::{self, Difference, Severity};
+use crate::commands::{
+    Error, Exit, check, exit_codes_help, healthcheck, inspect, recheck, redrive, schema, serve, topics, verify,
+};
 use crate::sandbox::{self, Scenario, simulators};
 use crate::telemetry::{self, LogFormat};
 
-/// Receives Amazon Pay IPNs, proves them genuine, reads the authoritative state from the Amazon Pay API and
-/// publishes what changed exactly once on Kafka.
+/// Receives Amazon Pay IPNs, verifies their signatures, reads the current state from the Amazon Pay API, and publishes each
+/// change exactly once to Kafka.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(
+    version, arg_required_else_help = true,
+    after_help = help("ipn-receiver check --config receiver.toml", Some("the command ran, and its answer is no"))
+)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// How log lines on standard error look.
+    /// The format of the log lines on standard error.
     #[arg(long, global = true, value_enum, default_value = "text", env = "IPN_RECEIVER_LOG_FORMAT")]
     log_format: LogFormat,
 }
@@ -37,90 +30,71 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the receiver.
-    Serve {
-        /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
-        #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
-        config: PathBuf,
-        /// Which half of the receiver: `ingest` takes notifications, `worker` reads and publishes. Overrides the setting `role`.
-        #[arg(long, value_parser = ["all", "ingest", "worker"])]
-        role: Option<String>,
-    },
-    /// Say line by line whether `serve` would find what it needs: configuration, keys, Kafka, topics, rights, Amazon's hosts,
-    /// credentials and clock; and what to do where not. Exit code 1: something fails.
+    #[command(after_help = help("ipn-receiver serve --config receiver.toml", None))]
+    Serve(serve::Arguments),
+    /// Check that `serve` would find everything it needs.
+    ///
+    /// Checks the configuration, API keys, Kafka, topics, ACLs, certificate hosts, credentials and the clock. Prints one line
+    /// for each check, with a remedy where one fails. Changes nothing.
+    #[command(after_help = help("ipn-receiver check --config receiver.toml --role worker", Some("at least one check failed")))]
     Check(check::Arguments),
-    /// Create the Kafka topics that are missing, then tell how all of them differ from what they must be. Exit code 1:
-    /// `serve` would refuse them.
-    Topics {
-        /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
-        #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
-        config: PathBuf,
-        /// Create nothing; tell what would be created, and how those that are there differ.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Ask a running receiver how it is, by HTTP: for container images, which have no other client. Exit code 1: not well.
-    Healthcheck(healthcheck::Arguments),
-    /// Put dead letters back into the inbox, each once: first counts, then asks. What was told before is not told again.
-    Redrive(redrive::Arguments),
-    /// Have objects read: a baseline on the first day (--seed), or what an outage may have swallowed.
-    Recheck(recheck::Arguments),
-    /// Print what is known of an object: state, work that is owed, events and dead letters. Exit code 1: nothing is.
+    /// Create the missing Kafka topics, and print how the existing ones differ from what they must be.
+    #[command(after_help = help("ipn-receiver topics --config receiver.toml --dry-run", Some("serve would not start")))]
+    Topics(topics::Arguments),
+    /// Print the contract of the events: the JSON Schema of one type, or an AsyncAPI document of all types.
+    #[command(after_help = help("ipn-receiver schema ChargeDeclined", None))]
+    Schema(schema::Arguments),
+    /// Print what the topics hold about one object: known state, pending work, events and dead letters.
+    #[command(after_help = help("ipn-receiver inspect P01-1234567-7654321", Some("nothing was found")))]
     Inspect(inspect::Arguments),
-    /// Judge saved SNS messages by the checks that `serve` makes. Exit code 0: all are genuine, 1: some are not, 2: some
-    /// could not be judged.
-    Verify {
-        /// Files with one message each, as SNS posted it; "-" is standard input.
-        #[arg(value_name = "FILE", default_value = "-")]
-        files: Vec<PathBuf>,
-        /// Judge at this moment (2026-01-02T03:04:05Z), or at each message's own Timestamp (the word "message"), not now.
-        #[arg(long, value_name = "TIME", value_parser = At::parse)]
-        at: Option<At>,
-        /// The signing certificate (PEM) instead of the one at the message's SigningCertURL; nothing is fetched then.
-        #[arg(long, value_name = "FILE")]
-        cert: Option<PathBuf>,
-        /// Also ask whether this configuration (TOML) allows the topic; otherwise any topic will do.
-        #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
-        config: Option<PathBuf>,
-        /// One JSON object a message and line.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the contract of the events: the JSON Schema of one type, or all of them in one AsyncAPI document.
-    Schema {
-        /// Such as ChargeDeclined; without it all, as AsyncAPI 3.
-        #[arg(value_name = "TYPE")]
-        event_type: Option<String>,
-    },
-    /// Watch the receiver at work against loopback Amazon servers: lives of charge permissions, or the drain of a backlog.
-    /// Needs nothing installed.
-    Sandbox {
-        /// What to watch.
-        #[arg(long, value_enum, default_value = "subscription")]
-        scenario: ScenarioName,
-        /// With --scenario backlog: how many objects change while Amazon's API is down; four IPNs tell of each.
-        #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(4..=100_000))]
-        objects: usize,
-        /// Leave after the scenario; the exit code tells whether every expected event came.
-        #[arg(long)]
-        once: bool,
-        /// Run only the simulators of SNS and of the Amazon Pay API, and print a configuration that fits them, for a
-        /// receiver started by `serve`. Objects are changed over HTTP; standard error tells how.
-        #[arg(long, conflicts_with_all = ["once", "json", "scenario", "objects"])]
-        simulators_only: bool,
-        /// With --simulators-only: where IPNs are posted.
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/ipn", requires = "simulators_only")]
-        post_to: String,
-        /// With --simulators-only: where changes are asked for; port 0 is any free one.
-        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", requires = "simulators_only")]
-        control: SocketAddr,
-        /// Use this Kafka broker instead of the embedded mock, which cannot show exactly-once. With --simulators-only it
-        /// only stands in the configuration (default localhost:9092).
-        #[arg(long, value_name = "HOST:PORT")]
-        kafka: Option<String>,
-        /// Tell the story as JSON, one object a line.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Have the worker read objects from the Amazon Pay API: after an outage, or as a baseline on the first day (--seed).
+    #[command(after_help = help("ipn-receiver recheck --merchant A1EXAMPLE --file ids.txt", None))]
+    Recheck(recheck::Arguments),
+    /// Append dead letters to the inbox again, each one once. Counts them and asks first. Publishes no event twice.
+    #[command(after_help = help("ipn-receiver redrive --filter reason=unknown_merchant", None))]
+    Redrive(redrive::Arguments),
+    /// Verify saved SNS messages with the same checks as `serve`.
+    #[command(after_help = help("ipn-receiver verify --at message message.json", Some("at least one message is not genuine")))]
+    Verify(verify::Arguments),
+    /// Ask a running receiver for its health over HTTP. For container images, which have no other HTTP client.
+    #[command(after_help = help(
+        "ipn-receiver healthcheck --url http://127.0.0.1:9090/readyz --within-s 30",
+        Some("the receiver does not give the expected answer"),
+    ))]
+    Healthcheck(healthcheck::Arguments),
+    /// Run the receiver against simulators of Amazon SNS and the Amazon Pay API on loopback. Needs nothing installed.
+    #[command(after_help = help("ipn-receiver sandbox --once", Some("an expected event did not come")))]
+    Sandbox(SandboxArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct SandboxArguments {
+    /// The scenario to run.
+    #[arg(long, value_enum, default_value = "subscription")]
+    scenario: ScenarioName,
+    /// With --scenario backlog: how many objects change while the Amazon Pay API is down. Each causes four IPNs.
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(4..=100_000))]
+    objects: usize,
+    /// Exit after the scenario. The exit code is 1 if an expected event did not come.
+    #[arg(long)]
+    once: bool,
+    /// Run only the simulators of SNS and of the Amazon Pay API, and print a configuration for a receiver that you start
+    /// with `serve`. Standard error explains how to change objects over HTTP.
+    #[arg(long, conflicts_with_all = ["once", "json", "scenario", "objects"])]
+    simulators_only: bool,
+    /// With --simulators-only: the URL to which IPNs are posted.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/ipn", requires = "simulators_only")]
+    post_to: String,
+    /// With --simulators-only: the address of the control port; port 0 means any free port.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", requires = "simulators_only")]
+    control: SocketAddr,
+    /// Use this Kafka broker instead of the embedded mock broker, which cannot show exactly-once. With --simulators-only,
+    /// the broker that the printed configuration names (default: localhost:9092).
+    #[arg(long, value_name = "HOST:PORT")]
+    kafka: Option<String>,
+    /// Print one JSON object per line.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -131,177 +105,81 @@ enum ScenarioName {
     SavedWallet,
     /// One order.
     OneOrder,
-    /// An outage of Amazon's API, and the drain after it within Amazon's quota.
+    /// An outage of the Amazon Pay API, and how the backlog drains afterwards within Amazon's quota.
     Backlog,
 }
 
-/// Runs what was asked for.
-pub fn run(arguments: Arguments) -> ExitCode {
-    let level = match arguments.command {
-        Command::Sandbox { .. } => "error,librdkafka=off,rdkafka=off",
-        // What librdkafka and the HTTP server say of themselves is told in this program's own words.
-        Command::Healthcheck(_) | Command::Verify { .. } | Command::Schema { .. } => "error",
-        Command::Check(_) => "off",
-        Command::Redrive(_) | Command::Recheck(_) | Command::Inspect(_) => "warn,librdkafka=off,rdkafka=off",
-        Command::Serve { .. } | Command::Topics { .. } => "info,librdkafka=off,rdkafka=off,actix_server=warn",
-    };
-    telemetry::log(arguments.log_format, level);
-    let is_service = matches!(arguments.command, Command::Serve { .. });
+/// Runs the command of `arguments`.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    telemetry::log(arguments.log_format, arguments.command.log_level());
+    let is_service = matches!(arguments.command, Command::Serve(_));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("the system lets us start threads");
-    let outcome = runtime.block_on(async {
-        match arguments.command {
-            Command::Serve { config, role } => {
-                let role = role.map(|role| (ROLE_VARIABLE.to_owned(), role));
-                // Of two that name the same setting the last one holds.
-                serve(Config::load(&config, std::env::vars().chain(role))?).await
-            }
-            Command::Check(arguments) => Ok(check::run(&arguments, std::env::vars()).await),
-            Command::Topics { config, dry_run: false } => make_topics(&load(&config)?).await,
-            Command::Topics { config, dry_run: true } => compare_topics(&load(&config)?).await,
-            Command::Healthcheck(arguments) => healthcheck::run(&arguments).await,
-            Command::Redrive(arguments) => redrive::run(&arguments, &load(&arguments.config)?),
-            Command::Recheck(arguments) => recheck::run(&arguments, &load(&arguments.config)?).await,
-            Command::Inspect(arguments) => inspect::run(&arguments, &load(&arguments.config)?),
-            Command::Verify { files, at, cert, config, json } => {
-                let at = at.unwrap_or(At::Now);
-                let format = if json { verify::Format::Json } else { verify::Format::Text };
-                let judged = verify(verify::Options { files, at, cert, policy: None, format }, config).await;
-                // 1 is a verdict.
-                judged.or_else(|error| {
-                    eprintln!("ipn-receiver: {error}");
-                    Ok(ExitCode::from(2))
-                })
-            }
-            Command::Schema { event_type } => print_schema(event_type.as_deref()),
-            Command::Sandbox { simulators_only: true, post_to, control, kafka, .. } => {
-                let bootstrap_servers = kafka.unwrap_or_else(|| "localhost:9092".to_owned());
-                simulators::run(&simulators::Options { bootstrap_servers, post_to, control }).await
-            }
-            Command::Sandbox { scenario, objects, once, kafka, json, .. } => {
-                let format = if json { sandbox::Format::Json } else { sandbox::Format::Text };
-                let scenario = match scenario {
-                    ScenarioName::Subscription => Scenario::Subscription,
-                    ScenarioName::SavedWallet => Scenario::SavedWallet,
-                    ScenarioName::OneOrder => Scenario::OneOrder,
-                    ScenarioName::Backlog => Scenario::Backlog { n_objects: objects },
-                };
-                sandbox::run(&sandbox::Options { scenario, kafka, once, format }).await
-            }
-        }
-    });
-    // Threads of the client libraries may still be closing connections; nothing of value is left in them.
+    let outcome = runtime.block_on(arguments.command.run());
+    // The client libraries' threads may still be closing connections; they hold no data.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    outcome.unwrap_or_else(|error| {
+    let exit = outcome.unwrap_or_else(|error| {
         match arguments.log_format {
-            // Whoever collects the log of a service finds its last words among the others.
+            // The error that ends a service belongs into its log.
             LogFormat::Json if is_service => tracing::error!("{error}"),
             LogFormat::Json | LogFormat::Text => eprintln!("ipn-receiver: {error}"),
         }
-        ExitCode::FAILURE
-    })
+        error.exit()
+    });
+    exit.into()
 }
 
-type Outcome = Result<ExitCode, sandbox::Error>;
-
-fn load(file: &std::path::Path) -> Result<Config, crate::config::Error> {
-    Config::load(file, std::env::vars())
-}
-
-async fn verify(options: verify::Options, config: Option<PathBuf>) -> Outcome {
-    let config = config.map(|file| load(&file)).transpose()?;
-    let policy = config.as_ref().map(|config| config.policy(&MerchantAccount::table(&config.merchants)));
-    let development = config.as_ref().and_then(|config| config.development.as_ref());
-    let authorities = CertAuthorities::internet(Duration::from_secs(5), development)?;
-    let options = verify::Options { policy, ..options };
-    Ok(verify::run(&options, authorities, &mut std::io::stdout().lock()).await?)
-}
-
-fn print_schema(event_type: Option<&str>) -> Outcome {
-    let document = match event_type {
-        None => events::asyncapi(),
-        Some(name) => {
-            let short = name.trim_end_matches(".v1").rsplit('.').next().unwrap_or_default();
-            let row = CATALOG.iter().find(|row| row.name.eq_ignore_ascii_case(short)).ok_or_else(|| {
-                let names: Vec<&str> = CATALOG.iter().map(|row| row.name).collect();
-                format!("there is no event {name}; there are: {}", names.join(", "))
-            })?;
-            events::schema(row)
+impl Command {
+    /// The log level without `RUST_LOG`. librdkafka and the HTTP server are mostly silent, since the receiver reports their
+    /// errors itself.
+    fn log_level(&self) -> &'static str {
+        match self {
+            Self::Serve(_) | Self::Topics(_) => "info,librdkafka=off,rdkafka=off,actix_server=warn",
+            Self::Inspect(_) | Self::Recheck(_) | Self::Redrive(_) => "warn,librdkafka=off,rdkafka=off",
+            Self::Sandbox(_) => "error,librdkafka=off,rdkafka=off",
+            Self::Schema(_) | Self::Verify(_) | Self::Healthcheck(_) => "error",
+            Self::Check(_) => "off",
         }
-    };
-    match writeln!(std::io::stdout().lock(), "{document:#}") {
-        // Whoever reads has seen enough, as `head` has.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
     }
-}
 
-async fn make_topics(config: &Config) -> Outcome {
-    let made = topics::create(&config.kafka).await?;
-    for topic in &made {
-        println!("created {topic}");
-    }
-    let found = topics::look(config).await?;
-    if found.refused().next().is_none() {
-        found.keep_on_record(&config.kafka).await?;
-    }
-    Ok(tell_differences(&found))
-}
-
-async fn compare_topics(config: &Config) -> Outcome {
-    let found = topics::look(config).await?;
-    for line in topics::describe_plans(&config.kafka, &found.missing) {
-        println!("would create {line}");
-    }
-    Ok(tell_differences(&found))
-}
-
-/// What is missing or refused makes the exit code 1.
-fn tell_differences(found: &topics::Comparison) -> ExitCode {
-    for Difference { severity, topic, setting, is, should_be, why, remedy } in &found.differences {
-        let severity = if *severity == Severity::Refused { "REFUSED" } else { "warning" };
-        println!("{severity}  {topic}  {setting} is {is}, should be {should_be}");
-        println!("         why: {why}");
-        println!("         remedy: {remedy}");
-    }
-    let (n_missing, n_refused, n_warned) = (found.missing.len(), found.refused().count(), found.warned().count());
-    match (n_missing + n_refused, n_warned) {
-        (0, 0) => println!("all topics are as they should be"),
-        (0, _) => println!("{n_warned} to be warned of; serve starts"),
-        _ => println!("{n_missing} missing, {n_refused} refused, {n_warned} to be warned of; serve does not start"),
-    }
-    if n_missing + n_refused > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-fn not_started() -> ExitCode {
-    tracing::info!("told to stop before it had started; nothing was begun");
-    ExitCode::SUCCESS
-}
-
-async fn serve(config: Config) -> Outcome {
-    let clients = Clients::internet(&config)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    // Kafka may let it wait for a while.
-    let app = tokio::select! {
-        app = App::start(config, clients) => app?,
-        _ = terminate.recv() => return Ok(not_started()),
-        _ = interrupt.recv() => return Ok(not_started()),
-    };
-    let mut check = tokio::time::interval(Duration::from_secs(1));
-    let failed = loop {
-        tokio::select! {
-            _ = terminate.recv() => break false,
-            _ = interrupt.recv() => break false,
-            _ = check.tick() => if app.has_failed() { break true },
+    async fn run(&self) -> Result<Exit, Error> {
+        match self {
+            Self::Serve(arguments) => serve::run(arguments).await,
+            Self::Check(arguments) => check::run(arguments).await,
+            Self::Topics(arguments) => topics::run(arguments).await,
+            Self::Schema(arguments) => schema::run(arguments),
+            Self::Inspect(arguments) => inspect::run(arguments),
+            Self::Recheck(arguments) => recheck::run(arguments).await,
+            Self::Redrive(arguments) => redrive::run(arguments),
+            Self::Verify(arguments) => verify::run(arguments).await,
+            Self::Healthcheck(arguments) => healthcheck::run(arguments).await,
+            Self::Sandbox(arguments) => arguments.run().await.map_err(|error| Error::Failed(error.to_string())),
         }
-    };
-    tokio::select! {
-        () = app.stop() => {}
-        _ = interrupt.recv() => return Err("interrupted again; what was not committed is taken up by the next process".into()),
     }
-    if failed {
-        return Err("the worker ended unexpectedly, or nothing can be appended to the inbox any more; see the log lines before this one".into());
+}
+
+impl SandboxArguments {
+    async fn run(&self) -> Result<Exit, sandbox::Error> {
+        let Self { objects, once, kafka, .. } = self;
+        if self.simulators_only {
+            let bootstrap_servers = kafka.clone().unwrap_or_else(|| "localhost:9092".to_owned());
+            let options =
+                simulators::Options { bootstrap_servers, post_to: self.post_to.clone(), control: self.control };
+            return simulators::run(&options).await;
+        }
+        let format = if self.json { sandbox::Format::Json } else { sandbox::Format::Text };
+        let scenario = match self.scenario {
+            ScenarioName::Subscription => Scenario::Subscription,
+            ScenarioName::SavedWallet => Scenario::SavedWallet,
+            ScenarioName::OneOrder => Scenario::OneOrder,
+            ScenarioName::Backlog => Scenario::Backlog { n_objects: *objects },
+        };
+        sandbox::run(&sandbox::Options { scenario, kafka: kafka.clone(), once: *once, format }).await
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// The end of a command's help text: one example, and the exit codes. `no` is the meaning of exit code 1, if the
+/// command uses it.
+fn help(example: &str, no: Option<&str>) -> String {
+    format!("Example:\n  {example}\n\n{}", exit_codes_help(no))
 }

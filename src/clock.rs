@@ -1,10 +1,10 @@
-//! The time of day. Verification and requests are judged by it, so tests and the sandbox can set it.
+//! The clock that signature checks and signed requests use. Tests and the sandbox set it.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::timestamp::Timestamp;
 
-/// A clock that runs; by default the machine's.
+/// A running clock: the system clock, or one that starts at a given time.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     at: Timestamp,
@@ -13,17 +13,17 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The machine's clock, with all its corrections.
+    /// The system clock. It follows every correction that the system makes.
     pub fn system() -> Self {
         Self { at: Timestamp::from_unix_ms(0), started: Instant::now(), is_system: true }
     }
 
-    /// A clock that shows `at` now and runs on from there.
+    /// A clock that shows `at` now and advances from there.
     pub fn starting_at(at: Timestamp) -> Self {
         Self { at, started: Instant::now(), is_system: false }
     }
 
-    /// The present moment.
+    /// The current time.
     pub fn now(&self) -> Timestamp {
         if !self.is_system {
             return self.at.plus(self.started.elapsed());

@@ -1,26 +1,27 @@
-//! Points at which a test lets this process die, freeze, or break one of its own rules.
+//! Failpoints: places where a fault test kills the process, freezes it, or makes it break one of its own rules.
 //!
-//! They are armed by the environment variable `FAILPOINTS`, such as `after-produce=3*off->return(kill)`, and are there
-//! only with the cargo feature of this name, which a build without debug assertions refuses: in every other build the
-//! functions below are empty.
+//! The environment variable `FAILPOINTS` activates them, for example `after-produce=3*off->return(kill)` (syntax of the
+//! crate `fail`). They exist only in a build with the cargo feature `failpoints`, which requires debug assertions. In every
+//! other build the functions of this module do nothing.
 
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
-compile_error!("failpoints are for tests: build without the feature, or with debug assertions");
+compile_error!("the feature failpoints is for tests only: build without it, or with debug assertions");
 
-/// Dies (`kill`) or freezes (`stop`) here, with the signal that no process can catch, if a test wants it so.
+/// Kills (`kill`) or freezes (`stop`) the process if a test activated this failpoint. It uses the signals that no process
+/// can catch.
 #[inline]
 pub fn reach(point: &str) {
     #[cfg(feature = "failpoints")]
-    armed::reach(point);
+    active::reach(point);
     #[cfg(not(feature = "failpoints"))]
     let _ = point;
 }
 
-/// Whether a test wants this rule to be broken.
+/// Whether a test asks the caller to break this rule.
 #[inline]
 pub fn breaks(rule: &str) -> bool {
     #[cfg(feature = "failpoints")]
-    return armed::ask(rule).is_some();
+    return active::action(rule).is_some();
     #[cfg(not(feature = "failpoints"))]
     {
         let _ = rule;
@@ -28,28 +29,29 @@ pub fn breaks(rule: &str) -> bool {
     }
 }
 
-/// Reads `FAILPOINTS`; to be called once, before anything runs.
+/// Reads `FAILPOINTS`. Call it once, before anything else runs.
 pub fn arm() {
     #[cfg(feature = "failpoints")]
-    armed::arm();
+    active::arm();
 }
 
 #[cfg(feature = "failpoints")]
-mod armed {
+mod active {
     use rustix::process::{Signal, getpid, kill_process};
 
     pub(super) fn arm() {
-        // It is disarmed when dropped.
+        // Dropping the scenario would deactivate all failpoints.
         std::mem::forget(fail::FailScenario::setup());
     }
 
-    pub(super) fn ask(point: &str) -> Option<String> {
+    /// The argument of `return(…)`, if this failpoint is active.
+    pub(super) fn action(point: &str) -> Option<String> {
         fail::fail_point!(point, |action| Some(action.unwrap_or_default()));
         None
     }
 
     pub(super) fn reach(point: &str) {
-        let signal = match ask(point).as_deref() {
+        let signal = match action(point).as_deref() {
             Some("kill") => Signal::KILL,
             Some("stop") => Signal::STOP,
             _ => return,

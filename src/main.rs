@@ -1,4 +1,4 @@
-//! The `ipn-receiver` command: arguments → telemetry → run → exit code.
+//! The `ipn-receiver` program: it parses its arguments, runs one command and exits with that command's code.
 
 use std::process::ExitCode;
 
@@ -8,5 +8,5 @@ use ipn_receiver::{app, cli, failpoints};
 fn main() -> ExitCode {
     failpoints::arm();
     app::use_ring_for_tls();
-    cli::run(cli::Arguments::parse())
+    cli::run(&cli::Arguments::parse())
 }

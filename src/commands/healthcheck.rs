@@ -1,61 +1,66 @@
-//! `healthcheck`: asks a running receiver over HTTP, since its image has neither a shell nor another client.
+//! `healthcheck`: sends one HTTP request to a running receiver. The container image has neither a shell nor another HTTP
+//! client.
 
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::{Error, Exit};
 use crate::http::client;
 
-/// Why the check could not be made.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
-
-/// What is asked, and what is hoped for.
+/// The arguments of `healthcheck`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// What is asked: whether the process lives, unless this says otherwise.
+    /// The URL to request. The default shows whether the process is alive.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090/healthz")]
     url: String,
-    /// The status that is hoped for.
+    /// The expected HTTP status.
     #[arg(long, value_name = "STATUS", default_value_t = 200, value_parser = clap::value_parser!(u16).range(100..=599))]
     expect: u16,
-    /// Ask every half a second until that status comes, for so long at most; 0 asks once.
+    /// Repeat the request every 0.5 s for up to this many seconds until the expected status comes; 0 sends one request.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3600))]
     within_s: u64,
 }
 
-/// Asks, and prints what was answered. Exit code 1: not what was hoped for.
-pub async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    // It is a neighbour that is asked; a proxy knows no way to it.
+/// Sends the request and prints the answer. The answer is no if the expected status does not come.
+pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    let Arguments { url, expect, within_s } = arguments;
+    // The receiver is on this host or network; a proxy may have no route to it.
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let client = client.timeout(TIMEOUT).build()?;
     let began = Instant::now();
     loop {
-        let answer = ask(&client, &arguments.url).await;
-        if let Ok((status, text)) = &answer
-            && *status == arguments.expect
+        let answer = request(&client, url).await;
+        if let Ok(Answer { status, body }) = &answer
+            && status == expect
         {
-            println!("{} answers {status} {text}", arguments.url);
-            return Ok(ExitCode::SUCCESS);
+            println!("{url} answers {status}: {body}");
+            return Ok(Exit::Success);
         }
-        if began.elapsed() + PAUSE > Duration::from_secs(arguments.within_s) {
-            let (url, expected) = (&arguments.url, arguments.expect);
-            return Err(match answer {
-                Ok((status, text)) => format!("{url} answers {status} instead of {expected}: {text}"),
-                Err(trouble) => format!("{url} does not answer: {trouble}"),
+        if began.elapsed() + PAUSE > Duration::from_secs(*within_s) {
+            match answer {
+                Ok(Answer { status, body }) => {
+                    eprintln!("ipn-receiver: {url} answers {status} instead of {expect}: {body}");
+                }
+                Err(error) => eprintln!("ipn-receiver: {url} does not answer: {error}"),
             }
-            .into());
+            return Ok(Exit::No);
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn ask(client: &reqwest::Client, url: &str) -> Result<(u16, String), String> {
+struct Answer {
+    status: u16,
+    body: String,
+}
+
+async fn request(client: &reqwest::Client, url: &str) -> Result<Answer, String> {
     let answer = client.get(url).send().await.map_err(client::told)?;
     let status = answer.status().as_u16();
     let body = client::limited_body(answer, BODY_BYTES_MAX).await.map_err(|bad| bad.to_string())?;
-    Ok((status, String::from_utf8_lossy(&body).trim().to_owned()))
+    Ok(Answer { status, body: String::from_utf8_lossy(&body).trim().to_owned() })
 }
 
-/// Less than the time that container runtimes give a health check.
+/// Shorter than the timeout of a container runtime's health check.
 const TIMEOUT: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(500);
 const BODY_BYTES_MAX: usize = 65_536;

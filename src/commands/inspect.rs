@@ -1,16 +1,16 @@
-//! `inspect`: what the topics hold of one object. It only reads.
+//! `inspect`: prints what the topics hold about one object. It only reads.
+
+mod text;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::Error;
+use super::config_file::ConfigFile;
+use super::format::print;
 use super::topic_scan::{Offsets, Topic};
-use crate::config::{Config, Kafka};
+use super::{Error, Exit};
+use crate::config::Kafka;
 use crate::domain::dead_letter::redrive::DeadLetterRecord;
 use crate::domain::events::decode;
 use crate::domain::pay::ObjectId;
@@ -18,69 +18,65 @@ use crate::domain::record_headers;
 use crate::kafka::acls::PrincipalRole;
 use crate::kafka::inbox::InboxRecord;
 
-/// Which object, and how it is shown.
+/// The arguments of `inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
-    #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
-    pub config: PathBuf,
+    #[command(flatten)]
+    config: ConfigFile,
     /// The id of a charge permission, charge, refund or dispute.
     #[arg(value_name = "OBJECT-ID")]
     object: String,
-    /// One JSON object instead of text.
+    /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
-/// What was found.
+/// What the topics hold about an object.
 #[derive(Default)]
 struct Found {
-    /// Its state records; more than one where environments or merchants share the id.
-    known: Vec<Value>,
-    /// State records of what belongs to it, where it is a permission.
-    below: Vec<Value>,
+    /// The object's state records; several if environments or merchants share the id.
+    known_state: Vec<Value>,
+    /// State records of the objects that belong to it, if it is a charge permission.
+    children: Vec<Value>,
     events: Vec<Value>,
-    letters: Vec<Value>,
+    dead_letters: Vec<Value>,
 }
 
-/// Goes through the state topic, the events and the dead letters.
-pub fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Error> {
-    let id = ObjectId::parse(&arguments.object)
-        .ok_or_else(|| format!("{:?} is no id: ids are letters, digits and hyphens", arguments.object))?;
+/// Reads the state topic, the events topic and the dead-letter topic. The answer is no if they hold nothing.
+pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    let kafka = &arguments.config.load()?.kafka;
+    let id = ObjectId::parse(&arguments.object).ok_or_else(|| {
+        Error::Usage(format!("{:?} is not an id; an id has letters, digits and hyphens", arguments.object))
+    })?;
     let mut found = Found::default();
-    found.read_state(&config.kafka, &id)?;
-    found.read_events(&config.kafka, &id)?;
-    found.read_letters(&config.kafka, &id)?;
-    let shown = if arguments.json { format!("{:#}\n", found.json(&id)) } else { found.text(&id) };
-    match std::io::stdout().lock().write_all(shown.as_bytes()) {
-        // Whoever reads has seen enough, as `head` has.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
+    found.read_state(kafka, &id)?;
+    found.read_events(kafka, &id)?;
+    found.read_dead_letters(kafka, &id)?;
+    print(&if arguments.json { format!("{:#}\n", found.json(&id)) } else { text::of(&found, &id) })?;
+    if !found.is_empty() {
+        return Ok(Exit::Success);
     }
-    if found.is_empty() {
-        eprintln!(
-            "ipn-receiver: the topics hold nothing of {id}. If it is an object of a configured merchant, \
-             `ipn-receiver recheck --merchant MERCHANT {id}` has it read; notifications that wait in the inbox are not looked at"
-        );
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
+    eprintln!(
+        "ipn-receiver: the topics hold nothing about {id}; IPNs that wait in the inbox are not searched. To have the object \
+         read, run: ipn-receiver recheck --merchant MERCHANT {id}"
+    );
+    Ok(Exit::No)
 }
 
 impl Found {
-    /// The newest record of each key counts; an empty one takes it back.
+    /// The last record of each key counts; an empty one deletes the key.
     fn read_state(&mut self, kafka: &Kafka, id: &ObjectId) -> Result<(), Error> {
         let own_key = format!("/{id}");
         let mut records: BTreeMap<Vec<u8>, Value> = BTreeMap::new();
         for_each(kafka, kafka.topics().state, "state", |record| {
             let is_its_own = record.key.ends_with(own_key.as_bytes());
-            let is_worth_reading = is_its_own || names(&record.value, id);
-            let state = is_worth_reading.then(|| serde_json::from_slice(&record.value).ok()).flatten();
+            let is_worth_parsing = is_its_own || names(&record.value, id);
+            let state = is_worth_parsing.then(|| serde_json::from_slice(&record.value).ok()).flatten();
             let mut state: Value = state.unwrap_or_default();
-            let is_below = state["observed"]["chargePermissionId"] == id.as_str();
-            if state.is_object() && (is_its_own || is_below) {
+            let is_child = state["observed"]["chargePermissionId"] == id.as_str();
+            if state.is_object() && (is_its_own || is_child) {
                 state["position"] = json!(record.position);
-                // Digests of what is the buyer's tell nobody anything, and are nobody's business.
+                // Digests of buyer data are private, and useless to a reader.
                 if let Some(observed) = state.get_mut("observed").and_then(Value::as_object_mut) {
                     observed.remove("private");
                 }
@@ -90,15 +86,14 @@ impl Found {
             }
         })?;
         for (key, state) in records {
-            if key.ends_with(own_key.as_bytes()) { self.known.push(state) } else { self.below.push(state) }
+            if key.ends_with(own_key.as_bytes()) { self.known_state.push(state) } else { self.children.push(state) }
         }
         Ok(())
     }
 
     fn read_events(&mut self, kafka: &Kafka, id: &ObjectId) -> Result<(), Error> {
         for_each(kafka, kafka.topics().events, "events", |record| {
-            let in_headers = record.headers.iter().any(|(_, text)| names(text, id));
-            if !(names(&record.value, id) || in_headers) {
+            if !is_about(&record, id) {
                 return;
             }
             let mut event = decode(&record.headers, &record.value);
@@ -107,151 +102,55 @@ impl Found {
                 self.events.push(event);
             }
         })?;
-        // In each permission that is the order in which they were told.
+        // Within one charge permission this is the order in which the events were published.
         self.events.sort_by(|one, other| one["sequence"].as_str().cmp(&other["sequence"].as_str()));
         Ok(())
     }
 
-    fn read_letters(&mut self, kafka: &Kafka, id: &ObjectId) -> Result<(), Error> {
-        for_each(kafka, kafka.topics().dead_letters, "letters", |record| {
-            let in_headers = record.headers.iter().any(|(_, text)| names(text, id));
-            if !(names(&record.value, id) || in_headers) {
-                return;
+    fn read_dead_letters(&mut self, kafka: &Kafka, id: &ObjectId) -> Result<(), Error> {
+        for_each(kafka, kafka.topics().dead_letters, "dead letters", |record| {
+            if is_about(&record, id) {
+                self.dead_letters.push(dead_letter_json(record));
             }
-            let InboxRecord { position, appended_at, key, value, headers } = record;
-            let letter = DeadLetterRecord::read(key, value, headers, appended_at);
-            self.letters.push(json!({
-                "writtenAt": letter.written_at(), "reason": letter.reason(), "detail": letter.header(record_headers::DLQ_DETAIL),
-                "source": letter.header(record_headers::DLQ_SOURCE), "merchant": letter.merchant(), "object": letter.object(),
-                "attempts": letter.header(record_headers::DLQ_FAILED_READS), "causes": letter.header(record_headers::DLQ_CAUSE_COUNT),
-                "redrives": letter.header(record_headers::REDRIVE_COUNT), "hasOriginal": letter.has_original(), "position": position,
-            }));
         })
     }
 
     fn is_empty(&self) -> bool {
-        self.known.is_empty() && self.below.is_empty() && self.events.is_empty() && self.letters.is_empty()
+        [&self.known_state, &self.children, &self.events, &self.dead_letters].iter().all(|records| records.is_empty())
     }
 
     fn json(&self, id: &ObjectId) -> Value {
-        let Self { known, below, events, letters } = self;
-        json!({"objectId": id, "known": known, "below": below, "events": events, "deadLetters": letters})
-    }
-
-    fn text(&self, id: &ObjectId) -> String {
-        let mut text = format!("{id}\n");
-        if self.known.is_empty() {
-            text += "  nothing is known of its state\n";
-        }
-        for state in &self.known {
-            text += &state_text(state);
-        }
-        section(&mut text, "objects below it", &self.below, |state| {
-            let (object, observed) = (&state["object"], &state["observed"]);
-            format!(
-                "{} {}  {} since {}",
-                word(&object["kind"]),
-                word(&object["id"]),
-                word(&observed["state"]),
-                word(&observed["lastUpdated"])
-            )
-        });
-        section(&mut text, "events", &self.events, event_text);
-        section(&mut text, "dead letters", &self.letters, |letter| {
-            let (reason, detail) = (word(&letter["reason"]), word(&letter["detail"]));
-            format!("{}  {reason}: {detail}  at {}", word(&letter["writtenAt"]), place(letter))
-        });
-        text
+        let Self { known_state, children, events, dead_letters } = self;
+        json!({
+            "objectId": id, "knownState": known_state, "children": children, "events": events,
+            "deadLetters": dead_letters,
+        })
     }
 }
 
-fn state_text(state: &Value) -> String {
-    let (object, observed, pending) = (&state["object"], &state["observed"], &state["pending"]);
-    let account = &object["account"];
-    let mut text = format!(
-        "  {} of {}/{}, state record {}\n",
-        word(&object["kind"]),
-        word(&account["merchantId"]),
-        word(&account["environment"]),
-        place(state)
-    );
-    if observed.is_object() {
-        let reasons: Vec<&str> =
-            observed["reasons"].as_array().into_iter().flatten().map(|reason| word(&reason["reasonCode"])).collect();
-        let because = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-        let told = observed["lastEventId"]
-            .as_str()
-            .map_or("told to nobody, a baseline".to_owned(), |id| format!("last event {id}"));
-        let _ = writeln!(
-            text,
-            "  {}{because} since {}, read {}, {told}",
-            word(&observed["state"]),
-            word(&observed["lastUpdated"]),
-            word(&observed["readStartedAt"])
-        );
-        let _ = writeln!(
-            text,
-            "  permission {} {}",
-            word(&observed["chargePermissionId"]),
-            word(&observed["chargePermissionType"])
-        );
-    } else {
-        text += "  never read\n";
-    }
-    if pending.is_object() {
-        let _ = writeln!(
-            text,
-            "  a read is owed: due {}, {} causes since {}, {} failed reads",
-            word(&pending["due"]),
-            pending["causesSeen"],
-            word(&pending["firstSeen"]),
-            pending["attempts"]
-        );
-        for cause in pending["causes"].as_array().into_iter().flatten() {
-            let named =
-                ["notificationType", "messageId", "readFor"].map(|field| cause[field].as_str().unwrap_or_default());
-            let _ =
-                writeln!(text, "    {} {} {}", word(&cause["timestamp"]), word(&cause["type"]), named.join(" ").trim());
-        }
-    }
-    text
+fn dead_letter_json(record: InboxRecord) -> Value {
+    let InboxRecord { position, appended_at, key, value, headers } = record;
+    let record = DeadLetterRecord::read(key, value, headers, appended_at);
+    json!({
+        "writtenAt": record.written_at(),
+        "reason": record.reason(),
+        "detail": record.header("ipn-dlq-detail"),
+        "source": record.header("ipn-dlq-source"),
+        "merchant": record.merchant(),
+        "objectId": record.object(),
+        "failedReads": record.header("ipn-dlq-failed-reads"),
+        "causeCount": record.header("ipn-dlq-cause-count"),
+        "redriveCount": record.header("ipn-redrive-count"),
+        "hasOriginal": record.has_original(),
+        "position": position,
+    })
 }
 
-fn event_text(event: &Value) -> String {
-    let data = &event["data"];
-    let name = word(&event["type"]).rsplit('.').nth(1).unwrap_or("-");
-    format!(
-        "{}  {}  {name:<28} {}  {} ← {}  {}  {}",
-        word(&event["time"]),
-        word(&event["sequence"]).trim_start_matches('0'),
-        word(&event["subject"]),
-        word(&data["state"]),
-        word(&data["previousState"]),
-        word(&event["id"]),
-        place(event)
-    )
+fn is_about(record: &InboxRecord, id: &ObjectId) -> bool {
+    names(&record.value, id) || record.headers.iter().any(|(_, text)| names(text, id))
 }
 
-fn section(text: &mut String, title: &str, entries: &[Value], line: impl Fn(&Value) -> String) {
-    if entries.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "{title}: {}", entries.len());
-    for entry in entries {
-        let _ = writeln!(text, "  {}", line(entry));
-    }
-}
-
-fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or("-")
-}
-
-/// Partition and offset.
-fn place(entry: &Value) -> String {
-    format!("{}/{}", entry["position"]["partition"], entry["position"]["offset"])
-}
-
-/// Whether `bytes` name this object, and not one whose id it begins.
+/// Whether `bytes` contain this id as a whole word, not as a part of a longer id.
 fn names(bytes: &[u8], id: &ObjectId) -> bool {
     let id = id.as_str().as_bytes();
     let is_of_id = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
@@ -280,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_found_whole_and_not_as_the_beginning_of_another() {
+    fn id_matches_as_a_whole_word_only() {
         let id = ObjectId::parse("S02-0000001-2222222").unwrap();
         for (text, is_named) in [
             ("S02-0000001-2222222", true),

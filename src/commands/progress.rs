@@ -1,4 +1,4 @@
-//! How far a long thing is: a bar on a terminal, a line now and then elsewhere.
+//! Progress of a long operation: a bar on a terminal, otherwise a line every few seconds.
 
 use std::cell::Cell;
 use std::io::IsTerminal as _;
@@ -7,29 +7,35 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-/// Where it is shown.
+/// Where the progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Medium {
-    /// Lines for people, or a bar, among what a command prints.
+    /// A bar or text lines on standard output.
     Stdout,
-    /// One JSON object a line.
+    /// One JSON object per line on standard output.
     StdoutJson,
-    /// Lines for people, or a bar, beside what a command prints.
+    /// A bar or text lines on standard error.
     Stderr,
 }
 
-/// One long thing.
+/// The progress of one operation.
 pub struct Progress {
     what: &'static str,
     of: usize,
     medium: Medium,
     bar: Option<ProgressBar>,
-    /// The last line, when and how far.
-    printed: Cell<(Option<Instant>, usize)>,
+    last_line: Cell<LastLine>,
+}
+
+/// The last line that was printed.
+#[derive(Clone, Copy, Default)]
+struct LastLine {
+    printed_at: Option<Instant>,
+    done: usize,
 }
 
 impl Progress {
-    /// Nothing is done yet of `of` things.
+    /// Starts at 0 of `of`.
     pub fn new(medium: Medium, what: &'static str, of: usize) -> Self {
         let target = match medium {
             Medium::Stdout => std::io::stdout().is_terminal().then(ProgressDrawTarget::stdout),
@@ -39,12 +45,12 @@ impl Progress {
         let bar = target.map(|target| {
             let bar = ProgressBar::with_draw_target(Some(of as u64), target);
             let style = ProgressStyle::with_template("   {prefix:<8} {wide_bar} {pos}/{len} {msg}");
-            bar.with_style(style.expect("the template is one")).with_prefix(what)
+            bar.with_style(style.expect("the template is valid")).with_prefix(what)
         });
-        Self { what, of, medium, bar, printed: Cell::new((None, 0)) }
+        Self { what, of, medium, bar, last_line: Cell::default() }
     }
 
-    /// So many are done; the rest takes about so long.
+    /// Shows that `done` are done, and the estimated time that is left.
     pub fn at(&self, done: usize, left: Option<Duration>) {
         let about = left.map(|left| format!("about {} s left", left.as_secs_f64().ceil()));
         if let Some(bar) = &self.bar {
@@ -52,11 +58,12 @@ impl Progress {
             bar.set_message(about.unwrap_or_default());
             return;
         }
-        let (printed_at, printed) = self.printed.get();
-        if done == printed || (printed_at.is_some_and(|at| at.elapsed() < EVERY) && done < self.of) {
+        let last = self.last_line.get();
+        let is_too_early = last.printed_at.is_some_and(|at| at.elapsed() < LINE_INTERVAL) && done < self.of;
+        if done == last.done || is_too_early {
             return;
         }
-        self.printed.set((Some(Instant::now()), done));
+        self.last_line.set(LastLine { printed_at: Some(Instant::now()), done });
         let percent = done * 100 / self.of.max(1);
         let about = about.map(|about| format!(", {about}")).unwrap_or_default();
         let line = format!("   {:<8} {done} of {} ({percent} %){about}", self.what, self.of);
@@ -70,7 +77,7 @@ impl Progress {
         }
     }
 
-    /// The thing has ended.
+    /// Ends the display.
     pub fn end(self) {
         let Some(bar) = self.bar else { return };
         bar.finish();
@@ -79,5 +86,4 @@ impl Progress {
     }
 }
 
-/// Between two lines where there is no terminal.
-const EVERY: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,64 +1,72 @@
-//! `recheck`: the worker is asked to read objects that nobody told it of, or that it was told of in vain.
+//! `recheck`: asks the worker to read objects, whether or not an IPN named them.
 //!
-//! A record for each goes into the inbox. Appending one twice costs a read at most, so the command can simply be repeated.
+//! It appends one record per object to the inbox. A record that is appended twice costs at most one read, so the command can
+//! simply be repeated.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
+use super::config_file::ConfigFile;
 use super::confirm::Confirmation;
-use super::{Error, about, counted};
+use super::format::{about, counted};
+use super::progress::{Medium, Progress};
+use super::{Error, Exit};
 use crate::clock::Clock;
-use crate::commands::progress::{Medium, Progress};
 use crate::config::{Config, MerchantAccount};
 use crate::domain::ipn::recheck_request::Recheck;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::kafka::acls::{self, PrincipalRole};
-use crate::kafka::inbox::Inbox;
+use crate::kafka::inbox::{AppendError, Inbox};
 use crate::kafka::topics;
 
-/// What is to be read.
+/// The arguments of `recheck`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
-    #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
-    pub config: PathBuf,
-    /// Whose objects.
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The id of the merchant that owns the objects.
     #[arg(long, value_name = "ID")]
     merchant: String,
-    /// In which environment; needed only where neither the configuration nor the ids tell.
+    /// The environment of the objects. Needed only if neither the configuration nor the ids show it.
     #[arg(long, value_name = "live|sandbox", value_parser = environment)]
     environment: Option<Environment>,
     /// Ids of charge permissions, charges, refunds and disputes.
     #[arg(value_name = "ID")]
     ids: Vec<String>,
-    /// More ids, one a line; blank lines and what follows a # do not count; "-" is standard input.
+    /// A file with more ids, one per line; "-" is standard input. Blank lines and text after # are ignored.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// What the ids are, where their form does not tell.
+    /// The object type of all ids. Needed only for ids whose form does not show it.
     #[arg(long = "type", value_name = "charge-permission|charge|refund|dispute", value_parser = object_type)]
     object_type: Option<ObjectKind>,
-    /// A baseline: what nothing is known of yet is taken down and not told; later changes are.
+    /// Record a baseline: store the state of unknown objects without publishing it. Later changes are published.
     #[arg(long)]
     seed: bool,
     #[command(flatten)]
-    consent: Confirmation,
+    confirmation: Confirmation,
 }
 
-/// Checks, asks, and appends.
-pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Error> {
+/// Checks the ids, asks, and appends one record per object.
+pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    let config = arguments.config.load()?;
     let merchants = MerchantAccount::table(&config.merchants);
     let objects = objects(arguments, &merchants)?;
     let inbox_topic = config.kafka.topics().inbox;
-    println!("{}", plan(&objects, config, arguments));
-    if !arguments.consent.is_given(&format!("Append {} to {inbox_topic}?", counted(objects.len(), "record")))? {
-        return Ok(ExitCode::SUCCESS);
+    println!("{}", plan(&objects, &config, arguments));
+    let question = format!("Append {} to {inbox_topic}?", counted(objects.len(), "record"));
+    if arguments.confirmation.is_given(&question)? {
+        append(&objects, &config, arguments.seed).await?;
+        println!("appended {} to {inbox_topic}", counted(objects.len(), "record"));
     }
+    Ok(Exit::Success)
+}
+
+async fn append(objects: &[ObjectRef], config: &Config, seed: bool) -> Result<(), Error> {
     let found = topics::check(config).await;
     let found = found.map_err(|error| error.to_users(&config.kafka, &[PrincipalRole::Recheck]))?;
     let inbox = Inbox::new(&config.kafka, found.min_in_sync_replicas)?;
@@ -66,22 +74,27 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
     let mut n_appended = 0;
     for chunk in objects.chunks(CHUNK) {
         let rechecks: Vec<Recheck> =
-            chunk.iter().map(|object| Recheck { object: object.clone(), seed: arguments.seed, requested_at }).collect();
+            chunk.iter().map(|object| Recheck { object: object.clone(), seed, requested_at }).collect();
         let appended = try_join_all(rechecks.iter().map(|recheck| inbox.append_recheck(recheck))).await;
-        appended.map_err(|error| {
-            let lacking = error.code().and_then(|code| acls::lacking(&config.kafka, PrincipalRole::Recheck, &inbox_topic, code));
-            let error = lacking.unwrap_or_else(|| error.to_string());
-            format!("{error}; at least {n_appended} were appended. The same command can be repeated: it costs reads, and tells nothing twice")
-        })?;
+        appended.map_err(|error| append_failed(config, &error, n_appended))?;
         n_appended += chunk.len();
         progress.at(n_appended, None);
     }
     progress.end();
-    println!("appended {} to {inbox_topic}", counted(n_appended, "record"));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-/// The objects that were named, each once. All mistakes are told at once.
+fn append_failed(config: &Config, error: &AppendError, n_appended: usize) -> Error {
+    let inbox = config.kafka.topics().inbox;
+    let lacking = error.code().and_then(|code| acls::lacking(&config.kafka, PrincipalRole::Recheck, &inbox, code));
+    let error = lacking.unwrap_or_else(|| error.to_string());
+    Error::Failed(format!(
+        "{error}; at least {} appended. Run the same command again: it costs reads, and no event is published twice",
+        counted(n_appended, "record")
+    ))
+}
+
+/// The named objects without duplicates. The error lists all mistakes at once.
 fn objects(arguments: &Arguments, merchants: &Merchants) -> Result<Vec<ObjectRef>, Error> {
     let of_file = arguments.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let named = arguments.ids.iter().map(|id| (String::new(), id.as_str()));
@@ -99,13 +112,13 @@ fn objects(arguments: &Arguments, merchants: &Merchants) -> Result<Vec<ObjectRef
         }
     }
     if !mistakes.is_empty() {
-        let more = mistakes.len().saturating_sub(MISTAKES_TOLD);
-        mistakes.truncate(MISTAKES_TOLD);
+        let more = mistakes.len().saturating_sub(MISTAKES_SHOWN_MAX);
+        mistakes.truncate(MISTAKES_SHOWN_MAX);
         let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-        return Err(format!("nothing was appended:\n  {}{more}", mistakes.join("\n  ")).into());
+        return Err(Error::Usage(format!("nothing was appended:\n  {}{more}", mistakes.join("\n  "))));
     }
     if objects.is_empty() {
-        return Err("no ids were given; name them, or list them in --file, one a line".into());
+        return Err(Error::Usage("no ids were given; add them as arguments, or one per line in --file".to_owned()));
     }
     Ok(objects)
 }
@@ -117,30 +130,34 @@ fn read_file(file: &Path) -> Result<String, Error> {
     } else {
         std::fs::read_to_string(file).map(|read| text = read)
     };
-    read.map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    read.map_err(|error| Error::Failed(format!("--file {} cannot be read: {error}", file.display())))?;
     Ok(text)
 }
 
 fn merchant(id: &str, merchants: &Merchants) -> Result<MerchantId, Error> {
     let known = MerchantId::parse(id).filter(|id| merchants.knows(id));
-    Ok(known
-        .ok_or_else(|| format!("merchant {id} is not configured; configured are: {}", list(merchants.accounts())))?)
+    known.ok_or_else(|| {
+        let configured = list(merchants.accounts());
+        Error::Usage(format!("merchant {id} is not configured; configured merchants: {configured}"))
+    })
 }
 
 fn object(id: &str, merchant: &MerchantId, arguments: &Arguments, merchants: &Merchants) -> Result<ObjectRef, String> {
-    let id = ObjectId::parse(id).ok_or_else(|| format!("{id:?} is no id: ids are letters, digits and hyphens"))?;
+    let id =
+        ObjectId::parse(id).ok_or_else(|| format!("{id:?} is not an id; an id has letters, digits and hyphens"))?;
     let kind = arguments.object_type.or_else(|| id.kind_hint()).ok_or_else(|| {
-        format!("the form of {id} does not tell what it is; add --type charge-permission, charge, refund or dispute")
+        format!("the form of {id} does not show its type; add --type charge-permission, charge, refund or dispute")
     })?;
     let of_merchant: Vec<&Account> = merchants.accounts().filter(|account| account.merchant_id == *merchant).collect();
     let environment = match (arguments.environment, id.environment_hint(), of_merchant.as_slice()) {
         (Some(environment), _, _) | (None, Some(environment), _) => environment,
         (None, None, [only]) => only.environment,
-        (None, None, _) => return Err(format!("the form of {id} does not tell its environment; add --environment")),
+        (None, None, _) => return Err(format!("the form of {id} does not show its environment; add --environment")),
     };
     let account = Account { merchant_id: merchant.clone(), environment };
     if !merchants.has(&account) {
-        return Err(format!("{id}: {account} is not configured; configured are: {}", list(merchants.accounts())));
+        let configured = list(merchants.accounts());
+        return Err(format!("{id}: {account} is not configured; configured merchants: {configured}"));
     }
     Ok(ObjectRef { account, kind, id })
 }
@@ -149,11 +166,13 @@ fn list<'a>(accounts: impl Iterator<Item = &'a Account>) -> String {
     accounts.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// What would be done, and for how long it keeps the worker busy.
+/// What the command would append, and how long the worker's reads would take.
 fn plan(objects: &[ObjectRef], config: &Config, arguments: &Arguments) -> String {
     let rules = config.quota.rules(&config.worker);
-    let mut lines =
-        vec![format!("to be read: {} of merchant {}", counted(objects.len(), "object"), arguments.merchant)];
+    let mut lines = vec![
+        format!("to be read: {} of merchant {}", counted(objects.len(), "object"), arguments.merchant),
+        format!("  {:<11}  {:<16}  {:>7}  {}", "environment", "type", "objects", "time to read"),
+    ];
     for environment in [Environment::Live, Environment::Sandbox] {
         let quota = if environment == Environment::Live { rules.live } else { rules.sandbox };
         for kind in ObjectKind::ALL {
@@ -161,18 +180,17 @@ fn plan(objects: &[ObjectRef], config: &Config, arguments: &Arguments) -> String
             let n = objects.iter().filter(of_it).count();
             if n > 0 {
                 let time = about(Duration::from_secs_f64(n as f64 / quota.per_second));
-                lines.push(format!(
-                    "  {:<8} {:<18} {n:>8}, at our part of its quota in about {time}",
-                    environment.as_str(),
-                    kind.as_str()
-                ));
+                let (environment, kind) = (environment.as_str(), kind.as_str());
+                lines.push(format!("  {environment:<11}  {kind:<16}  {n:>7}  about {time}"));
             }
         }
     }
     lines.push(if arguments.seed {
-        "what nothing is known of yet is taken down and not told (--seed); other changes are told".to_owned()
+        "Objects without a known state are recorded as a baseline, without events (--seed). Changes of other objects are \
+         published."
+            .to_owned()
     } else {
-        "what nothing is known of yet is told as a first sight; --seed would only take it down".to_owned()
+        "Objects without a known state are published as new. To record them without events, add --seed.".to_owned()
     });
     lines.join("\n")
 }
@@ -194,6 +212,6 @@ fn object_type(word: &str) -> Result<ObjectKind, &'static str> {
     }
 }
 
-/// Under way at once.
+/// Appends in flight at once.
 const CHUNK: usize = 500;
-const MISTAKES_TOLD: usize = 20;
+const MISTAKES_SHOWN_MAX: usize = 20;

@@ -1,21 +1,21 @@
-//! `redrive`: dead letters go back into the inbox.
+//! `redrive`: appends dead letters to the inbox again.
 //!
-//! First it only counts. What it appends it appends once: each chunk is one Kafka transaction with the records and with how
-//! far the dead-letter topic was gone through, kept under a group of the filter's own. So it can be killed at any moment
-//! and run again, and two runs at once fence each other.
+//! It counts first, and asks. Each dead letter is appended once: one Kafka transaction holds a chunk of records and the offsets
+//! up to which the dead-letter topic was processed, committed under a consumer group of this filter. So the command can be
+//! killed at any time and run again, and of two runs at the same time the later one fences the earlier one.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
 use rdkafka::message::BorrowedMessage;
 
+use super::config_file::ConfigFile;
 use super::confirm::Confirmation;
+use super::format::{about, counted, print};
+use super::progress::{Medium, Progress};
 use super::topic_scan::{Offsets, Topic};
-use super::{Error, about, counted};
-use crate::commands::progress::{Medium, Progress};
+use super::{Error, Exit};
 use crate::config::{Config, MerchantAccount};
 use crate::domain::dead_letter::redrive::{DeadLetterRecord, Filter, Redriven};
 use crate::domain::ipn::routing::Merchants;
@@ -26,217 +26,241 @@ use crate::kafka::acls::{self, PrincipalRole};
 use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::{InDoubt, Outbox};
 
-/// What is to be redriven, and how.
+/// The arguments of `redrive`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
-    #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
-    pub config: PathBuf,
-    /// Only letters with this reason, merchant, object, topic-arn or message-id. May be repeated: of one key any value will
-    /// do, and all keys must agree. Without it: all letters.
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Only dead letters with this reason, merchant, object, topic-arn or message-id. Repeat it to allow several values of one
+    /// key; different keys must all match. Without it: all dead letters.
     #[arg(long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
-    /// Only letters written at this time (2026-01-02T03:04:05Z) or later.
+    /// Only dead letters that were written at this time (2026-01-02T03:04:05Z) or later.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
-    /// Only letters written before this time.
+    /// Only dead letters that were written before this time.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
-    /// Letters appended in a second, at most.
+    /// The maximum number of dead letters to append per second.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     per_second: u32,
-    /// Start over: also letters that this filter has redriven before.
+    /// Start from the beginning: include dead letters that this filter has redriven before.
     #[arg(long)]
     again: bool,
     #[command(flatten)]
-    consent: Confirmation,
+    confirmation: Confirmation,
 }
 
 /// Counts, asks, and appends.
-pub fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Error> {
-    let filter = Filter::parse(&arguments.filter, arguments.since, arguments.until)?;
-    let redrive = Redrive::open(config, filter)?;
+pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    let config = arguments.config.load()?;
+    let filter = Filter::parse(&arguments.filter, arguments.since, arguments.until).map_err(Error::Usage)?;
+    let redrive = Redrive::open(&config, filter)?;
     let found = redrive.count(arguments)?;
-    print!("{}", found.told(&redrive, arguments.per_second));
+    print(&found.text(&redrive, arguments.per_second))?;
     if found.to_append == 0 {
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Success);
     }
     let inbox = config.kafka.topics().inbox;
-    if arguments.consent.is_given(&format!("Append {} to {inbox}?", counted(found.to_append, "record")))? {
-        redrive.act(config, arguments, found.to_append)?;
+    let question = format!("Append {} to {inbox}?", counted(found.to_append, "record"));
+    if arguments.confirmation.is_given(&question)? {
+        let n_appended = redrive.append(&config, arguments, found.to_append)?;
+        println!("appended {} to {inbox}", counted(n_appended, "record"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
-/// What a run works on.
+/// The dead-letter topic, and what decides about each record in it.
 struct Redrive {
     filter: Filter,
-    letters: Topic,
+    dead_letters: Topic,
     merchants: Merchants,
     topics: TopicPolicy,
 }
 
-/// What a dry run found.
+/// What the count found.
 #[derive(Debug, Default)]
 struct Found {
-    /// By reason and merchant, what this run would append.
+    /// How many dead letters this run would append, by reason and merchant.
     by_reason: BTreeMap<(String, String), usize>,
     to_append: usize,
     redriven_before: usize,
     without_original: usize,
-    /// Of what would be appended: would become dead letters again.
+    /// Part of `to_append`: these would become dead letters again.
     without_place: usize,
-    /// Of what would be appended: came back once, in vain.
-    in_vain_before: usize,
+    /// Part of `to_append`: these were redriven before and became dead letters again.
+    failed_before: usize,
 }
 
 impl Redrive {
     fn open(config: &Config, filter: Filter) -> Result<Self, Error> {
         let merchants = MerchantAccount::table(&config.merchants);
         let topic = config.kafka.topics().dead_letters;
-        let letters = Topic::open(&config.kafka, topic, PrincipalRole::Redrive, &purpose(&filter))?;
-        Ok(Self { filter, letters, topics: merchants.topic_policy(), merchants })
+        let dead_letters = Topic::open(&config.kafka, topic, PrincipalRole::Redrive, &purpose(&filter))?;
+        Ok(Self { filter, dead_letters, topics: merchants.topic_policy(), merchants })
     }
 
     fn count(&self, arguments: &Arguments) -> Result<Found, Error> {
-        let done = if arguments.again { Offsets::new() } else { self.letters.committed()? };
+        let done = if arguments.again { Offsets::new() } else { self.dead_letters.committed()? };
         let mut found = Found::default();
-        let mut scan = self.letters.scan(&Offsets::new(), Some("counted"))?;
+        let mut scan = self.dead_letters.scan(&Offsets::new(), Some("counted"))?;
         while let Some(message) = scan.next()? {
-            let letter = letter(&message);
-            if !self.filter.accepts(&letter) {
-                continue;
-            }
-            if done.get(&message.partition()).is_some_and(|done| message.offset() < *done) {
-                found.redriven_before += usize::from(letter.has_original());
-            } else if letter.has_original() {
-                found.to_append += 1;
-                found.without_place += usize::from(letter.is_unroutable(&self.merchants));
-                found.in_vain_before += usize::from(letter.header(record_headers::REDRIVE_COUNT).is_some());
-                let merchant = letter.merchant().unwrap_or("no merchant");
-                *found.by_reason.entry((letter.reason().to_owned(), merchant.to_owned())).or_default() += 1;
-            } else {
-                found.without_original += 1;
+            let record = parse(&message);
+            if self.filter.accepts(&record) {
+                let is_done = done.get(&message.partition()).is_some_and(|done| message.offset() < *done);
+                found.add(&record, is_done, &self.merchants);
             }
         }
         Ok(found)
     }
 
-    /// Goes on from where this filter's last run ended.
-    fn act(&self, config: &Config, arguments: &Arguments, of: usize) -> Result<(), Error> {
-        // Ends or completes what a killed run left open, and keeps any other run of this filter from going on.
-        let id = format!("{}-{}", config.kafka.group(), purpose(&self.filter));
-        let inbox = config.kafka.topics().inbox;
-        let lacking = |doubt: &InDoubt| acls::lacking(&config.kafka, PrincipalRole::Redrive, &inbox, doubt.refused?);
-        let outbox = Outbox::open(&config.kafka, &id, config.events.wire())
-            .map_err(|doubt| lacking(&doubt).unwrap_or_else(|| doubt.to_string()))?;
-        let group = self.letters.group()?;
-        // Every partition has a position, so that the first commit of a run that starts over takes all of them back.
-        let mut positions = self.letters.starts.clone();
+    /// Continues where the last run of this filter ended. Returns how many records it appended.
+    fn append(&self, config: &Config, arguments: &Arguments, of: usize) -> Result<usize, Error> {
+        let outbox = self.open_outbox(config)?;
+        let group = self.dead_letters.group()?;
+        // Every partition has an offset, so the first commit of a run with --again resets all of them.
+        let mut offsets = self.dead_letters.starts.clone();
         if !arguments.again {
-            positions.extend(self.letters.committed()?);
+            offsets.extend(self.dead_letters.committed()?);
         }
         let rate = Rate { started: Instant::now(), per_second: arguments.per_second };
         let progress = Progress::new(Medium::Stderr, "appended", of);
         let (mut chunk, mut n_appended) = (Chunk::default(), 0);
-        let mut scan = self.letters.scan(&positions, None)?;
+        let mut scan = self.dead_letters.scan(&offsets, None)?;
         loop {
             let message = scan.next()?;
             let is_end = message.is_none();
             if let Some(message) = message {
-                positions.insert(message.partition(), message.offset() + 1);
+                offsets.insert(message.partition(), message.offset() + 1);
                 chunk.add(self.redriven(&message));
             }
             if !(is_end || chunk.is_full(arguments.per_second)) {
                 continue;
             }
-            outbox.redrive(&chunk.letters, &positions, &group).map_err(|doubt| {
-                let what = lacking(&doubt).unwrap_or_else(|| doubt.to_string());
-                format!("{what}; at least {n_appended} were appended, and the same command without --again goes on from there")
-            })?;
-            n_appended += std::mem::take(&mut chunk).letters.len();
+            outbox
+                .redrive(&chunk.records, &offsets, &group)
+                .map_err(|in_doubt| commit_failed(config, &in_doubt, n_appended))?;
+            n_appended += std::mem::take(&mut chunk).records.len();
             progress.at(n_appended, (!is_end).then(|| rate.time_for(of.saturating_sub(n_appended))));
             if is_end {
                 break;
             }
-            rate.keep(n_appended);
+            rate.wait_for(n_appended);
         }
         progress.end();
-        println!("appended {} to {}", counted(n_appended, "record"), config.kafka.topics().inbox);
-        Ok(())
+        Ok(n_appended)
+    }
+
+    /// Opening the transactional producer completes or aborts the transaction of a killed run, and fences a run of the same
+    /// filter that is still active.
+    fn open_outbox(&self, config: &Config) -> Result<Outbox, Error> {
+        let id = format!("{}-{}", config.kafka.group(), purpose(&self.filter));
+        Outbox::open(&config.kafka, &id, config.events.wire())
+            .map_err(|in_doubt| Error::Failed(text_of(config, &in_doubt)))
     }
 
     fn redriven(&self, message: &BorrowedMessage<'_>) -> Option<Redriven> {
-        let letter = Some(letter(message)).filter(|letter| self.filter.accepts(letter))?;
-        let from = format!("{}/{}/{}", self.letters.name(), message.partition(), message.offset());
-        Redriven::new(letter, &from, &self.merchants, &self.topics)
+        let record = Some(parse(message)).filter(|record| self.filter.accepts(record))?;
+        let from = format!("{}/{}/{}", self.dead_letters.name(), message.partition(), message.offset());
+        Redriven::new(record, &from, &self.merchants, &self.topics)
     }
 }
 
+/// The text of an outbox error. If Kafka refused for a missing ACL, the text names the ACL.
+fn text_of(config: &Config, in_doubt: &InDoubt) -> String {
+    let inbox = config.kafka.topics().inbox;
+    let lacking = in_doubt.refused.and_then(|code| acls::lacking(&config.kafka, PrincipalRole::Redrive, &inbox, code));
+    lacking.unwrap_or_else(|| in_doubt.to_string())
+}
+
+fn commit_failed(config: &Config, in_doubt: &InDoubt, n_appended: usize) -> Error {
+    Error::Failed(format!(
+        "{}; at least {} appended. To continue, run the same command without --again",
+        text_of(config, in_doubt),
+        counted(n_appended, "record")
+    ))
+}
+
 impl Found {
-    fn told(&self, redrive: &Redrive, per_second: u32) -> String {
-        let Self { by_reason, to_append, redriven_before, without_original, without_place, in_vain_before } = self;
+    fn add(&mut self, record: &DeadLetterRecord, is_done: bool, merchants: &Merchants) {
+        if !record.has_original() {
+            self.without_original += usize::from(!is_done);
+        } else if is_done {
+            self.redriven_before += 1;
+        } else {
+            self.to_append += 1;
+            self.without_place += usize::from(record.has_no_place(merchants));
+            self.failed_before += usize::from(record.header(COUNT_HEADER).is_some());
+            let merchant = record.merchant().unwrap_or("-");
+            *self.by_reason.entry((record.reason().to_owned(), merchant.to_owned())).or_default() += 1;
+        }
+    }
+
+    fn text(&self, redrive: &Redrive, per_second: u32) -> String {
+        let Self { by_reason, to_append, redriven_before, without_original, without_place, failed_before } = self;
         let rate = Rate { started: Instant::now(), per_second };
         let mut lines = vec![format!(
-            "to be redriven: {} of {} ({}), at {per_second} a second in about {}",
+            "to be redriven: {} of {} ({}), about {} at {per_second} per second",
             counted(*to_append, "dead letter"),
-            redrive.letters.name(),
+            redrive.dead_letters.name(),
             redrive.filter,
             about(rate.time_for(*to_append)),
         )];
-        let counts = by_reason.iter().map(|((reason, merchant), n)| format!("  {reason:<18} {merchant:<24} {n:>8}"));
+        if !by_reason.is_empty() {
+            lines.push(format!("  {:<18}  {:<24}  {:>12}", "reason", "merchant", "dead letters"));
+        }
+        let counts = by_reason.iter().map(|((reason, merchant), n)| format!("  {reason:<18}  {merchant:<24}  {n:>12}"));
         lines.extend(counts);
         let notes = [
-            (
-                *without_place,
-                "of these would become dead letters again: the settings still have no merchant, topic or environment for them, or this version does not understand them",
-            ),
-            (*in_vain_before, "of these were redriven before and became dead letters again"),
-            (*redriven_before, "more were redriven by this filter before (--again takes them, too)"),
-            (
-                *without_original,
-                "more cannot be redriven, since the inbox no longer held their originals; `recheck` reads their objects",
-            ),
+            (*without_place, WITHOUT_PLACE),
+            (*failed_before, "of these were redriven before and became dead letters again"),
+            (*redriven_before, "more were redriven by this filter before; to include them, add --again"),
+            (*without_original, WITHOUT_ORIGINAL),
         ];
         lines.extend(notes.into_iter().filter(|(n, _)| *n > 0).map(|(n, note)| format!("{n} {note}")));
         lines.join("\n") + "\n"
     }
 }
 
-fn letter(message: &BorrowedMessage<'_>) -> DeadLetterRecord {
+const WITHOUT_PLACE: &str = "of these would become dead letters again: the configuration has no merchant, topic or environment \
+                             for them, or this version cannot parse them";
+const WITHOUT_ORIGINAL: &str =
+    "more cannot be redriven: the inbox had already deleted their originals; use recheck to have their objects read";
+
+fn parse(message: &BorrowedMessage<'_>) -> DeadLetterRecord {
     let InboxRecord { key, value, headers, appended_at, .. } = InboxRecord::from_message(message);
     DeadLetterRecord::read(key, value, headers, appended_at)
 }
 
-/// Tells this filter's group and transactions from all others.
+/// The part of the group id and the transactional id that belongs to this filter.
 fn purpose(filter: &Filter) -> String {
     format!("redrive-{}", filter.id())
 }
 
 fn moment(text: &str) -> Result<Timestamp, &'static str> {
-    Timestamp::parse_written(text).ok_or("write a time in UTC as 2026-01-02T03:04:05Z")
+    Timestamp::parse_written(text).ok_or("write a UTC time as 2026-01-02T03:04:05Z")
 }
 
-/// What one transaction appends.
+/// The records of one transaction.
 #[derive(Default)]
 struct Chunk {
-    letters: Vec<Redriven>,
+    records: Vec<Redriven>,
     bytes: usize,
 }
 
 impl Chunk {
-    fn add(&mut self, letter: Option<Redriven>) {
-        self.bytes += letter.as_ref().map_or(0, |letter| letter.value().len());
-        self.letters.extend(letter);
+    fn add(&mut self, record: Option<Redriven>) {
+        self.bytes += record.as_ref().map_or(0, |record| record.value().len());
+        self.records.extend(record);
     }
 
     fn is_full(&self, per_second: u32) -> bool {
-        let letters_max = (per_second as usize / CHUNKS_PER_SECOND).clamp(1, CHUNK_LETTERS_MAX);
-        self.letters.len() >= letters_max || self.bytes >= CHUNK_BYTES_MAX
+        let records_max = (per_second as usize / CHUNKS_PER_SECOND).clamp(1, CHUNK_RECORDS_MAX);
+        self.records.len() >= records_max || self.bytes >= CHUNK_BYTES_MAX
     }
 }
 
-/// So many a second from the start on.
+/// A constant rate since `started`.
 struct Rate {
     started: Instant,
     per_second: u32,
@@ -247,13 +271,13 @@ impl Rate {
         Duration::from_secs_f64(n as f64 / f64::from(self.per_second))
     }
 
-    /// Waits until `n` may have been done.
-    fn keep(&self, n: usize) {
+    /// Sleeps until the rate allows more than `n`.
+    fn wait_for(&self, n: usize) {
         std::thread::sleep(self.time_for(n).saturating_sub(self.started.elapsed()));
     }
 }
 
-/// So that the pace is even, and a transaction short.
+/// Small chunks keep the rate even and the transactions short.
 const CHUNKS_PER_SECOND: usize = 5;
-const CHUNK_LETTERS_MAX: usize = 500;
+const CHUNK_RECORDS_MAX: usize = 500;
 const CHUNK_BYTES_MAX: usize = 4 << 20;

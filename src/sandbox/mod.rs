@@ -22,8 +22,6 @@ mod scenarios;
 
 mod output;
 
-use std::process::ExitCode;
-
 use self::broker::Broker;
 use self::environment::SandboxEnvironment;
 use self::events::EventReader;
@@ -31,6 +29,7 @@ pub use self::output::Format;
 use self::output::Output;
 use self::runner::Runner;
 use crate::app::App;
+use crate::commands::Exit;
 
 /// The scenario to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +64,7 @@ pub struct Options {
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Starts the simulators and the receiver, runs the scenario, and stops them again.
-pub async fn run(options: &Options) -> Result<ExitCode, Error> {
+pub async fn run(options: &Options) -> Result<Exit, Error> {
     let output = Output::new(options.format);
     let broker = Broker::start(options.kafka.as_deref())?;
     let mut environment = SandboxEnvironment::start(1).await?;
@@ -93,7 +92,7 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
     }
     app.stop().await;
     environment.stop().await;
-    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if succeeded { Exit::Success } else { Exit::No })
 }
 
 async fn wait_until_working(app: &App, output: &Output) -> Result<(), Error> {

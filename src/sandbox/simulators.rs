@@ -4,7 +4,6 @@
 //! posts the IPN that SNS would post. Never starts a receiver and never connects to Kafka.
 
 use std::net::{SocketAddr, TcpListener};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -16,6 +15,7 @@ use super::Error;
 use super::environment::{Hint, SandboxEnvironment, permission_from_id};
 use super::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
 use super::sns::{Draft, SignatureVersion};
+use crate::commands::Exit;
 
 /// Options of `sandbox --simulators-only`.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ struct Simulators {
 }
 
 /// Runs until SIGINT or SIGTERM.
-pub async fn run(options: &Options) -> Result<ExitCode, Error> {
+pub async fn run(options: &Options) -> Result<Exit, Error> {
     let environment = SandboxEnvironment::start(1).await?.reachable_by_address();
     print!("{}", environment.config_for_another_process(&options.bootstrap_servers)?);
     let listener = TcpListener::bind(options.control)
@@ -62,7 +62,7 @@ pub async fn run(options: &Options) -> Result<ExitCode, Error> {
         _ = terminate.recv() => {}
     }
     handle.stop(false).await;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Success)
 }
 
 fn print_usage(control: SocketAddr, post_to: &str) {

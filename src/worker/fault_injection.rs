@@ -43,7 +43,7 @@ impl Tamper<'_> {
         let group = failpoints::breaks("batch-in-time").then(|| consumer.group_metadata()).flatten();
         let Some(group) = group else { return Ok(Some(batch)) };
         *delayed = Some(DelayedBatch { batch, positions: positions.clone(), epoch, group });
-        failpoints::reach("batch-kept");
+        failpoints::reach("batch-delayed");
         Ok(None)
     }
 }

@@ -264,6 +264,6 @@ fn schema_command_prints_one_type_or_all() {
     let (code, printed, _) = schema_of(&[]);
     assert_eq!((code, serde_json::from_str::<Value>(&printed).unwrap()), (Some(0), asyncapi()));
     let (code, printed, said) = schema_of(&["Nothing"]);
-    assert_eq!((code, printed.as_str()), (Some(1), ""));
-    assert!(said.contains("there is no event Nothing; there are: PermissionChargeable, "), "{said}");
+    assert_eq!((code, printed.as_str()), (Some(2), ""));
+    assert!(said.contains("there is no event type Nothing; the event types are: PermissionChargeable, "), "{said}");
 }

@@ -17,8 +17,8 @@ mod floods;
 mod hostile_hosts;
 mod ingress;
 mod interface;
+mod kafka_outages;
 mod terms;
-mod trouble;
 
 mod breaker;
 mod buyer_data;
@@ -37,7 +37,7 @@ mod roles;
 mod topics;
 mod traces;
 
-mod operators;
+mod commands;
 
 mod chart;
 mod development;
@@ -45,5 +45,5 @@ mod events_doc;
 mod metrics;
 mod openapi_doc;
 mod sandbox;
-mod saved_messages;
 mod serve;
+mod verify;

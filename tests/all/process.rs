@@ -1,4 +1,4 @@
-//! The program as a process of its own, with all that it says.
+//! The receiver as a separate process, with its log.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A receiver as a process, and all that it ever said.
+/// A running `serve`, and its log.
 pub(crate) struct Serve {
     child: Child,
-    said: Arc<Mutex<String>>,
+    log: Arc<Mutex<String>>,
 }
 
 impl Serve {
@@ -18,15 +18,15 @@ impl Serve {
         Self::start_with(config, &[])
     }
 
-    /// With these environment variables.
+    /// Creates the topics, and starts a receiver with these environment variables.
     pub(crate) fn start_with(config: &std::path::Path, variables: &[(&str, &str)]) -> Self {
         let program = env!("CARGO_BIN_EXE_ipn-receiver");
-        let made = Command::new(program).args(["topics", "--config"]).arg(config).output().unwrap();
-        assert!(made.status.success(), "{made:?}");
+        let created = Command::new(program).args(["topics", "--config"]).arg(config).output().unwrap();
+        assert!(created.status.success(), "{created:?}");
         Self::spawn("all", config, variables)
     }
 
-    /// In this role, with topics that are there.
+    /// Starts one role; the topics must exist.
     pub(crate) fn start_as(role: &str, config: &std::path::Path) -> Self {
         Self::spawn(role, config, &[])
     }
@@ -40,23 +40,23 @@ impl Serve {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (said, lines) = (Arc::new(Mutex::new(String::new())), BufReader::new(child.stderr.take().unwrap()).lines());
-        let heard = said.clone();
+        let (log, lines) = (Arc::new(Mutex::new(String::new())), BufReader::new(child.stderr.take().unwrap()).lines());
+        let written = log.clone();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let mut heard = heard.lock().unwrap();
-                heard.push_str(&line);
-                heard.push('\n');
+                let mut written = written.lock().unwrap();
+                written.push_str(&line);
+                written.push('\n');
             }
         });
-        Self { child, said }
+        Self { child, log }
     }
 
     pub(crate) fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
+        self.log.lock().unwrap().clone()
     }
 
-    /// Where it said that it listens.
+    /// The address of a port, as the log names it.
     pub(crate) fn address(&self, name: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -68,10 +68,8 @@ impl Serve {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-}
 
-impl Serve {
-    /// Waits until it owns its partitions.
+    /// Waits until the worker owns its partitions.
     pub(crate) async fn works(self) -> Self {
         let readyz = format!("http://{}/readyz", self.address("admin"));
         let deadline = Instant::now() + Duration::from_mins(1);
@@ -85,7 +83,7 @@ impl Serve {
         }
     }
 
-    /// What a counter's line that begins so says; 0 where there is none.
+    /// The value of the first metric line with this prefix; 0 without such a line.
     pub(crate) async fn count(&self, line: &str) -> u64 {
         let text =
             reqwest::get(format!("http://{}/metrics", self.address("admin"))).await.unwrap().text().await.unwrap();
@@ -93,13 +91,13 @@ impl Serve {
         value.map_or(0, |value| value.parse().unwrap())
     }
 
-    /// Sends a signal, by its name.
+    /// Sends the signal with this name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
-    /// Asks it to leave, and waits for that.
+    /// Sends SIGTERM and waits for a successful exit.
     pub(crate) fn stop(mut self) {
         self.signal("TERM");
         assert!(self.child.wait().unwrap().success(), "{}", self.said());

@@ -1,4 +1,4 @@
-//! `ingest` and `worker`: each is half of the receiver, and starts nothing of the other half.
+//! The roles `ingest` and `worker`: each starts its own part of the receiver and nothing of the other part.
 
 use ipn_receiver::app::App;
 use ipn_receiver::config::Role;
@@ -15,11 +15,11 @@ async fn start(stage: &Stage, role: Role, port: u16) -> App {
     config.role = role;
     config.ingress.listen.set_port(port);
     if role == Role::Ingest {
-        // It would find none in its pod.
+        // The pod of an ingest has no key.
         config.merchants.iter_mut().for_each(|merchant| merchant.credentials = None);
     }
     let app = App::start(config, stage.environment.clients(Broker::Real).unwrap()).await.unwrap();
-    until("it does what its role is for", || app.is_ready()).await;
+    until("the receiver is ready", || app.is_ready()).await;
     app
 }
 
@@ -31,7 +31,7 @@ async fn checks(app: &App) -> Vec<String> {
 }
 
 #[test]
-fn what_one_process_takes_another_tells_and_neither_does_the_others_work() {
+fn ingest_appends_and_worker_publishes() {
     run(async {
         let stage = Stage::new(1, "").await;
         let mut reader = stage.reader();
@@ -48,7 +48,7 @@ fn what_one_process_takes_another_tells_and_neither_does_the_others_work() {
         assert_eq!(checks(&ingest).await, ["inbox", "lifecycle", "clock"]);
         assert!(!ingest.is_working());
 
-        // That port is taken, and the worker does not want it.
+        // The port of the ingest is in use; the worker does not open it.
         let worker = start(&stage, Role::Worker, ingest.ingress_address().port()).await;
         assert_eq!(names(&events(&mut reader, 1).await), ["PermissionChargeable"]);
         assert_eq!(checks(&worker).await, ["lifecycle", "worker", "pay_api", "clock"]);

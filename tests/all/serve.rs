@@ -1,4 +1,4 @@
-//! `serve` and `topics` as processes: what they refuse, what they say, how they leave.
+//! `serve`, `topics` and `healthcheck` as processes: rejected setups, output, exit codes and shutdown.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -29,23 +29,29 @@ fn write_config(folder: &Path, servers: &str) -> std::path::PathBuf {
     file
 }
 
-/// A started `serve` with the addresses it logged.
-fn serve(file: &Path) -> (Child, String, String) {
+/// A running `serve`, with the addresses that it logged.
+struct Serve {
+    child: Child,
+    ingress: String,
+    admin: String,
+}
+
+fn serve(file: &Path) -> Serve {
     let mut child = command().args(["serve", "--config"]).arg(file).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let line = lines
         .by_ref()
         .map(Result::unwrap)
         .find(|line| line.contains("ipn-receiver started"))
-        .expect("it says that it started");
+        .expect("a log line says that the receiver started");
     std::thread::spawn(move || lines.for_each(drop));
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     let address = |name: &str| line[name].as_str().unwrap().to_owned();
-    (child, address("ingress"), address("admin"))
+    Serve { child, ingress: address("ingress"), admin: address("admin") }
 }
 
 #[test]
-fn a_bad_configuration_is_refused_with_the_file_the_setting_and_the_remedy() {
+fn wrong_configuration_exits_with_78_and_names_each_setting() {
     let folder = tempfile::tempdir().unwrap();
     let file = write_config(folder.path(), "127.0.0.1:1");
     let text = std::fs::read_to_string(&file)
@@ -55,7 +61,7 @@ fn a_bad_configuration_is_refused_with_the_file_the_setting_and_the_remedy() {
     std::fs::write(&file, text).unwrap();
     let output = command().args(["serve", "--config"]).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(78));
     for part in [
         "receiver.toml: kafka.partitions: must be between 1 and 1000",
         "receiver.toml: merchants[0].private_key_file",
@@ -66,17 +72,17 @@ fn a_bad_configuration_is_refused_with_the_file_the_setting_and_the_remedy() {
 }
 
 #[test]
-fn without_kafka_or_topics_it_says_what_to_do() {
+fn missing_kafka_or_topics_exit_with_3_and_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["serve", "topics"] {
         let output =
             command().args([name, "--config"]).arg(write_config(folder.path(), "127.0.0.1:1")).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{said}");
         let remedy = "nothing listens there: check host and port in kafka.bootstrap_servers";
         assert!(said.contains("Kafka at 127.0.0.1:1 cannot be reached") && said.contains(remedy), "{said}");
         if name == "serve" {
-            let last: serde_json::Value =
-                serde_json::from_str(said.lines().last().unwrap()).expect("a line of its log");
+            let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).expect("a log line");
             assert_eq!(last["level"], "ERROR", "{said}");
         }
     }
@@ -86,7 +92,7 @@ fn without_kafka_or_topics_it_says_what_to_do() {
 }
 
 #[test]
-fn topics_are_made_once_and_a_partition_count_that_differs_is_refused() {
+fn topics_are_created_once_and_their_partition_count_is_fixed() {
     let folder = tempfile::tempdir().unwrap();
     let file = write_config(folder.path(), &kafka());
     let topics =
@@ -94,8 +100,8 @@ fn topics_are_made_once_and_a_partition_count_that_differs_is_refused() {
     let first = topics();
     assert_eq!(first.lines().filter(|line| line.starts_with("created ")).count(), 4, "{first}");
     let again = topics();
-    assert_eq!(again.matches("why: the loss of one broker can lose what was acknowledged").count(), 1, "{again}");
-    assert!(again.ends_with("1 to be warned of; serve starts\n"), "{again}");
+    assert_eq!(again.matches("reason: the loss of one broker can lose what was acknowledged").count(), 1, "{again}");
+    assert!(again.ends_with("1 warning. serve starts.\n"), "{again}");
     let text = std::fs::read_to_string(&file).unwrap().replace("partitions = 3", "partitions = 4");
     std::fs::write(&file, text).unwrap();
     let output = command().args(["serve", "--config"]).arg(&file).output().unwrap();
@@ -107,7 +113,7 @@ fn topics_are_made_once_and_a_partition_count_that_differs_is_refused() {
 }
 
 #[test]
-fn an_inbox_that_forgets_too_soon_is_refused_with_what_to_do() {
+fn too_short_inbox_retention_is_rejected_with_a_remedy() {
     run(async {
         let stage = crate::harness::Stage::new(1, "worker.pending_age_max_h = 24").await;
         let (kafka, start) = (stage.kafka(), || {
@@ -119,7 +125,7 @@ fn an_inbox_that_forgets_too_soon_is_refused_with_what_to_do() {
         let inbox = kafka.topics().inbox;
         let three_days = "259200000";
         crate::harness::alter_topic(&kafka, &inbox, &[("retention.ms", three_days)]).await;
-        let Err(error) = start().await else { panic!("it must not start") };
+        let Err(error) = start().await else { panic!("serve must not start") };
         let said = error.to_string();
         assert!(
             said.contains("retention.ms is 259200000, should be more than 259200000")
@@ -132,12 +138,12 @@ fn an_inbox_that_forgets_too_soon_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn it_becomes_ready_refuses_strangers_and_leaves_on_sigterm() {
+fn serve_becomes_ready_rejects_other_posts_and_stops_on_sigterm() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let file = write_config(folder.path(), &kafka());
         assert!(command().args(["topics", "--config"]).arg(&file).status().unwrap().success());
-        let (mut child, ingress, admin) = serve(&file);
+        let Serve { mut child, ingress, admin } = serve(&file);
         let client = reqwest::Client::new();
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -155,12 +161,12 @@ fn it_becomes_ready_refuses_strangers_and_leaves_on_sigterm() {
         assert!(metrics.contains("ipn_receiver_requests_total{outcome=\"not-an-envelope\"} 1"), "{metrics}");
 
         assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-        let asked = Instant::now();
+        let stopped_at = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
-            assert!(asked.elapsed() < Duration::from_secs(30), "it leaves within the grace period");
+            assert!(stopped_at.elapsed() < Duration::from_secs(30), "serve stops within the grace period");
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         assert!(status.success(), "{status}");
@@ -168,12 +174,12 @@ fn it_becomes_ready_refuses_strangers_and_leaves_on_sigterm() {
 }
 
 #[test]
-fn a_health_check_tells_what_the_running_program_answers() {
+fn healthcheck_shows_what_the_receiver_answers() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let file = write_config(folder.path(), &kafka());
         assert!(command().args(["topics", "--config"]).arg(&file).status().unwrap().success());
-        let (mut child, ingress, admin) = serve(&file);
+        let Serve { mut child, ingress, admin } = serve(&file);
         let ask = |arguments: &[&str]| {
             let output = command().arg("healthcheck").args(arguments).output().unwrap();
             let text = [output.stdout, output.stderr].concat();
@@ -195,13 +201,22 @@ fn a_health_check_tells_what_the_running_program_answers() {
 }
 
 #[test]
-fn help_names_every_command() {
+fn help_names_every_command_and_exit_code() {
     let mut said = String::new();
     let mut child = command().arg("--help").stdout(Stdio::piped()).spawn().unwrap();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());
-    for word in ["serve", "topics", "healthcheck", "redrive", "recheck", "inspect", "verify", "sandbox", "--log-format"]
-    {
-        assert!(said.contains(word), "{said}");
+    let commands =
+        ["serve", "check", "topics", "schema", "inspect", "recheck", "redrive", "verify", "healthcheck", "sandbox"];
+    for command in commands {
+        assert!(said.contains(&format!("\n  {command} ")), "{command} is missing in {said}");
+        let output = self::command().args([command, "--help"]).output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        for part in
+            [&format!("Example:\n  ipn-receiver {command}"), "  0   success", "  78  the configuration is wrong"]
+        {
+            assert!(help.contains(part), "{part} is missing in {help}");
+        }
     }
+    assert!(said.contains("--log-format") && said.contains("Exit codes:"), "{said}");
 }

@@ -167,7 +167,7 @@ fn the_command_creates_nothing_in_a_dry_run_and_its_exit_code_tells_whether_serv
                 "{said}"
             );
             assert_eq!(said.matches("would create ").count(), 4, "nothing was made: {said}");
-            assert!(said.ends_with("4 missing, 0 refused, 0 to be warned of; serve does not start\n"), "{said}");
+            assert!(said.ends_with("4 missing topics, 0 failures, 0 warnings. serve does not start.\n"), "{said}");
         }
         let (code, said) = command(&[]);
         assert!(code == 0 && said.matches("created ").count() == 4, "{said}");
@@ -176,8 +176,8 @@ fn the_command_creates_nothing_in_a_dry_run_and_its_exit_code_tells_whether_serv
             let (code, said) = command(more);
             assert_eq!(code, 1, "{said}");
             let remedy = format!("--entity-name {inbox} --add-config cleanup.policy=delete");
-            assert!(said.starts_with("REFUSED  ") && said.contains(&remedy), "{said}");
-            assert!(said.ends_with("1 refused, 1 to be warned of; serve does not start\n"), "{said}");
+            assert!(said.starts_with("FAIL  ") && said.contains(&remedy), "{said}");
+            assert!(said.ends_with("0 missing topics, 1 failure, 1 warning. serve does not start.\n"), "{said}");
         }
     });
 }

@@ -95,10 +95,10 @@ fn resumed_zombie_is_fenced() {
 async fn a_late_batch(broken: &'static str) -> BTreeSet<String> {
     let mut case = Case::new("late-batch", broken).await;
     case.stage.merchants.open(1);
-    let zombie = case.worker("batch-in-time=1*return;batch-kept=return(stop)");
+    let zombie = case.worker("batch-in-time=1*return;batch-delayed=return(stop)");
     zombie.is_up().await;
     case.post_ipns_for_all();
-    frozen_at(&zombie, "batch-kept").await;
+    frozen_at(&zombie, "batch-delayed").await;
     let _successor = case.worker("");
     case.next_event().await;
     zombie.thaw();
@@ -195,7 +195,7 @@ async fn a_late_commit(broken: &'static str) -> BTreeSet<String> {
 fn late_commit_request_ends_no_other_transaction() {
     run(async {
         assert_eq!(a_late_commit("").await, BTreeSet::new());
-        assert!(a_late_commit("unclear-commit=return").await.contains("duplicate"));
+        assert!(a_late_commit("commit-in-doubt=return").await.contains("duplicate"));
     });
 }
 

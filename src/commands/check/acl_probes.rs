@@ -1,8 +1,8 @@
-//! Whether one right is given, proven by using it, so that nothing is left behind that anybody would see.
+//! ACL probes: each one uses an ACL in a way that has no visible effect, and so finds out whether the ACL is granted.
 //!
-//! Write is proven by a record that is larger than the topic takes: the broker asks for the right first and then refuses the
-//! record. What stays: the transactional id of a probe for the week that brokers keep idle ones, and in
-//! `__consumer_offsets` the end of an aborted transaction.
+//! The probe of Write sends a record that is larger than the topic accepts: the broker first checks the ACL and then rejects
+//! the record. Two traces remain on the brokers: the transactional id of a probe, for the week that brokers keep idle ids, and
+//! the end of an aborted transaction in `__consumer_offsets`.
 
 use std::time::{Duration, Instant};
 
@@ -18,73 +18,73 @@ use crate::config::Kafka;
 use crate::kafka::acls::{AclEntry, Operation, Resource, is_refusal};
 use crate::kafka::connection::{cause, committed_offsets};
 
-/// What using it brought.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AclProbe {
-    Given,
+    Granted,
     Missing,
-    /// Something else was in the way.
+    /// The probe failed for another reason.
     Unknown(String),
 }
 
-/// Uses the right.
-pub(super) async fn prove(kafka: &Kafka, right: &AclEntry) -> AclProbe {
-    let outcome = match (right.operation, &right.resource) {
+/// Probes one ACL.
+pub(super) async fn probe(kafka: &Kafka, acl: &AclEntry) -> AclProbe {
+    let outcome = match (acl.operation, &acl.resource) {
         (Operation::Create, Resource::TopicsFrom(prefix)) => create(kafka, &format!("{prefix}check")).await,
         (Operation::DescribeConfigs, Resource::Topic(topic)) => max_message_bytes(kafka, topic).await.map(drop),
         (Operation::Write, Resource::Topic(topic)) => write(kafka, topic).await,
         _ => {
-            let (kafka, right) = (kafka.clone(), right.clone());
-            let proven = tokio::task::spawn_blocking(move || prove_blocking(&kafka, &right)).await;
-            proven.expect("a proof does not panic")
+            let (kafka, acl) = (kafka.clone(), acl.clone());
+            let probed = tokio::task::spawn_blocking(move || probe_blocking(&kafka, &acl)).await;
+            probed.expect("a probe does not panic")
         }
     };
-    outcome.map_or_else(Trouble::proof, |()| AclProbe::Given)
+    outcome.map_or_else(Failure::result, |()| AclProbe::Granted)
 }
 
-/// Why a proof did not succeed.
-struct Trouble {
+/// Why a probe did not succeed.
+struct Failure {
     code: Option<RDKafkaErrorCode>,
     what: String,
 }
 
-impl Trouble {
-    fn proof(self) -> AclProbe {
+impl Failure {
+    fn result(self) -> AclProbe {
         if self.code.is_some_and(is_refusal) { AclProbe::Missing } else { AclProbe::Unknown(self.what) }
     }
 }
 
-impl From<KafkaError> for Trouble {
+impl From<KafkaError> for Failure {
     fn from(error: KafkaError) -> Self {
         Self { code: error.rdkafka_error_code(), what: error.to_string() }
     }
 }
 
-impl From<RDKafkaErrorCode> for Trouble {
+impl From<RDKafkaErrorCode> for Failure {
     fn from(code: RDKafkaErrorCode) -> Self {
         Self { code: Some(code), what: code.to_string() }
     }
 }
 
-fn unknown(what: &str) -> Trouble {
-    Trouble { code: None, what: what.to_owned() }
+fn unknown(what: &str) -> Failure {
+    Failure { code: None, what: what.to_owned() }
 }
 
-fn prove_blocking(kafka: &Kafka, right: &AclEntry) -> Result<(), Trouble> {
-    let (_, name, is_prefix) = right.resource.parts();
-    // Two checks at once must not take each other for dead.
+fn probe_blocking(kafka: &Kafka, acl: &AclEntry) -> Result<(), Failure> {
+    let (_, name, is_prefix) = acl.resource.parts();
+    // Two checks at the same time must not fence each other.
     let name = if is_prefix { format!("{name}check-{}", uuid::Uuid::new_v4()) } else { name.to_owned() };
-    match (right.operation, &right.resource) {
+    match (acl.operation, &acl.resource) {
         (Operation::Read, Resource::Topic(_)) => read(kafka, &name),
         (_, Resource::Topic(_) | Resource::TopicsFrom(_)) => describe(kafka, &name),
-        (Operation::Read, Resource::Group(_) | Resource::GroupsFrom(_)) => take_part(kafka, &name),
-        (_, Resource::Group(_) | Resource::GroupsFrom(_)) => ask_for_offsets(kafka, &name),
-        (_, Resource::TransactionalIdsFrom(_)) => transactional(kafka, &name).map(drop),
+        (Operation::Read, Resource::Group(_) | Resource::GroupsFrom(_)) => commit_in_transaction(kafka, &name),
+        (_, Resource::Group(_) | Resource::GroupsFrom(_)) => fetch_offsets(kafka, &name),
+        (_, Resource::TransactionalIdsFrom(_)) => init_producer(kafka, &name).map(drop),
     }
 }
 
-/// The broker looks whether it could make the topic, and makes none.
-async fn create(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
+/// The broker validates the request and creates no topic.
+async fn create(kafka: &Kafka, topic: &str) -> Result<(), Failure> {
     let admin = AdminClient::<DefaultClientContext>::from_config(&kafka.client())?;
     let new = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
     let outcome = admin.create_topics(&[new], &options().validate_only(true)).await?;
@@ -94,11 +94,11 @@ async fn create(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
     }
 }
 
-async fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, Trouble> {
+async fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, Failure> {
     let admin = AdminClient::<DefaultClientContext>::from_config(&kafka.client())?;
     let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options()).await?;
-    let described = described.into_iter().next().ok_or_else(|| unknown("Kafka named no topic"))??;
-    // librdkafka tells a refusal of this kind as a topic without any setting, which there is not.
+    let described = described.into_iter().next().ok_or_else(|| unknown("Kafka described no topic"))??;
+    // librdkafka reports a refusal as a topic without settings; a real topic always has some.
     if described.entries.is_empty() {
         return Err(RDKafkaErrorCode::TopicAuthorizationFailed.into());
     }
@@ -106,24 +106,24 @@ async fn max_message_bytes(kafka: &Kafka, topic: &str) -> Result<usize, Trouble>
     Ok(setting.unwrap_or(usize::MAX))
 }
 
-/// A record that the topic refuses for its size, after the broker has asked for the right.
-async fn write(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
+/// Sends a record that the topic rejects for its size, after the broker has checked the ACL.
+async fn write(kafka: &Kafka, topic: &str) -> Result<(), Failure> {
     let size = match max_message_bytes(kafka, topic).await {
         Ok(size) => size.saturating_add(1),
-        Err(Trouble { code: Some(code), .. }) if is_refusal(code) => {
+        Err(Failure { code: Some(code), .. }) if is_refusal(code) => {
             return Err(unknown(
-                "without the right DescribeConfigs nobody knows which record the topic would refuse; the command itself tells",
+                "its probe needs the settings of the topic: the topic or the ACL DescribeConfigs on it is missing",
             ));
         }
-        Err(trouble) => return Err(trouble),
+        Err(failure) => return Err(failure),
     };
-    if size > PROOF_BYTES_MAX {
-        return Err(unknown("the topic takes records that are too large for a proof"));
+    if size > PROBE_BYTES_MAX {
+        return Err(unknown("max.message.bytes of the topic is too large for a probe"));
     }
     let mut client = kafka.client();
     client
         .set("acks", "all")
-        // An idempotent producer would ask for its id at the end of this.
+        // An idempotent producer requests a producer id, as the receiver's own producers do.
         .set("enable.idempotence", "true")
         .set("message.max.bytes", (size + 1024).to_string())
         .set("compression.type", "none")
@@ -131,16 +131,16 @@ async fn write(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
         .set("message.timeout.ms", TIMEOUT.as_millis().to_string());
     let producer = FutureProducer::<DefaultClientContext>::from_config(&client)?;
     let payload = vec![0_u8; size];
-    // The state topic takes no record without a key either.
+    // Without a key: the compacted state topic would reject the record for that, too.
     let record = FutureRecord::<(), _>::to(topic).payload(&payload).partition(0);
     match producer.send(record, Duration::ZERO).await {
         Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => Ok(()),
         Err((error, _)) => Err(cause(&producer, error).into()),
-        Ok(_) => Err(unknown("the topic took a record that is larger than it says")),
+        Ok(_) => Err(unknown("the topic accepted a record that is larger than its max.message.bytes")),
     }
 }
 
-fn describe(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
+fn describe(kafka: &Kafka, topic: &str) -> Result<(), Failure> {
     let consumer = BaseConsumer::<rdkafka::consumer::DefaultConsumerContext>::from_config(&kafka.client())?;
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     match metadata.topics().first().and_then(rdkafka::metadata::MetadataTopic::error) {
@@ -149,8 +149,8 @@ fn describe(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
     }
 }
 
-/// Reads from the end on, where there is nothing yet, until the broker says so.
-fn read(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
+/// Reads from the end of the topic until the broker reports the end.
+fn read(kafka: &Kafka, topic: &str) -> Result<(), Failure> {
     let mut reader = kafka.reader("start");
     reader.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "50").set("auto.offset.reset", "latest");
     let consumer = BaseConsumer::<rdkafka::consumer::DefaultConsumerContext>::from_config(&reader)?;
@@ -162,17 +162,17 @@ fn read(kafka: &Kafka, topic: &str) -> Result<(), Trouble> {
     while Instant::now() < deadline {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            // About the group; reading goes on without it.
+            // The error is about the group, and reading needs none.
             Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {}
             Some(Err(error)) if error.rdkafka_error_code().is_some_and(is_refusal) => return Err(error.into()),
             Some(Err(_)) | None => {}
         }
     }
-    Err(unknown("nothing was heard of the topic in time"))
+    Err(unknown("the topic did not answer in time"))
 }
 
-/// Asks for the offsets that a group has committed.
-fn ask_for_offsets(kafka: &Kafka, group: &str) -> Result<(), Trouble> {
+/// Fetches the committed offsets of a group.
+fn fetch_offsets(kafka: &Kafka, group: &str) -> Result<(), Failure> {
     let mut client = kafka.client();
     client.set("group.id", group).set("enable.auto.commit", "false");
     let consumer = BaseConsumer::<rdkafka::consumer::DefaultConsumerContext>::from_config(&client)?;
@@ -182,20 +182,20 @@ fn ask_for_offsets(kafka: &Kafka, group: &str) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Offers the group an offset in a transaction that is aborted: joining would make the workers share anew.
-fn take_part(kafka: &Kafka, group: &str) -> Result<(), Trouble> {
-    ask_for_offsets(kafka, group)?;
+/// Commits an offset of the group in a transaction, and aborts it. Joining the group would cause a rebalance of the workers.
+fn commit_in_transaction(kafka: &Kafka, group: &str) -> Result<(), Failure> {
+    fetch_offsets(kafka, group)?;
     let (id, topic) = if group == kafka.group() {
         (format!("{group}-check-{}", uuid::Uuid::new_v4()), kafka.topics().inbox)
     } else {
-        // `redrive` names group and transactional id alike.
+        // `redrive` uses one name as group id and as transactional id.
         (group.to_owned(), kafka.topics().dead_letters)
     };
-    let producer = transactional(kafka, &id).map_err(|trouble| match trouble.code {
+    let producer = init_producer(kafka, &id).map_err(|failure| match failure.code {
         Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => {
-            unknown("it is proven in a transaction, and the right to the transactional id is missing")
+            unknown("its probe needs the ACL Write on the transactional id, which is missing")
         }
-        _ => trouble,
+        _ => failure,
     })?;
     let mut client = kafka.client();
     client.set("group.id", group);
@@ -204,18 +204,18 @@ fn take_part(kafka: &Kafka, group: &str) -> Result<(), Trouble> {
     let mut offsets = TopicPartitionList::new();
     offsets.add_partition_offset(&topic, 0, Offset::Offset(0))?;
     producer.begin_transaction()?;
-    let offered = producer.send_offsets_to_transaction(&offsets, &metadata, TIMEOUT);
+    let sent = producer.send_offsets_to_transaction(&offsets, &metadata, TIMEOUT);
     let aborted = producer.abort_transaction(TIMEOUT);
-    offered.map_err(|error| match error.rdkafka_error_code() {
+    sent.map_err(|error| match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            unknown("it is proven with an offset of the topic, and the right to read that is missing")
+            unknown("its probe needs the ACL Read on the topic, which is missing")
         }
         _ => error.into(),
     })?;
     Ok(aborted?)
 }
 
-fn transactional(kafka: &Kafka, id: &str) -> Result<BaseProducer, Trouble> {
+fn init_producer(kafka: &Kafka, id: &str) -> Result<BaseProducer, Failure> {
     let mut client = kafka.client();
     client
         .set("transactional.id", id)
@@ -232,5 +232,5 @@ fn options() -> AdminOptions {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// A proof of Write sends a record of the topic's `max.message.bytes` and one.
-const PROOF_BYTES_MAX: usize = 16 << 20;
+/// The probe of Write sends one byte more than the topic's `max.message.bytes`.
+const PROBE_BYTES_MAX: usize = 16 << 20;

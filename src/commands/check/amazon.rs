@@ -1,4 +1,5 @@
-//! Amazon's side: the hosts of signing certificates, each merchant's credentials, and the clock.
+//! The checks `certificates`, `credentials` and `clock`: the hosts of signing certificates, each merchant's API key, and this
+//! machine's clock.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,66 +12,77 @@ use crate::config::{Config, MerchantAccount};
 use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind, ObjectRef};
 use crate::http::client::told;
 
-pub(super) async fn look(mut config: Config, clients: &Clients, report: &mut Report) {
+pub(super) async fn check(mut config: Config, clients: &Clients, report: &mut Report) {
     let clock_watch = ClockWatch::new(clients.clock, Duration::from_secs(config.admin.clock_offset_max_s));
     if config.role.takes() {
-        look_at_certificate_hosts(&config, clients, &clock_watch, report).await;
+        check_certificate_hosts(&config, clients, &clock_watch, report).await;
     }
     let accounts = std::mem::take(&mut config.merchants);
     if config.role.works() {
-        look_at_credentials(&config, accounts, clients, &clock_watch, report).await;
+        check_credentials(&config, accounts, clients, &clock_watch, report).await;
     }
-    report.tell(&match clock_watch.comparison() {
-        Some(Ok(())) => Line::pass("clock", "agrees with Amazon's"),
-        Some(Err(trouble)) => Line::fail("clock", trouble, "set this machine's clock (NTP)"),
+    report.add(&match clock_watch.comparison() {
+        Some(Ok(())) => Line::pass("clock", "this machine's clock agrees with Amazon's"),
+        Some(Err(skew)) => Line::fail("clock", skew, "set the clock of this machine (NTP)"),
         None => Line::warn(
             "clock",
-            "could not be compared with Amazon's, since no host of Amazon's told its time",
-            "make the hosts above reachable",
+            "this machine's clock could not be compared: none of Amazon's hosts answered with its time",
+            "make the hosts above reachable, and run this check again",
         ),
     });
 }
 
-async fn look_at_certificate_hosts(config: &Config, clients: &Clients, clock_watch: &ClockWatch, report: &mut Report) {
+/// A host that serves signing certificates.
+struct CertificateHost<'a> {
+    url: String,
+    client: &'a reqwest::Client,
+    /// Set if the host is Amazon's, so that its clock counts.
+    peer: Option<Peer>,
+}
+
+fn certificate_hosts<'a>(config: &Config, clients: &'a Clients) -> Vec<CertificateHost<'a>> {
     let policy = config.policy(&MerchantAccount::table(&config.merchants));
-    let timeout = Duration::from_millis(config.sns.certificate_timeout_ms);
     let regions: BTreeSet<String> = policy.topics.regions().map(str::to_owned).collect();
-    let hosts = regions.iter().map(|region| {
-        (
-            format!("https://sns.{region}.amazonaws.com/"),
-            &clients.cert_authorities.signing_certs,
-            Some(Peer::CertificateHost),
-        )
+    let of_amazon = regions.iter().map(|region| CertificateHost {
+        url: format!("https://sns.{region}.amazonaws.com/"),
+        client: &clients.cert_authorities.signing_certs,
+        peer: Some(Peer::CertificateHost),
     });
-    let origins = policy
-        .development_origins
-        .iter()
-        .map(|origin| (origin.as_str().to_owned(), &clients.cert_authorities.development, None));
-    for (url, client, peer) in hosts.chain(origins) {
-        waiting_for(&format!("asking {url}, {} s at most", timeout.as_secs_f64()));
+    let of_development = policy.development_origins.iter().map(|origin| CertificateHost {
+        url: origin.as_str().to_owned(),
+        client: &clients.cert_authorities.development,
+        peer: None,
+    });
+    of_amazon.chain(of_development).collect()
+}
+
+async fn check_certificate_hosts(config: &Config, clients: &Clients, clock_watch: &ClockWatch, report: &mut Report) {
+    let timeout = Duration::from_millis(config.sns.certificate_timeout_ms);
+    for CertificateHost { url, client, peer } in certificate_hosts(config, clients) {
+        waiting_for(&format!("requesting {url}, up to {} s", timeout.as_secs_f64()));
         let answer = client.head(&url).timeout(timeout).send().await;
         if let Some(peer) = peer {
             clock_watch.note(peer, &answer);
         }
-        report.tell(&match answer {
+        report.add(&match answer {
             Ok(_) => Line::pass("certificates", format!("{url} answers")),
             Err(error) => Line::fail(
                 "certificates",
                 format!("{url} cannot be reached: {}", told(error)),
-                "let this machine reach it (DNS, firewall, network policy): without it no notification can be proven genuine",
+                "let this machine reach the host (DNS, firewall, network policy); without it the receiver cannot verify any IPN",
             ),
         });
     }
 }
 
-async fn look_at_credentials(
+async fn check_credentials(
     config: &Config,
     accounts: Vec<MerchantAccount>,
     clients: &Clients,
     clock_watch: &ClockWatch,
     report: &mut Report,
 ) {
-    let whose: Vec<Account> = accounts.iter().map(|account| account.merchant.account.clone()).collect();
+    let names: Vec<Account> = accounts.iter().map(|account| account.merchant.account.clone()).collect();
     let pay_api = PayApi::new(
         clients.pay_api.clone(),
         config.development.as_ref().and_then(|development| development.pay_api_endpoint.clone()),
@@ -79,15 +91,16 @@ async fn look_at_credentials(
         config.events.free_text,
         (clients.clock, clock_watch.clone()),
     );
-    for account in whose {
-        waiting_for(&format!("asking Amazon Pay as {account}, {} s at most", config.pay_api.timeout_ms.div_ceil(1000)));
-        let read = pay_api.read(&nothing_of(&account)).await;
-        report.tell(&judged(&account, read));
+    for account in names {
+        let timeout_s = config.pay_api.timeout_ms.div_ceil(1000);
+        waiting_for(&format!("requesting the Amazon Pay API as {account}, up to {timeout_s} s"));
+        let read = pay_api.read(&nonexistent_object(&account)).await;
+        report.add(&credentials_line(&account, read));
     }
 }
 
-/// An object that cannot exist: its 404 comes only after key, clock and path were found good.
-fn nothing_of(account: &Account) -> ObjectRef {
+/// An object that cannot exist. Amazon Pay answers 404 only after it has accepted the key, the clock and the path.
+fn nonexistent_object(account: &Account) -> ObjectRef {
     let id = match account.environment {
         Environment::Live => "P00-0000000-0000000",
         Environment::Sandbox => "S00-0000000-0000000",
@@ -96,34 +109,33 @@ fn nothing_of(account: &Account) -> ObjectRef {
     ObjectRef { account: account.clone(), kind: ObjectKind::ChargePermission, id }
 }
 
-/// Any other answer than "no such object" tells what is wrong.
-fn judged(account: &Account, read: Disposition) -> Line {
+/// Every answer other than "no such object" shows a problem.
+fn credentials_line(account: &Account, read: Disposition) -> Line {
     let fail = |what: &str, remedy: &str| Line::fail("credentials", format!("{account}: {what}"), remedy);
     match read {
         Disposition::NotFound(_) | Disposition::Fetched(_) => {
-            Line::pass("credentials", format!("{account}: Amazon Pay takes key, clock and path"))
+            Line::pass("credentials", format!("{account}: the Amazon Pay API accepts the key"))
         }
-        Disposition::Systemic(Blame::Credentials, what) if what.contains("answered 401") => fail(
-            &what,
-            "Amazon does not take the signature: public_key_id and private_key_file must be one pair of this region and \
-             environment (Seller Central > Integration Central), and the clock must be right",
-        ),
-        Disposition::Systemic(Blame::Credentials, what) => fail(
-            &what,
-            "Amazon knows the key and refuses the account: see in Seller Central whether the account is active, and whether the \
-             key belongs to this merchant",
-        ),
+        Disposition::Systemic(Blame::Credentials, what) if what.contains("answered 401") => fail(&what, KEY_REMEDY),
+        Disposition::Systemic(Blame::Credentials, what) => fail(&what, ACCOUNT_REMEDY),
         Disposition::Systemic(Blame::Network, what) => {
             fail(&what, "let this machine reach the Amazon Pay API (DNS, firewall, network policy, proxy)")
         }
-        Disposition::Systemic(Blame::Amazon, what) => {
-            Line::warn("credentials", format!("{account}: {what}"), "Amazon is in trouble: repeat this later")
-        }
+        Disposition::Systemic(Blame::Amazon, what) => Line::warn(
+            "credentials",
+            format!("{account}: {what}"),
+            "the Amazon Pay API has a problem; run this check again later",
+        ),
         Disposition::Throttled { .. } => Line::warn(
             "credentials",
-            format!("{account}: Amazon Pay throttles this merchant now"),
-            "repeat this when fewer requests are made with this account",
+            format!("{account}: the Amazon Pay API throttles this merchant"),
+            "run this check again when this merchant's other clients send fewer requests",
         ),
-        Disposition::ObjectTrouble(what) => fail(&what, "see whether region and environment are the merchant's"),
+        Disposition::ObjectTrouble(what) => fail(&what, "check the merchant's settings region and environment"),
     }
 }
+
+const KEY_REMEDY: &str = "Amazon Pay rejects the signature: public_key_id and private_key_file must be one pair of this region \
+                          and environment (Seller Central > Integration Central), and this machine's clock must be right";
+const ACCOUNT_REMEDY: &str = "Amazon Pay knows the key but rejects the account: check in Seller Central that the account is active \
+                              and that the key belongs to this merchant";

@@ -1,96 +1,102 @@
-//! `check`: line by line, whether `serve` would find what it needs, and what to do where not.
+//! `check`: checks that `serve` would find everything it needs, and prints a remedy where it would not.
 //!
-//! It asks what `serve` asks, with the same settings and clients. It joins no group, appends nothing and changes nothing;
-//! what its proofs leave behind is said in `acl_probes`.
+//! It uses the same settings and clients as `serve`. It joins no consumer group, appends nothing and changes nothing;
+//! `acl_probes` names the traces that it leaves on the brokers.
 
-mod acl_probes;
 mod amazon;
 mod kafka;
+
+mod acl_probes;
 mod report;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-
 use self::report::{Line, Report};
+use super::config_file::ConfigFile;
+use super::{Error, Exit};
 use crate::amazon::clients::Clients;
 use crate::config::{self, Config};
 use crate::kafka::acls::PrincipalRole;
 
-/// What is to be looked at, and how it is told.
+/// The arguments of `check`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The configuration (TOML). Environment variables IPN_RECEIVER__TABLE__SETTING override it.
-    #[arg(long, value_name = "FILE", env = "IPN_RECEIVER_CONFIG")]
-    config: PathBuf,
-    /// Whose rights are looked at: those of `serve` in this role (default: the setting `role`), or of another command.
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Check the ACLs that this role of `serve`, or this command, needs. The default is the setting `role`.
     #[arg(long, value_parser = ["all", "ingest", "worker", "topics", "redrive", "recheck", "inspect"])]
     role: Option<String>,
-    /// The configuration and its key files alone; nothing is asked of anybody.
+    /// Check only the configuration and its key files. Use no network.
     #[arg(long)]
     offline: bool,
-    /// One JSON object a line, the last one with the counts.
+    /// Print one JSON object per line. The last one holds the counts.
     #[arg(long)]
     json: bool,
 }
 
-/// Looks at everything. The exit code is 1 if something fails.
-pub async fn run(arguments: &Arguments, environment: impl Iterator<Item = (String, String)>) -> ExitCode {
+/// Runs all checks. The answer is no if one fails. A configuration that cannot be used has an exit code of its own.
+pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let mut report = if arguments.json { Report::json() } else { Report::text() };
-    look(arguments, environment, &mut report).await;
-    if report.end() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-async fn look(arguments: &Arguments, environment: impl Iterator<Item = (String, String)>, report: &mut Report) {
     let role = arguments.role.as_deref();
     let command = role.and_then(command);
-    let serve_as = role.filter(|_| command.is_none()).map(|role| (config::ROLE_VARIABLE.to_owned(), role.to_owned()));
-    let config = match Config::load(&arguments.config, environment.chain(serve_as)) {
+    let serve_role = role.filter(|_| command.is_none()).map(|role| (config::ROLE_VARIABLE.to_owned(), role.to_owned()));
+    let config = match Config::load(&arguments.config.path, std::env::vars().chain(serve_role)) {
         Ok(config) => config,
         Err(error) => {
-            for mistake in error.mistakes() {
-                let check = if mistake.is_about_a_key() { "key" } else { "configuration" };
-                report.tell(&Line::fail(check, mistake.to_string(), format!("mend {}", error.file().display())));
-            }
-            return;
+            report_mistakes(&error, &mut report);
+            report.end();
+            return Ok(Exit::Config);
         }
     };
-    tell_settings(&config, report);
-    if arguments.offline {
-        return;
+    report_settings(&config, &mut report);
+    if !arguments.offline {
+        check_network(config, command, &mut report).await;
     }
-    kafka::look(&config, &command.map_or_else(|| PrincipalRole::of(config.role), |user| vec![user]), report).await;
-    // The commands beside `serve` ask nothing of Amazon.
-    if command.is_some() {
-        return;
-    }
-    match Clients::internet(&config) {
-        Ok(clients) => amazon::look(config, &clients, report).await,
-        Err(error) => {
-            let remedy = "install this system's CA certificates (Debian: ca-certificates)";
-            report.tell(&Line::fail("certificates", format!("no HTTP client: {error}"), remedy));
-        }
-    }
+    Ok(if report.end() { Exit::Success } else { Exit::No })
 }
 
+/// The role of a command, unless `role` is one of `serve`.
 fn command(role: &str) -> Option<PrincipalRole> {
     let commands = [PrincipalRole::Topics, PrincipalRole::Redrive, PrincipalRole::Recheck, PrincipalRole::Inspect];
-    commands.into_iter().find(|user| user.as_str() == role)
+    commands.into_iter().find(|command| command.as_str() == role)
 }
 
-fn tell_settings(config: &Config, report: &mut Report) {
+fn report_mistakes(error: &config::Error, report: &mut Report) {
+    for mistake in error.mistakes() {
+        let check = if mistake.is_about_a_key() { "key" } else { "configuration" };
+        report.add(&Line::fail(check, mistake.to_string(), format!("correct {}", error.file().display())));
+    }
+}
+
+fn report_settings(config: &Config, report: &mut Report) {
     let merchants: Vec<String> = config.merchants.iter().map(|account| account.merchant.account.to_string()).collect();
-    report.tell(&Line::pass("configuration", format!("role {}, {}", config.role.as_str(), merchants.join(", "))));
+    let what = format!("role {}, merchants {}", config.role.as_str(), merchants.join(", "));
+    report.add(&Line::pass("configuration", what));
     if config.development.is_some() {
-        report.tell(&Line::warn(
+        report.add(&Line::warn(
             "configuration",
-            "[development] makes it believe whoever controls what is named there",
-            "remove the table for production",
+            "the table [development] is set: the receiver trusts everyone who controls the hosts that it names",
+            "remove the table in production",
         ));
     }
     for account in &config.merchants {
         if account.credentials.is_some() {
-            let whose = &account.merchant.account;
-            report.tell(&Line::pass("key", format!("{whose}: the private key can be read and can sign")));
+            let account = &account.merchant.account;
+            report.add(&Line::pass("key", format!("{account}: the private key is readable and signs")));
+        }
+    }
+}
+
+async fn check_network(config: Config, command: Option<PrincipalRole>, report: &mut Report) {
+    let roles = command.map_or_else(|| PrincipalRole::of(config.role), |command| vec![command]);
+    kafka::check(&config, &roles, report).await;
+    // Only `serve` uses Amazon's hosts.
+    if command.is_some() {
+        return;
+    }
+    match Clients::internet(&config) {
+        Ok(clients) => amazon::check(config, &clients, report).await,
+        Err(error) => {
+            let remedy = "install the CA certificates of this system (Debian: package ca-certificates)";
+            report.add(&Line::fail("certificates", format!("no HTTP client can be built: {error}"), remedy));
         }
     }
 }

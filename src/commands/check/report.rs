@@ -1,10 +1,10 @@
-//! What `check` says: one line for each thing looked at, for people or for machines.
+//! The output of `check`: one line per check, as text or JSON.
 
 use std::io::Write as _;
 
 use serde_json::json;
 
-/// How it is.
+/// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Pass,
@@ -12,18 +12,18 @@ pub(super) enum Verdict {
     Fail,
 }
 
-/// One thing looked at.
+/// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
     verdict: Verdict,
-    /// What kind of thing: a word that scripts may rely on.
+    /// The name of the check. Scripts may rely on it.
     check: &'static str,
     what: String,
-    /// What to do, where something is to be done.
+    /// What the operator can do, unless the check passed.
     remedy: Option<String>,
 }
 
-/// Tells lines as they come, and counts them.
+/// Prints lines at once, and counts them.
 #[derive(Debug)]
 pub(super) struct Report {
     is_json: bool,
@@ -61,11 +61,13 @@ impl Report {
         Self { is_json: true, n_passed: 0, n_warned: 0, n_failed: 0 }
     }
 
+    /// Prints the names of the columns.
     pub(super) fn text() -> Self {
+        print("      check          result");
         Self { is_json: false, ..Self::json() }
     }
 
-    pub(super) fn tell(&mut self, line: &Line) {
+    pub(super) fn add(&mut self, line: &Line) {
         let Line { verdict, check, what, remedy } = line;
         match verdict {
             Verdict::Pass => self.n_passed += 1,
@@ -79,28 +81,28 @@ impl Report {
         }
         print(&format!("{}  {check:<13}  {what}", verdict.as_str()));
         if let Some(remedy) = remedy {
-            print(&format!("      remedy: {remedy}"));
+            print(&format!("                     remedy: {remedy}"));
         }
     }
 
-    /// The last line. Whether nothing failed.
+    /// Prints the counts. Returns whether no check failed.
     pub(super) fn end(self) -> bool {
         let Self { is_json, n_passed, n_warned, n_failed } = self;
         if is_json {
             print(&json!({"passed": n_passed, "warned": n_warned, "failed": n_failed}).to_string());
         } else {
-            print(&format!("{n_passed} passed, {n_warned} to be warned of, {n_failed} failed"));
+            print(&format!("{n_passed} passed, {n_warned} warned, {n_failed} failed"));
         }
         n_failed == 0
     }
 }
 
-/// What is waited for now, on standard error: standard output is for what was found.
+/// Shows on standard error what the command waits for; standard output holds only results.
 pub(super) fn waiting_for(what: &str) {
     let _ = writeln!(std::io::stderr(), "      {what} …");
 }
 
-/// Whoever reads may have seen enough, as `head` has.
+/// A reader that closes the pipe early, as `head` does, must not stop the checks.
 fn print(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());

@@ -210,7 +210,7 @@ impl Outbox {
         metrics::histogram!("ipn_receiver_transaction_seconds").record(started.elapsed().as_secs_f64());
         // It was committed, but how it came about decides whether the next one may follow.
         self.hear();
-        if failpoints::breaks("unclear-commit") {
+        if failpoints::breaks("commit-in-doubt") {
             return Ok(());
         }
         let (took, monitor) = (started.elapsed(), self.producer.context());

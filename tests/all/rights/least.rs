@@ -50,16 +50,19 @@ fn each_role_passes_with_its_least_rights_and_with_one_less_that_one_is_named() 
             };
             let all = check(&format!("{name}-all"));
             assert_eq!(all.code, 0, "{:#?}", all.lines);
-            assert_eq!(all.said("pass", "rights").len(), wanted.len(), "{:#?}", all.lines);
+            assert_eq!(all.said("pass", "acls").len(), wanted.len(), "{:#?}", all.lines);
             for (less, right) in wanted.iter().enumerate() {
                 let checked = check(&format!("{name}-less-{less}"));
-                let said = checked.said("fail", "rights");
+                let said = checked.said("fail", "acls");
                 assert_eq!(checked.code, 1, "without {right}: {:#?}", checked.lines);
                 assert_eq!(said.len(), 1, "without {right}: {:#?}", checked.lines);
-                assert!(said[0].0.starts_with(&format!("{right} is missing")), "without {right}: {said:?}");
+                assert!(said[0].0.starts_with(&format!("missing ACL: {right};")), "without {right}: {said:?}");
                 let (_, command) =
                     right.command(&kafka).split_once("--operation").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
-                assert!(said[0].1.starts_with("kafka-acls.sh") && said[0].1.ends_with(&command), "{said:?}");
+                assert!(
+                    said[0].1.starts_with("grant it with: kafka-acls.sh") && said[0].1.ends_with(&command),
+                    "{said:?}"
+                );
             }
             println!("{}: {} rights, each proven and each missed", user.as_str(), wanted.len());
         }
@@ -114,7 +117,7 @@ fn each_command_works_with_its_least_rights_and_with_one_less_says_which() {
                     assert!(!said.contains("has not"), "{said}");
                     continue;
                 };
-                assert_eq!(code, 1, "{user:?} without {missing}: {said}");
+                assert_eq!(code, 3, "{user:?} without {missing}: {said}");
                 let (_, resource, _) = missing.resource.parts();
                 let operation = missing.operation.as_str();
                 assert!(said.contains("kafka-acls.sh"), "{user:?} without {missing}: {said}");
@@ -176,7 +179,7 @@ fn serve_names_a_missing_right_at_its_start() {
         let name = unique("nobody");
         let (code, said) = command(secure, &environment, &name, &["serve", "--role", "ingest"]);
         let right = format!("Write on topic {}", kafka.topics().inbox);
-        assert!(code == 1 && said.contains(&right) && said.contains("kafka-acls.sh"), "{said}");
+        assert!(code == 3 && said.contains(&right) && said.contains("kafka-acls.sh"), "{said}");
         environment.stop().await;
     });
 }

@@ -1,4 +1,4 @@
-//! What the topics hold of one object is shown, whichever way its events are written.
+//! `inspect` shows what the topics hold about one object, in both event modes.
 
 use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge_permission};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use super::{CHARGE, Operator, PERMISSION, dead_letters, put_charge, state_of};
 use crate::harness::{Stage, events, run, until};
 
 #[test]
-fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
+fn inspect_shows_state_pending_work_events_and_dead_letters() {
     run(async {
         for mode in ["structured", "binary"] {
             let settings = format!(
@@ -23,7 +23,7 @@ fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
                 &[],
             );
             stage.tell(&app, ObjectKind::Charge, CHARGE).await;
-            until("it is not there yet", || dead_letters(&stage).len() == 1).await;
+            until("the charge is a dead letter", || dead_letters(&stage).len() == 1).await;
             put_charge(&stage, CHARGE, "Authorized");
             stage.tell(&app, ObjectKind::Charge, CHARGE).await;
             events(&mut reader, 2).await;
@@ -32,33 +32,36 @@ fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
             let last = events(&mut reader, 1).await.remove(0);
             stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
             stage.tell(&app, ObjectKind::Charge, CHARGE).await;
-            until("a read is owed", || state_of(&stage, CHARGE).is_some_and(|state| state["pending"].is_object()))
+            until("a read is pending", || state_of(&stage, CHARGE).is_some_and(|state| state["pending"].is_object()))
                 .await;
 
             let operator = Operator::of(&stage);
-            let said = operator.ok("inspect", &[CHARGE]);
+            let output = operator.ok("inspect", &[CHARGE]);
             for part in [
-                "Charge of A0SANDBOXMERCHANT/sandbox",
-                "Captured since",
-                &format!("permission {PERMISSION}"),
-                "a read is owed: due",
+                "  type:              Charge\n",
+                "  merchant:          A0SANDBOXMERCHANT\n",
+                "  state:             Captured\n",
+                &format!("  charge permission: {PERMISSION}\n"),
+                "  pending read:      due",
                 " IPN STATE_CHANGE ",
                 "events: 2",
-                "Captured ← Authorized",
+                "  Captured    Authorized      ",
                 last["id"].as_str().unwrap(),
                 last["sequence"].as_str().unwrap().trim_start_matches('0'),
                 "dead letters: 1",
                 "unknown_object: Amazon Pay answered 404 Not Found (ResourceNotFound), x-amz-pay-request-id ",
                 &format!("; read 1 of {CHARGE}"),
             ] {
-                assert!(said.contains(part), "{mode}: {part} is missing in\n{said}");
+                assert!(output.contains(part), "{mode}: {part} is missing in\n{output}");
             }
-            let said = operator.ok("inspect", &[PERMISSION]);
-            for part in ["ChargePermission of", "objects below it: 1", &format!("Charge {CHARGE}"), "events: 3"] {
-                assert!(said.contains(part), "{mode}: {part} is missing in\n{said}");
+            let output = operator.ok("inspect", &[PERMISSION]);
+            for part in
+                ["ChargePermission\n", " (Recurring)\n", "children: 1", &format!("Charge  {CHARGE}"), "events: 3"]
+            {
+                assert!(output.contains(part), "{mode}: {part} is missing in\n{output}");
             }
             let shown: Value = serde_json::from_str(&operator.ok("inspect", &[CHARGE, "--json"])).unwrap();
-            assert_eq!(shown["known"][0]["observed"]["state"], "Captured");
+            assert_eq!(shown["knownState"][0]["observed"]["state"], "Captured");
             assert_eq!(
                 (shown["events"][1]["id"].clone(), shown["events"].as_array().unwrap().len()),
                 (last["id"].clone(), 2)
@@ -70,13 +73,13 @@ fn inspect_shows_state_owed_work_events_and_dead_letters_of_an_object() {
 }
 
 #[test]
-fn an_object_that_no_topic_knows_is_exit_code_1_and_a_hint_at_recheck() {
+fn unknown_object_exits_with_1_and_names_recheck() {
     run(async {
         let stage = Stage::new(1, "").await;
         put_charge(&stage, CHARGE, "Authorized");
         assert!(stage.environment.pay_api.get(Environment::Sandbox, ObjectKind::Charge, CHARGE).is_some());
-        let said = Operator::of(&stage).run("inspect", &[CHARGE]);
-        assert_eq!(said.code, 1, "{}", said.out);
-        assert!(said.err.contains(&format!("ipn-receiver recheck --merchant MERCHANT {CHARGE}")), "{}", said.err);
+        let output = Operator::of(&stage).run("inspect", &[CHARGE]);
+        assert_eq!(output.code, 1, "{}", output.out);
+        assert!(output.err.contains(&format!("ipn-receiver recheck --merchant MERCHANT {CHARGE}")), "{}", output.err);
     });
 }

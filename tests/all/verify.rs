@@ -1,4 +1,4 @@
-//! The `verify` command: as a process over messages that AWS really signed, and over ones whose certificate it fetches.
+//! `verify` as a process over messages that AWS signed, and in this process with certificates that it fetches.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn write(folder: &Path, name: &str, text: &str) -> String {
 }
 
 #[test]
-fn saved_messages_are_told_apart_by_verdict_check_and_exit_code() {
+fn each_message_has_its_verdict_failed_check_and_exit_code() {
     let Some(messages) = real_messages() else { return };
     let folder = tempfile::tempdir().unwrap();
     let find = |name: &str| &messages.iter().find(|(file, _)| file.starts_with(name)).unwrap().1;
@@ -49,12 +49,12 @@ fn saved_messages_are_told_apart_by_verdict_check_and_exit_code() {
     let altered = recent["message"].to_string().replace("\"Message\":\"", "\"Message\":\"x");
     let genuine = recent["message"].to_string();
     let absent = folder.path().join("absent").display().to_string();
-    for (arguments, input, code, told) in [
+    for (arguments, input, code, expected) in [
         (
             vec!["--at", "message", "--cert", &cert, &message],
             "",
             0,
-            "message.json: genuine\n    Notification 9d2c5580-",
+            "message.json: genuine\n    message:     Notification 9d2c5580-",
         ),
         (vec!["--at", "2026-05-01T00:00:00Z", "--cert", &cert], genuine.as_str(), 0, "-: genuine"),
         (
@@ -63,7 +63,12 @@ fn saved_messages_are_told_apart_by_verdict_check_and_exit_code() {
             1,
             "not genuine (validity): signing certificate expired at 2026-10-14T23:59:59.999Z",
         ),
-        (vec!["--at", "2027-05-01T00:00:00Z", "--cert", &cert, &message], "", 1, "within that time it is genuine"),
+        (
+            vec!["--at", "2027-05-01T00:00:00Z", "--cert", &cert, &message],
+            "",
+            1,
+            "genuine while its certificate is valid; add --at message",
+        ),
         (vec!["--at", "message", "--cert", &cert], altered.as_str(), 1, "not genuine (signature)"),
         (
             vec!["--at", "message", "--cert", &old_cert, &message],
@@ -72,49 +77,54 @@ fn saved_messages_are_told_apart_by_verdict_check_and_exit_code() {
             "not genuine (certificate): signing certificate was issued by",
         ),
         (vec!["--cert", &cert], "hello", 1, "not genuine (envelope): not a JSON object"),
-        (vec!["--at", "message", "--cert", &cert, &message, &absent], "", 2, "undecided (file): cannot be read"),
-        (vec!["--cert", &message, &message], "", 2, "is not exactly one PEM block"),
+        (
+            vec!["--at", "message", "--cert", &cert, &message, &absent],
+            "",
+            3,
+            "undecided (file): the file cannot be read",
+        ),
+        (vec!["--cert", &message, &message], "", 3, "is not exactly one PEM block"),
         (vec!["--at", "tomorrow", &message], "", 2, "write 2026-01-02T03:04:05Z"),
-        (vec!["--config", &absent, &message], "", 2, "cannot be read"),
+        (vec!["--config", &absent, &message], "", 78, "cannot be read"),
     ] {
         let (found, text) = verify(&arguments, input);
-        assert!(found == code && text.contains(told), "{arguments:?}: {found} {text}");
+        assert!(found == code && text.contains(expected), "{arguments:?}: {found} {text}");
     }
     let (code, text) = verify(&["--json", "--cert", &cert, "--at", "2027-05-01T00:00:00Z", &message, &message], "");
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((code, lines.len()), (1, 2));
     assert_eq!(lines[0]["failedCheck"], "validity");
-    assert_eq!(lines[0]["genuineWithinCertificateTime"], true);
+    assert_eq!(lines[0]["genuineWhileCertificateValid"], true);
     assert_eq!(lines[0]["certificateValidUntil"], "2026-10-14T23:59:59.999Z");
 }
 
 #[test]
-fn a_certificate_is_fetched_as_serve_fetches_it_and_a_host_in_trouble_decides_nothing() {
+fn unreachable_certificate_host_leaves_the_message_undecided() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = PathBuf::from(write(folder.path(), "message.json", &envelope(&environment)));
         let config = environment.config_with("127.0.0.1:1", "").unwrap();
         let own = config.policy(&ipn_receiver::config::MerchantAccount::table(&config.merchants));
-        let nobody = ipn_receiver::domain::sns::Policy {
+        let other_topic = ipn_receiver::domain::sns::Policy {
             topics: ipn_receiver::domain::sns::TopicPolicy::new(vec![ipn_receiver::domain::sns::TopicRule::Arn(
                 ipn_receiver::domain::sns::TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:Another").unwrap(),
             )]),
             ..own.clone()
         };
-        for (answer, policy, told) in [
+        for (answer, policy, expected) in [
             (CertificateAnswer::Status(500), None, "undecided (certificate)"),
             (CertificateAnswer::Body(b"<html>".to_vec()), None, "not genuine (certificate)"),
             (CertificateAnswer::Good, None, "genuine"),
             (CertificateAnswer::Good, Some(own), "genuine"),
-            (CertificateAnswer::Good, Some(nobody), "not genuine (topic)"),
+            (CertificateAnswer::Good, Some(other_topic), "not genuine (topic)"),
         ] {
             environment.sns.set_certificate_answer(answer);
             let options = Options { files: vec![file.clone()], at: At::Now, cert: None, policy, format: Format::Text };
             let mut out = Vec::new();
-            verify::run(&options, environment.cert_authorities().unwrap(), &mut out).await.unwrap();
+            verify::verify_files(&options, environment.cert_authorities().unwrap(), &mut out).await.unwrap();
             let text = String::from_utf8(out).unwrap();
-            assert!(text.contains(&format!("message.json: {told}")), "{text}");
+            assert!(text.contains(&format!("message.json: {expected}")), "{text}");
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Dead letters go back into the inbox, each once, and nothing is told twice.
+//! `redrive` appends each dead letter to the inbox once, and no event is published twice.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use super::{CHARGE, Operator, dead_letters, envelope_with, put_charge, redriven}
 use crate::harness::{Stage, committed_records, events, inbox_records_left, names, run, silence, until};
 
 #[test]
-fn redriving_everything_tells_nothing_that_was_told_and_what_was_not_is_told_once() {
+fn redrive_publishes_each_unpublished_change_once() {
     run(async {
         let stage = Stage::new(1, "worker.unknown_object_retries_ms = []").await;
         let app = stage.receiver().await;
@@ -24,29 +24,35 @@ fn redriving_everything_tells_nothing_that_was_told_and_what_was_not_is_told_onc
         for id in &ids {
             stage.tell(&app, ObjectKind::Charge, id).await;
         }
-        until("Amazon does not know them", || dead_letters(&stage).len() == 3).await;
-        let (told, untold) = ids.split_at(2);
-        for id in told {
+        until("all are dead letters", || dead_letters(&stage).len() == 3).await;
+        let (published, unpublished) = ids.split_at(2);
+        for id in published {
             put_charge(&stage, id, "Captured");
             stage.tell(&app, ObjectKind::Charge, id).await;
         }
         events(&mut reader, 2).await;
 
         let operator = Operator::of(&stage);
-        put_charge(&stage, &untold[0], "Captured");
-        let said = operator.ok("redrive", &["--yes"]);
-        assert!(said.contains("to be redriven: 3 dead letters of") && said.contains("appended 3 records"), "{said}");
-        let news = events(&mut reader, 1).await;
-        assert_eq!(
-            (names(&news), &news[0]["subject"]),
-            (vec!["ChargeCaptured".to_owned()], &untold[0].as_str().into())
+        put_charge(&stage, &unpublished[0], "Captured");
+        let output = operator.ok("redrive", &["--yes"]);
+        assert!(
+            output.contains("to be redriven: 3 dead letters of") && output.contains("appended 3 records"),
+            "{output}"
         );
-        let said = operator.ok("redrive", &["--yes"]);
-        assert!(said.contains(": 0 dead letters") && said.contains("3 more were redriven by this filter"), "{said}");
-        let said = operator.ok("redrive", &["--yes", "--again"]);
-        assert!(said.contains("appended 3 records"), "{said}");
-        // The transaction's marker stands behind the last record and is never consumed.
-        until("all are read again", || inbox_records_left(&stage.kafka()) <= 1).await;
+        let published = events(&mut reader, 1).await;
+        assert_eq!(
+            (names(&published), &published[0]["subject"]),
+            (vec!["ChargeCaptured".to_owned()], &unpublished[0].as_str().into())
+        );
+        let output = operator.ok("redrive", &["--yes"]);
+        assert!(
+            output.contains(": 0 dead letters") && output.contains("3 more were redriven by this filter"),
+            "{output}"
+        );
+        let output = operator.ok("redrive", &["--yes", "--again"]);
+        assert!(output.contains("appended 3 records"), "{output}");
+        // The transaction marker after the last record is never consumed.
+        until("all are consumed again", || inbox_records_left(&stage.kafka()) <= 1).await;
         silence(&mut reader).await;
         assert_eq!((redriven(&stage).len(), dead_letters(&stage).len()), (6, 3));
         app.stop().await;
@@ -54,7 +60,7 @@ fn redriving_everything_tells_nothing_that_was_told_and_what_was_not_is_told_onc
 }
 
 #[test]
-fn a_letter_of_an_unknown_merchant_is_told_after_the_merchant_was_configured() {
+fn unknown_merchant_is_published_after_configuration_and_redrive() {
     run(async {
         let mut stage = Stage::new(2, "").await;
         stage.environment.merchant_settings = "topic_owners = [\"A0SANDBOXMERCHANT\"]".to_owned();
@@ -67,22 +73,22 @@ fn a_letter_of_an_unknown_merchant_is_told_after_the_merchant_was_configured() {
             Hint { merchant: &newcomer, kind: ObjectKind::Charge, id: CHARGE, notification_type: "STATE_CHANGE" };
         let body = envelope_with(&stage, &message(&hint));
         assert_eq!(stage.post(&app, &body).await.status, 200);
-        until("nobody knows whose it is", || dead_letters(&stage).len() == 1).await;
-        let letter = &dead_letters(&stage)[0];
-        assert_eq!(letter.key, "A0SANDBOXMERCHANT", "the topic's owner");
+        until("the IPN is a dead letter", || dead_letters(&stage).len() == 1).await;
+        let record = &dead_letters(&stage)[0];
+        assert_eq!(record.key, "A0SANDBOXMERCHANT", "the owner of the topic");
         for header in
             ["ipn-dlq-first-seen-at", "ipn-dlq-cause-count", "ipn-dlq-failed-reads", "ipn-dlq-receiver-version"]
         {
-            assert!(letter.headers.contains_key(header), "{:?}", letter.headers);
+            assert!(record.headers.contains_key(header), "{:?}", record.headers);
         }
         app.stop().await;
 
         let app = stage.receiver().await;
         let mut reader = stage.reader();
-        let said = Operator::of(&stage).ok("redrive", &["--yes", "--filter", &format!("merchant={newcomer}")]);
-        assert!(said.contains(&newcomer) && said.contains("appended 1 record to"), "{said}");
-        let told = events(&mut reader, 1).await;
-        assert_eq!(told[0]["source"], format!("/amazonpay/{newcomer}/sandbox"));
+        let output = Operator::of(&stage).ok("redrive", &["--yes", "--filter", &format!("merchant={newcomer}")]);
+        assert!(output.contains(&newcomer) && output.contains("appended 1 record to"), "{output}");
+        let published = events(&mut reader, 1).await;
+        assert_eq!(published[0]["source"], format!("/amazonpay/{newcomer}/sandbox"));
         let records = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
         let again = records.iter().find(|record| record.headers.contains_key("ipn-redriven-from")).unwrap();
         assert_eq!((&again.key, String::from_utf8_lossy(&again.value)), (&newcomer, body.into()));
@@ -93,43 +99,43 @@ fn a_letter_of_an_unknown_merchant_is_told_after_the_merchant_was_configured() {
 }
 
 #[test]
-fn a_redrive_that_is_killed_half_way_goes_on_and_appends_each_letter_once() {
+fn killed_redrive_continues_and_appends_each_dead_letter_once() {
     run(async {
-        // No receiver, or they would become dead letters again.
+        // Without a receiver, which would turn them into dead letters again.
         let stage = Stage::new(1, "").await;
         for n in 0..30 {
             let original = envelope_with(&stage, &format!("no IPN {n}"));
-            write_letter(&stage, &format!("key {n}"), &original, &[]).await;
+            write_dead_letter(&stage, &format!("key {n}"), &original, &[]).await;
         }
         let operator = Operator::of(&stage);
-        let kill_half_way = async |arguments: &[&str], n_before: usize| {
+        let kill_after = async |arguments: &[&str], n_before: usize| {
             let mut child = operator.command("redrive", arguments).stdout(Stdio::null()).spawn().unwrap();
             until("some are appended", || redriven(&stage).len() >= n_before).await;
             child.kill().unwrap();
             child.wait().unwrap();
         };
         for n_before in [3, 8] {
-            kill_half_way(&["--yes", "--per-second", "2"], n_before).await;
-            assert!(redriven(&stage).len() < 30, "it was killed half-way");
+            kill_after(&["--yes", "--per-second", "2"], n_before).await;
+            assert!(redriven(&stage).len() < 30, "the command was killed before its end");
         }
-        let said = operator.ok("redrive", &["--yes", "--per-second", "1000"]);
-        assert!(said.contains("more were redriven by this filter before"), "{said}");
+        let output = operator.ok("redrive", &["--yes", "--per-second", "1000"]);
+        assert!(output.contains("more were redriven by this filter before"), "{output}");
         assert_eq!(times_appended(&stage), [1; 30]);
 
-        kill_half_way(&["--yes", "--per-second", "2", "--again"], 33).await;
-        assert!(redriven(&stage).len() < 60, "it was killed half-way");
+        kill_after(&["--yes", "--per-second", "2", "--again"], 33).await;
+        assert!(redriven(&stage).len() < 60, "the command was killed before its end");
         operator.ok("redrive", &["--yes", "--per-second", "1000"]);
-        assert_eq!(times_appended(&stage), [2; 30], "a run that starts over is gone on with, too");
+        assert_eq!(times_appended(&stage), [2; 30], "a run with --again is continued, too");
     });
 }
 
 #[test]
-fn of_two_runs_at_once_the_first_is_fenced_and_each_letter_is_appended_once() {
+fn second_concurrent_redrive_fences_the_first() {
     run(async {
         let stage = Stage::new(1, "").await;
         for n in 0..20 {
             let original = envelope_with(&stage, &format!("no IPN {n}"));
-            write_letter(&stage, &format!("key {n}"), &original, &[]).await;
+            write_dead_letter(&stage, &format!("key {n}"), &original, &[]).await;
         }
         let operator = Operator::of(&stage);
         let slowly = ["--yes", "--per-second", "2"];
@@ -137,20 +143,23 @@ fn of_two_runs_at_once_the_first_is_fenced_and_each_letter_is_appended_once() {
         until("some are appended", || redriven(&stage).len() >= 3).await;
         operator.ok("redrive", &["--yes", "--per-second", "1000"]);
         let first = first.wait_with_output().unwrap();
-        let said = String::from_utf8(first.stderr).unwrap();
-        assert!(!first.status.success() && said.contains("goes on from there"), "{said}");
+        let output = String::from_utf8(first.stderr).unwrap();
+        assert!(
+            !first.status.success() && output.contains("To continue, run the same command without --again"),
+            "{output}"
+        );
         assert_eq!(times_appended(&stage), [1; 20]);
     });
 }
 
-/// How often each letter was appended.
+/// How often each dead letter was appended.
 fn times_appended(stage: &Stage) -> Vec<usize> {
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     redriven(stage).into_iter().for_each(|from| *times.entry(from).or_default() += 1);
     times.into_values().collect()
 }
 
-async fn write_letter(stage: &Stage, key: &str, original: &str, headers: &[(&str, &str)]) {
+async fn write_dead_letter(stage: &Stage, key: &str, original: &str, headers: &[(&str, &str)]) {
     let producer: FutureProducer = stage.kafka().client().create().unwrap();
     let headers =
         headers.iter().fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(*value) }));
@@ -160,7 +169,7 @@ async fn write_letter(stage: &Stage, key: &str, original: &str, headers: &[(&str
 }
 
 #[test]
-fn a_dry_run_counts_what_the_filter_means_and_appends_nothing() {
+fn dry_run_counts_the_filter_matches_and_appends_nothing() {
     run(async {
         let stage = Stage::new(1, "").await;
         let merchant = &stage.environment.merchants[0];
@@ -176,7 +185,7 @@ fn a_dry_run_counts_what_the_filter_means_and_appends_nothing() {
         ] {
             let mut headers = vec![("ipn-dlq-reason", reason), ("ipn-dlq-written-at", at)];
             headers.extend((reason == "not_understood").then_some(("ipn-redrive-count", "1")));
-            write_letter(&stage, merchant, &value, &headers).await;
+            write_dead_letter(&stage, merchant, &value, &headers).await;
         }
         let operator = Operator::of(&stage);
         for (arguments, parts) in [
@@ -199,13 +208,13 @@ fn a_dry_run_counts_what_the_filter_means_and_appends_nothing() {
                 &[": 1 dead letter of", "since 2026-01-02"],
             ),
         ] {
-            let said = operator.ok("redrive", arguments);
-            assert!(parts.iter().all(|part| said.contains(part)), "{arguments:?}: {said}");
-            let is_dry = said.contains("nothing was appended: this was a dry run; --yes appends them");
-            assert_eq!(is_dry, !said.contains(": 0 dead letters"), "{said}");
+            let output = operator.ok("redrive", arguments);
+            assert!(parts.iter().all(|part| output.contains(part)), "{arguments:?}: {output}");
+            let is_dry = output.contains("Nothing was appended: this was a dry run. Add --yes to append.");
+            assert_eq!(is_dry, !output.contains(": 0 dead letters"), "{output}");
         }
-        let said = operator.run("redrive", &["--filter", "cause=misrouted"]);
-        assert!(said.code == 1 && said.err.contains("keys are reason, merchant, object"), "{}", said.err);
+        let output = operator.run("redrive", &["--filter", "cause=misrouted"]);
+        assert!(output.code == 2 && output.err.contains("keys are reason, merchant, object"), "{}", output.err);
         assert!(redriven(&stage).is_empty());
     });
 }

@@ -1,4 +1,4 @@
-//! `redrive`, `recheck` and `inspect` as processes beside a running receiver.
+//! The commands `redrive`, `recheck` and `inspect`, run as processes beside a receiver.
 
 mod inspect;
 mod recheck;
@@ -16,13 +16,13 @@ use crate::harness::{Record, Stage, committed_records};
 pub(crate) const PERMISSION: &str = "C02-0000001-1111111";
 pub(crate) const CHARGE: &str = "S02-0000001-2222222-C000001";
 
-/// An operator at a machine that has the receiver's configuration.
+/// Runs commands with the configuration of the receiver.
 pub(crate) struct Operator {
     folder: tempfile::TempDir,
 }
 
-/// What a command said.
-pub(crate) struct Said {
+/// The output of a command.
+pub(crate) struct Output {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
@@ -36,7 +36,7 @@ impl Operator {
         Self { folder }
     }
 
-    /// The command, with nobody at its standard input.
+    /// The command, with an empty standard input.
     pub(crate) fn command(&self, command: &str, arguments: &[&str]) -> Command {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
         process.env_remove("RUST_LOG").arg(command).arg("--config").arg(self.folder.path().join("receiver.toml"));
@@ -44,17 +44,17 @@ impl Operator {
         process
     }
 
-    pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> Said {
+    pub(crate) fn run(&self, command: &str, arguments: &[&str]) -> Output {
         let output = self.command(command, arguments).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+        Output { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// The same, where it must succeed.
+    /// Runs the command, which must succeed, and returns its standard output.
     pub(crate) fn ok(&self, command: &str, arguments: &[&str]) -> String {
-        let said = self.run(command, arguments);
-        assert_eq!(said.code, 0, "{}{}", said.out, said.err);
-        said.out
+        let output = self.run(command, arguments);
+        assert_eq!(output.code, 0, "{}{}", output.out, output.err);
+        output.out
     }
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn dead_letters(stage: &Stage) -> Vec<Record> {
     committed_records(&stage.kafka(), &stage.kafka().topics().dead_letters)
 }
 
-/// Where each inbox record comes from that was appended again.
+/// The `ipn-redriven-from` header of each redriven inbox record.
 pub(crate) fn redriven(stage: &Stage) -> Vec<String> {
     let records = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
     records.iter().filter_map(|record| record.headers.get("ipn-redriven-from").cloned()).collect()
@@ -72,13 +72,13 @@ pub(crate) fn put_charge(stage: &Stage, id: &str, state: &str) {
     stage.environment.put(ObjectKind::Charge, charge(id, PERMISSION, "1.00", "EUR"), state, &[]);
 }
 
-/// A genuine envelope with this `Message`, by the topic of the first merchant.
+/// A genuine envelope with this `Message`, sent by the topic of the first merchant.
 pub(crate) fn envelope_with(stage: &Stage, message: &str) -> String {
     let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
     stage.environment.sns.notification(&Draft::new(&topic, message, OffsetDateTime::now_utc()))
 }
 
-/// What the state topic last said of an object.
+/// The last state record of an object.
 pub(crate) fn state_of(stage: &Stage, id: &str) -> Option<Value> {
     let records = committed_records(&stage.kafka(), &stage.kafka().topics().state);
     let last = records.iter().rfind(|record| record.key.ends_with(id))?;

@@ -1,6 +1,6 @@
-//! Kafka in trouble: no 200, readiness off, and on again when it is over.
+//! Kafka is unreachable, slow or refuses: the ingress answers 503 and reports not ready, until Kafka recovers.
 //!
-//! librdkafka's mock broker fails on demand, which a real one does not. Nothing here is about exactly-once.
+//! The tests use librdkafka's mock broker, because it fails on demand. They say nothing about exactly-once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::harness::{run, until};
 use crate::mock_stage::{MockStage, SNS_GIVES_UP_AFTER};
 
 #[test]
-fn without_kafka_the_answer_is_503_in_time_and_readiness_is_off_until_it_is_back() {
+fn unreachable_kafka_gives_503_and_not_ready_until_it_returns() {
     run(async {
         let stage = MockStage::new("ingress.deadline_ms = 3000\nkafka.append_timeout_ms = 1500").await;
         assert_eq!(stage.post().await.status, 200);
@@ -25,7 +25,7 @@ fn without_kafka_the_answer_is_503_in_time_and_readiness_is_off_until_it_is_back
 }
 
 #[test]
-fn a_slow_or_refusing_broker_is_503_within_the_deadline() {
+fn slow_or_refusing_broker_gives_503_within_the_deadline() {
     run(async {
         let stage = MockStage::new("ingress.deadline_ms = 1500\nkafka.append_timeout_ms = 1000").await;
         assert_eq!(stage.post().await.status, 200);
@@ -45,7 +45,7 @@ fn a_slow_or_refusing_broker_is_503_within_the_deadline() {
 }
 
 #[test]
-fn a_body_that_trickles_in_is_503_within_the_deadline() {
+fn slow_body_gives_503_within_the_deadline() {
     run(async {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let stage = MockStage::new("ingress.deadline_ms = 1000\nkafka.append_timeout_ms = 500").await;

@@ -1,0 +1,68 @@
+//! `serve`: runs the receiver until a signal stops it.
+//!
+//! SIGTERM or SIGINT starts an orderly shutdown. A second SIGINT ends it at once; what was not committed is processed by the
+//! next process.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::config_file::ConfigFile;
+use super::{Error, Exit};
+use crate::amazon::clients::Clients;
+use crate::app::App;
+use crate::config::{Config, ROLE_VARIABLE};
+
+/// The arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The role of this process: `ingest` receives IPNs, `worker` reads objects and publishes events, `all` does both.
+    /// Overrides the setting `role`.
+    #[arg(long, value_parser = ["all", "ingest", "worker"])]
+    role: Option<String>,
+}
+
+/// Starts the receiver, waits for a signal, and shuts it down.
+pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    let role = arguments.role.clone().map(|role| (ROLE_VARIABLE.to_owned(), role));
+    // Of two values for one setting the last one wins, so the argument overrides the environment.
+    let config = Config::load(&arguments.config.path, std::env::vars().chain(role))?;
+    let clients = Clients::internet(&config)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // The start can take long while Kafka is unreachable, so it must be possible to interrupt it.
+    let app = tokio::select! {
+        app = App::start(config, clients) => app?,
+        _ = terminate.recv() => return Ok(stopped_before_start()),
+        _ = interrupt.recv() => return Ok(stopped_before_start()),
+    };
+    let mut check = tokio::time::interval(CHECK_INTERVAL);
+    let has_failed = loop {
+        tokio::select! {
+            _ = terminate.recv() => break false,
+            _ = interrupt.recv() => break false,
+            _ = check.tick() => if app.has_failed() { break true },
+        }
+    };
+    tokio::select! {
+        () = app.stop() => {}
+        _ = interrupt.recv() => {
+            return Err("the shutdown was interrupted; the next process continues with what was not committed".into());
+        }
+    }
+    if has_failed {
+        return Err("the worker ended unexpectedly, or the inbox can no longer be appended to; \
+                    see the log lines before this one"
+            .into());
+    }
+    Ok(Exit::Success)
+}
+
+fn stopped_before_start() -> Exit {
+    tracing::info!("received a signal during start; the receiver did not start");
+    Exit::Success
+}
+
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);

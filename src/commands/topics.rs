@@ -1,0 +1,69 @@
+//! `topics`: creates the missing topics and prints how the existing ones differ from what the receiver needs.
+
+use super::config_file::ConfigFile;
+use super::format::counted;
+use super::{Error, Exit};
+use crate::config::Config;
+use crate::kafka::topics::{self, Comparison, Difference, Severity};
+
+/// The arguments of `topics`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Create nothing. Print what the command would create, and how the existing topics differ.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Creates and compares the topics. The answer is no if `serve` would not start with them.
+pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    let config = arguments.config.load()?;
+    let found = if arguments.dry_run { plan(&config).await? } else { create(&config).await? };
+    print_differences(&found);
+    println!("{}", summary(&found));
+    let serve_starts = found.missing.is_empty() && found.refused().next().is_none();
+    Ok(if serve_starts { Exit::Success } else { Exit::No })
+}
+
+async fn create(config: &Config) -> Result<Comparison, Error> {
+    for topic in &topics::create(&config.kafka).await? {
+        println!("created {topic}");
+    }
+    let found = topics::look(config).await?;
+    if found.refused().next().is_none() {
+        found.keep_on_record(&config.kafka).await?;
+    }
+    Ok(found)
+}
+
+async fn plan(config: &Config) -> Result<Comparison, Error> {
+    let found = topics::look(config).await?;
+    for line in topics::describe_plans(&config.kafka, &found.missing) {
+        println!("would create {line}");
+    }
+    Ok(found)
+}
+
+fn print_differences(found: &Comparison) {
+    for Difference { severity, topic, setting, is, should_be, why, remedy } in &found.differences {
+        let severity = if *severity == Severity::Refused { "FAIL" } else { "warn" };
+        println!("{severity}  {topic}: {setting} is {is}, should be {should_be}");
+        println!("      reason: {why}");
+        println!("      remedy: {remedy}");
+    }
+}
+
+fn summary(found: &Comparison) -> String {
+    let (n_missing, n_refused, n_warned) = (found.missing.len(), found.refused().count(), found.warned().count());
+    match (n_missing + n_refused, n_warned) {
+        (0, 0) => "All topics are correct. serve starts.".to_owned(),
+        (0, _) => format!("{}. serve starts.", counted(n_warned, "warning")),
+        _ => format!(
+            "{}, {}, {}. serve does not start.",
+            counted(n_missing, "missing topic"),
+            counted(n_refused, "failure"),
+            counted(n_warned, "warning")
+        ),
+    }
+}
