@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::amazon::clients::Clients;
+use crate::amazon::Clients;
 use crate::amazon::signing_certs::CertAuthorities;
 use crate::app::App;
 use crate::commands::check;
@@ -18,6 +18,7 @@ use crate::commands::verify::{self, At};
 use crate::commands::{inspect, recheck, redrive};
 use crate::config::{Config, MerchantAccount, ROLE_VARIABLE};
 use crate::domain::events::{self, CATALOG};
+use crate::kafka::Broker;
 use crate::kafka::topics::{self, Difference, Severity};
 use crate::sandbox::{self, Scenario, simulators};
 use crate::telemetry::{self, LogFormat};
@@ -284,7 +285,7 @@ async fn serve(config: Config) -> Outcome {
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Kafka may let it wait for a while.
     let app = tokio::select! {
-        app = App::start(config, clients) => app?,
+        app = App::start(config, clients, Broker::Real) => app?,
         _ = terminate.recv() => return Ok(not_started()),
         _ = interrupt.recv() => return Ok(not_started()),
     };

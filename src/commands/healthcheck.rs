@@ -49,7 +49,7 @@ pub async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 async fn ask(client: &reqwest::Client, url: &str) -> Result<(u16, String), String> {
-    let answer = client.get(url).send().await.map_err(client::told)?;
+    let answer = client.get(url).send().await.map_err(client::error_chain)?;
     let status = answer.status().as_u16();
     let body = client::limited_body(answer, BODY_BYTES_MAX).await.map_err(|bad| bad.to_string())?;
     Ok((status, String::from_utf8_lossy(&body).trim().to_owned()))

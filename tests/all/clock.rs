@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipn_receiver::amazon::clients::Clients;
+use ipn_receiver::amazon::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::clock::Clock;
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -24,8 +24,8 @@ fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
         let body = stage.envelope(ObjectKind::Charge, CHARGE);
         for (year, ms) in [(1996, 820_454_400_000), (2096, 3_976_214_400_000)] {
             let clock = Clock::starting_at(Timestamp::from_unix_ms(ms));
-            let clients = Clients { clock, ..stage.environment.clients(Broker::Real).unwrap() };
-            let app = App::start(stage.config(), clients).await.unwrap();
+            let clients = Clients { clock, ..stage.environment.clients().unwrap() };
+            let app = App::start(stage.config(), clients, Broker::Real).await.unwrap();
             let answer = stage.post(&app, &body).await;
             assert!(
                 answer.status == 503 && answer.body.contains("certificate-unusable"),

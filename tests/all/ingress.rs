@@ -1,6 +1,6 @@
 //! The status table, over real sockets.
 
-use ipn_receiver::amazon::clients::Clients;
+use ipn_receiver::amazon::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::environment::{Hint, message};
@@ -161,11 +161,9 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
         );
         app.stop().await;
 
-        let clients = Clients {
-            sns_api: stage.environment.sns_api(1).unwrap(),
-            ..stage.environment.clients(Broker::Real).unwrap()
-        };
-        let app = App::start(stage.config(), clients).await.unwrap();
+        let clients =
+            Clients { sns_api: stage.environment.sns_api(1).unwrap(), ..stage.environment.clients().unwrap() };
+        let app = App::start(stage.config(), clients, Broker::Real).await.unwrap();
         let answer = stage.post(&app, &confirmation(&topic)).await;
         assert!(
             answer.status == 503 && answer.body.contains("confirmation-failed"),

@@ -18,7 +18,7 @@ async fn start(stage: &Stage, role: Role, port: u16) -> App {
         // It would find none in its pod.
         config.merchants.iter_mut().for_each(|merchant| merchant.credentials = None);
     }
-    let app = App::start(config, stage.environment.clients(Broker::Real).unwrap()).await.unwrap();
+    let app = App::start(config, stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
     until("it does what its role is for", || app.is_ready()).await;
     app
 }

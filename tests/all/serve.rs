@@ -113,7 +113,8 @@ fn an_inbox_that_forgets_too_soon_is_refused_with_what_to_do() {
         let (kafka, start) = (stage.kafka(), || {
             ipn_receiver::app::App::start(
                 stage.config(),
-                stage.environment.clients(ipn_receiver::kafka::Broker::Real).unwrap(),
+                stage.environment.clients().unwrap(),
+                ipn_receiver::kafka::Broker::Real,
             )
         });
         let inbox = kafka.topics().inbox;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::report::{Line, Report, waiting_for};
-use crate::amazon::clients::Clients;
+use crate::amazon::Clients;
 use crate::amazon::clock_skew::{ClockWatch, Peer};
 use crate::amazon::pay_api::{ApiKeys, Blame, Disposition, PayApi};
 use crate::config::{Config, MerchantAccount};
 use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind, ObjectRef};
-use crate::http::client::told;
+use crate::http::client::error_chain;
 
 pub(super) async fn look(mut config: Config, clients: &Clients, report: &mut Report) {
     let clock_watch = ClockWatch::new(clients.clock, Duration::from_secs(config.admin.clock_offset_max_s));
@@ -56,7 +56,7 @@ async fn look_at_certificate_hosts(config: &Config, clients: &Clients, clock_wat
             Ok(_) => Line::pass("certificates", format!("{url} answers")),
             Err(error) => Line::fail(
                 "certificates",
-                format!("{url} cannot be reached: {}", told(error)),
+                format!("{url} cannot be reached: {}", error_chain(error)),
                 "let this machine reach it (DNS, firewall, network policy): without it no notification can be proven genuine",
             ),
         });
@@ -77,7 +77,7 @@ async fn look_at_credentials(
         ApiKeys::new(accounts),
         &config.pay_api,
         config.events.free_text,
-        (clients.clock, clock_watch.clone()),
+        clock_watch.clone(),
     );
     for account in whose {
         waiting_for(&format!("asking Amazon Pay as {account}, {} s at most", config.pay_api.timeout_ms.div_ceil(1000)));
@@ -124,6 +124,6 @@ fn judged(account: &Account, read: Disposition) -> Line {
             format!("{account}: Amazon Pay throttles this merchant now"),
             "repeat this when fewer requests are made with this account",
         ),
-        Disposition::ObjectTrouble(what) => fail(&what, "see whether region and environment are the merchant's"),
+        Disposition::ObjectError(what) => fail(&what, "see whether region and environment are the merchant's"),
     }
 }

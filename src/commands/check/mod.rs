@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::report::{Line, Report};
-use crate::amazon::clients::Clients;
+use crate::amazon::Clients;
 use crate::config::{self, Config};
 use crate::kafka::acls::PrincipalRole;
 

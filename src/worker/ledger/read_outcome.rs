@@ -58,14 +58,14 @@ impl Ledger {
         let is_recheck = self.queue.causes_of(object).0.is_empty();
         match disposition {
             Disposition::Fetched(fetched) => self.fetched(object, &fetched, read_started_at, now),
-            Disposition::NotFound(_) | Disposition::ObjectTrouble(_) if is_recheck => {
+            Disposition::NotFound(_) | Disposition::ObjectError(_) if is_recheck => {
                 self.recheck_failed(object, &disposition, read_started_at, now);
             }
             Disposition::NotFound(what) => {
                 self.not_found(object, &what, now);
                 self.tell_without(object, now);
             }
-            Disposition::ObjectTrouble(what) => {
+            Disposition::ObjectError(what) => {
                 self.object_failed(object, &what, now);
                 self.tell_without(object, now);
             }

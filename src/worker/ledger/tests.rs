@@ -216,7 +216,7 @@ fn an_older_answer_is_asked_again_and_believed_and_flagged_after_five() {
 fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
-    let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    let trouble = Disposition::ObjectError("answer is not a JSON object".to_owned());
     let mut given_up_at = None;
     for s in (0..200_000).step_by(5) {
         if read(&mut ledger, s, trouble.clone()) && !ledger.pending_dead_letters.is_empty() {
@@ -231,7 +231,7 @@ fn an_undecodable_answer_is_given_up_only_after_its_own_trouble_lasted_for_days(
 fn an_outage_in_between_is_not_the_objects_own_trouble() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
-    let trouble = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    let trouble = Disposition::ObjectError("answer is not a JSON object".to_owned());
     assert!(read(&mut ledger, 10, trouble.clone()));
     let mut n_failed = 0;
     for day in 1..=100 {
@@ -346,7 +346,7 @@ fn a_declined_charge_is_told_without_its_permission_where_that_cannot_be_had() {
     let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
     for trouble in [
         Disposition::NotFound("404".into()),
-        Disposition::ObjectTrouble("no JSON".into()),
+        Disposition::ObjectError("no JSON".into()),
         Disposition::Systemic(Blame::Amazon, "503".into()),
     ] {
         let mut ledger = ledger_with(settings.clone(), rules, at(0));
