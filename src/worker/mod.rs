@@ -301,7 +301,7 @@ impl Worker {
         let outcome = outbox.commit(&batch, &positions, &assignment.group, now);
         let is_committed = outcome.as_ref().is_err_and(|doubt| doubt.is_committed) || outcome.is_ok();
         traces::sent(sending, is_committed);
-        metrics::counter!("ipn_receiver_transactions_total", "outcome" => if is_committed { "committed" } else { "doubt" })
+        metrics::counter!("ipn_receiver_transactions_total", "outcome" => if is_committed { "committed" } else { "in_doubt" })
             .increment(1);
         if is_committed {
             ledger.committed(&positions);

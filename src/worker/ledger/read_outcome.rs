@@ -213,7 +213,7 @@ impl Ledger {
         let helper_fails = self.queue.attempts_of(helper) > 0;
         let is_kept = self.waiting.keep(helper.clone(), kept);
         if !is_kept {
-            metrics::counter!("ipn_receiver_limit_hits_total", "bound" => "answers_kept_max").increment(1);
+            metrics::counter!("ipn_receiver_limit_hits_total", "limit" => "answers_kept_max").increment(1);
         }
         if !helper_fails {
             let wait = if is_kept { HELPER_PATIENCE } else { HELPER_AGAIN };

@@ -92,8 +92,8 @@ impl Ledger {
             RetentionAction::Forgotten if self.reconciler.guarded.keeps(object) => return false,
             RetentionAction::Forgotten => self.store.remove(object),
         }
-        let fate = if fate == RetentionAction::Stub { "stub" } else { "forgotten" };
-        metrics::counter!("ipn_receiver_known_objects_expired_total", "to" => fate).increment(1);
+        let fate = if fate == RetentionAction::Stub { "stub" } else { "deleted" };
+        metrics::counter!("ipn_receiver_known_objects_expired_total", "action" => fate).increment(1);
         self.note_changed(object);
         true
     }

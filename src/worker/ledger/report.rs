@@ -16,7 +16,7 @@ impl Ledger {
         metrics::gauge!("ipn_receiver_reads_in_flight").set(self.queue.in_flight() as f64);
         metrics::gauge!("ipn_receiver_known_objects").set(self.store.len() as f64);
         for (event, sequence) in &batch.events {
-            metrics::counter!("ipn_receiver_events_published_total", "type" => event.event_type.name).increment(1);
+            metrics::counter!("ipn_receiver_events_published_total", "event_type" => event.event_type.name).increment(1);
             metrics::histogram!("ipn_receiver_event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
             let newest_first = || event.causes.iter().rev();
             let message_ids: Vec<String> =
@@ -71,8 +71,8 @@ impl Ledger {
         metrics::gauge!("ipn_receiver_inbox_oldest_unread_age_seconds")
             .set(self.inbox_latency.oldest_unread(now).as_secs_f64());
         let BoundHits { reads_in_flight, records_open } = self.queue.take_hits();
-        metrics::counter!("ipn_receiver_limit_hits_total", "bound" => "reads_in_flight_max").increment(reads_in_flight);
-        metrics::counter!("ipn_receiver_limit_hits_total", "bound" => "records_open_max").increment(records_open);
+        metrics::counter!("ipn_receiver_limit_hits_total", "limit" => "reads_in_flight_max").increment(reads_in_flight);
+        metrics::counter!("ipn_receiver_limit_hits_total", "limit" => "records_open_max").increment(records_open);
     }
 
     /// What is no longer ours has no work here, and no trouble.
