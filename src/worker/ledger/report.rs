@@ -16,7 +16,8 @@ impl Ledger {
         metrics::gauge!("ipn_receiver_reads_in_flight").set(self.queue.in_flight() as f64);
         metrics::gauge!("ipn_receiver_known_objects").set(self.store.len() as f64);
         for (event, sequence) in &batch.events {
-            metrics::counter!("ipn_receiver_events_published_total", "event_type" => event.event_type.name).increment(1);
+            metrics::counter!("ipn_receiver_events_published_total", "event_type" => event.event_type.name)
+                .increment(1);
             metrics::histogram!("ipn_receiver_event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
             let newest_first = || event.causes.iter().rev();
             let message_ids: Vec<String> =
