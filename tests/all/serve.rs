@@ -183,7 +183,7 @@ fn a_health_check_tells_what_the_running_program_answers() {
         let (ready, alive, ipn) =
             (format!("http://{admin}/readyz"), format!("http://{admin}/healthz"), format!("http://{ingress}/ipn"));
         let (code, said) = ask(&["--url", &ready, "--within-s", "30"]);
-        assert!(code == Some(0) && said.contains("Kafka takes records"), "{said}");
+        assert!(code == Some(0) && said.contains("Kafka accepts records"), "{said}");
         assert_eq!(ask(&["--url", &alive]).0, Some(0));
         assert_eq!(ask(&["--url", &ipn, "--expect", "405"]).0, Some(0));
         let (code, said) = ask(&["--url", &ipn]);
