@@ -20,7 +20,6 @@ use ipn_receiver::amazon::subscriptions::Subscriptions;
 use ipn_receiver::config::{Config, Kafka, MerchantAccount};
 use ipn_receiver::domain::sns::{Envelope, string_to_sign};
 use ipn_receiver::ingress::{self, Bodies, Ingress};
-use ipn_receiver::kafka;
 use ipn_receiver::kafka::inbox::Inbox;
 use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
@@ -193,7 +192,7 @@ pub(crate) fn settings(linger_ms: u64) -> String {
 }
 
 fn entry(config: &Config, environment: &SandboxEnvironment) -> Result<Ingress, Error> {
-    let clients = environment.clients(kafka::Broker::Mock)?;
+    let clients = environment.clients()?;
     let merchants = Arc::new(MerchantAccount::table(&config.merchants));
     Ok(Ingress {
         inbox: Arc::new(Inbox::new(&config.kafka, 1)?),
@@ -209,7 +208,7 @@ fn entry(config: &Config, environment: &SandboxEnvironment) -> Result<Ingress, E
         clock: clients.clock,
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
-        told: LogThrottle::new(ingress::TELL_EVERY),
+        log_throttle: LogThrottle::new(ingress::LOG_EVERY),
         spans: ipn_receiver::telemetry::spans::Spans::default(),
         is_leaving: Arc::default(),
     })
@@ -230,7 +229,7 @@ impl Signed {
     /// Signs `n` distinct notifications for all merchants of the environment.
     pub(crate) async fn by(environment: &SandboxEnvironment, n: usize) -> Result<Self, Error> {
         let bodies: Vec<String> = (0..n).map(|n| body(environment, n)).collect();
-        let clients = environment.clients(kafka::Broker::Mock)?;
+        let clients = environment.clients()?;
         let pem = clients
             .cert_authorities
             .signing_certs

@@ -1,8 +1,8 @@
-"""What must hold of the chart's rendered objects. Usage: assertions.py HELM CHART
+"""Assertions about the chart's rendered objects. Usage: assertions.py HELM CHART
 
-Renders every ci/*-values.yaml with Helm, and says which claim fails for which file and object. With UPDATE_CHART=1 it
-writes ci/*.toml anew, the program's file of each, which `cargo test` gives to the program. Which values are refused
-is in refusals.py.
+Renders every ci/*-values.yaml with Helm, and prints each assertion that fails, with its file and object. With UPDATE_CHART=1
+it regenerates ci/*.toml, the configuration file of each, which `cargo test` loads with the program. refusals.py has the
+values that the chart refuses.
 """
 
 import difflib
@@ -21,13 +21,13 @@ CLAIMS = []
 
 
 def claim(function):
-    """A function that yields what is wrong; its name is the claim."""
+    """Registers an assertion: a function that yields errors; its name states the claim."""
     CLAIMS.append(function)
     return function
 
 
 @claim
-def the_mode_decides_which_deployments_there_are(r):
+def mode_decides_the_deployments(r):
     wanted = ["all"] if r.values.get("mode") == "all" else ["ingest", "worker"]
     if (found := sorted(role for role, *_ in r.serving())) != wanted:
         yield f"{found} instead of {wanted}"
@@ -40,7 +40,7 @@ def the_mode_decides_which_deployments_there_are(r):
 
 
 @claim
-def pods_keep_to_the_standard_restricted_and_a_root_that_cannot_be_written(r):
+def pods_comply_with_the_restricted_standard(r):
     for name, _, spec in r.pods():
         pod = spec["securityContext"]
         if pod["runAsNonRoot"] is not True or pod["seccompProfile"] != {"type": "RuntimeDefault"}:
@@ -59,7 +59,7 @@ def pods_keep_to_the_standard_restricted_and_a_root_that_cannot_be_written(r):
 
 
 @claim
-def no_pod_gets_a_token_and_no_secret_stands_in_an_object(r):
+def objects_contain_no_tokens_and_no_secrets(r):
     for name, _, spec in r.pods():
         if spec["automountServiceAccountToken"] is not False:
             yield f"{name}: token"
@@ -71,13 +71,13 @@ def no_pod_gets_a_token_and_no_secret_stands_in_an_object(r):
         if account["automountServiceAccountToken"] is not False:
             yield "the ServiceAccount's token is mounted"
     if r.kind("Secret", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"):
-        yield "the chart makes Secrets or rights"
+        yield "the chart creates Secrets or RBAC objects"
     if "PRIVATE KEY" in r.text:
-        yield "a key"
+        yield "a private key is rendered"
 
 
 @claim
-def api_keys_are_files_and_only_for_who_reads(r):
+def only_readers_get_api_keys_as_files(r):
     for name, _, spec in r.pods():
         files = [s for v in spec.get("volumes", []) for s in v["projected"]["sources"]]
         keys = [i["path"] for s in files for i in s.get("secret", {}).get("items", []) if "merchants/" in i["path"]]
@@ -85,7 +85,7 @@ def api_keys_are_files_and_only_for_who_reads(r):
         n_expected = sum(1 if "public_key_id" in m else 2 for m in r.values["merchants"]) if reads else 0
         if len(keys) != n_expected:
             yield f"{name}: {keys}"
-        # Kubernetes exchanges the files of a changed Secret only where no subPath is mounted.
+        # Kubernetes updates the files of a changed Secret only without subPath.
         if any("subPath" in m for c in spec["containers"] for m in c.get("volumeMounts", [])):
             yield f"{name}: subPath"
         if reads and not all(f'"{path}"' in r.toml() for path in keys):
@@ -93,7 +93,7 @@ def api_keys_are_files_and_only_for_who_reads(r):
 
 
 @claim
-def what_kafka_wants_comes_from_secrets_and_each_part_may_have_its_own(r):
+def kafka_credentials_come_from_secrets_per_part(r):
     common = r.values.get("kafka", {})
     for name, _, spec in r.pods():
         part = "topicsJob" if name.endswith("-topics") else name.rsplit("-", 1)[1]
@@ -155,10 +155,10 @@ def services_find_their_pods(r):
 
 
 @claim
-def probes_mean_what_they_should(r):
+def probes_use_the_right_paths(r):
     for role, _, _, c in r.serving():
         for probe, path in (("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
-            # Liveness by /readyz would restart pods because Kafka is away.
+            # Liveness by /readyz would restart pods when Kafka is unavailable.
             if c[probe]["httpGet"] != {"path": path, "port": "admin"}:
                 yield f"{role}: {probe} {c[probe]}"
         ports = {p["name"]: p["containerPort"] for p in c["ports"]}
@@ -167,7 +167,7 @@ def probes_mean_what_they_should(r):
 
 
 @claim
-def there_is_time_to_leave(r):
+def termination_grace_period_covers_shutdown(r):
     shutdown = r.values["config"].get("shutdown", {})
     leaves_within_s = (shutdown.get("notice_ms", 5000) + 2 * shutdown.get("grace_ms", 20000)) / 1000 + 10
     for role, _, pod, c in r.serving():
@@ -179,7 +179,7 @@ def there_is_time_to_leave(r):
 
 
 @claim
-def a_rollout_takes_nothing_away_and_changed_settings_begin_one(r):
+def rollouts_keep_capacity_and_follow_changed_settings(r):
     for role, o, _, _ in r.serving():
         if o["spec"]["strategy"]["rollingUpdate"] != {"maxSurge": 1, "maxUnavailable": 0}:
             yield f"{role}: {o['spec']['strategy']}"
@@ -190,11 +190,11 @@ def a_rollout_takes_nothing_away_and_changed_settings_begin_one(r):
             "app.kubernetes.io/instance",
             "app.kubernetes.io/component",
         }:
-            yield f"{role}: the selector cannot be changed later: {o['spec']['selector']}"
+            yield f"{role}: unexpected selector, which cannot be changed later: {o['spec']['selector']}"
 
 
 @claim
-def who_is_scaled_has_no_fixed_number(r):
+def scaled_deployments_have_no_fixed_replicas(r):
     scaled = {o["spec"]["scaleTargetRef"]["name"] for o in r.kind("HorizontalPodAutoscaler", "ScaledObject")}
     for _, o, _, _ in r.serving():
         name = o["metadata"]["name"]
@@ -202,11 +202,11 @@ def who_is_scaled_has_no_fixed_number(r):
             yield f"{name}: {o['spec'].get('replicas')}, scaled: {name in scaled}"
         scaled.discard(name)
     if scaled:
-        yield f"nothing is there to be scaled: {scaled}"
+        yield f"these do not exist: {scaled}"
 
 
 @claim
-def every_container_says_what_it_needs(r):
+def every_container_has_resources(r):
     for name, _, spec in r.pods():
         for c in spec["containers"]:
             if "memory" not in c["resources"]["limits"] or "cpu" not in c["resources"]["requests"]:
@@ -216,7 +216,7 @@ def every_container_says_what_it_needs(r):
 
 
 @claim
-def network_policies_let_in_and_out_what_is_needed(r):
+def network_policies_allow_required_connections_only(r):
     policies = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"] for p in r.kind("NetworkPolicy")}
     if not r.values.get("networkPolicy", {}).get("enabled"):
         if policies:
@@ -238,44 +238,44 @@ def network_policies_let_in_and_out_what_is_needed(r):
         if into != {"all": {"http", "admin"}, "ingest": {"http", "admin"}, "worker": {"admin"}}.get(component, set()):
             yield f"{component}: in to {into}"
         if any(not rule.get("from") for rule in spec.get("ingress", [])):
-            yield f"{component}: anyone may come in"
+            yield f"{component}: anyone may connect"
         if spec["policyTypes"] != ["Ingress", "Egress"]:
             yield f"{component}: {spec['policyTypes']}"
 
 
 @claim
-def the_topics_come_first_and_without_what_comes_later(r):
+def topics_job_runs_before_the_release(r):
     jobs = r.kind("Job")
     if len(jobs) != (1 if r.values.get("topicsJob", {}).get("enabled", True) else 0):
         yield f"{len(jobs)} jobs"
     for job in jobs:
         pod = job["spec"]["template"]["spec"]
         if job["metadata"]["annotations"]["helm.sh/hook"] != "pre-install,pre-upgrade":
-            yield "not before the rest"
+            yield "the Job is not a hook before the release"
         configs = [s["configMap"]["name"] for v in pod["volumes"] for s in v["projected"]["sources"] if "configMap" in s]
         hooks = {o["metadata"]["name"] for o in r.kind("ConfigMap") if "helm.sh/hook" in o["metadata"].get("annotations", {})}
         policies = [o for o in r.kind("NetworkPolicy") if o["metadata"]["name"] == job["metadata"]["name"]]
         if any("pre-install" not in o["metadata"].get("annotations", {}).get("helm.sh/hook", "") for o in policies):
-            yield "its NetworkPolicy comes too late"
+            yield "the NetworkPolicy of the Job comes too late"
         if set(configs) != hooks or pod.get("serviceAccountName"):
-            yield f"needs what is not there yet: {configs}"
+            yield f"the Job needs objects that do not exist yet: {configs}"
         if {"name": "IPN_RECEIVER__ROLE", "value": "ingest"} not in pod["containers"][0]["env"]:
-            yield "wants API keys"
+            yield "the Job needs API keys"
 
 
 @claim
-def the_test_asks_every_part(r):
+def helm_test_checks_every_part(r):
     (test,) = r.kind("Pod")
     asked = " ".join(" ".join(c["args"]) for c in test["spec"]["containers"])
     for role, *_ in r.serving():
         if f"http://r-ipn-receiver-{role}-admin:9090/readyz" not in asked:
-            yield f"{role} is not asked"
+            yield f"{role} is not checked"
     if "/ipn --expect 405" not in asked:
-        yield "/ipn is not asked"
+        yield "/ipn is not checked"
 
 
 @claim
-def what_is_watched_is_found(r):
+def monitors_select_their_services(r):
     for monitor in r.kind("ServiceMonitor"):
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
         found = [s for s in r.kind("Service") if wanted <= s["metadata"]["labels"].items()]
@@ -300,7 +300,7 @@ def what_is_watched_is_found(r):
 
 
 @claim
-def everything_is_named_and_placed(r):
+def objects_have_unique_names_and_the_namespace(r):
     seen = set()
     for o in r.objects:
         key = (o["kind"], o["metadata"]["name"])
@@ -312,18 +312,18 @@ def everything_is_named_and_placed(r):
 
 
 @claim
-def the_notes_say_what_to_do_next(r):
+def notes_show_the_next_steps(r):
     notes = notes_of(r)
     entrances = [o for o in r.kind("Ingress", "HTTPRoute")]
     host = next(iter(r.values.get("ingress", {}).get("hosts", []) + r.values.get("gateway", {}).get("hostnames", [])), "")
     environments = {m["environment"] for m in r.values["merchants"]}
     wanted = {
         f"curl -i https://{host}/ipn": bool(entrances),
-        "Nothing leads to it from outside yet": not entrances,
+        "It cannot be reached from outside yet": not entrances,
         "helm -n ipn test r --logs": True,
         "recheck": True,
         "logs job/r-ipn-receiver-topics": bool(r.kind("Job")),
-        "Nobody watches it yet": not r.kind("ServiceMonitor", "PodMonitor"),
+        "It is not monitored yet": not r.kind("ServiceMonitor", "PodMonitor"),
         "No NetworkPolicy": not r.kind("NetworkPolicy"),
         **{f"the {view} view": environment in environments for view, environment in (("Production", "live"), ("Sandbox", "sandbox"))},
         **{f"exec deployment/{o['metadata']['name']} -- /usr/local/bin/ipn-receiver check": True for o in r.kind("Deployment")},
@@ -334,10 +334,10 @@ def the_notes_say_what_to_do_next(r):
 
 
 @claim
-def the_notes_warn_of_what_nobody_does(r):
+def notes_warn_about_zero_replicas(r):
     without = notes_of(r, "--set", "ingest.replicas=0,worker.replicas=0,all.replicas=0")
     for role, o, _, _ in r.serving():
-        # Who is scaled has no fixed number.
+        # A scaled Deployment has no fixed number of replicas.
         if (f"{role}.replicas is 0" in without) != ("replicas" in o["spec"]) or f"{role}.replicas is 0" in notes_of(r):
             yield f"{role}: {without}"
 
@@ -370,7 +370,7 @@ def main():
             wrong += [f"{values.name}: {function.__name__}: {what}" for what in function(rendered)]
     if wrong:
         sys.exit("\n".join(wrong))
-    print(f"{len(CLAIMS)} claims hold for each of {len(files)} values files; {len(REFUSED)} bad values are refused")
+    print(f"{len(CLAIMS)} assertions hold for each of {len(files)} values files; {len(REFUSED)} bad values are refused")
 
 
 main()

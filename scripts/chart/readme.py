@@ -1,6 +1,6 @@
-"""Writes charts/ipn-receiver/README.md: README.template.md with a table of values.yaml. Usage: readme.py CHART [--check]
+"""Writes charts/ipn-receiver/README.md from README.template.md and a table of values.yaml. Usage: readme.py CHART [--check]
 
-Each value has a comment that begins with `# --` above it; a value without one is an error. `--check` writes nothing, and
+Each value needs a comment above it that begins with `# --`; a value without one is an error. `--check` writes nothing, and
 fails if the file would change.
 """
 

@@ -1,8 +1,8 @@
-"""Values that the chart refuses, and what it says of them."""
+"""Values that the chart refuses, and its error messages."""
 
 from rendered import helm
 
-REFUSED = {  # arguments: what is said about them
+REFUSED = {  # arguments: part of the error message
     "--set colour=red": "additional properties 'colour' not allowed",
     "--set ingest.colour=red": "additional properties 'colour' not allowed",
     "--set config.kafka.partition=3": "additional properties 'partition' not allowed",
@@ -13,7 +13,7 @@ REFUSED = {  # arguments: what is said about them
     r"--set config.kafka.properties.ssl\.key\.pem=x": "invalid propertyName 'ssl.key.pem'",
     "--set mode=both": "/mode",
     "--set worker.replicas=-1": "minimum: got -1, want 0",
-    "--set worker.replicas=12": "want partitions, and config.kafka.partitions is 12",
+    "--set worker.replicas=12": "need partitions, and config.kafka.partitions is 12",
     "--set worker.keda.enabled=true": "worker.keda.serverAddress is empty",
     "--set merchants[0].region=us": "/merchants/0/region",
     "--set merchants[0].private_key=x": "additional properties 'private_key' not allowed",
@@ -43,10 +43,10 @@ REFUSED = {  # arguments: what is said about them
 }
 
 
-TAKEN = [  # what looks as if it should be refused, and need not
+ACCEPTED = [  # values that look wrong but are valid
     r"--set config.kafka.properties.sasl\.oauthbearer\.token\.endpoint\.url=https://x",
     "--set worker.replicas=12,worker.strategy.type=Recreate",
-    # Without a port librdkafka takes 9092; without a policy the ports are nobody's business.
+    # Without a port librdkafka uses 9092; without a NetworkPolicy the ports do not matter.
     r"--set networkPolicy.enabled=true,config.kafka.bootstrap_servers=kafka-1\,kafka-2:9092",
     "--set config.kafka.bootstrap_servers=kafka-1:9096",
 ]
@@ -54,18 +54,18 @@ TAKEN = [  # what looks as if it should be refused, and need not
 
 def refusals(chart):
     good = chart / "ci/split-roles-values.yaml"
-    for arguments, said in REFUSED.items():
+    for arguments, message in REFUSED.items():
         outcome = helm("template", "r", chart, "-f", good, *arguments.split(" "))
-        if outcome.returncode == 0 or said not in outcome.stderr:
-            yield f"{arguments} is not refused with {said!r}: {outcome.returncode} {outcome.stderr.strip()[-300:]}"
-    for arguments in TAKEN:
+        if outcome.returncode == 0 or message not in outcome.stderr:
+            yield f"{arguments} is not refused with {message!r}: {outcome.returncode} {outcome.stderr.strip()[-300:]}"
+    for arguments in ACCEPTED:
         outcome = helm("template", "r", chart, "-f", good, *arguments.split(" "))
         if outcome.returncode != 0:
             yield f"{arguments} is refused: {outcome.stderr.strip()[-300:]}"
 
 
 def every_object_of_the_schema_is_closed(part, path=""):
-    """Only labels and the like, and what Kubernetes itself checks, are open."""
+    """Only labels and similar maps, and objects that Kubernetes validates, are open."""
     if isinstance(part, list):
         for inner in part:
             yield from every_object_of_the_schema_is_closed(inner, path)

@@ -1,7 +1,7 @@
-//! The world as the receiver meets it: clients, roots and the time of day.
+//! The HTTP clients for Amazon's hosts, the trusted roots, and the clock.
 //!
-//! `serve` uses the internet. The sandbox and the tests hand in clients that resolve Amazon's names to loopback, and
-//! their own root. The pins on names and URLs are elsewhere and hold for all of them.
+//! `serve` connects to the internet. The sandbox and the tests pass clients that resolve Amazon's host names to loopback
+//! and trust a root of their own. The checks of host names and URLs are in `domain::sns` and apply to all clients.
 
 use std::time::Duration;
 
@@ -10,24 +10,21 @@ use crate::amazon::subscriptions::SnsApi;
 use crate::clock::Clock;
 use crate::config::{Config, Development};
 use crate::domain::sns::TrustAnchors;
-use crate::kafka::Broker;
 
-/// Everything outside of this process but Kafka.
+/// The clients of all external services except Kafka.
 pub struct Clients {
-    /// Where certificates come from and must lead to.
+    /// Fetches certificates, and the roots that they must chain to.
     pub cert_authorities: CertAuthorities,
-    /// Reads from Amazon Pay; must not follow redirects.
+    /// Reads objects from the Amazon Pay API; must not follow redirects.
     pub pay_api: reqwest::Client,
     /// Confirms subscriptions.
     pub sns_api: SnsApi,
     /// The time of day.
     pub clock: Clock,
-    /// What is known of the cluster.
-    pub broker: Broker,
 }
 
 impl Clients {
-    /// The internet; in development also what its settings add.
+    /// Clients for Amazon's hosts on the internet, and for the hosts and roots of the `[development]` table.
     pub fn internet(config: &Config) -> Result<Self, reqwest::Error> {
         let development = config.development.as_ref();
         Ok(Self {
@@ -36,18 +33,17 @@ impl Clients {
                 development,
             )?,
             pay_api: client(Duration::from_millis(config.pay_api.connect_timeout_ms), development)
-                // What is read by way of a development endpoint may come without TLS.
+                // A development endpoint may use plain HTTP.
                 .https_only(development.is_none_or(|d| d.pay_api_endpoint.is_none()))
                 .build()?,
             sns_api: SnsApi::internet(development),
             clock: Clock::system(),
-            broker: Broker::Real,
         })
     }
 }
 
 impl CertAuthorities {
-    /// Amazon's hosts and roots; in development also the roots its settings name.
+    /// Amazon's hosts and roots, and the roots of the `[development]` table.
     pub fn internet(timeout: Duration, development: Option<&Development>) -> Result<Self, reqwest::Error> {
         let more = development.and_then(|development| development.trust_anchors.clone());
         Ok(Self {

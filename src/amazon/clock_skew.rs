@@ -1,26 +1,29 @@
-//! Whether our clock agrees with Amazon's. Signatures, certificates and ages are judged by it, so a wrong clock keeps
-//! genuine messages out: it is told in the log and in `/readyz`, before anyone looks for the fault elsewhere.
+//! Compares this machine's clock with Amazon's.
+//!
+//! The receiver checks signatures, certificates and message ages by its clock, so clock skew makes it reject genuine
+//! messages. Skew is reported in the log, in `/readyz` and in a metric.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use reqwest::header::{AGE, DATE, HeaderMap};
 
 use crate::clock::Clock;
 use crate::domain::timestamp::Timestamp;
 use crate::http::client::is_about_validity;
 
-/// Whose clock ours is compared with.
+/// A host whose clock is compared with this machine's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
-    /// Where signing certificates are.
+    /// The host of signing certificates.
     CertificateHost,
     /// The Amazon Pay API.
     PayApi,
 }
 
-/// What the last comparisons said. Cheap to clone; all clones are one.
+/// The results of the last comparisons. Clones share them.
 #[derive(Clone, Debug)]
 pub struct ClockWatch {
     clock: Clock,
@@ -38,28 +41,33 @@ impl Peer {
 }
 
 impl ClockWatch {
-    /// Nothing compared yet; more than `offset_max` apart is trouble.
+    /// A watch without comparisons yet; a difference of more than `offset_max` is an error.
     pub fn new(clock: Clock, offset_max: Duration) -> Self {
         Self { clock, offset_max, verdicts: Arc::default() }
     }
 
-    /// What is wrong with our clock, as far as is known; an error where nothing is.
+    /// The clock that is compared.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The state of the clock in words; an error if it differs from Amazon's.
     pub fn verdict(&self) -> Result<&'static str, String> {
         match self.comparison() {
-            None => Ok("not compared with Amazon's yet"),
-            Some(Ok(())) => Ok("agrees with Amazon's"),
-            Some(Err(trouble)) => Err(trouble),
+            None => Ok("not compared with Amazon's clock yet"),
+            Some(Ok(())) => Ok("agrees with Amazon's clock"),
+            Some(Err(error)) => Err(error),
         }
     }
 
-    /// The same, and nothing where nothing was compared.
+    /// The result of the last comparisons: an error if any peer's clock differs; `None` before the first comparison.
     pub fn comparison(&self) -> Option<Result<(), String>> {
-        let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        let trouble = verdicts.values().find(|verdict| verdict.is_err());
-        trouble.or_else(|| verdicts.values().next()).cloned()
+        let verdicts = self.verdicts.lock();
+        let first_error = verdicts.values().find(|verdict| verdict.is_err());
+        first_error.or_else(|| verdicts.values().next()).cloned()
     }
 
-    /// Learns from what became of a request.
+    /// Records the outcome of a request to `peer`.
     pub fn note(&self, peer: Peer, outcome: &Result<reqwest::Response, reqwest::Error>) {
         match outcome {
             Ok(answer) => self.note_answer(peer, answer.headers()),
@@ -67,7 +75,7 @@ impl ClockWatch {
         }
     }
 
-    /// Compares with the `Date` of an answer, unless a cache kept it.
+    /// Compares the clock with the `Date` of an answer. An answer with `Age` comes from a cache and is not compared.
     fn note_answer(&self, peer: Peer, headers: &HeaderMap) {
         if headers.contains_key(AGE) {
             return;
@@ -85,49 +93,54 @@ impl ClockWatch {
             if offset <= self.offset_max {
                 Ok(())
             } else {
-                Err(format!("our clock shows {ours}, {} s {direction} Amazon's {theirs}", offset.as_secs()))
+                Err(format!("this machine's clock shows {ours}, {} s {direction} Amazon's {theirs}", offset.as_secs()))
             },
         );
     }
 
-    /// A request that failed because the other's TLS certificate is not valid by our clock says nothing of the other.
+    /// A TLS certificate of Amazon that is not valid at this time indicates a wrong clock of this machine.
     fn note_failure(&self, peer: Peer, error: &reqwest::Error) {
         if is_about_validity(error) {
             let now = self.clock.now();
             self.keep(
                 peer,
-                Err(format!("our clock shows {now}, when Amazon's TLS certificate is expired or not valid yet")),
+                Err(format!(
+                    "this machine's clock shows {now}, at which Amazon's TLS certificate is expired or not valid yet"
+                )),
             );
         }
     }
 
-    /// Asks each of `urls` for its time, now and every hour. An idle receiver would otherwise learn of its wrong
-    /// clock from the IPNs it does not take.
+    /// Asks each peer for its time, now and every hour, so that an idle receiver notices clock skew before it rejects
+    /// an IPN.
     pub async fn run(self, peers: Vec<(Peer, reqwest::Client, String)>) {
         loop {
             for (peer, client, url) in &peers {
-                let outcome = client.head(url).timeout(ASK_TIMEOUT).send().await;
+                let outcome = client.head(url).timeout(REQUEST_TIMEOUT).send().await;
                 self.note(*peer, &outcome);
                 if let Err(error) = outcome {
-                    tracing::debug!(%error, "a host could not be asked for its time");
+                    tracing::debug!(%error, url, "the clock was not compared: the host did not answer");
                 }
             }
-            tokio::time::sleep(ASK_EVERY).await;
+            tokio::time::sleep(COMPARE_EVERY).await;
         }
     }
 
     fn keep(&self, peer: Peer, verdict: Result<(), String>) {
-        let before = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, verdict.clone());
+        let before = self.verdicts.lock().insert(peer, verdict.clone());
         match (before, verdict) {
-            (None | Some(Ok(())), Err(trouble)) => tracing::error!(
+            (None | Some(Ok(())), Err(error)) => tracing::error!(
                 peer = peer.as_str(),
-                "{trouble}: set this machine's clock (NTP); until then genuine IPNs may be answered 503, and reads refused"
+                error,
+                "clock skew: set this machine's clock (NTP); until then genuine IPNs may be answered 503 and Amazon Pay may refuse reads"
             ),
-            (Some(Err(_)), Ok(())) => tracing::info!(peer = peer.as_str(), "our clock agrees with Amazon's again"),
+            (Some(Err(_)), Ok(())) => {
+                tracing::info!(peer = peer.as_str(), "this machine's clock agrees with Amazon's clock again")
+            }
             (None | Some(Ok(())), Ok(())) | (Some(Err(_)), Err(_)) => {}
         }
     }
 }
 
-const ASK_EVERY: Duration = Duration::from_hours(1);
-const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+const COMPARE_EVERY: Duration = Duration::from_hours(1);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

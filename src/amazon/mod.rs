@@ -1,9 +1,12 @@
-//! Everything that is asked of Amazon: signing certificates, subscriptions, the Amazon Pay API, and the time.
+//! Everything that the receiver asks of Amazon: signing certificates, subscription confirmations, objects of the Amazon
+//! Pay API, and the time.
 //!
-//! Nothing here knows Kafka.
+//! This module never imports `kafka`.
 
-pub mod clients;
+mod clients;
 pub mod clock_skew;
 pub mod pay_api;
 pub mod signing_certs;
 pub mod subscriptions;
+
+pub use self::clients::Clients;

@@ -1,14 +1,16 @@
-//! Step 2. Signing certificates: fetched once from their pinned URL, checked up to the root, kept.
+//! Step 2. Fetches signing certificates from their pinned URLs, checks their chain up to a root, and caches them.
 //!
-//! A URL names its certificate by a hash of its content, so a fetched one never has to be fetched again: it is kept
-//! through any trouble, and its time is asked at each use. What failed is remembered for a moment, fetches are
-//! limited in number, and those for one URL at a time are one. Nothing but a pinned URL is ever asked, besides the
-//! issuer's where the certificate names one of Amazon Trust Services, and no redirect is followed.
+//! A URL names its certificate by a hash of its content, so a certificate is fetched once and stays in the cache even
+//! when its host fails; its validity period is checked at each use. Failed fetches are cached for a short time, the
+//! number of concurrent fetches is limited, and concurrent requests for one URL share one fetch. This module requests
+//! only pinned URLs, and the issuer's URL if the certificate names one of Amazon Trust Services. It never follows a
+//! redirect.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::future::Cache;
+use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
 use crate::amazon::clock_skew::{ClockWatch, Peer};
@@ -17,22 +19,22 @@ use crate::config::Sns;
 use crate::domain::sns::{
     BadSigningCert, CertFile, CertSource, Intermediate, IssuerUrl, SigningCert, SigningCertUrl, TrustAnchors,
 };
-use crate::http::client::{limited_body, told};
+use crate::http::client::{error_chain, limited_body};
 
-/// How certificates are reached, and what they must lead to.
+/// The clients that fetch certificates, and the roots that certificates must chain to.
 #[derive(Clone, Debug)]
 pub struct CertAuthorities {
     /// Fetches signing certificates; must not follow redirects.
     pub signing_certs: reqwest::Client,
-    /// Fetches issuers' certificates, which are published by plain HTTP; must not follow redirects.
+    /// Fetches issuers' certificates, which are published over plain HTTP; must not follow redirects.
     pub issuers: reqwest::Client,
-    /// The same for origins of a development setting.
+    /// Fetches signing certificates from the origins of `[development]`.
     pub development: reqwest::Client,
-    /// The roots.
+    /// The trusted roots.
     pub anchors: TrustAnchors,
 }
 
-/// The cache and what fills it.
+/// The cache of signing certificates.
 #[derive(Clone)]
 pub struct SigningCerts {
     cache: Cache<SigningCertUrl, Arc<SigningCert>>,
@@ -43,7 +45,7 @@ pub struct SigningCerts {
 
 struct Fetcher {
     authorities: CertAuthorities,
-    /// Those that are bundled, and those that once completed a path.
+    /// The bundled intermediates, and fetched ones that completed a chain.
     intermediates: RwLock<Vec<Intermediate>>,
     slots: Semaphore,
     clock: Clock,
@@ -52,37 +54,37 @@ struct Fetcher {
     timeout: Duration,
 }
 
-/// Why there is no certificate now. Never the poster's fault: the URL was good.
+/// Why there is no certificate now. The sender is not at fault: the URL was valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It could not be had.
-    #[error("signing certificate {url} cannot be fetched: {what}")]
+    /// The certificate could not be fetched.
+    #[error("signing certificate {url} cannot be fetched: {reason}")]
     Unavailable {
-        /// From where.
+        /// The URL of the certificate.
         url: String,
-        /// What happened.
-        what: String,
+        /// Why the fetch failed.
+        reason: String,
     },
-    /// It was had and is not what it should be.
+    /// The certificate was fetched and is not valid.
     #[error("{0}")]
     Unusable(#[from] BadSigningCert),
-    /// Its issuer is not known here and could not be asked for.
-    #[error("{bad}; the issuer's certificate at {url} cannot be fetched: {what}")]
+    /// The certificate's issuer is not known and could not be fetched.
+    #[error("{bad}; the issuer's certificate at {url} cannot be fetched: {reason}")]
     IssuerUnavailable {
-        /// What is known of the issuer.
+        /// Why the certificate is not valid without its issuer.
         bad: BadSigningCert,
-        /// Where it should be.
+        /// The URL of the issuer's certificate.
         url: String,
-        /// What happened.
-        what: String,
+        /// Why the fetch failed.
+        reason: String,
     },
-    /// Too many others are being fetched.
+    /// Too many other certificates are being fetched.
     #[error("too many signing certificates are being fetched at once (sns.certificate_fetches_max)")]
     Busy,
 }
 
 impl SigningCerts {
-    /// An empty cache. Must be made inside the runtime that fetches are to run on.
+    /// An empty cache. Fetches run on the Tokio runtime that this is called in.
     pub fn new(authorities: CertAuthorities, settings: &Sns, clock: Clock, clock_watch: ClockWatch) -> Self {
         Self {
             cache: Cache::new(settings.certificates_max),
@@ -113,7 +115,7 @@ impl SigningCerts {
             return Err(error);
         }
         let fetch = async {
-            // On a runtime that outlives the request: others may be waiting for the same fetch.
+            // The fetch runs on a runtime that outlives the request: other requests may wait for the same fetch.
             let (fetcher, wanted) = (self.fetcher.clone(), url.clone());
             let fetched = self.runtime.spawn(async move { fetcher.fetch(&wanted).await }).await;
             let fetched = fetched.expect("fetching a certificate does not panic").map(Arc::new);
@@ -129,8 +131,8 @@ impl SigningCerts {
 
 impl Fetcher {
     async fn fetch(&self, url: &SigningCertUrl) -> Result<SigningCert, Error> {
-        // Who finds no slot does not wait: a flood of made-up URLs must not queue before a genuine one, and any later
-        // message may be the one that fetches it.
+        // Without a free slot the request fails at once: a flood of made-up URLs must not queue before a genuine one.
+        // A later message fetches the certificate.
         let Ok(_slot) = self.slots.try_acquire() else {
             metrics::counter!("ipn_receiver_signing_certificate_fetches_total", "outcome" => "busy").increment(1);
             return Err(Error::Busy);
@@ -156,24 +158,24 @@ impl Fetcher {
             CertSource::Region(_) => (&self.authorities.signing_certs, Some(Peer::CertificateHost)),
             CertSource::Development => (&self.authorities.development, None),
         };
-        let pem = self.get(client, url.as_str(), peer).await.map_err(|what| unavailable(url, what))?;
+        let pem = self.get(client, url.as_str(), peer).await.map_err(|reason| unavailable(url, reason))?;
         let file = CertFile::from_pem(&pem)?;
         let CertSource::Region(region) = url.source() else { return Ok(file.check_key_alone()?) };
         if file.hash() != url.hash() {
-            // True of every certificate known so far, and documented nowhere.
+            // The hash matches for every certificate known so far, but AWS does not document it.
             tracing::warn!(
                 url = url.as_str(),
                 hash = file.hash(),
-                "a signing certificate's hash is not the one in its URL"
+                "the MD5 of a signing certificate differs from the one in its URL; the certificate is used, as its chain is valid"
             );
             metrics::counter!("ipn_receiver_signing_certificate_hash_mismatches_total").increment(1);
         }
         self.check(&file, region).await
     }
 
-    /// With the intermediates that are known, and failing that with the one the certificate points at.
+    /// Checks the chain with the known intermediates, then with the issuer that the certificate points at.
     async fn check(&self, file: &CertFile, region: &str) -> Result<SigningCert, Error> {
-        let known = self.intermediates.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.intermediates.read().clone();
         let check = |intermediates: &[Intermediate]| {
             file.check(region, &self.authorities.anchors, intermediates, self.clock.now())
         };
@@ -181,7 +183,7 @@ impl Fetcher {
             Err(bad @ BadSigningCert::Issuer { .. }) => bad,
             outcome => return Ok(outcome?),
         };
-        let mut trouble = Error::Unusable(bad.clone());
+        let mut error = Error::Unusable(bad.clone());
         for url in file.issuer_urls() {
             match self.issuer(&url).await {
                 Ok(issuer) => {
@@ -190,12 +192,12 @@ impl Fetcher {
                         return Ok(cert);
                     }
                 }
-                Err(what) => {
-                    trouble = Error::IssuerUnavailable { bad: bad.clone(), url: url.as_str().to_owned(), what };
+                Err(reason) => {
+                    error = Error::IssuerUnavailable { bad: bad.clone(), url: url.as_str().to_owned(), reason };
                 }
             }
         }
-        Err(trouble)
+        Err(error)
     }
 
     async fn issuer(&self, url: &IssuerUrl) -> Result<Intermediate, String> {
@@ -204,21 +206,21 @@ impl Fetcher {
         Intermediate::from_der(&der).map_err(|error| error.to_string())
     }
 
-    /// Keeps one that has completed a path: others could be anybody's, as they come by plain HTTP.
+    /// Caches an intermediate that completed a chain. Others are not cached: they come over plain HTTP from anyone.
     fn keep(&self, issuer: Intermediate) {
-        let mut known = self.intermediates.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.intermediates.write();
         if known.len() < INTERMEDIATES_MAX && !known.contains(&issuer) {
             known.push(issuer);
         }
     }
 
-    /// `peer` is whose clock the answer tells, if it is one that counts.
+    /// Fetches `url`; if `peer` is given, compares this machine's clock with the answer's `Date`.
     async fn get(&self, client: &reqwest::Client, url: &str, peer: Option<Peer>) -> Result<Vec<u8>, String> {
         let answer = client.get(url).send().await;
         if let Some(peer) = peer {
             self.clock_watch.note(peer, &answer);
         }
-        let answer = answer.map_err(told)?;
+        let answer = answer.map_err(error_chain)?;
         if answer.status() != reqwest::StatusCode::OK {
             return Err(format!("the host answered {}", answer.status()));
         }
@@ -226,11 +228,11 @@ impl Fetcher {
     }
 }
 
-fn unavailable(url: &SigningCertUrl, what: String) -> Error {
-    Error::Unavailable { url: url.as_str().to_owned(), what }
+fn unavailable(url: &SigningCertUrl, reason: String) -> Error {
+    Error::Unavailable { url: url.as_str().to_owned(), reason }
 }
 
-/// Failures remembered at once; which are forgotten first does not matter.
+/// Cached failures; the order of eviction does not matter.
 const FAILURES_MAX: u64 = 1024;
-/// Amazon Trust Services has a handful.
+/// Amazon Trust Services has only a few issuing CAs.
 const INTERMEDIATES_MAX: usize = 16;

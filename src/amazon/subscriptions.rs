@@ -1,6 +1,6 @@
-//! Confirming that this endpoint wants a topic's messages: by SNS's API, and never by visiting the SubscribeURL.
+//! Step 3. Confirms subscriptions through the API of Amazon SNS. Never requests the SubscribeURL of a message.
 //!
-//! Asked only for a message that was proven genuine and came from an allowed topic. Confirming twice changes nothing.
+//! A subscription is confirmed only for a genuine message of an allowed topic. Confirming twice changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use tokio::sync::Semaphore;
 use crate::config::Development;
 use crate::domain::sns::TopicArn;
 
-/// How SNS's API is reached.
+/// How to reach the API of Amazon SNS.
 #[derive(Clone, Debug)]
 pub struct SnsApi {
-    /// Speaks TLS.
+    /// The HTTPS client.
     pub http_client: SharedHttpClient,
-    /// Where it is, if not where AWS says.
+    /// Replaces the endpoint of AWS.
     pub endpoint_url: Option<String>,
 }
 
@@ -32,26 +32,26 @@ pub struct SnsApi {
 pub struct Subscriptions {
     api: SnsApi,
     timeout: Duration,
-    /// A genuine confirmation can be posted again and again: SNS is not asked more often for it than this at once.
+    /// Limits concurrent requests: anyone can replay a genuine confirmation message.
     slots: Arc<Semaphore>,
 }
 
-/// SNS did not confirm. The token stays out of the text.
+/// SNS did not confirm the subscription. The text does not contain the token.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "subscription to {topic} could not be confirmed: {what}; SNS will ask again, or confirm it with: aws sns confirm-subscription --topic-arn {topic} --token TOKEN"
+    "subscription to {topic} could not be confirmed: {reason}; wait until Amazon SNS repeats the message, or confirm it with: aws sns confirm-subscription --topic-arn {topic} --token TOKEN"
 )]
 pub struct Unconfirmed {
     topic: String,
-    what: String,
+    reason: String,
 }
 
 impl SnsApi {
-    /// AWS's own, with the machine's trusted roots; in development another endpoint and further roots.
+    /// The API of AWS, with this machine's trusted roots, and the endpoint and roots of the `[development]` table.
     pub fn internet(development: Option<&Development>) -> Self {
         let pems = development.map(|development| development.trust_anchor_pems.as_slice()).unwrap_or_default();
         let roots = pems.iter().fold(TrustStore::default(), |roots, pem| roots.with_pem_certificate(pem.as_str()));
-        // Without more roots there is nothing in them that could be wrong.
+        // Without additional roots this cannot fail.
         let tls = TlsContext::builder().with_trust_store(roots).build().unwrap_or_default();
         Self {
             http_client: Builder::new().tls_provider(TLS).tls_context(tls).build_https(),
@@ -59,7 +59,7 @@ impl SnsApi {
         }
     }
 
-    /// One at `endpoint_url` that bears a certificate under roots of its own.
+    /// An API at `endpoint_url` whose certificate chains to `roots`.
     pub fn at(endpoint_url: String, roots: TlsContext) -> Self {
         Self {
             http_client: Builder::new().tls_provider(TLS).tls_context(roots).build_https(),
@@ -68,29 +68,29 @@ impl SnsApi {
     }
 }
 
-/// Each merchant has a topic or two, confirmed once in its life.
-const AT_ONCE: usize = 8;
+/// Each merchant has one or two topics, and each is confirmed once.
+const CONFIRMATIONS_IN_FLIGHT_MAX: usize = 8;
 const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
 impl Subscriptions {
-    /// With this much time for one confirmation.
+    /// Confirms through `api`, with `timeout` for each confirmation.
     pub fn new(api: SnsApi, timeout: Duration) -> Self {
-        Self { api, timeout, slots: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { api, timeout, slots: Arc::new(Semaphore::new(CONFIRMATIONS_IN_FLIGHT_MAX)) }
     }
 
-    /// Confirms the subscription that `token` belongs to. No credentials are needed: the token is the proof, unless
-    /// the topic's owner demands more, which Amazon Pay cannot of a merchant.
+    /// Confirms the subscription that `token` belongs to. The request needs no AWS credentials: the token is the proof,
+    /// unless the topic's owner requires authentication, which Amazon Pay does not.
     pub async fn confirm(&self, topic: &TopicArn, token: &str) -> Result<(), Unconfirmed> {
-        let unconfirmed = |what: String| Unconfirmed { topic: topic.as_str().to_owned(), what };
+        let unconfirmed = |reason: String| Unconfirmed { topic: topic.as_str().to_owned(), reason };
         let Ok(_slot) = self.slots.try_acquire() else {
-            return Err(unconfirmed(format!("{AT_ONCE} confirmations are under way")));
+            return Err(unconfirmed(format!("{CONFIRMATIONS_IN_FLIGHT_MAX} other confirmations are in progress")));
         };
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(topic.region().to_owned()))
             .http_client(self.api.http_client.clone())
             .timeout_config(TimeoutConfig::builder().operation_timeout(self.timeout).build())
-            // SNS repeats its message; that is retry enough.
+            // SNS repeats the message, so the client does not retry.
             .retry_config(RetryConfig::disabled())
             .allow_no_auth();
         config.set_endpoint_url(self.api.endpoint_url.clone());

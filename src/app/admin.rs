@@ -1,11 +1,11 @@
-//! Health, readiness and metrics, on a port of their own that is never public.
+//! Health, readiness and metrics, on the admin port, which must never be public.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use actix_web::{HttpResponse, Resource, Route, web};
 use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::amazon::clock_skew::ClockWatch;
@@ -14,44 +14,35 @@ use crate::http::problem::{method_not_allowed, not_found};
 use crate::telemetry;
 use crate::worker::Status;
 
-/// What is known about whether a notification could be taken now.
+/// Whether the process is ready, and the state of its parts.
 pub struct Readiness {
-    inbox: Mutex<Option<String>>,
-    inbox_was_probed: AtomicBool,
-    /// Set when the process is about to leave.
+    /// The result of the last probe; `None` before the first.
+    inbox: Mutex<Option<Result<(), String>>>,
+    /// Set when the process is shutting down.
     pub is_leaving: Arc<AtomicBool>,
     role: Role,
-    /// The worker, if this role has one. Beside an ingress it never makes the process unready: notifications are to be
-    /// taken all the same.
+    /// The worker, if this role has one. In the role `all` it does not affect readiness: the process can still receive
+    /// IPNs.
     worker: Option<Arc<Status>>,
-    /// Nor does a wrong clock: what it keeps out now is repeated, and another pod would have the same one.
+    /// A wrong clock does not affect readiness: SNS repeats the rejected IPNs, and another pod may have the same clock.
     clock_watch: ClockWatch,
-    /// A `[development]` table is there.
+    /// Whether the configuration has a `[development]` table.
     in_development: bool,
 }
 
 impl Readiness {
-    /// Not ready until the inbox was probed, or, in a worker alone, until it owns its partitions.
+    /// Not ready before the first probe of the inbox or, in the role `worker`, before the worker owns its partitions.
     pub fn new(role: Role, worker: Option<Arc<Status>>, clock_watch: ClockWatch, in_development: bool) -> Self {
-        Self {
-            role,
-            inbox: Mutex::default(),
-            inbox_was_probed: AtomicBool::new(false),
-            is_leaving: Arc::default(),
-            worker,
-            clock_watch,
-            in_development,
-        }
+        Self { role, inbox: Mutex::default(), is_leaving: Arc::default(), worker, clock_watch, in_development }
     }
 
-    /// Notes what the last probe of the inbox said.
-    pub fn note_inbox(&self, probe: Result<(), String>) {
+    /// Sets the result of the last probe of the inbox.
+    pub fn set_inbox(&self, probe: Result<(), String>) {
         metrics::gauge!("ipn_receiver_inbox_writable").set(f64::from(u8::from(probe.is_ok())));
-        *self.inbox.lock().unwrap_or_else(PoisonError::into_inner) = probe.err();
-        self.inbox_was_probed.store(true, Ordering::Relaxed);
+        *self.inbox.lock() = Some(probe);
     }
 
-    /// Whether requests should be sent here.
+    /// Whether `/readyz` answers 200.
     pub fn is_ready(&self) -> bool {
         is_ready(&self.checks())
     }
@@ -60,7 +51,7 @@ impl Readiness {
         let mut checks = Vec::new();
         checks.extend(self.role.takes().then(|| self.inbox_check()));
         let is_leaving = self.is_leaving.load(Ordering::Relaxed);
-        let detail = if is_leaving { "about to stop" } else { "running" };
+        let detail = if is_leaving { "shutting down" } else { "running" };
         checks.push(Check { decides: true, name: "lifecycle", ok: !is_leaving, detail: detail.to_owned() });
         if let Some(worker) = &self.worker {
             checks.extend(self.worker_checks(worker));
@@ -72,41 +63,38 @@ impl Readiness {
             ok: clock.is_ok(),
             detail: match clock {
                 Ok(detail) => detail.to_owned(),
-                Err(trouble) => format!("{trouble}; genuine IPNs may be answered 503"),
+                Err(error) => format!("{error}; genuine IPNs may be answered 503"),
             },
         });
-        checks.extend(
-            self.in_development.then(|| Check {
+        checks.extend(self.in_development.then(|| {
+            Check {
                 decides: false,
                 name: "development",
                 ok: false,
-                detail: "a [development] table is in force: what is taken for genuine is not only what Amazon signed"
-                    .to_owned(),
-            }),
-        );
+                detail:
+                    "a [development] table is in force: messages that Amazon did not sign may be accepted as genuine"
+                        .to_owned(),
+            }
+        }));
         checks
     }
 
     fn inbox_check(&self) -> Check {
-        let trouble = match &*self.inbox.lock().unwrap_or_else(PoisonError::into_inner) {
-            _ if !self.inbox_was_probed.load(Ordering::Relaxed) => Some("not asked yet".to_owned()),
-            trouble => trouble.clone(),
+        let (ok, detail) = match &*self.inbox.lock() {
+            None => (false, "not probed yet".to_owned()),
+            Some(Ok(())) => (true, "Kafka accepts records".to_owned()),
+            Some(Err(error)) => (false, error.clone()),
         };
-        Check {
-            decides: true,
-            name: "inbox",
-            ok: trouble.is_none(),
-            detail: trouble.unwrap_or_else(|| "Kafka takes records".to_owned()),
-        }
+        Check { decides: true, name: "inbox", ok, detail }
     }
 
     fn worker_checks(&self, worker: &Status) -> [Check; 2] {
         let is_working = worker.is_working.load(Ordering::Relaxed);
         let held_back = worker.held_back();
         let waits = if self.role.takes() {
-            "waits for its partitions or rebuilds state; does not affect readiness"
+            "waits for its partitions or restores their state; does not affect readiness"
         } else {
-            "waits for its partitions or rebuilds state"
+            "waits for its partitions or restores their state"
         };
         let worker = Check {
             decides: !self.role.takes(),
@@ -121,7 +109,7 @@ impl Readiness {
             detail: if held_back.is_empty() {
                 "no merchant's reads are held back".to_owned()
             } else {
-                format!("reads are held back, their work waits, nothing is lost: {}", held_back.join(", "))
+                format!("reads are held back; their work waits, nothing is lost: {}", held_back.join(", "))
             },
         };
         [worker, pay_api]
@@ -129,7 +117,7 @@ impl Readiness {
 }
 
 struct Check {
-    /// Whether it counts for readiness; the others are only told.
+    /// Whether the check affects readiness; other checks are only shown.
     decides: bool,
     name: &'static str,
     ok: bool,
@@ -167,7 +155,7 @@ async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
 }
 
 async fn render_metrics(handle: web::Data<PrometheusHandle>, readiness: web::Data<Readiness>) -> HttpResponse {
-    telemetry::show_process();
+    telemetry::update_process_metrics();
     if let Some(worker) = &readiness.worker {
         worker.show();
     }

@@ -54,7 +54,7 @@ struct Answer {
 }
 
 async fn request(client: &reqwest::Client, url: &str) -> Result<Answer, String> {
-    let answer = client.get(url).send().await.map_err(client::told)?;
+    let answer = client.get(url).send().await.map_err(client::error_chain)?;
     let status = answer.status().as_u16();
     let body = client::limited_body(answer, BODY_BYTES_MAX).await.map_err(|bad| bad.to_string())?;
     Ok(Answer { status, body: String::from_utf8_lossy(&body).trim().to_owned() })

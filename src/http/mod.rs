@@ -1,4 +1,4 @@
-//! What HTTP servers and HTTP clients of this program share.
+//! Shared by the HTTP servers and clients of this program.
 
 pub mod client;
 pub mod problem;

@@ -1,4 +1,4 @@
-//! Taking in a body, with a limit on its size, on its time, and on what all bodies together hold.
+//! Reads request bodies with limits on size, on time, and on the memory of all bodies together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,64 +10,69 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::rejection::Rejection;
 use crate::config;
 
-/// The limits, and what is left of them.
+/// The limits of bodies, and the memory that is left.
 #[derive(Clone)]
 pub struct Bodies {
     bytes_max: usize,
     timeout: Duration,
-    /// What bodies may hold beyond their first [`FREE_BYTES`]. A genuine IPN has some 3 KiB and needs none of it, so
-    /// nobody can take its room by sending large bodies slowly.
-    room: Arc<Semaphore>,
+    /// The memory that bodies may use beyond their first [`FREE_BYTES`]. A genuine IPN has about 3 KiB and needs none
+    /// of it, so large slow bodies cannot block it.
+    memory: Arc<Semaphore>,
 }
 
 impl Bodies {
-    /// All room is free.
+    /// Limits from the settings, with all memory free.
     pub fn new(settings: &config::Ingress) -> Self {
         Self {
             bytes_max: settings.body_bytes_max,
             timeout: Duration::from_millis(settings.body_timeout_ms),
-            room: Arc::new(Semaphore::new(settings.body_bytes_in_flight_max.min(Semaphore::MAX_PERMITS))),
+            memory: Arc::new(Semaphore::new(settings.body_bytes_in_flight_max.min(Semaphore::MAX_PERMITS))),
         }
     }
 
-    /// The whole body; the room it takes is held until the second value is dropped.
-    pub(super) async fn take(&self, request: &HttpRequest, payload: web::Payload) -> Result<Taken, Rejection> {
+    /// Reads a whole body.
+    pub(super) async fn read(&self, request: &HttpRequest, payload: web::Payload) -> Result<Body, Rejection> {
         let announced =
             request.headers().get("content-length").and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|length| length > self.bytes_max) {
             return Err(Rejection::TooLarge(self.bytes_max));
         }
-        match tokio::time::timeout(self.timeout, self.read(payload, announced.unwrap_or(FREE_BYTES))).await {
-            Ok(taken) => taken,
+        match tokio::time::timeout(self.timeout, self.collect(payload, announced.unwrap_or(FREE_BYTES))).await {
+            Ok(body) => body,
             Err(_) => Err(Rejection::SlowBody(self.timeout)),
         }
     }
 
-    async fn read(&self, mut payload: web::Payload, announced: usize) -> Result<Taken, Rejection> {
-        // What is announced is not sent yet.
-        let mut body = Vec::with_capacity(announced.min(FREE_BYTES));
-        let mut room: Option<OwnedSemaphorePermit> = None;
+    async fn collect(&self, mut payload: web::Payload, announced: usize) -> Result<Body, Rejection> {
+        // Content-Length is a claim of the sender, so it reserves only the free bytes.
+        let mut bytes = Vec::with_capacity(announced.min(FREE_BYTES));
+        let mut memory: Option<OwnedSemaphorePermit> = None;
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Rejection::BrokenBody)?;
-            if body.len() + chunk.len() > self.bytes_max {
+            let chunk = chunk.map_err(|_| Rejection::IncompleteBody)?;
+            if bytes.len() + chunk.len() > self.bytes_max {
                 return Err(Rejection::TooLarge(self.bytes_max));
             }
-            let needed = (body.len() + chunk.len()).saturating_sub(FREE_BYTES);
-            let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+            let needed = (bytes.len() + chunk.len()).saturating_sub(FREE_BYTES);
+            let held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
             if needed > held {
-                let more = u32::try_from(needed - held).map_err(|_| Rejection::NoRoom)?;
-                let more = Arc::clone(&self.room).try_acquire_many_owned(more).map_err(|_| Rejection::NoRoom)?;
-                match &mut room {
-                    Some(room) => room.merge(more),
-                    None => room = Some(more),
+                let more = u32::try_from(needed - held).map_err(|_| Rejection::NoMemory)?;
+                let more = Arc::clone(&self.memory).try_acquire_many_owned(more).map_err(|_| Rejection::NoMemory)?;
+                match &mut memory {
+                    Some(held) => held.merge(more),
+                    None => memory = Some(more),
                 }
             }
-            body.extend_from_slice(&chunk);
+            bytes.extend_from_slice(&chunk);
         }
-        Ok((body, room))
+        Ok(Body { bytes, _memory: memory })
     }
 }
 
-type Taken = (Vec<u8>, Option<OwnedSemaphorePermit>);
+/// A whole body, and the memory that it holds until it is dropped.
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    _memory: Option<OwnedSemaphorePermit>,
+}
 
+/// Each body may use this much without a permit.
 const FREE_BYTES: usize = 16 * 1024;

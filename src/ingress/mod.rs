@@ -1,8 +1,9 @@
-//! Step 1. Where SNS posts: limits, the deadline, and which status says whose fault it is.
+//! Step 1. Receives the messages of Amazon SNS at `POST /ipn`: limits, deadline and response status.
 //!
-//! SNS never repeats a delivery that was answered with a 4xx. So a 4xx is given only to what can never become
-//! good (no envelope, a forgery, too large), 200 only when the notification is durable or deliberately ignored,
-//! and everything else is 503: our trouble, Amazon's, or a setting the operator may be changing right now.
+//! SNS never repeats a delivery that was answered 4xx. The receiver therefore answers 4xx only to a message that can
+//! never be accepted (not an envelope, forged, too large), and 200 only when the message is stored in the inbox or
+//! deliberately ignored. It answers 503 to everything else: failures of the receiver, of Kafka or of Amazon, and
+//! messages that a setting refuses, since an operator may correct the setting.
 
 mod body;
 mod rejection;
@@ -17,7 +18,7 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 pub use self::body::Bodies;
-use self::rejection::{Rejection, Told};
+use self::rejection::{Answer, Rejection, Severity};
 use self::trace::RequestTrace;
 use crate::amazon::signing_certs::SigningCerts;
 use crate::amazon::subscriptions::Subscriptions;
@@ -27,8 +28,8 @@ use crate::domain::ipn::Message;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::Account;
-use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, verify};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, Verified, verify};
+use crate::domain::trace::TraceParent;
 use crate::http::problem::{method_not_allowed, not_found, problem};
 use crate::kafka::inbox::Inbox;
 use crate::telemetry::log_throttle::LogThrottle;
@@ -38,32 +39,32 @@ use crate::telemetry::spans::Spans;
 pub struct Ingress {
     /// The inbox topic.
     pub inbox: Arc<Inbox>,
-    /// Signing certificates.
+    /// The cache of signing certificates.
     pub certs: SigningCerts,
     /// Confirms subscriptions.
     pub subscriptions: Subscriptions,
-    /// Who may notify us.
+    /// The configured merchants.
     pub merchants: Arc<Merchants>,
-    /// The terms on which their messages are taken.
+    /// The rules for accepting a message.
     pub policy: Policy,
-    /// By which signatures are judged.
+    /// The time for checks of signatures and certificates.
     pub clock: Clock,
-    /// Takes bodies in.
+    /// Reads bodies.
     pub bodies: Bodies,
-    /// Limits.
+    /// The limits.
     pub settings: config::Ingress,
-    /// What was told lately, by outcome and subject.
-    pub told: LogThrottle<(&'static str, String)>,
-    /// Where the trace of each goes.
+    /// Limits equal log lines, by outcome and topic.
+    pub log_throttle: LogThrottle<(&'static str, Option<String>)>,
+    /// The export of traces.
     pub spans: Spans,
-    /// Set when the process is about to leave.
+    /// Set when the process is shutting down.
     pub is_leaving: Arc<AtomicBool>,
 }
 
-/// What became of a request that got a 200.
+/// The outcome of a request that was answered 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accepted {
-    Durable,
+    Stored,
     IgnoredLegacyV1,
     IgnoredUnsubscribe,
     ConfirmedSubscription,
@@ -80,17 +81,17 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(not_found));
 }
 
-/// No merchant's IPN has come yet: without a 0, nobody could tell that none ever did.
-pub fn show_silence(merchants: &Merchants) {
-    merchants.accounts().for_each(|account| show_last_genuine(account, 0.0));
+/// Sets the time of the last genuine IPN to 0 for every merchant, so that the metric exists before the first IPN.
+pub fn init_last_genuine(merchants: &Merchants) {
+    merchants.accounts().for_each(|account| set_last_genuine(account, 0.0));
 }
 
-fn show_last_genuine(account: &Account, at_s: f64) {
+fn set_last_genuine(account: &Account, at_s: f64) {
     let labels = [("merchant", account.merchant_id.to_string()), ("environment", account.environment.to_string())];
     metrics::gauge!("ipn_receiver_last_genuine_ipn_timestamp_seconds", &labels).set(at_s);
 }
 
-/// SNS says so in a header, which nobody has signed: it only explains a body that is no envelope.
+/// SNS sets this header for raw deliveries. The header is not signed, so it only explains a body that is not an envelope.
 fn is_raw_delivery(request: &HttpRequest) -> bool {
     request.headers().get("x-amz-sns-rawdelivery").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
@@ -109,18 +110,18 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
             metrics::counter!("ipn_receiver_requests_total", "outcome" => accepted.as_str()).increment(1);
             HttpResponse::Ok().finish()
         }
-        Err(rejection) => ingress.refuse(rejection),
+        Err(rejection) => ingress.reject(rejection),
     };
     trace.end(answer.status(), outcome.as_ref().map(|accepted| accepted.as_str()));
     if ingress.is_leaving.load(Ordering::Relaxed) {
-        // Whoever keeps the connection would find it closed, perhaps in the midst of the next request.
+        // A connection that stays open would be closed during shutdown, perhaps in the middle of a request.
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     answer
 }
 
 impl Ingress {
-    /// Body → envelope → certificate → proof → durable.
+    /// Reads the body, parses the envelope, fetches the certificate, verifies the signature, and stores the message.
     async fn accept(
         &self,
         request: &HttpRequest,
@@ -128,47 +129,23 @@ impl Ingress {
         trace: &mut RequestTrace<'_>,
     ) -> Result<Accepted, Rejection> {
         let received_at = self.clock.now();
-        let (body, _room) = self.bodies.take(request, payload).await?;
-        let envelope = match Envelope::parse(body) {
+        let body = self.bodies.read(request, payload).await?;
+        let envelope = match Envelope::parse(body.bytes) {
             Err(_) if is_raw_delivery(request) => return Err(Rejection::RawDelivery),
             parsed => parsed?,
         };
-        let traceparent = trace.learn(&envelope.message_id);
-        let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy)?;
-        let cert = self.certs.get(&url).await?;
-        let started = Instant::now();
-        let verified = verify(envelope, &cert, &self.policy, self.clock.now());
-        metrics::histogram!("ipn_receiver_verification_seconds").record(started.elapsed().as_secs_f64());
-        let verified = verified?;
+        let traceparent = trace.set_message(&envelope.message_id);
+        let verified = self.verify(envelope).await?;
         match verified.get().message_type {
-            MessageType::UnsubscribeConfirmation => {
-                let topic = verified.get().topic_arn.as_str();
-                if self.allow("ignored-unsubscribe-confirmation", topic).is_some() {
-                    tracing::warn!(
-                        topic,
-                        "Amazon SNS says that our subscription was removed; check the IPN settings in Seller Central"
-                    );
-                }
-                return Ok(Accepted::IgnoredUnsubscribe);
-            }
+            MessageType::UnsubscribeConfirmation => return Ok(self.ignore_unsubscribe(verified.get())),
             MessageType::SubscriptionConfirmation => return self.confirm(verified.get()).await,
             MessageType::Notification => {}
         }
         let notification = Notification::new(verified, &self.merchants, &self.policy);
         if let Message::LegacyV1 { notification_type } = notification.message() {
-            let topic = notification.envelope().topic_arn.as_str();
-            if let Some(n_before) = self.allow("ignored-legacy-v1", topic) {
-                tracing::warn!(
-                    notification_type,
-                    topic,
-                    n_before,
-                    "a V1 (MWS, XML) notification; this service reads V2 only: move the integration to Amazon Pay's API v2, or take this URL out of the V1 settings"
-                );
-            }
-            return Ok(Accepted::IgnoredLegacyV1);
+            return Ok(self.ignore_legacy_v1(notification.envelope(), notification_type));
         }
         let started = Instant::now();
-        let message_id = &notification.envelope().message_id;
         let append = trace.append(self.inbox.topic(), &notification);
         let appended = self.inbox.append(&notification, received_at, append.traceparent().unwrap_or(traceparent)).await;
         if let Err(error) = appended {
@@ -177,35 +154,70 @@ impl Ingress {
         }
         append.end();
         metrics::histogram!("ipn_receiver_inbox_append_seconds").record(started.elapsed().as_secs_f64());
-        let object = if let Message::Ipn(ipn) = notification.message() { Some(ipn.object_id.as_str()) } else { None };
-        tracing::info!(object.id = object, sns.message_id = message_id, trace_id = traceparent.trace_id(), "durable");
-        self.note_genuine(&notification, received_at);
-        Ok(Accepted::Durable)
+        log_stored(&notification, traceparent);
+        // An IPN without a configured merchant becomes a dead letter in the worker.
+        if let Some(object) = notification.object() {
+            set_last_genuine(&object.account, received_at.unix_ms() as f64 / 1000.0);
+        }
+        Ok(Accepted::Stored)
     }
 
-    fn note_genuine(&self, notification: &Notification, received_at: Timestamp) {
-        let Message::Ipn(ipn) = notification.message() else { return };
-        // Of one that is nobody's here the worker makes a dead letter.
-        if let Ok(object) = self.merchants.route(&notification.envelope().topic_arn, ipn) {
-            show_last_genuine(&object.account, received_at.unix_ms() as f64 / 1000.0);
-        }
+    async fn verify(&self, envelope: Envelope) -> Result<Verified<Envelope>, Rejection> {
+        let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy)?;
+        let cert = self.certs.get(&url).await?;
+        let started = Instant::now();
+        let verified = verify(envelope, &cert, &self.policy, self.clock.now());
+        metrics::histogram!("ipn_receiver_verification_seconds").record(started.elapsed().as_secs_f64());
+        Ok(verified?)
     }
 
     async fn confirm(&self, envelope: &Envelope) -> Result<Accepted, Rejection> {
         let token = envelope.confirmation.as_ref().map_or("", |confirmation| confirmation.token.as_str());
         self.subscriptions.confirm(&envelope.topic_arn, token).await?;
-        tracing::info!(topic = envelope.topic_arn.as_str(), "subscription confirmed");
+        tracing::info!(
+            topic_arn = envelope.topic_arn.as_str(),
+            sns_message_id = envelope.message_id,
+            "subscription confirmed; Amazon SNS delivers the topic's messages from now on"
+        );
         Ok(Accepted::ConfirmedSubscription)
     }
 
-    fn refuse(&self, rejection: &Rejection) -> HttpResponse {
-        let (status, slug, title) = rejection.answer();
+    fn ignore_unsubscribe(&self, envelope: &Envelope) -> Accepted {
+        let topic_arn = envelope.topic_arn.as_str();
+        if let Some(suppressed) = self.allow_log(Accepted::IgnoredUnsubscribe.as_str(), Some(topic_arn)) {
+            tracing::warn!(
+                topic_arn,
+                sns_message_id = envelope.message_id,
+                suppressed,
+                "Amazon SNS reports that the subscription of this endpoint was removed; check the IPN settings in Seller Central"
+            );
+        }
+        Accepted::IgnoredUnsubscribe
+    }
+
+    fn ignore_legacy_v1(&self, envelope: &Envelope, notification_type: &str) -> Accepted {
+        let topic_arn = envelope.topic_arn.as_str();
+        if let Some(suppressed) = self.allow_log(Accepted::IgnoredLegacyV1.as_str(), Some(topic_arn)) {
+            tracing::warn!(
+                notification_type,
+                topic_arn,
+                sns_message_id = envelope.message_id,
+                suppressed,
+                "IPN of API version 1 (MWS, XML) ignored; the receiver supports version 2 only: migrate the integration to Amazon Pay API v2, or remove this URL from the V1 settings"
+            );
+        }
+        Accepted::IgnoredLegacyV1
+    }
+
+    fn reject(&self, error: &Rejection) -> HttpResponse {
+        let Answer { status, slug, title } = error.answer();
         metrics::counter!("ipn_receiver_requests_total", "outcome" => slug).increment(1);
-        match (self.allow(slug, rejection.subject()), rejection.told()) {
-            (None, _) => tracing::debug!(%rejection, outcome = slug, "again"),
-            (Some(n_before), Told::Info) => tracing::info!(%rejection, outcome = slug, n_before, "refused"),
-            (Some(n_before), Told::Warn) => tracing::warn!(%rejection, outcome = slug, n_before, "{NOT_TAKEN}"),
-            (Some(n_before), Told::Error) => tracing::error!(%rejection, outcome = slug, n_before, "{NOT_TAKEN}"),
+        let outcome = slug;
+        match (self.allow_log(slug, error.topic()), error.severity()) {
+            (None, _) => tracing::debug!(%error, outcome, "request rejected; equal lines are suppressed"),
+            (Some(suppressed), Severity::Info) => tracing::info!(%error, outcome, suppressed, "request rejected"),
+            (Some(suppressed), Severity::Warn) => tracing::warn!(%error, outcome, suppressed, "{NOT_STORED}"),
+            (Some(suppressed), Severity::Error) => tracing::error!(%error, outcome, suppressed, "{NOT_STORED}"),
         }
         let mut answer = problem(status, slug, title);
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -214,20 +226,34 @@ impl Ingress {
         answer
     }
 
-    /// Whether to log it now, and how often it came since it last was.
-    fn allow(&self, what: &'static str, subject: &str) -> Option<u64> {
-        self.told.allow((what, subject.to_owned()))
+    /// Whether to log an outcome now; `Some` carries the number of lines suppressed before.
+    fn allow_log(&self, outcome: &'static str, topic: Option<&str>) -> Option<u64> {
+        self.log_throttle.allow((outcome, topic.map(str::to_owned)))
     }
 }
 
-/// What comes again and again is told once in this time, with the number of those before.
-pub const TELL_EVERY: Duration = Duration::from_secs(10);
-const NOT_TAKEN: &str = "a message that may be genuine was not taken; SNS will repeat it for a while";
+fn log_stored(notification: &Notification, traceparent: TraceParent) {
+    let ipn = if let Message::Ipn(ipn) = notification.message() { Some(ipn) } else { None };
+    tracing::info!(
+        sns_message_id = notification.envelope().message_id,
+        merchant = ipn.map(|ipn| ipn.merchant_id.as_str()),
+        environment = notification.object().map(|object| display(&object.account.environment)),
+        object_id = ipn.map(|ipn| ipn.object_id.as_str()),
+        object_type = ipn.map(|ipn| ipn.kind.as_str()),
+        trace_id = traceparent.trace_id(),
+        "IPN stored in inbox, answered 200"
+    );
+}
+
+/// Equal log lines are written once in this interval.
+pub const LOG_EVERY: Duration = Duration::from_secs(10);
+const NOT_STORED: &str =
+    "a message that may be genuine was not stored, answered 503; Amazon SNS repeats it for an hour at most";
 
 impl Accepted {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Durable => "durable",
+            Self::Stored => "stored",
             Self::IgnoredLegacyV1 => "ignored-legacy-v1",
             Self::IgnoredUnsubscribe => "ignored-unsubscribe-confirmation",
             Self::ConfirmedSubscription => "confirmed-subscription",

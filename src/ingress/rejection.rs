@@ -1,4 +1,4 @@
-//! The status table: which answer says whose fault it is, and who is woken.
+//! The status table: the response to each rejected request, and the level of its log line.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::amazon::subscriptions::Unconfirmed;
 use crate::domain::sns::{self, MalformedEnvelope};
 use crate::kafka::inbox::AppendError;
 
-/// Why a request got no 200.
+/// Why a request was not answered 200.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Rejection {
-    #[error("no SNS envelope: {0}")]
+    #[error("the body is not an Amazon SNS message: {0}")]
     NotAnEnvelope(#[from] MalformedEnvelope),
     #[error(
-        "raw message delivery is on for this subscription, so the message bears no signature and cannot be proven genuine; turn RawMessageDelivery off"
+        "raw message delivery is enabled for this subscription, so the message has no signature and cannot be verified; disable RawMessageDelivery"
     )]
     RawDelivery,
     #[error(transparent)]
@@ -24,101 +24,106 @@ pub(super) enum Rejection {
     Certificate(#[from] signing_certs::Error),
     #[error(transparent)]
     Verification(#[from] sns::Error),
-    #[error("body is larger than {0} bytes")]
+    #[error("the body is larger than {0} bytes (ingress.body_bytes_max)")]
     TooLarge(usize),
-    #[error("body did not arrive within {} ms (ingress.body_timeout_ms)", .0.as_millis())]
+    #[error("the body did not arrive within {} ms (ingress.body_timeout_ms)", .0.as_millis())]
     SlowBody(Duration),
-    #[error("body broke off")]
-    BrokenBody,
-    #[error("bodies under way hold all the memory they may (ingress.body_bytes_in_flight_max)")]
-    NoRoom,
+    #[error("the connection ended before the body was complete")]
+    IncompleteBody,
+    #[error("the bodies in progress use all their memory (ingress.body_bytes_in_flight_max)")]
+    NoMemory,
     #[error(transparent)]
     Append(#[from] AppendError),
-    #[error("no answer could be given within {0} ms")]
+    #[error("the request was not finished within {0} ms (ingress.deadline_ms)")]
     Deadline(u64),
     #[error(transparent)]
     Confirmation(#[from] Unconfirmed),
 }
 
-/// How loudly a rejection is told.
+/// The level of the log line of a rejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
-    /// Anyone can cause it, and it is no loss: it is counted, and nobody is woken.
+pub(super) enum Severity {
+    /// Anyone can cause it, and no genuine message is affected. It raises no alert.
     Info,
-    /// Anyone can cause it, as nothing is proven yet; it may be our trouble all the same.
+    /// Anyone can cause it before the message is verified, but the fault may be the receiver's.
     Warn,
-    /// Something genuine was not taken.
+    /// A genuine message was not stored.
     Error,
 }
 
+/// The response to a rejected request.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// The problem type, which is also the outcome in metrics.
+    pub(super) slug: &'static str,
+    pub(super) title: &'static str,
+}
+
 impl Rejection {
-    /// Status, problem type and title.
-    pub(super) fn answer(&self) -> (StatusCode, &'static str, &'static str) {
-        const AGAIN: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-        match self {
-            Self::NotAnEnvelope(_) => {
-                (StatusCode::BAD_REQUEST, "not-an-envelope", "The body is not an Amazon SNS envelope")
-            }
+    /// The response: a 4xx only if a repetition of the message can never succeed.
+    pub(super) fn answer(&self) -> Answer {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        const FORBIDDEN: StatusCode = StatusCode::FORBIDDEN;
+        const RETRY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+        use sns::Error as Sns;
+        let (status, slug, title) = match self {
+            Self::NotAnEnvelope(_) => (BAD, "not-an-envelope", "The body is not an Amazon SNS message"),
             Self::RawDelivery => {
-                (StatusCode::BAD_REQUEST, "raw-delivery", "Raw message delivery is on: nothing could prove the message")
+                (BAD, "raw-delivery", "Raw message delivery is enabled, so the message has no signature")
             }
-            Self::CertificateUrl(_) => {
-                (StatusCode::FORBIDDEN, "certificate-url-refused", "The signing certificate URL is refused")
-            }
-            Self::Verification(sns::Error::Signature | sns::Error::SignatureEncoding) => {
-                (StatusCode::FORBIDDEN, "signature-invalid", "The signature does not verify")
+            Self::CertificateUrl(_) => (FORBIDDEN, "certificate-url-refused", "The SigningCertURL is not allowed"),
+            Self::Verification(Sns::Signature | Sns::SignatureEncoding) => {
+                (FORBIDDEN, "signature-invalid", "The signature is invalid")
             }
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
-            Self::Verification(sns::Error::TopicNotAllowed(_)) => {
-                (AGAIN, "topic-not-allowed", "The topic is not allowed")
+            Self::Verification(Sns::TopicNotAllowed(_)) => (RETRY, "topic-not-allowed", "The topic is not allowed"),
+            Self::Verification(Sns::SignatureVersionTooLow(_)) => {
+                (RETRY, "signature-version-too-low", "The signature version is lower than the topic requires")
             }
-            Self::Verification(sns::Error::SignatureVersionTooLow(_)) => {
-                (AGAIN, "signature-version-too-low", "The topic's signature version is lower than allowed")
+            Self::Verification(Sns::TooOld { .. } | Sns::TooNew { .. }) => {
+                (RETRY, "timestamp-out-of-range", "The message is too old, or its timestamp is in the future")
             }
-            Self::Verification(sns::Error::TooOld { .. } | sns::Error::TooNew { .. }) => {
-                (AGAIN, "timestamp-out-of-range", "The message is too old, or from the future")
-            }
-            Self::Verification(sns::Error::SignatureVersion(_)) => {
-                (AGAIN, "signature-version-unsupported", "The signature version is not supported")
+            Self::Verification(Sns::SignatureVersion(_)) => {
+                (RETRY, "signature-version-unsupported", "The signature version is not supported")
             }
             Self::Certificate(signing_certs::Error::Unavailable { .. } | signing_certs::Error::Busy) => {
-                (AGAIN, "certificate-unavailable", "The signing certificate cannot be fetched")
+                (RETRY, "certificate-unavailable", "The signing certificate cannot be fetched")
             }
             Self::Certificate(signing_certs::Error::IssuerUnavailable { .. }) => {
-                (AGAIN, "issuer-unavailable", "The signing certificate's issuer cannot be fetched")
+                (RETRY, "issuer-unavailable", "The certificate of the signing certificate's issuer cannot be fetched")
             }
-            Self::Certificate(signing_certs::Error::Unusable(_)) | Self::Verification(sns::Error::Certificate(_)) => {
-                (AGAIN, "certificate-unusable", "The signing certificate cannot be used")
+            Self::Certificate(signing_certs::Error::Unusable(_)) | Self::Verification(Sns::Certificate(_)) => {
+                (RETRY, "certificate-unusable", "The signing certificate is not valid")
             }
-            Self::SlowBody(_) | Self::BrokenBody => (AGAIN, "slow-body", "The body did not arrive in time"),
-            Self::NoRoom => (AGAIN, "too-busy", "Too many large bodies at once"),
-            Self::Append(_) => (AGAIN, "inbox-unavailable", "The notification could not be stored"),
-            Self::Deadline(_) => (AGAIN, "deadline-exceeded", "The notification could not be stored in time"),
-            Self::Confirmation(_) => (AGAIN, "confirmation-failed", "The subscription was not confirmed"),
-        }
+            Self::SlowBody(_) | Self::IncompleteBody => (RETRY, "slow-body", "The body did not arrive in time"),
+            Self::NoMemory => (RETRY, "too-busy", "Too many large bodies are in progress"),
+            Self::Append(_) => (RETRY, "inbox-unavailable", "The message could not be stored"),
+            Self::Deadline(_) => (RETRY, "deadline-exceeded", "The message could not be stored in time"),
+            Self::Confirmation(_) => (RETRY, "confirmation-failed", "The subscription could not be confirmed"),
+        };
+        Answer { status, slug, title }
     }
 
-    /// What it is about, where one cause must not hide another: two topics that are not allowed are two lines.
-    pub(super) fn subject(&self) -> &str {
+    /// The topic of the rejection, where each topic gets a log line of its own.
+    pub(super) fn topic(&self) -> Option<&str> {
         match self {
-            Self::Verification(sns::Error::TopicNotAllowed(arn) | sns::Error::SignatureVersionTooLow(arn)) => arn,
-            _ => "",
+            Self::Verification(sns::Error::TopicNotAllowed(arn) | sns::Error::SignatureVersionTooLow(arn)) => Some(arn),
+            _ => None,
         }
     }
 
-    /// How loudly.
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn severity(&self) -> Severity {
         match self {
             Self::NotAnEnvelope(_)
             | Self::RawDelivery
             | Self::CertificateUrl(_)
             | Self::TooLarge(_)
             | Self::SlowBody(_)
-            | Self::BrokenBody
-            | Self::Verification(sns::Error::Signature | sns::Error::SignatureEncoding) => Told::Info,
-            Self::NoRoom
+            | Self::IncompleteBody
+            | Self::Verification(sns::Error::Signature | sns::Error::SignatureEncoding) => Severity::Info,
+            Self::NoMemory
             | Self::Certificate(_)
-            | Self::Verification(sns::Error::Certificate(_) | sns::Error::SignatureVersion(_)) => Told::Warn,
+            | Self::Verification(sns::Error::Certificate(_) | sns::Error::SignatureVersion(_)) => Severity::Warn,
             Self::Verification(
                 sns::Error::TopicNotAllowed(_)
                 | sns::Error::SignatureVersionTooLow(_)
@@ -127,7 +132,7 @@ impl Rejection {
             )
             | Self::Confirmation(_)
             | Self::Append(_)
-            | Self::Deadline(_) => Told::Error,
+            | Self::Deadline(_) => Severity::Error,
         }
     }
 }

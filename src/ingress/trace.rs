@@ -1,4 +1,4 @@
-//! The span of one `POST /ipn`, and the trace that its message belongs to.
+//! The span of one `POST /ipn`, and the trace of its message.
 
 use std::time::SystemTime;
 
@@ -6,18 +6,18 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use uuid::Uuid;
 
-use super::rejection::{Rejection, Told};
+use super::rejection::{Rejection, Severity};
 use crate::domain::ipn::Message;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::record_headers;
 use crate::domain::trace::TraceParent;
 use crate::telemetry::spans::{Open, SpanKind, Spans};
 
-/// What is known of it while the request is answered.
+/// The trace of a request that is in progress.
 pub(super) struct RequestTrace<'a> {
     spans: &'a Spans,
     started_at: SystemTime,
-    /// What the poster gave, or else what is made of the message.
+    /// The sender's `traceparent`, otherwise one derived from the message id.
     traceparent: Option<TraceParent>,
     span: Open,
 }
@@ -30,19 +30,19 @@ impl<'a> RequestTrace<'a> {
         Self { spans, started_at: SystemTime::now(), traceparent: given, span }
     }
 
-    /// The request is about this message: its trace, if the poster gave none, is the message's own.
-    pub(super) fn learn(&mut self, message_id: &str) -> TraceParent {
+    /// Sets the message of the request. Without a `traceparent` of the sender, the trace is derived from the message id.
+    pub(super) fn set_message(&mut self, message_id: &str) -> TraceParent {
         let traceparent = *self.traceparent.get_or_insert_with(|| {
             let uuid: Uuid = message_id.parse().expect("an envelope's MessageId is a UUID");
-            let made = TraceParent::of_message(uuid);
-            self.span = self.spans.first(made, SpanKind::Server, NAME, self.started_at);
-            made
+            let derived = TraceParent::of_message(uuid);
+            self.span = self.spans.first(derived, SpanKind::Server, NAME, self.started_at);
+            derived
         });
         self.span.note("messaging.message.id", message_id.to_owned());
         traceparent
     }
 
-    /// The span of the append, under that of the request.
+    /// The span of the append, a child of the request's span.
     pub(super) fn append(&self, topic: &str, notification: &Notification) -> Open {
         let mut span = self.span.child(SpanKind::Producer, "send");
         span.note_sending(topic, &notification.envelope().message_id);
@@ -52,19 +52,19 @@ impl<'a> RequestTrace<'a> {
         span
     }
 
-    /// The request is answered. What strangers can cause as they like leaves no span.
+    /// Ends the span. A request that anyone can cause at will leaves no span.
     pub(super) fn end(mut self, status: StatusCode, outcome: Result<&'static str, &Rejection>) {
-        if outcome.is_err_and(|rejection| rejection.told() == Told::Info) {
-            return self.span.forget();
+        if outcome.is_err_and(|rejection| rejection.severity() == Severity::Info) {
+            return self.span.discard();
         }
-        let word = outcome.unwrap_or_else(|rejection| rejection.answer().1);
+        let outcome = outcome.unwrap_or_else(|rejection| rejection.answer().slug);
         self.span.note("http.request.method", "POST");
         self.span.note("http.route", "/ipn");
         self.span.note("url.path", "/ipn");
         self.span.note("url.scheme", "http");
         self.span.note("http.response.status_code", i64::from(status.as_u16()));
-        self.span.note("ipn_receiver.outcome", word);
-        if status.is_server_error() { self.span.fail(word) } else { self.span.end() }
+        self.span.note("ipn_receiver.outcome", outcome);
+        if status.is_server_error() { self.span.fail(outcome) } else { self.span.end() }
     }
 }
 

@@ -14,14 +14,13 @@ use super::authority::{Authority, LOOPBACK_NAME, MerchantKey, merchant_key};
 use super::broker::Broker;
 use super::pay_api::{Environment, ObjectKind, PayApi, RegisteredKey, Throttling, with_state};
 use super::sns::{Answer, Draft, SignatureVersion, Sns, post};
-use crate::amazon::clients::Clients;
+use crate::amazon::Clients;
 use crate::amazon::signing_certs::CertAuthorities;
 use crate::amazon::subscriptions::SnsApi;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::sns::TrustAnchors;
-use crate::kafka;
 
 /// The simulators of Amazon for merchants of region `eu` in Amazon Pay's sandbox environment.
 pub struct SandboxEnvironment {
@@ -159,13 +158,12 @@ impl SandboxEnvironment {
     }
 
     /// HTTP clients that resolve Amazon's names to this environment and trust only its root.
-    pub fn clients(&self, broker: kafka::Broker) -> Result<Clients, Error> {
+    pub fn clients(&self) -> Result<Clients, Error> {
         Ok(Clients {
             cert_authorities: self.cert_authorities()?,
             pay_api: self.authority.client(&[(self.pay_api.host(), self.pay_api.address())])?,
             sns_api: self.sns_api(self.sns.address().port())?,
             clock: Clock::system(),
-            broker,
         })
     }
 

@@ -75,7 +75,7 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
     broker.create_topics(&config.kafka).await?;
     let reader = EventReader::start(&config.kafka)?;
     let topics = config.kafka.topics();
-    let app = App::start(config, environment.clients(broker.kind())?).await?;
+    let app = App::start(config, environment.clients()?, broker.kind()).await?;
     output.addresses(&environment, &broker, &app, &topics);
     wait_until_working(&app, &output).await?;
 

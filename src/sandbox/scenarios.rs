@@ -238,7 +238,7 @@ mod tests {
         let config = environment.config(&broker).unwrap();
         broker.create_topics(&config.kafka).await.unwrap();
         let reader = EventReader::start(&config.kafka).unwrap();
-        let app = App::start(config, environment.clients(broker.kind()).unwrap()).await.unwrap();
+        let app = App::start(config, environment.clients().unwrap(), broker.kind()).await.unwrap();
         environment.pay_api.set_fault(Some(Fault::Status(503)));
         let output = Output::new(Format::Json);
         let outcome = subscription(Runner::new(&environment, &app, reader, &output, Duration::from_millis(10))).await;

@@ -1,47 +1,55 @@
-//! Lets the same thing be told once in a while: a flood of one kind of trouble is one line and a number.
+//! Limits equal log lines: each key is logged once per interval, with the number of lines that were suppressed.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// When each thing was last told, and how often it was held back since.
+use parking_lot::Mutex;
+
+/// Suppresses log lines with the same key within an interval, and counts them.
 #[derive(Debug)]
 pub struct LogThrottle<K> {
     every: Duration,
-    told: Mutex<HashMap<K, (Instant, u64)>>,
+    entries: Mutex<HashMap<K, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    logged_at: Instant,
+    suppressed: u64,
 }
 
 impl<K: Eq + Hash> LogThrottle<K> {
-    /// Everything may be told at once, then again after `every`.
+    /// A throttle that allows each key once in `every`.
     pub fn new(every: Duration) -> Self {
-        Self { every, told: Mutex::default() }
+        Self { every, entries: Mutex::default() }
     }
 
-    /// Whether `key` may be told now, and how often it happened untold before.
+    /// Whether to log `key` now. `Some` carries the number of lines suppressed since the last allowed one.
     pub fn allow(&self, key: K) -> Option<u64> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= KEYS_MAX {
-            told.retain(|_, (at, _)| at.elapsed() < self.every);
+        let mut entries = self.entries.lock();
+        if entries.len() >= KEYS_MAX {
+            entries.retain(|_, entry| entry.logged_at.elapsed() < self.every);
         }
-        if told.len() >= KEYS_MAX && !told.contains_key(&key) {
+        if entries.len() >= KEYS_MAX && !entries.contains_key(&key) {
             return None;
         }
-        match told.get_mut(&key) {
-            Some((at, n_untold)) if at.elapsed() < self.every => {
-                *n_untold += 1;
+        let new = Entry { logged_at: Instant::now(), suppressed: 0 };
+        match entries.get_mut(&key) {
+            Some(entry) if entry.logged_at.elapsed() < self.every => {
+                entry.suppressed += 1;
                 None
             }
-            Some(known) => Some(std::mem::replace(known, (Instant::now(), 0)).1),
+            Some(entry) => Some(std::mem::replace(entry, new).suppressed),
             None => {
-                told.insert(key, (Instant::now(), 0));
+                entries.insert(key, new);
                 Some(0)
             }
         }
     }
 }
 
-/// Kinds of trouble at a time; more are not told, but counted in the metrics.
+/// Keys at a time, so that untrusted keys take limited memory. Lines of further keys are suppressed.
 const KEYS_MAX: usize = 1024;
 
 #[cfg(test)]
@@ -49,12 +57,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_told_the_next_are_counted_and_strange_keys_take_no_memory_without_bound() {
+    fn first_line_is_allowed_and_keys_are_limited() {
         let log_throttle = LogThrottle::new(Duration::from_hours(1));
         assert_eq!([log_throttle.allow(1), log_throttle.allow(1), log_throttle.allow(2)], [Some(0), None, Some(0)]);
         (0..10_000).for_each(|key| _ = log_throttle.allow(key));
-        assert_eq!(log_throttle.told.lock().expect("not poisoned").len(), KEYS_MAX);
-        let at_once = LogThrottle::new(Duration::ZERO);
-        assert_eq!([at_once.allow(1), at_once.allow(1)], [Some(0), Some(0)]);
+        assert_eq!(log_throttle.entries.lock().len(), KEYS_MAX);
+        let without_interval = LogThrottle::new(Duration::ZERO);
+        assert_eq!([without_interval.allow(1), without_interval.allow(1)], [Some(0), Some(0)]);
     }
 }

@@ -1,4 +1,4 @@
-//! Log lines and metrics of the process.
+//! Logging, metrics and traces of the process.
 
 pub mod log_throttle;
 pub mod metrics;
@@ -14,27 +14,27 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Role;
 use crate::telemetry::metrics::{Kind, METRICS};
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Sends log lines to standard error. `RUST_LOG` overrides `level`.
+/// Starts logging to standard error. `RUST_LOG` overrides `level`.
 pub fn log(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second call (in tests) changes nothing.
+    // A second call, in tests, has no effect.
     let _ = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
 }
 
-/// The process's one metrics registry, with HELP and buckets from the table.
+/// The metrics registry of the process, with HELP and buckets from the table.
 pub fn metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE
@@ -43,11 +43,12 @@ pub fn metrics() -> PrometheusHandle {
             for metric in METRICS {
                 if let Kind::Histogram(buckets) = metric.kind {
                     let name = Matcher::Full(metric.name.to_owned());
-                    builder =
-                        builder.set_buckets_for_metric(name, buckets).expect("a test sees to it that there are some");
+                    builder = builder
+                        .set_buckets_for_metric(name, buckets)
+                        .expect("a test asserts that each histogram has buckets");
                 }
             }
-            let handle = builder.install_recorder().expect("this is the first registry");
+            let handle = builder.install_recorder().expect("no other registry is installed");
             for metric in METRICS {
                 match metric.kind {
                     Kind::Counter => ::metrics::describe_counter!(metric.name, metric.help),
@@ -60,18 +61,18 @@ pub fn metrics() -> PrometheusHandle {
         .clone()
 }
 
-/// What a process of this role shows from its start on. Counters with known labels begin at 0: Prometheus sees no
-/// increase from nothing to 1, so the first dead letter would raise no alert.
-pub fn begin(role: Role) {
+/// Initializes the metrics of this role. Counters with known labels start at 0: Prometheus sees no increase from an
+/// absent series to 1, so the first dead letter would not raise an alert.
+pub fn init_metrics(role: Role) {
     for metric in METRICS.iter().filter(|metric| metric.kind == Kind::Counter && metric.exporter.is_in(role)) {
         match metric.labels {
             [] => ::metrics::counter!(metric.name).increment(0),
             [label] => {
-                for word in label.values.known().into_iter().flatten() {
-                    ::metrics::counter!(metric.name, label.name => word).increment(0);
+                for value in label.values.known().into_iter().flatten() {
+                    ::metrics::counter!(metric.name, label.name => value).increment(0);
                 }
             }
-            // One for each merchant, operation and outcome would be more than is ever used.
+            // One series for each combination of several labels would create many that are never used.
             _ => {}
         }
     }
@@ -83,14 +84,14 @@ pub fn begin(role: Role) {
     }
 }
 
-/// What is asked of the system each time the metrics are.
-pub fn show_process() {
+/// Updates the metrics of the process, at each scrape.
+pub fn update_process_metrics() {
     if let Some(bytes) = resident_memory_bytes() {
         ::metrics::gauge!("process_resident_memory_bytes").set(bytes as f64);
     }
 }
 
-/// None where the system is not Linux.
+/// `None` on systems other than Linux.
 fn resident_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

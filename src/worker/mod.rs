@@ -200,7 +200,7 @@ impl Worker {
             match &answer.disposition {
                 Disposition::Systemic(blame, what) => self.alerts.read_failed(&answer.object.account, *blame, what),
                 Disposition::Throttled { retry_after } => self.alerts.throttled(&answer.object, *retry_after),
-                Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectTrouble(_) => {}
+                Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectError(_) => {}
             }
             let (now, epoch) = (self.context.clock.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {

@@ -8,7 +8,7 @@ use ipn_receiver::sandbox::pay_api::{Environment, Fault, ObjectKind, charge, cha
 use ipn_receiver::sandbox::sns::SignatureVersion;
 use serde_json::json;
 
-use crate::collector::{Collector, Mood};
+use crate::collector::{Collector, Mode};
 use crate::harness::{committed_records, kafka, post_to, run, until};
 use crate::process::Serve;
 
@@ -36,7 +36,7 @@ impl Busy {
         let file = folder.path().join("receiver.toml");
         let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_after_ms = 200\n\
                         worker.unknown_object_retries_ms = []\nquota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
-        let collector = Collector::start(Mood::Takes);
+        let collector = Collector::start(Mode::Accept);
         let settings = format!("{settings}{}", collector.settings());
         std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(&servers).unwrap()))
             .unwrap();

@@ -1,4 +1,4 @@
-//! The Helm chart and the program agree: what the chart renders is a configuration, and its schema has every setting.
+//! Compares the Helm chart with the program: the rendered configuration is valid, and the schema has every setting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The program's file as the chart renders it for each values file; `scripts/check-chart` holds them to Helm's output.
+/// The rendered configuration of each values file. `scripts/check-chart` compares these files with Helm's output.
 fn rendered() -> BTreeMap<PathBuf, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/ipn-receiver/ci");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -16,13 +16,13 @@ fn rendered() -> BTreeMap<PathBuf, String> {
         .collect()
 }
 
-/// What stands in quotes after each `name = ` of the text.
+/// The quoted value of each `name = ` line.
 fn values<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
     let lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(" = \""));
     lines.map(|rest| rest.trim_end_matches('"')).collect()
 }
 
-/// What `check --offline` says of the file in this folder, as a pod of this role asks it: its exit code and its words.
+/// The exit code and the output of `check --offline` for the file in this folder, as in a pod of this role.
 fn check_offline(folder: &Path, role: &str) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
     command.args(["check", "--offline"]).env("IPN_RECEIVER_CONFIG", folder.join("receiver.toml"));
@@ -32,9 +32,9 @@ fn check_offline(folder: &Path, role: &str) -> (i32, String) {
 }
 
 #[test]
-fn what_the_chart_renders_is_a_configuration_that_the_program_takes() {
+fn rendered_configuration_is_valid() {
     let rendered = rendered();
-    assert!(rendered.len() >= 4, "the rendered files were found: {rendered:?}");
+    assert!(rendered.len() >= 4, "rendered files are missing: {rendered:?}");
     for (file, text) in rendered {
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, content: &str| {
@@ -43,7 +43,7 @@ fn what_the_chart_renders_is_a_configuration_that_the_program_takes() {
             std::fs::write(path, content).unwrap();
         };
         put("receiver.toml", &text);
-        // The pods that take notifications, and the Job that makes the topics, are given no key.
+        // Ingest pods and the topics Job have no key.
         let (code, said) = check_offline(folder.path(), "ingest");
         assert_eq!(code, 0, "{}: {said}", file.display());
         assert_eq!(
@@ -88,13 +88,13 @@ fn settings_of(schema: &Value, above: &str, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_schema_has_every_documented_setting_and_no_other() {
+fn chart_schema_has_exactly_the_documented_settings() {
     let schema: Value = serde_json::from_str(include_str!("../../charts/ipn-receiver/values.schema.json")).unwrap();
     let mut in_chart = BTreeSet::new();
     settings_of(&schema["properties"]["config"], "", &mut in_chart);
     settings_of(&schema["properties"]["merchants"]["items"], "merchants[].", &mut in_chart);
     in_chart.retain(|name| !name.starts_with("development.") && !name.starts_with("merchants[].keySecret."));
-    // The chart writes these itself: of its mode, and of where it mounts the Secrets.
+    // The chart sets these itself, from its mode and from where it mounts the Secrets.
     let written = ["role", "merchants[].private_key_file", "merchants[].public_key_id_file"];
     let mut documented = documented_settings();
     documented.retain(|name| !name.starts_with("development.") && !written.contains(&name.as_str()));

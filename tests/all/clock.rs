@@ -1,8 +1,8 @@
-//! A clock of ours that is wrong: told at once, nobody else's fault, and nothing lost by it.
+//! A wrong clock of the receiver: it is reported at once, answered 503 and never 4xx, and loses nothing.
 
 use std::time::{Duration, Instant};
 
-use ipn_receiver::amazon::clients::Clients;
+use ipn_receiver::amazon::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::clock::Clock;
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -18,14 +18,14 @@ use crate::mock_stage::MockStage;
 const CHARGE: &str = "S02-5454037-1929856-C000001";
 
 #[test]
-fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
+fn clock_off_by_years_is_503_and_never_4xx() {
     run(async {
         let stage = Stage::new(1, "").await;
         let body = stage.envelope(ObjectKind::Charge, CHARGE);
         for (year, ms) in [(1996, 820_454_400_000), (2096, 3_976_214_400_000)] {
             let clock = Clock::starting_at(Timestamp::from_unix_ms(ms));
-            let clients = Clients { clock, ..stage.environment.clients(Broker::Real).unwrap() };
-            let app = App::start(stage.config(), clients).await.unwrap();
+            let clients = Clients { clock, ..stage.environment.clients().unwrap() };
+            let app = App::start(stage.config(), clients, Broker::Real).await.unwrap();
             let answer = stage.post(&app, &body).await;
             assert!(
                 answer.status == 503 && answer.body.contains("certificate-unusable"),
@@ -33,18 +33,19 @@ fn a_clock_of_ours_that_is_years_off_is_503_and_never_the_posters_fault() {
                 answer.status,
                 answer.body
             );
-            let told = readyz(&app, "clock").await;
-            assert!(told["ok"] == false && told["detail"].as_str().unwrap().contains("our clock shows"), "{told}");
+            let check = readyz(&app, "clock").await;
+            let detail = check["detail"].as_str().unwrap();
+            assert!(check["ok"] == false && detail.contains("this machine's clock shows"), "{check}");
             app.stop().await;
         }
         assert!(committed_records(&stage.kafka(), &stage.kafka().topics().inbox).is_empty());
         let app = stage.receiver().await;
-        assert_eq!(readyz(&app, "clock").await["detail"], "agrees with Amazon's");
+        assert_eq!(readyz(&app, "clock").await["detail"], "agrees with Amazon's clock");
         app.stop().await;
     });
 }
 
-/// One check of `/readyz`, once it says more than that nothing was compared yet.
+/// One check of `/readyz`, after the first comparison.
 async fn readyz(app: &App, name: &str) -> Value {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
@@ -59,7 +60,7 @@ async fn readyz(app: &App, name: &str) -> Value {
 }
 
 #[test]
-fn a_clock_by_which_amazons_tls_certificates_are_not_valid_is_told_as_that() {
+fn clock_outside_tls_validity_is_reported_as_clock_skew() {
     run(async {
         let now = OffsetDateTime::now_utc().unix_timestamp();
         for validity in [Validity::in_days(now, -400, -370), Validity::in_days(now, 370, 400)] {
@@ -70,13 +71,13 @@ fn a_clock_by_which_amazons_tls_certificates_are_not_valid_is_told_as_that() {
             let stage = MockStage::in_environment(environment, "", |_, clients| clients.pay_api = client).await;
             let deadline = Instant::now() + Duration::from_secs(20);
             loop {
-                let told = readyz(&stage.app, "clock").await;
-                if told["ok"] == false {
-                    let detail = told["detail"].as_str().unwrap();
+                let check = readyz(&stage.app, "clock").await;
+                if check["ok"] == false {
+                    let detail = check["detail"].as_str().unwrap();
                     assert!(detail.contains("TLS certificate is expired or not valid yet"), "{detail}");
                     break;
                 }
-                assert!(Instant::now() < deadline, "{told}");
+                assert!(Instant::now() < deadline, "{check}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             assert!(stage.app.is_ready() && stage.post_anew().await.status == 200);

@@ -14,23 +14,23 @@ use prost::Message as _;
 
 use crate::harness::http_server;
 
-/// How it behaves.
+/// How the collector behaves.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Mood {
-    Takes,
-    Refuses(u16),
-    Hangs,
+pub(crate) enum Mode {
+    Accept,
+    Refuse(u16),
+    Hang,
 }
 
-/// One that is running, and what it was sent.
+/// A running collector and its received requests.
 #[derive(Clone)]
 pub(crate) struct Collector {
     address: SocketAddr,
-    heard: Arc<Mutex<Heard>>,
+    received: Arc<Mutex<Received>>,
 }
 
 #[derive(Default)]
-struct Heard {
+struct Received {
     spans: Vec<Span>,
     resource: BTreeMap<String, String>,
     headers: BTreeMap<String, String>,
@@ -39,75 +39,79 @@ struct Heard {
 }
 
 impl Collector {
-    pub(crate) fn start(mood: Mood) -> Self {
-        let heard = Arc::<Mutex<Heard>>::default();
-        let state = (heard.clone(), mood);
+    pub(crate) fn start(mode: Mode) -> Self {
+        let received = Arc::<Mutex<Received>>::default();
+        let state = (received.clone(), mode);
         let address = http_server(move |config| {
             config
                 .app_data(web::PayloadConfig::new(64 << 20))
                 .app_data(web::Data::new(state.clone()))
-                .route("/v1/traces", web::post().to(take));
+                .route("/v1/traces", web::post().to(receive));
         });
-        Self { address, heard }
+        Self { address, received }
     }
 
-    /// The settings that send traces here.
+    /// The settings that export traces to this collector.
     pub(crate) fn settings(&self) -> String {
         format!("telemetry.otlp_endpoint = \"http://{}/v1/traces\"\n", self.address)
     }
 
-    /// All that came so far, in whatever order.
+    /// All spans received so far, in any order.
     pub(crate) fn spans(&self) -> Vec<Span> {
-        self.heard.lock().unwrap().spans.clone()
+        self.received.lock().unwrap().spans.clone()
     }
 
-    /// Those of one trace, by name.
+    /// The spans of one trace, by name.
     pub(crate) fn trace(&self, trace_id: &str) -> BTreeMap<String, Span> {
         let of_trace = self.spans().into_iter().filter(|span| hex(&span.trace_id) == trace_id);
         of_trace.map(|span| (span.name.clone(), span)).collect()
     }
 
     pub(crate) fn n_requests(&self) -> usize {
-        self.heard.lock().unwrap().n_requests
+        self.received.lock().unwrap().n_requests
     }
 
     pub(crate) fn resource(&self) -> BTreeMap<String, String> {
-        self.heard.lock().unwrap().resource.clone()
+        self.received.lock().unwrap().resource.clone()
     }
 
     pub(crate) fn headers(&self) -> BTreeMap<String, String> {
-        self.heard.lock().unwrap().headers.clone()
+        self.received.lock().unwrap().headers.clone()
     }
 
-    /// Every byte that came, in protobuf, where text stands as it is.
+    /// All received bytes; protobuf contains text verbatim.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.heard.lock().unwrap().bodies).into_owned()
+        String::from_utf8_lossy(&self.received.lock().unwrap().bodies).into_owned()
     }
 }
 
-async fn take(state: web::Data<(Arc<Mutex<Heard>>, Mood)>, request: HttpRequest, body: web::Bytes) -> HttpResponse {
-    let (heard, mood) = state.get_ref();
-    heard.lock().unwrap().n_requests += 1;
-    match mood {
-        Mood::Takes => {}
-        Mood::Refuses(status) => {
+async fn receive(
+    state: web::Data<(Arc<Mutex<Received>>, Mode)>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    let (received, mode) = state.get_ref();
+    received.lock().unwrap().n_requests += 1;
+    match mode {
+        Mode::Accept => {}
+        Mode::Refuse(status) => {
             return HttpResponse::build(actix_web::http::StatusCode::from_u16(*status).unwrap()).finish();
         }
-        Mood::Hangs => tokio::time::sleep(Duration::from_hours(1)).await,
+        Mode::Hang => tokio::time::sleep(Duration::from_hours(1)).await,
     }
-    let mut heard = heard.lock().unwrap();
-    heard
+    let mut received = received.lock().unwrap();
+    received
         .headers
         .extend(request.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())));
-    heard.bodies.extend_from_slice(&body);
+    received.bodies.extend_from_slice(&body);
     for of_resource in ExportTraceServiceRequest::decode(body).unwrap().resource_spans {
-        heard.resource = attributes(&of_resource.resource.unwrap().attributes);
-        heard.spans.extend(of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans));
+        received.resource = attributes(&of_resource.resource.unwrap().attributes);
+        received.spans.extend(of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans));
     }
     HttpResponse::Ok().content_type("application/x-protobuf").finish()
 }
 
-/// Names and values, as text.
+/// Attribute names and values as text.
 pub(crate) fn attributes(all: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |value: &Value| match value {
         Value::StringValue(text) => text.clone(),

@@ -265,7 +265,7 @@ fn replayed_inbox_publishes_nothing() {
         let mut config = stage.config();
         config.kafka.group_id = "another-group".to_owned();
         let app =
-            App::start(config, stage.environment.clients(ipn_receiver::kafka::Broker::Real).unwrap()).await.unwrap();
+            App::start(config, stage.environment.clients().unwrap(), ipn_receiver::kafka::Broker::Real).await.unwrap();
         crate::harness::until("the second group is at work", || app.is_working()).await;
         silence(&mut reader).await;
         app.stop().await;

@@ -1,5 +1,5 @@
-//! Strangers in numbers: what they send takes no memory without bound, keeps no genuine message out, and is never
-//! called the sender's fault where it is ours.
+//! Floods of untrusted requests: they take limited memory, block no genuine message, and are answered 4xx only if the sender
+//! is at fault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,13 +12,13 @@ use tokio::net::TcpStream;
 use crate::harness::{metric, run, until};
 use crate::mock_stage::{MockStage, envelope};
 
-/// What Linux counts as this process's memory, in bytes.
+/// The resident memory of this process on Linux, in bytes.
 fn resident_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap();
     status.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
-/// Posts bodies from many connections at once; gives how often each status came.
+/// Posts bodies from many connections at once. Returns the number of answers by status.
 async fn post_all(
     stage: &MockStage,
     bodies: Vec<String>,
@@ -48,7 +48,7 @@ async fn post_all(
 }
 
 #[test]
-fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_out() {
+fn many_made_up_certificate_urls_block_no_genuine_ipn() {
     const N: usize = 10_000;
     run(async {
         let stage = MockStage::new("sns.certificate_fetches_max = 8").await;
@@ -56,7 +56,7 @@ fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_ou
         let own_url = stage.environment.sns.signing_cert_url();
         let hash = own_url.rsplit('-').next().unwrap().trim_end_matches(".pem");
         let made_up = |n: usize| genuine.replace(hash, &format!("{n:032x}"));
-        // The certificate is known already: nothing of what follows touches a genuine message.
+        // The certificate is cached now, so the flood does not affect genuine messages.
         assert_eq!(stage.post_anew().await.status, 200);
         let before = resident_bytes();
         let flood = post_all(&stage, (0..N).map(made_up).collect(), 256);
@@ -73,16 +73,20 @@ fn ten_thousand_made_up_certificates_are_few_fetches_and_keep_nothing_genuine_ou
         let grown = resident_bytes().saturating_sub(before);
         let fetches = stage.environment.sns.certificate_fetches_of_any_name();
         println!("{statuses:?}; {fetches} fetches; slowest genuine {slowest:?}; {} KiB more", grown / 1024);
-        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(503, N)], "we could not tell, so nobody is at fault");
+        assert_eq!(
+            statuses.into_iter().collect::<Vec<_>>(),
+            [(503, N)],
+            "the certificates cannot be fetched, so the sender may not be at fault"
+        );
         let busy = metric(&stage.app, "ipn_receiver_signing_certificate_fetches_total").await;
-        assert!(busy >= N as f64 / 2.0 && fetches < N, "{busy} asked, {fetches} fetched");
+        assert!(busy >= N as f64 / 2.0 && fetches < N, "{busy} counted, {fetches} fetched");
         assert!(grown < 128 * 1024 * 1024, "{grown} bytes");
         stage.stop().await;
     });
 }
 
 #[test]
-fn a_new_certificate_is_had_soon_after_a_flood_of_made_up_ones_on_a_host_that_hangs() {
+fn new_certificate_is_fetched_soon_after_a_flood_on_a_hung_host() {
     run(async {
         let stage = MockStage::new("sns.certificate_fetches_max = 4\nsns.certificate_timeout_ms = 500").await;
         let genuine = envelope(&stage.environment);
@@ -100,21 +104,21 @@ fn a_new_certificate_is_had_soon_after_a_flood_of_made_up_ones_on_a_host_that_ha
 }
 
 #[test]
-fn ten_thousand_certificate_urls_of_strangers_are_403_without_a_single_fetch() {
+fn many_foreign_certificate_urls_are_403_without_a_fetch() {
     const N: usize = 10_000;
     run(async {
         let stage = MockStage::new("").await;
         let genuine = envelope(&stage.environment);
         let host = stage.environment.sns.host().to_owned();
-        let strangers = (0..N).map(|n| genuine.replace(&host, &format!("sns.s3-{n}.amazonaws.com"))).collect();
-        let statuses = post_all(&stage, strangers, 256).await;
+        let foreign = (0..N).map(|n| genuine.replace(&host, &format!("sns.s3-{n}.amazonaws.com"))).collect();
+        let statuses = post_all(&stage, foreign, 256).await;
         assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(403, N)]);
         assert_eq!(stage.environment.sns.certificate_fetches_of_any_name(), 0);
         stage.stop().await;
     });
 }
 
-/// Opens a connection and sends the head of a post and the beginning of its body.
+/// Opens a connection and sends the head of a POST and the beginning of its body.
 async fn slow_post(stage: &MockStage, announced: usize, sent: usize) -> TcpStream {
     let mut connection = TcpStream::connect(stage.app.ingress_address()).await.unwrap();
     let head = format!("POST /ipn HTTP/1.1\r\nhost: x\r\ncontent-length: {announced}\r\n\r\n");
@@ -131,7 +135,7 @@ async fn status(connection: &mut TcpStream) -> String {
 }
 
 #[test]
-fn slow_bodies_are_503_in_time_hold_little_memory_and_keep_nothing_genuine_out() {
+fn slow_bodies_are_503_and_block_no_genuine_ipn() {
     run(async {
         let stage = MockStage::new("ingress.body_timeout_ms = 3000").await;
         assert_eq!(stage.post_anew().await.status, 200);
@@ -142,7 +146,7 @@ fn slow_bodies_are_503_in_time_hold_little_memory_and_keep_nothing_genuine_out()
         }
         let grown = resident_bytes().saturating_sub(before);
         println!("1000 slow bodies that announce 512 KiB each: {} KiB more", grown / 1024);
-        assert!(grown < 200 * 1024 * 1024, "{grown} bytes: what is announced is not sent yet");
+        assert!(grown < 200 * 1024 * 1024, "{grown} bytes: an announced body takes no memory yet");
         for _ in 0..20 {
             assert_eq!(stage.post_anew().await.status, 200);
         }
@@ -154,32 +158,32 @@ fn slow_bodies_are_503_in_time_hold_little_memory_and_keep_nothing_genuine_out()
 }
 
 #[test]
-fn large_bodies_share_their_room_and_an_ipn_needs_none_of_it() {
+fn large_bodies_share_limited_memory_and_ipns_need_none() {
     run(async {
         let stage = MockStage::new("ingress.body_bytes_in_flight_max = 524288\ningress.body_timeout_ms = 9000").await;
         let mut large = Vec::new();
         for _ in 0..4 {
             large.push(slow_post(&stage, 524_288, 500_000).await);
         }
-        // One of them has the room and waits for its end; the others are told at once.
+        // One body has the memory and waits for its rest; the others are rejected at once.
         let answers = large.iter_mut().map(|large| tokio::time::timeout(Duration::from_secs(5), status(large)));
         let answers = futures_util::future::join_all(answers).await;
-        let refused = answers.iter().filter(|answer| answer.as_ref().is_ok_and(|status| status == "HTTP/1.1 503"));
-        assert!(refused.count() >= 3, "{answers:?}");
+        let rejected = answers.iter().filter(|answer| answer.as_ref().is_ok_and(|status| status == "HTTP/1.1 503"));
+        assert!(rejected.count() >= 3, "{answers:?}");
         assert_eq!(stage.post_anew().await.status, 200);
         drop(large);
-        // The room is given back.
+        // The memory is released.
         let large = " ".repeat(500_000);
         let deadline = Instant::now() + Duration::from_secs(10);
         while stage.post_body(&large).await.status != 400 {
-            assert!(Instant::now() < deadline, "the room is given back");
+            assert!(Instant::now() < deadline, "the memory was not released");
         }
         stage.stop().await;
     });
 }
 
 #[test]
-fn deep_and_endless_json_is_the_senders_fault_and_costs_little() {
+fn deep_and_endless_json_is_4xx_and_cheap() {
     run(async {
         let stage = MockStage::new("").await;
         let nested = |n: usize| format!("{{\"x\":{}{}}}", "[".repeat(n), "]".repeat(n));
@@ -189,16 +193,16 @@ fn deep_and_endless_json_is_the_senders_fault_and_costs_little() {
             let draft = ipn_receiver::sandbox::sns::Draft::new(&topic, &message, time::OffsetDateTime::now_utc());
             stage.environment.sns.notification(&draft)
         };
-        for (what, body, expected) in [
+        for (name, body, expected) in [
             ("1 MiB of nested arrays", nested(524_288), 413),
             ("500 KB of nested arrays", nested(250_000), 400),
-            ("one that never closes", "[".repeat(500_000), 400),
+            ("an array that never closes", "[".repeat(500_000), 400),
             ("a genuine message of nested arrays", inner(120_000), 200),
         ] {
             let asked = Instant::now();
             let answer = stage.post_body(&body).await;
-            println!("{what}: {} after {:?}", answer.status, asked.elapsed());
-            assert_eq!(answer.status, expected, "{what}: {}", answer.body);
+            println!("{name}: {} after {:?}", answer.status, asked.elapsed());
+            assert_eq!(answer.status, expected, "{name}: {}", answer.body);
         }
         let mut endless = TcpStream::connect(stage.app.ingress_address()).await.unwrap();
         endless.write_all(b"POST /ipn HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();

@@ -80,7 +80,7 @@ impl Stage {
 
     /// Starts a receiver and waits until it owns its partitions.
     pub(crate) async fn receiver(&self) -> App {
-        let app = App::start(self.config(), self.environment.clients(Broker::Real).unwrap()).await.unwrap();
+        let app = App::start(self.config(), self.environment.clients().unwrap(), Broker::Real).await.unwrap();
         until("the receiver is ready", || app.is_ready() && app.is_working()).await;
         app
     }

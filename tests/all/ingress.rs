@@ -1,6 +1,6 @@
-//! The status table, over real sockets.
+//! The status of each request to `POST /ipn`, over real sockets.
 
-use ipn_receiver::amazon::clients::Clients;
+use ipn_receiver::amazon::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::environment::{Hint, message};
@@ -14,7 +14,7 @@ use crate::harness::{Stage, committed_records, metric, run};
 const CHARGE: &str = "S02-5454037-1929856-C000001";
 
 #[test]
-fn a_genuine_ipn_is_in_the_inbox_word_for_word_when_200_is_said() {
+fn genuine_ipn_is_in_inbox_unchanged_when_answered_200() {
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
@@ -33,7 +33,7 @@ fn a_genuine_ipn_is_in_the_inbox_word_for_word_when_200_is_said() {
             let sent: Value = serde_json::from_str(&body).unwrap();
             assert_eq!(record.headers["ipn-sns-message-id"], sent["MessageId"].as_str().unwrap());
         }
-        assert_eq!(stage.environment.sns.certificate_fetches(), 1, "one URL is one fetch");
+        assert_eq!(stage.environment.sns.certificate_fetches(), 1, "each URL is fetched once");
         let now_s = OffsetDateTime::now_utc().unix_timestamp() as f64;
         assert!(metric(&app, "ipn_receiver_signing_certificate_not_after_timestamp_seconds").await > now_s);
         app.stop().await;
@@ -41,7 +41,7 @@ fn a_genuine_ipn_is_in_the_inbox_word_for_word_when_200_is_said() {
 }
 
 #[test]
-fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
+fn each_rejection_has_its_status_and_leaves_no_record() {
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
@@ -51,7 +51,7 @@ fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
             body[field] = value;
             body.to_string()
         };
-        let stranger = stage.environment.sns.notification(&Draft::new(
+        let foreign = stage.environment.sns.notification(&Draft::new(
             "arn:aws:sns:eu-west-1:999999999999:stranger",
             "{}",
             OffsetDateTime::now_utc(),
@@ -95,7 +95,7 @@ fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
                 "certificate-unavailable",
             ),
             (with("SignatureVersion", json!("3")), 503, "signature-version-unsupported"),
-            (stranger, 503, "topic-not-allowed"),
+            (foreign, 503, "topic-not-allowed"),
             ("x".repeat(524_289), 413, "body-too-large"),
         ];
         for (body, status, slug) in cases {
@@ -114,7 +114,7 @@ fn each_refusal_has_its_status_and_says_nothing_more_and_leaves_no_record() {
 }
 
 #[test]
-fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_visited() {
+fn ignored_messages_are_answered_200_and_no_url_is_requested() {
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
@@ -137,7 +137,7 @@ fn other_kinds_of_message_are_answered_as_the_table_says_and_no_url_in_them_is_v
 }
 
 #[test]
-fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_never_visited() {
+fn subscription_to_allowed_topic_is_confirmed_by_the_api_only() {
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
@@ -146,8 +146,8 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
         let confirmation = |topic: &str| {
             sns.subscription_confirmation(&Draft::new(topic, "please confirm", OffsetDateTime::now_utc()), "00ff00ff")
         };
-        let strangers = stage.post(&app, &confirmation("arn:aws:sns:eu-west-1:999999999999:stranger")).await;
-        assert_eq!((strangers.status, sns.confirmed().len()), (503, 0));
+        let foreign = stage.post(&app, &confirmation("arn:aws:sns:eu-west-1:999999999999:stranger")).await;
+        assert_eq!((foreign.status, sns.confirmed().len()), (503, 0));
         for _ in 0..2 {
             assert_eq!(stage.post(&app, &confirmation(&topic)).await.status, 200);
         }
@@ -161,11 +161,9 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
         );
         app.stop().await;
 
-        let clients = Clients {
-            sns_api: stage.environment.sns_api(1).unwrap(),
-            ..stage.environment.clients(Broker::Real).unwrap()
-        };
-        let app = App::start(stage.config(), clients).await.unwrap();
+        let clients =
+            Clients { sns_api: stage.environment.sns_api(1).unwrap(), ..stage.environment.clients().unwrap() };
+        let app = App::start(stage.config(), clients, Broker::Real).await.unwrap();
         let answer = stage.post(&app, &confirmation(&topic)).await;
         assert!(
             answer.status == 503 && answer.body.contains("confirmation-failed"),
@@ -178,7 +176,7 @@ fn a_subscription_is_confirmed_by_the_api_for_an_allowed_topic_and_its_url_is_ne
 }
 
 #[test]
-fn genuine_messages_that_are_not_understood_or_not_configured_are_durable_under_the_topics_owner() {
+fn unroutable_genuine_messages_are_stored_under_the_topic_owner() {
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
@@ -196,7 +194,7 @@ fn genuine_messages_that_are_not_understood_or_not_configured_are_durable_under_
 }
 
 #[test]
-fn other_paths_and_methods_get_a_problem_and_the_admin_port_is_another() {
+fn unknown_paths_and_methods_get_a_problem_on_each_port() {
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
@@ -228,7 +226,7 @@ fn other_paths_and_methods_get_a_problem_and_the_admin_port_is_another() {
 }
 
 #[test]
-fn a_certificate_host_in_trouble_is_503_and_a_certificate_once_fetched_outlives_it() {
+fn certificate_host_failure_is_503_until_certificate_is_cached() {
     run(async {
         let stage = Stage::new(1, "sns.certificate_timeout_ms = 700\nsns.certificate_failure_ms = 1").await;
         let app = stage.receiver().await;

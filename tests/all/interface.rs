@@ -1,5 +1,5 @@
-//! `openapi.yaml` held to the truth: its paths and methods are those that are served, on their own port, and every answer
-//! that any test gets is one of those it describes.
+//! Compares `openapi.yaml` with the receiver: each port serves the described paths and methods, and every answer that any
+//! test gets is a described one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,14 +14,14 @@ use crate::harness::{Stage, run};
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_saphyr::from_str(include_str!("../../openapi.yaml")).expect("openapi.yaml is YAML"));
 
-/// What any answer may bear without being described: HTTP itself gives it.
+/// Headers of HTTP itself, which need no description.
 const OF_HTTP: [&str; 4] = ["connection", "content-length", "content-type", "date"];
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
 
-/// Whether an answer to this method and path is one that `openapi.yaml` describes: status, headers and body.
+/// Asserts that `openapi.yaml` describes this answer to a method and path: status, headers and body.
 pub(crate) fn check_answer(method: &str, path: &str, answer: &Answer) {
     let wrong = mistakes(method, path, answer);
-    assert!(wrong.is_empty(), "{method} {path} was answered not as openapi.yaml says: {wrong:#?}\n{answer:#?}");
+    assert!(wrong.is_empty(), "{method} {path} was answered differently from openapi.yaml: {wrong:#?}\n{answer:#?}");
 }
 
 fn mistakes(method: &str, path: &str, answer: &Answer) -> Vec<String> {
@@ -40,7 +40,7 @@ fn mistakes(method: &str, path: &str, answer: &Answer) -> Vec<String> {
     wrong
 }
 
-/// The answer to a path that is not served, to a method that is not served, or the operation's own.
+/// The description of an answer: unknown path, unknown method, or an answer of the operation.
 fn described(method: &str, path: &str, status: u16) -> Option<&'static Value> {
     let item = &DOCUMENT["paths"][path];
     let of_routing = |name: &str, only: u16| (status == only).then(|| &DOCUMENT["components"]["responses"][name]);
@@ -51,7 +51,7 @@ fn described(method: &str, path: &str, status: u16) -> Option<&'static Value> {
     if operation.is_null() {
         return of_routing("MethodNotAllowed", 405);
     }
-    // They are listed with each operation, and are never the answer to it.
+    // 404 and 405 are listed with each operation, but an existing operation never answers them.
     let own = operation["responses"].get(status.to_string()).filter(|_| ![404, 405].contains(&status))?;
     Some(resolved(own))
 }
@@ -59,7 +59,7 @@ fn described(method: &str, path: &str, status: u16) -> Option<&'static Value> {
 fn resolved(value: &'static Value) -> &'static Value {
     value["$ref"].as_str().map_or(value, |reference| {
         let pointer = reference.strip_prefix('#').expect("references stay within openapi.yaml");
-        DOCUMENT.pointer(pointer).unwrap_or_else(|| panic!("{reference} is not there"))
+        DOCUMENT.pointer(pointer).unwrap_or_else(|| panic!("{reference} does not exist"))
     })
 }
 
@@ -76,8 +76,8 @@ fn header_mistakes(response: &Value, headers: &BTreeMap<String, String>) -> Vec<
         .flatten()
         .map(|(name, header)| (name.to_ascii_lowercase(), header))
         .collect();
-    let strange = headers.keys().filter(|name| !OF_HTTP.contains(&name.as_str()) && !described.contains_key(*name));
-    let mut wrong: Vec<String> = strange.map(|name| format!("the header {name} is not described")).collect();
+    let unknown = headers.keys().filter(|name| !OF_HTTP.contains(&name.as_str()) && !described.contains_key(*name));
+    let mut wrong: Vec<String> = unknown.map(|name| format!("the header {name} is not described")).collect();
     for (name, header) in described {
         match headers.get(&name) {
             Some(text) => {
@@ -105,12 +105,12 @@ fn body_mistakes(response: &Value, answer: &Answer) -> Vec<String> {
     };
     let is_json = media_type.ends_with("json");
     let parsed = if is_json { serde_json::from_str(&answer.body) } else { Ok(json!(answer.body)) };
-    let Ok(body) = parsed else { return vec!["the body is no JSON".to_owned()] };
+    let Ok(body) = parsed else { return vec!["the body is not JSON".to_owned()] };
     let mut wrong = schema_mistakes(&media["schema"], &body);
     if media_type == "application/problem+json" {
         let mut examples = media["examples"].as_object().into_iter().flatten();
         if !examples.any(|(_, example)| example["value"] == body) {
-            wrong.push("this problem is in no example of its status".to_owned());
+            wrong.push("no example of this status has this problem".to_owned());
         }
         if body["status"] != answer.status {
             wrong.push("the problem's status is not the answer's".to_owned());
@@ -126,7 +126,7 @@ fn schema_mistakes(schema: &Value, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(|error| error.to_string()).collect()
 }
 
-/// Asks for anything, as a stranger may.
+/// Sends a request with any method and path.
 async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let response = reqwest::Client::new().request(method, format!("http://{address}{path}")).send().await.unwrap();
@@ -142,13 +142,13 @@ fn paths() -> (BTreeSet<String>, BTreeSet<String>) {
 }
 
 #[test]
-fn each_port_serves_the_paths_and_methods_that_are_described_and_no_other() {
+fn each_port_serves_the_described_paths_and_methods_only() {
     run(async {
         let stage = Stage::new(1, "").await;
         let app = stage.receiver().await;
         let (ingress, admin) = paths();
         let ports = [(app.ingress_address(), &ingress), (app.admin_address(), &admin)];
-        let mut n_asked = 0;
+        let mut n_requests = 0;
         for (address, own) in ports {
             for path in
                 ingress.iter().chain(&admin).map(String::as_str).chain(["/", "/ipn/", "/ipn/x", "/openapi.yaml"])
@@ -160,17 +160,17 @@ fn each_port_serves_the_paths_and_methods_that_are_described_and_no_other() {
                     } else {
                         check_answer(method, "/of-the-other-port", &answer);
                     }
-                    n_asked += 1;
+                    n_requests += 1;
                 }
             }
         }
-        println!("{n_asked} answers of both ports are as openapi.yaml says");
+        println!("{n_requests} answers of both ports match openapi.yaml");
         app.stop().await;
     });
 }
 
 #[test]
-fn the_routes_in_the_code_are_the_paths_that_are_described() {
+fn routes_in_the_code_are_the_described_paths() {
     let routes = |source: &str, before: &str| -> BTreeSet<String> {
         source.split(before).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
     };
@@ -180,7 +180,7 @@ fn the_routes_in_the_code_are_the_paths_that_are_described() {
 }
 
 #[test]
-fn every_example_keeps_to_its_schema() {
+fn every_example_matches_its_schema() {
     let mut n_examples = 0;
     let mut media_types = Vec::new();
     collect_media_types(&DOCUMENT, &mut media_types);
@@ -206,7 +206,7 @@ fn collect_media_types(value: &'static Value, found: &mut Vec<&'static Value>) {
 }
 
 #[test]
-fn an_answer_that_differs_in_anything_is_noticed() {
+fn answer_that_differs_is_detected() {
     let good = Answer {
         status: 503,
         body: r#"{"type":"urn:ipn-receiver:problem:slow-body","title":"The body did not arrive in time","status":503}"#
@@ -229,7 +229,7 @@ fn an_answer_that_differs_in_anything_is_noticed() {
     assert_eq!(mistakes_of("GET", "/ipn", &|_| ()), 1, "another method");
     assert_eq!(mistakes_of("POST", "/other", &|_| ()), 1, "another path");
     assert_eq!(mistakes_of("POST", "/ipn", &|answer| answer.status = 500), 1);
-    assert_eq!(mistakes_of("POST", "/ipn", &|answer| answer.status = 404), 1, "never the answer to what is served");
+    assert_eq!(mistakes_of("POST", "/ipn", &|answer| answer.status = 404), 1, "an existing path never answers 404");
     assert_eq!(mistakes_of("POST", "/ipn", &|answer| drop(answer.headers.remove("retry-after"))), 1);
     assert_eq!(mistakes_of("POST", "/ipn", &header("retry-after", "soon")), 1);
     assert_eq!(mistakes_of("POST", "/ipn", &header("x-powered-by", "anything")), 1);

@@ -1,4 +1,4 @@
-//! The life of one IPN, found in the log and followed from the POST to the event.
+//! The log lines of one IPN: one id finds them, and the trace id leads from the POST to the event.
 
 use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
@@ -9,16 +9,21 @@ use crate::harness::{committed_records, kafka, run, until};
 use crate::process::Serve;
 
 const PERMISSION: &str = "C02-0000001-1111111";
+const STORED: &str = "IPN stored in inbox, answered 200";
+const CONSUMED: &str = "IPN consumed from inbox";
+const READ: &str = "Amazon Pay API answered a read";
+const PUBLISHED: &str = "PermissionChargeable published";
 const DEAD_LETTER: &str = "IPN moved to the dead-letter topic; fix the cause, then run `ipn-receiver redrive`";
+
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// What `grep` finds in the log.
+/// The log lines that contain `word`.
 fn grep(serve: &Serve, word: &str) -> Vec<Value> {
     let said = serve.said();
     said.lines().filter(|line| line.contains(word)).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What the lines say, in order of the alphabet: a worker may be quicker than the answer to the POST.
+/// The messages of the lines, sorted: the worker may log before the ingress.
 fn messages(lines: &[Value]) -> Vec<&str> {
     let mut messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
     messages.sort_unstable();
@@ -26,7 +31,7 @@ fn messages(lines: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn the_log_of_one_ipns_life_is_found_with_one_grep_and_its_trace_reaches_the_event() {
+fn one_id_finds_the_log_lines_of_an_ipn_and_its_trace() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
         let folder = tempfile::tempdir().unwrap();
@@ -46,40 +51,34 @@ fn the_log_of_one_ipns_life_is_found_with_one_grep_and_its_trace_reaches_the_eve
         };
         let body = environment.envelope(&hint(PERMISSION), SignatureVersion::V2);
         let message_id = serde_json::from_str::<Value>(&body).unwrap()["MessageId"].as_str().unwrap().to_owned();
-        // As a proxy that traces passes it on.
+        // As a tracing proxy sends it.
         let request = reqwest::Client::new().post(&url).header("traceparent", TRACEPARENT).body(body);
         assert_eq!(request.send().await.unwrap().status(), 200);
-        until("it is published", || serve.said().contains("PermissionChargeable published")).await;
+        until("it is published", || serve.said().contains(PUBLISHED)).await;
 
         let by_message = grep(&serve, &message_id);
-        assert_eq!(messages(&by_message), ["IPN consumed from inbox", "PermissionChargeable published", "durable"]);
+        assert_eq!(messages(&by_message), [CONSUMED, STORED, PUBLISHED]);
         for line in &by_message {
-            // The ingress and the worker name the field alike, once both use `object_id`.
-            let object_id = if line["object_id"].is_null() { &line["object.id"] } else { &line["object_id"] };
-            assert_eq!(object_id, PERMISSION, "{line}");
+            assert_eq!(line["object_id"], PERMISSION, "{line}");
             assert_eq!(line["trace_id"], TRACEPARENT[3..35], "{line}");
         }
         let by_object = grep(&serve, PERMISSION);
-        assert_eq!(
-            messages(&by_object),
-            ["IPN consumed from inbox", "PermissionChargeable published", "durable", "read"]
-        );
+        assert_eq!(messages(&by_object), [READ, CONSUMED, STORED, PUBLISHED]);
         let request_id = |message: &str| {
             let line = by_object.iter().find(|line| line["message"] == message).unwrap();
-            let id = line["amazon_request_id"].as_str().or_else(|| line["request_id"].as_str());
-            id.unwrap_or_else(|| panic!("{line}"))
+            line["amazon_request_id"].as_str().unwrap_or_else(|| panic!("{line}"))
         };
-        assert_eq!(request_id("read"), request_id("PermissionChargeable published"), "Amazon's id of the request");
+        assert_eq!(request_id(READ), request_id(PUBLISHED), "Amazon's id of the request");
 
-        // Without a proxy that traces, the trace is the message itself; one that becomes no event is followed, too.
+        // Without a tracing proxy the trace id is derived from the message id, also for an IPN without an event.
         let lost = environment.envelope(&hint("C02-0000009-1111111"), SignatureVersion::V2);
         let lost_id = serde_json::from_str::<Value>(&lost).unwrap()["MessageId"].as_str().unwrap().to_owned();
         crate::harness::post_to(&environment, &url, &lost).await;
-        until("it is a dead letter", || serve.said().contains("IPN moved to the dead-letter topic")).await;
+        until("it is a dead letter", || serve.said().contains(DEAD_LETTER)).await;
         let lines = grep(&serve, &lost_id);
-        assert_eq!(messages(&lines), ["IPN consumed from inbox", DEAD_LETTER, "durable"]);
-        let durable = lines.iter().find(|line| line["message"] == "durable").unwrap();
-        assert_eq!(durable["trace_id"], lost_id.replace('-', ""));
+        assert_eq!(messages(&lines), [CONSUMED, DEAD_LETTER, STORED]);
+        let stored = lines.iter().find(|line| line["message"] == STORED).unwrap();
+        assert_eq!(stored["trace_id"], lost_id.replace('-', ""));
 
         let config = environment.config_with(&kafka(), "").unwrap().kafka;
         let inbox = committed_records(&config, &config.topics().inbox);

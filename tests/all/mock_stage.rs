@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipn_receiver::amazon::clients::Clients;
+use ipn_receiver::amazon::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
 use ipn_receiver::kafka::Broker;
@@ -51,9 +51,9 @@ impl MockStage {
         for topic in [&topics.inbox, &topics.events, &topics.state, &topics.dead_letters] {
             cluster.create_topic(topic, 3, 1).unwrap();
         }
-        let mut clients = environment.clients(Broker::Mock).unwrap();
+        let mut clients = environment.clients().unwrap();
         change(&environment, &mut clients);
-        let app = App::start(config, clients).await.unwrap();
+        let app = App::start(config, clients, Broker::Mock).await.unwrap();
         until("ready", || app.is_ready()).await;
         let body = envelope(&environment);
         Self { environment, cluster, app, settings: settings.to_owned(), body }

@@ -1,15 +1,15 @@
-//! `openapi.yaml` names every problem the code answers with, and no other.
+//! `openapi.yaml` describes exactly the problems that the code answers.
 
 use std::collections::BTreeSet;
 
-/// What stands in the text between `before` and the next character that ends a problem's name.
+/// The problem names that follow `before` in the text.
 fn names<'a>(text: &'a str, before: &str) -> BTreeSet<&'a str> {
     let ends = |c: char| !(c.is_ascii_lowercase() || c == '-');
     text.split(before).skip(1).filter_map(|rest| rest.split(ends).next()).filter(|name| !name.is_empty()).collect()
 }
 
 #[test]
-fn every_problem_is_in_the_status_table_among_the_types_and_in_an_example() {
+fn every_problem_is_described_in_openapi() {
     let answered: BTreeSet<&str> = names(include_str!("../../src/ingress/rejection.rs"), ", \"")
         .into_iter()
         .filter(|name| name.contains('-'))
@@ -25,6 +25,6 @@ fn every_problem_is_in_the_status_table_among_the_types_and_in_an_example() {
         assert!(missing.is_empty(), "{where_}: {missing:?} missing");
         let of_routing = ["not-found", "method-not-allowed", "type"];
         let stale: Vec<_> = found.difference(&answered).filter(|name| !of_routing.contains(*name)).collect();
-        assert!(stale.is_empty(), "{where_}: {stale:?} are never answered");
+        assert!(stale.is_empty(), "{where_}: the code never answers {stale:?}");
     }
 }

@@ -32,7 +32,7 @@ fn reader(environment: &SandboxEnvironment, client: reqwest::Client, endpoint: O
     let settings = config::PayApi { timeout_ms: 500, answer_bytes_max: 10_000, ..config.pay_api };
     let clock = Clock::system();
     let watch = ClockWatch::new(clock, Duration::from_mins(1));
-    PayApi::new(client, endpoint, ApiKeys::new(config.merchants), &settings, FreeText::Dropped, (clock, watch))
+    PayApi::new(client, endpoint, ApiKeys::new(config.merchants), &settings, FreeText::Dropped, watch)
 }
 
 fn said(disposition: &Disposition) -> String {
@@ -78,13 +78,10 @@ fn each_failed_read_has_its_disposition_and_text() {
             ),
             (Fault::Throttled { retry_after_s: Some(7) }, "throttled: Throttled { retry_after: Some(7s) }"),
             (Fault::Throttled { retry_after_s: None }, "throttled: Throttled { retry_after: None }"),
-            (Fault::WrongObject, "object_trouble: ObjectTrouble(\"Amazon Pay answered 200 OK, x-amz-pay-request-id "),
-            (Fault::Truncated, "object_trouble:"),
-            (Fault::Body("<html>".into()), "object_trouble:"),
-            (
-                Fault::Body("x".repeat(10_001)),
-                "object_trouble: ObjectTrouble(\"the answer is longer than 10000 bytes\")",
-            ),
+            (Fault::WrongObject, "object_error: ObjectError(\"Amazon Pay answered 200 OK, x-amz-pay-request-id "),
+            (Fault::Truncated, "object_error:"),
+            (Fault::Body("<html>".into()), "object_error:"),
+            (Fault::Body("x".repeat(10_001)), "object_error: ObjectError(\"the answer is longer than 10000 bytes\")"),
             (Fault::Lag(Duration::from_hours(1)), "not_found"),
         ] {
             environment.pay_api.set_fault(Some(fault.clone()));
@@ -111,7 +108,7 @@ fn reads_reuse_connections_without_compression() {
                 async { HttpResponse::NotFound().finish() }
             }));
         });
-        let client = environment.clients(ipn_receiver::kafka::Broker::Mock).unwrap().pay_api;
+        let client = environment.clients().unwrap().pay_api;
         let reader = reader(&environment, client, Some(format!("http://{address}")));
         for _ in 0..30 {
             assert_eq!(reader.read(&the_charge(&environment)).await.as_str(), "not_found");

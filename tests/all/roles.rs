@@ -18,7 +18,7 @@ async fn start(stage: &Stage, role: Role, port: u16) -> App {
         // The pod of an ingest has no key.
         config.merchants.iter_mut().for_each(|merchant| merchant.credentials = None);
     }
-    let app = App::start(config, stage.environment.clients(Broker::Real).unwrap()).await.unwrap();
+    let app = App::start(config, stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
     until("the receiver is ready", || app.is_ready()).await;
     app
 }

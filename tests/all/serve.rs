@@ -119,7 +119,8 @@ fn too_short_inbox_retention_is_rejected_with_a_remedy() {
         let (kafka, start) = (stage.kafka(), || {
             ipn_receiver::app::App::start(
                 stage.config(),
-                stage.environment.clients(ipn_receiver::kafka::Broker::Real).unwrap(),
+                stage.environment.clients().unwrap(),
+                ipn_receiver::kafka::Broker::Real,
             )
         });
         let inbox = kafka.topics().inbox;
@@ -188,7 +189,7 @@ fn healthcheck_shows_what_the_receiver_answers() {
         let (ready, alive, ipn) =
             (format!("http://{admin}/readyz"), format!("http://{admin}/healthz"), format!("http://{ingress}/ipn"));
         let (code, said) = ask(&["--url", &ready, "--within-s", "30"]);
-        assert!(code == Some(0) && said.contains("Kafka takes records"), "{said}");
+        assert!(code == Some(0) && said.contains("Kafka accepts records"), "{said}");
         assert_eq!(ask(&["--url", &alive]).0, Some(0));
         assert_eq!(ask(&["--url", &ipn, "--expect", "405"]).0, Some(0));
         let (code, said) = ask(&["--url", &ipn]);

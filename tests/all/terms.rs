@@ -1,4 +1,4 @@
-//! What a genuine signature alone does not buy: an age, a signature version, a way of delivery.
+//! Conditions on a message besides a valid signature: its age, its signature version, and its form of delivery.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn draft(stage: &MockStage, ago: time::Duration) -> Draft {
 }
 
 #[test]
-fn a_message_is_taken_within_its_age_and_its_skew_and_told_503_beyond_them() {
+fn message_outside_its_age_limits_is_answered_503() {
     run(async {
         const MINUTE: time::Duration = time::Duration::minutes(1);
         for (settings, ago, status) in [
@@ -43,7 +43,7 @@ fn a_message_is_taken_within_its_age_and_its_skew_and_told_503_beyond_them() {
 }
 
 #[test]
-fn a_genuine_message_sent_again_a_month_later_is_seen_and_tells_nothing_new() {
+fn genuine_message_replayed_a_month_later_publishes_nothing() {
     run(async {
         let stage = Stage::new(1, "sns.ipn_age_max_h = 0").await;
         let mut reader = stage.reader();
@@ -65,7 +65,7 @@ fn a_genuine_message_sent_again_a_month_later_is_seen_and_tells_nothing_new() {
         let app = stage.receiver().await;
         assert_eq!(stage.post(&app, &stage.environment.envelope(&hint, SignatureVersion::V2)).await.status, 200);
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeDeclined"]);
-        // With the age switched off it comes in, as often as anyone likes.
+        // Without an age limit a replayed message is accepted any number of times.
         for _ in 0..3 {
             assert_eq!(stage.post(&app, &old).await.status, 200);
         }
@@ -76,7 +76,7 @@ fn a_genuine_message_sent_again_a_month_later_is_seen_and_tells_nothing_new() {
 }
 
 #[test]
-fn a_topic_that_signs_with_less_than_its_setting_asks_for_is_told_503_and_never_tried_otherwise() {
+fn signature_version_below_the_setting_is_answered_503() {
     run(async {
         let stage = MockStage::new("").await;
         for (version, status) in [(SignatureVersion::V1, 200), (SignatureVersion::V2, 200)] {
@@ -91,7 +91,7 @@ fn a_topic_that_signs_with_less_than_its_setting_asks_for_is_told_503_and_never_
             let body = stage.environment.sns.notification(&Draft { version, ..draft(&stage, time::Duration::ZERO) });
             let answer = stage.post_body(&body).await;
             assert!(answer.status == status && answer.body.contains(slug), "{} {}", answer.status, answer.body);
-            // Relabelled, the signature is one of the other version, and that is not tried.
+            // With a changed SignatureVersion the receiver checks the signature by that version only.
             let (own, other) = (version.as_str(), if version == SignatureVersion::V1 { "2" } else { "1" });
             let label = |version: &str| format!("\"SignatureVersion\" : \"{version}\"");
             let relabelled = body.replace(&label(own), &label(other));
@@ -104,7 +104,7 @@ fn a_topic_that_signs_with_less_than_its_setting_asks_for_is_told_503_and_never_
 }
 
 #[test]
-fn raw_delivery_is_refused_with_its_reason_and_its_header_opens_nothing() {
+fn raw_delivery_is_rejected_and_its_header_is_not_trusted() {
     run(async {
         let stage = MockStage::new("").await;
         let client = reqwest::Client::new();

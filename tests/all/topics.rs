@@ -63,7 +63,7 @@ fn the_service_starts_with_warnings_and_refuses_everything_that_is_wrong_in_one_
     run(async {
         let stage = Stage::new(1, "").await;
         let (config, names) = (stage.config(), stage.kafka().topics());
-        let start = |config| App::start(config, stage.environment.clients(Broker::Real).unwrap());
+        let start = |config| App::start(config, stage.environment.clients().unwrap(), Broker::Real);
         alter_topic(&config.kafka, &names.events, &[("retention.ms", "86400000")]).await;
         start(stage.config()).await.unwrap().stop().await;
         alter_topic(&config.kafka, &names.events, &[("cleanup.policy", "compact")]).await;
@@ -105,7 +105,7 @@ fn partitions_that_were_added_are_refused_even_if_the_setting_follows() {
         }
         let mut config = stage.config();
         config.kafka.partitions = 5;
-        let Err(error) = App::start(config, stage.environment.clients(Broker::Real).unwrap()).await else {
+        let Err(error) = App::start(config, stage.environment.clients().unwrap(), Broker::Real).await else {
             panic!("it must not start")
         };
         let said = error.to_string();
@@ -139,7 +139,7 @@ fn topics_that_something_else_made_are_put_on_record_at_the_first_start() {
         }
         for _ in 0..2 {
             let config = environment.config_with(&kafka(), "").unwrap();
-            App::start(config, environment.clients(Broker::Real).unwrap()).await.unwrap().stop().await;
+            App::start(config, environment.clients().unwrap(), Broker::Real).await.unwrap().stop().await;
             let config = environment.config_with(&kafka(), "").unwrap();
             assert_eq!(on_record(&config), [r#"{"version":1,"partitions":3}"#]);
         }

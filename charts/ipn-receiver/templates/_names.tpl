@@ -4,19 +4,19 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Short enough for the longest ending that is added. */}}
+{{/* Short enough for the longest suffix that the chart appends. */}}
 {{- define "ipn-receiver.fullname" -}}
 {{- $name := include "ipn-receiver.name" . -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- .Values.fullnameOverride | default $full | trunc 48 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* What the Deployments are, and so what `serve --role` is told. */}}
+{{/* The components: the Deployments, and their roles. */}}
 {{- define "ipn-receiver.components" -}}
 {{- ternary "all" "ingest,worker" (eq .Values.mode "all") -}}
 {{- end -}}
 
-{{/* By what objects are found; never changes in the life of a release. (list $ component) */}}
+{{/* Selector labels; they never change during the life of a release. (list $ component) */}}
 {{- define "ipn-receiver.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "ipn-receiver.name" $root }}
@@ -36,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* Labels of a pod; none that would replace pods for a new chart alone. (list $ component) */}}
+{{/* Labels of a pod, without labels that would replace pods whenever the chart's version changes. (list $ component) */}}
 {{- define "ipn-receiver.podLabels" -}}
 {{ include "ipn-receiver.selector" . }}
 {{- with (index . 0).Values.commonLabels }}
@@ -44,7 +44,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* Labels by which Prometheus' operator finds an object, too. */}}
+{{/* Labels, including those by which the Prometheus operator selects an object. */}}
 {{- define "ipn-receiver.monitoringLabels" -}}
 {{ include "ipn-receiver.labels" (list . "monitoring") }}
 {{- with .Values.monitoring.labels }}

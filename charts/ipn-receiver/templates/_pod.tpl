@@ -1,7 +1,7 @@
-{{/* What pods have in common. */}}
+{{/* Parts shared by all pods. */}}
 
 {{/* Seconds from the deletion of a pod to its end: the wait before SIGTERM, the notice, the requests, the worker, and the
-last flush of the inbox (10 s) and of traces (2 s) with some more to be sure. */}}
+last flush of the inbox (10 s) and of traces (2 s), plus a margin. */}}
 {{- define "ipn-receiver.terminationSeconds" -}}
 {{- $notice := dig "shutdown" "notice_ms" 5000 .Values.config | int -}}
 {{- $grace := dig "shutdown" "grace_ms" 20000 .Values.config | int -}}
@@ -26,7 +26,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* No pod asks Kubernetes anything. */}}
+{{/* No pod uses the Kubernetes API. */}}
 {{- define "ipn-receiver.podBasics" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -45,8 +45,8 @@ securityContext:
   {{- include "ipn-receiver.containerSecurityContext" . | nindent 2 }}
 {{- end -}}
 
-{{/* By variables, so that commands run in a pod (kubectl exec) find the same as it does. Kafka's properties override the
-program's file. (list $ own role) */}}
+{{/* Environment variables, so that commands in a pod (kubectl exec) use the same configuration. Kafka's properties override
+the configuration file. (list $ own role) */}}
 {{- define "ipn-receiver.env" -}}
 {{- $root := index . 0 -}}
 {{- $own := index . 1 -}}
@@ -78,7 +78,7 @@ program's file. (list $ own role) */}}
 IPN_RECEIVER__KAFKA__PROPERTIES__{{ .property | replace "." "_" | upper }}
 {{- end -}}
 
-{{/* Prefers another node than that of its like. (list $ component) */}}
+{{/* Prefers a node without another pod of the same component. (list $ component) */}}
 {{- define "ipn-receiver.affinity" -}}
 podAntiAffinity:
   preferredDuringSchedulingIgnoredDuringExecution:

@@ -1,4 +1,4 @@
-//! What the outcome of a request means for the work that asked for it: one function, and who has to act.
+//! Classifies the outcome of a read: what it means for the work that asked for it, and who has to act.
 
 use std::time::Duration;
 
@@ -10,46 +10,46 @@ use crate::http::client::BadBody;
 /// What a read means for the work that asked for it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Disposition {
-    /// The object.
+    /// The object was read.
     Fetched(Box<Fetched>),
-    /// Amazon does not know the object, or not yet; what it said.
+    /// Amazon does not know the object, or does not know it yet. Carries Amazon's answer.
     NotFound(String),
-    /// What is wrong with this object alone.
-    ObjectTrouble(String),
+    /// The answer for this object cannot be used; other objects are not affected. Carries the reason.
+    ObjectError(String),
     /// Too many requests of this operation.
     Throttled {
-        /// Amazon's wish, if it gave one.
+        /// The `Retry-After` of the answer, if it has one.
         retry_after: Option<Duration>,
     },
-    /// Nothing about the object: it waits, and someone may have to act.
+    /// The failure concerns every object of the merchant: the work waits, and someone may have to act.
     Systemic(Blame, String),
 }
 
-/// Who has to act on systemic trouble.
+/// Who has to act on a systemic failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blame {
-    /// The network between us.
+    /// The network between this process and Amazon.
     Network,
     /// Amazon Pay.
     Amazon,
-    /// Our key, our account or our clock.
+    /// The merchant's key or account, or this machine's clock.
     Credentials,
 }
 
-/// What became of one request.
+/// The outcome of one request.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Its merchant is not configured any more.
+    /// The merchant is no longer configured.
     NoKey,
-    /// No whole answer came in this time.
+    /// No complete answer came within this time.
     TimedOut(Duration),
-    /// No answer came: refused, cut off, or not over this TLS.
+    /// The connection or TLS failed before an answer came.
     Failed(String),
     /// An answer came.
     Answered(Box<Answer>),
 }
 
-/// An answer, whole or not.
+/// An answer, whose body may be incomplete.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -60,27 +60,27 @@ pub(super) struct Answer {
 }
 
 impl Disposition {
-    /// By the HTTP status first: Amazon has answered 500 with a body that says ResourceNotFound.
+    /// Classifies by the HTTP status before the body: Amazon has answered 500 with a body that says ResourceNotFound.
     pub(super) fn of(object: &ObjectRef, outcome: Outcome) -> Self {
         let Answer { status, retry_after, request_id, body, edge } = *match outcome {
             Outcome::NoKey => {
-                let what = format!("no merchant {} is configured any more", object.account);
-                return Self::Systemic(Blame::Credentials, what);
+                let reason = format!("merchant {} is no longer configured", object.account);
+                return Self::Systemic(Blame::Credentials, reason);
             }
             Outcome::TimedOut(after) => {
                 return Self::Systemic(Blame::Network, format!("no answer within {} ms", after.as_millis()));
             }
-            Outcome::Failed(what) => return Self::Systemic(Blame::Network, what),
+            Outcome::Failed(error) => return Self::Systemic(Blame::Network, error),
             Outcome::Answered(answer) => answer,
         };
         let body = match body {
             Ok(body) => body,
-            Err(BadBody::BrokeOff(what)) => return Self::Systemic(Blame::Network, what),
-            // An error page of whatever length still has its status.
+            Err(BadBody::Incomplete(error)) => return Self::Systemic(Blame::Network, error),
+            // An error page that is too long still has its status.
             Err(BadBody::TooLong(_)) if status != StatusCode::OK => Vec::new(),
-            Err(too_long) => return Self::ObjectTrouble(too_long.to_string()),
+            Err(too_long) => return Self::ObjectError(too_long.to_string()),
         };
-        let told = || {
+        let summary = || {
             let id = request_id.as_ref().map(|id| format!(", x-amz-pay-request-id {id}")).unwrap_or_default();
             format!("Amazon Pay answered {status}{}{id}", reason(&body))
         };
@@ -89,23 +89,23 @@ impl Disposition {
                 Ok(fetched) => {
                     Self::Fetched(Box::new(Fetched { request_id: request_id.map(String::into_boxed_str), ..fetched }))
                 }
-                Err(error) => Self::ObjectTrouble(format!("{}: {error}", told())),
+                Err(error) => Self::ObjectError(format!("{}: {error}", summary())),
             },
-            404 | 410 => Self::NotFound(told()),
+            404 | 410 => Self::NotFound(summary()),
             429 => Self::Throttled { retry_after },
-            401 | 403 => Self::Systemic(Blame::Credentials, told()),
-            // A redirect or another success is not the API we know, so it says nothing about this object.
-            408 | 425 | 500..=599 | 100..=399 => Self::Systemic(Blame::Amazon, told()),
-            _ => Self::ObjectTrouble(told()),
+            401 | 403 => Self::Systemic(Blame::Credentials, summary()),
+            // The API documents neither redirects nor other 2xx codes, so they say nothing about this object.
+            408 | 425 | 500..=599 | 100..=399 => Self::Systemic(Blame::Amazon, summary()),
+            _ => Self::ObjectError(summary()),
         }
     }
 
-    /// The word in metrics.
+    /// The value of the metrics label `outcome`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Fetched(_) => "fetched",
             Self::NotFound(_) => "not_found",
-            Self::ObjectTrouble(_) => "object_trouble",
+            Self::ObjectError(_) => "object_error",
             Self::Throttled { .. } => "throttled",
             Self::Systemic(Blame::Network, _) => "network",
             Self::Systemic(Blame::Amazon, _) => "amazon",
@@ -114,7 +114,7 @@ impl Disposition {
     }
 }
 
-/// Amazon's reason code, if the body has one; its message may quote what we sent, so it stays out.
+/// Amazon's reason code, if the body has one. The body's message may quote the request, so it is left out.
 fn reason(body: &[u8]) -> String {
     let code = serde_json::from_slice::<serde_json::Value>(body)
         .ok()
@@ -123,7 +123,7 @@ fn reason(body: &[u8]) -> String {
     code.map(|code| format!(" ({code})")).unwrap_or_default()
 }
 
-/// Whether a stranger's word is fit for a log line.
+/// Whether an untrusted word is safe in a log line.
 pub(super) fn is_word(word: &str) -> bool {
     (1..=64).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
@@ -152,21 +152,17 @@ mod tests {
     const NOT_FOUND: &str = r#"{"reasonCode":"ResourceNotFound","message":"x"}"#;
 
     #[test]
-    fn every_outcome_has_its_meaning_and_says_what_came() {
-        let broke_off = || BadBody::BrokeOff("connection reset".to_owned());
-        for (outcome, meaning, says) in [
+    fn each_outcome_maps_to_one_disposition() {
+        let incomplete = || BadBody::Incomplete("connection reset".to_owned());
+        for (outcome, expected, text) in [
             (answered(200, Ok(CHARGE)), "fetched", ""),
-            (
-                answered(200, Ok(&CHARGE[..40])),
-                "object_trouble",
-                "200 OK, x-amz-pay-request-id 5ee0d5f4: answer is not",
-            ),
-            (answered(200, Ok("<html>")), "object_trouble", "answer is not a JSON object"),
-            (answered(200, Ok("")), "object_trouble", "answer is not a JSON object"),
-            (answered(200, Ok(&CHARGE.replace("C3", "C4"))), "object_trouble", "another object"),
-            (answered(200, Ok(&CHARGE.replace("Live", "Sandbox"))), "object_trouble", "another environment"),
-            (answered(200, Err(BadBody::TooLong(9))), "object_trouble", "longer than 9 bytes"),
-            (answered(200, Err(broke_off())), "network", "connection reset"),
+            (answered(200, Ok(&CHARGE[..40])), "object_error", "200 OK, x-amz-pay-request-id 5ee0d5f4: answer is not"),
+            (answered(200, Ok("<html>")), "object_error", "answer is not a JSON object"),
+            (answered(200, Ok("")), "object_error", "answer is not a JSON object"),
+            (answered(200, Ok(&CHARGE.replace("C3", "C4"))), "object_error", "another object"),
+            (answered(200, Ok(&CHARGE.replace("Live", "Sandbox"))), "object_error", "another environment"),
+            (answered(200, Err(BadBody::TooLong(9))), "object_error", "longer than 9 bytes"),
+            (answered(200, Err(incomplete())), "network", "connection reset"),
             (
                 answered(404, Ok(NOT_FOUND)),
                 "not_found",
@@ -190,31 +186,31 @@ mod tests {
             (answered(403, Ok(r#"{"reasonCode":"InvalidAccountStatus"}"#)), "credentials", "(InvalidAccountStatus)"),
             (
                 answered(400, Ok(r#"{"reasonCode":"InvalidRequest"}"#)),
-                "object_trouble",
+                "object_error",
                 "400 Bad Request (InvalidRequest)",
             ),
-            (answered(405, Ok("")), "object_trouble", "405"),
+            (answered(405, Ok("")), "object_error", "405"),
             (answered(204, Ok("")), "amazon", "204"),
             (answered(302, Ok("")), "amazon", "302"),
             (Outcome::TimedOut(Duration::from_secs(10)), "network", "no answer within 10000 ms"),
             (Outcome::Failed("connection refused".to_owned()), "network", "connection refused"),
-            (Outcome::NoKey, "credentials", "no merchant M1/live is configured any more"),
+            (Outcome::NoKey, "credentials", "merchant M1/live is no longer configured"),
         ] {
-            let told = format!("{outcome:?}");
+            let input = format!("{outcome:?}");
             let disposition = Disposition::of(&object(), outcome);
-            assert_eq!(disposition.as_str(), meaning, "{told}");
-            assert!(format!("{disposition:?}").contains(says), "{disposition:?} does not say {says:?}");
+            assert_eq!(disposition.as_str(), expected, "{input}");
+            assert!(format!("{disposition:?}").contains(text), "{disposition:?} does not contain {text:?}");
         }
     }
 
     #[test]
-    fn what_was_fetched_keeps_amazons_request_id() {
+    fn fetched_object_keeps_amazons_request_id() {
         let Disposition::Fetched(fetched) = Disposition::of(&object(), answered(200, Ok(CHARGE))) else { panic!() };
         assert_eq!(fetched.request_id.as_deref(), Some("5ee0d5f4"));
     }
 
     #[test]
-    fn a_reason_is_a_code_and_nothing_else() {
+    fn reason_is_a_code_and_nothing_else() {
         assert_eq!(
             reason(br#"{"reasonCode":"InvalidRequestSignature","message":"Unable to verify PublicKeyId X"}"#),
             " (InvalidRequestSignature)"

@@ -1,21 +1,23 @@
-//! The merchants' API keys, read again when their files change, so that a key is rotated without a restart.
+//! The merchants' API keys. Key files are reloaded when they change, so a key is rotated without a restart.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::RwLock;
 
 use crate::config::{Credentials, Fingerprint, KeyFiles, MerchantAccount};
 use crate::domain::pay::{Account, ApiKey, Region};
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// Each account's region and key. Cheap to clone; all clones are one.
+/// Each account's region and key. Clones share them.
 #[derive(Clone)]
-pub struct ApiKeys(Arc<HashMap<Account, Kept>>);
+pub struct ApiKeys(Arc<HashMap<Account, AccountKey>>);
 
-struct Kept {
+struct AccountKey {
     region: Region,
     files: KeyFiles,
-    /// The key in use, and what the files held when it was read.
+    /// The key in use, and the fingerprint of the files that it was loaded from.
     current: RwLock<(Arc<ApiKey>, Fingerprint)>,
 }
 
@@ -24,58 +26,66 @@ impl ApiKeys {
     pub fn new(accounts: Vec<MerchantAccount>) -> Self {
         let kept = accounts.into_iter().filter_map(|MerchantAccount { merchant, region, credentials }| {
             let Credentials { api_key, files, fingerprint } = credentials?;
-            Some((merchant.account, Kept { region, files, current: RwLock::new((Arc::new(api_key), fingerprint)) }))
+            Some((
+                merchant.account,
+                AccountKey { region, files, current: RwLock::new((Arc::new(api_key), fingerprint)) },
+            ))
         });
         Self(Arc::new(kept.collect()))
     }
 
-    /// An account's region and present key.
+    /// The region and the current key of an account.
     pub(super) fn get(&self, account: &Account) -> Option<(Region, Arc<ApiKey>)> {
-        let kept = self.0.get(account)?;
-        Some((kept.region, kept.current.read().unwrap_or_else(PoisonError::into_inner).0.clone()))
+        let key = self.0.get(account)?;
+        Some((key.region, key.current.read().0.clone()))
     }
 
-    /// Looks at the files now and then, for ever.
+    /// Reloads changed key files, at this interval, for ever.
     pub async fn keep_fresh(self, every: Duration) {
-        let told = LogThrottle::new(TELL_EVERY);
+        let log_throttle = LogThrottle::new(LOG_EVERY);
         loop {
             tokio::time::sleep(every).await;
             let keys = self.clone();
-            let told = &told;
-            let troubles = tokio::task::spawn_blocking(move || keys.refresh()).await.unwrap_or_default();
-            for (account, what) in troubles {
-                if told.allow(account.clone()).is_some() {
-                    tracing::error!(%account, what, "a changed API key cannot be used; the one before stays in use");
+            let errors = tokio::task::spawn_blocking(move || keys.reload()).await.unwrap_or_default();
+            for (account, error) in errors {
+                if let Some(suppressed) = log_throttle.allow(account.clone()) {
+                    tracing::error!(
+                        merchant = %account.merchant_id, environment = %account.environment, error, suppressed,
+                        "a changed API key cannot be used; the previous key stays in use; correct the merchant's key files"
+                    );
                 }
             }
         }
     }
 
-    /// Takes over what has changed; what cannot be used is returned, and the key before it stays.
-    fn refresh(&self) -> Vec<(Account, String)> {
-        let mut troubles = Vec::new();
-        for (account, kept) in self.0.iter() {
-            let fingerprint = match kept.files.fingerprint() {
+    /// Loads the keys whose files changed. Returns the errors; their accounts keep the previous key.
+    fn reload(&self) -> Vec<(Account, String)> {
+        let mut errors = Vec::new();
+        for (account, key) in self.0.iter() {
+            let fingerprint = match key.files.fingerprint() {
                 Ok(fingerprint) => fingerprint,
                 Err(io) => {
-                    troubles.push((account.clone(), io.to_string()));
+                    errors.push((account.clone(), io.to_string()));
                     continue;
                 }
             };
-            if kept.current.read().unwrap_or_else(PoisonError::into_inner).1 == fingerprint {
+            if key.current.read().1 == fingerprint {
                 continue;
             }
-            match kept.files.load() {
-                Ok((key, fingerprint)) => {
-                    tracing::info!(%account, key = ?key, "API key changed");
+            match key.files.load() {
+                Ok((api_key, fingerprint)) => {
+                    tracing::info!(
+                        merchant = %account.merchant_id, environment = %account.environment, api_key = ?api_key,
+                        "changed API key loaded; reads use it from now on"
+                    );
                     metrics::counter!("ipn_receiver_api_key_reloads_total").increment(1);
-                    *kept.current.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(key), fingerprint);
+                    *key.current.write() = (Arc::new(api_key), fingerprint);
                 }
-                Err((_, what)) => troubles.push((account.clone(), what)),
+                Err((_, error)) => errors.push((account.clone(), error)),
             }
         }
-        troubles
+        errors
     }
 }
 
-const TELL_EVERY: Duration = Duration::from_mins(5);
+const LOG_EVERY: Duration = Duration::from_mins(5);

@@ -1,4 +1,4 @@
-//! Step 6. Reading objects from the Amazon Pay API: one signed GET, and what its outcome means.
+//! Step 6. Reads objects from the Amazon Pay API: sends one signed GET and classifies its outcome.
 
 mod disposition;
 mod keys;
@@ -11,43 +11,40 @@ use self::disposition::{Answer, Outcome, is_word};
 pub use self::disposition::{Blame, Disposition};
 pub use self::keys::ApiKeys;
 use crate::amazon::clock_skew::{ClockWatch, Peer};
-use crate::clock::Clock;
 use crate::config::PayApi as Settings;
 use crate::domain::pay::{Edge, FreeText, ObjectRef};
 use crate::domain::timestamp::Timestamp;
-use crate::http::client::{limited_body, told};
+use crate::http::client::{error_chain, limited_body};
 use crate::telemetry::spans::Open;
 
-/// The API with every merchant's key.
+/// A client of the Amazon Pay API with every merchant's key.
 #[derive(Clone)]
 pub struct PayApi {
     client: reqwest::Client,
-    /// Instead of Amazon's, in development.
+    /// Replaces Amazon's host, in development.
     endpoint: Option<String>,
     clock_watch: ClockWatch,
     keys: ApiKeys,
-    clock: Clock,
     timeout: Duration,
     answer_bytes_max: usize,
     free_text: FreeText,
 }
 
 impl PayApi {
-    /// The API as these keys may read it.
+    /// A client that signs with `keys` and takes the time from the clock of `clock_watch`.
     pub fn new(
         client: reqwest::Client,
         endpoint: Option<String>,
         keys: ApiKeys,
         settings: &Settings,
         free_text: FreeText,
-        (clock, clock_watch): (Clock, ClockWatch),
+        clock_watch: ClockWatch,
     ) -> Self {
         Self {
             client,
             endpoint,
             clock_watch,
             keys,
-            clock,
             timeout: Duration::from_millis(settings.timeout_ms),
             answer_bytes_max: settings.answer_bytes_max,
             free_text,
@@ -59,7 +56,7 @@ impl PayApi {
         self.read_within(Open::default(), object).await
     }
 
-    /// The same, as this span.
+    /// Reads one object and records the read as `span`.
     pub async fn read_within(&self, mut span: Open, object: &ObjectRef) -> Disposition {
         let started = Instant::now();
         let outcome = tokio::time::timeout(self.timeout, self.get(object, &mut span)).await;
@@ -86,7 +83,7 @@ impl PayApi {
             region,
             object.account.environment,
             (object.kind, &object.id),
-            self.clock.now(),
+            self.clock_watch.clock().now(),
             &SystemRandom::new(),
         );
         let mut request = match &self.endpoint {
@@ -101,16 +98,21 @@ impl PayApi {
         self.clock_watch.note(Peer::PayApi, &outcome);
         let answer = match outcome {
             Ok(answer) => answer,
-            Err(error) => return Outcome::Failed(told(error)),
+            Err(error) => return Outcome::Failed(error_chain(error)),
         };
         let status = answer.status();
         let request_id = header(&answer, "x-amz-pay-request-id").filter(|id| is_word(id));
-        let retry_after = header(&answer, "retry-after").and_then(|text| retry_after(&text, self.clock.now()));
+        let retry_after =
+            header(&answer, "retry-after").and_then(|text| retry_after(&text, self.clock_watch.clock().now()));
         span.note("http.response.status_code", i64::from(status.as_u16()));
         if let Some(request_id) = &request_id {
             span.note("amazon_pay.request_id", request_id.clone());
         }
-        tracing::debug!(object.id = %object.id, status = status.as_u16(), request_id, "read");
+        tracing::debug!(
+            merchant = %object.account.merchant_id, environment = %object.account.environment,
+            object_id = %object.id, object_type = %object.kind, status = status.as_u16(), amazon_request_id = request_id,
+            "Amazon Pay API answered a read"
+        );
         let body = limited_body(answer, self.answer_bytes_max).await;
         let edge = Edge { digests: key.digest_key().clone(), free_text: self.free_text };
         Outcome::Answered(Box::new(Answer { status, retry_after, request_id, body, edge }))
@@ -121,7 +123,7 @@ fn header(answer: &reqwest::Response, name: &str) -> Option<String> {
     answer.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Seconds or a date (RFC 9110); at most an hour is waited without asking again.
+/// `Retry-After` in seconds or as a date (RFC 9110), limited to one hour.
 fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let wait = if let Ok(seconds) = text.parse() {
         Duration::from_secs(seconds)
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_retry_after_is_seconds_or_a_date_and_no_more_than_an_hour() {
+    fn retry_after_is_seconds_or_a_date_up_to_an_hour() {
         let now = Timestamp::from_unix_ms(1_767_323_045_000); // 2026-01-02T03:04:05Z
         for (text, wait_s) in [
             ("0", Some(0)),

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::report::{Line, Report, waiting_for};
-use crate::amazon::clients::Clients;
+use crate::amazon::Clients;
 use crate::amazon::clock_skew::{ClockWatch, Peer};
 use crate::amazon::pay_api::{ApiKeys, Blame, Disposition, PayApi};
 use crate::config::{Config, MerchantAccount};
 use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind, ObjectRef};
-use crate::http::client::told;
+use crate::http::client::error_chain;
 
 pub(super) async fn check(mut config: Config, clients: &Clients, report: &mut Report) {
     let clock_watch = ClockWatch::new(clients.clock, Duration::from_secs(config.admin.clock_offset_max_s));
@@ -68,7 +68,7 @@ async fn check_certificate_hosts(config: &Config, clients: &Clients, clock_watch
             Ok(_) => Line::pass("certificates", format!("{url} answers")),
             Err(error) => Line::fail(
                 "certificates",
-                format!("{url} cannot be reached: {}", told(error)),
+                format!("{url} cannot be reached: {}", error_chain(error)),
                 "let this machine reach the host (DNS, firewall, network policy); without it the receiver cannot verify any IPN",
             ),
         });
@@ -89,7 +89,7 @@ async fn check_credentials(
         ApiKeys::new(accounts),
         &config.pay_api,
         config.events.free_text,
-        (clients.clock, clock_watch.clone()),
+        clock_watch.clone(),
     );
     for account in names {
         let timeout_s = config.pay_api.timeout_ms.div_ceil(1000);
@@ -131,7 +131,7 @@ fn credentials_line(account: &Account, read: Disposition) -> Line {
             format!("{account}: the Amazon Pay API throttles this merchant"),
             "run this check again when this merchant's other clients send fewer requests",
         ),
-        Disposition::ObjectTrouble(what) => fail(&what, "check the merchant's settings region and environment"),
+        Disposition::ObjectError(what) => fail(&what, "check the merchant's settings region and environment"),
     }
 }
 

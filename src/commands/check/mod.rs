@@ -12,7 +12,7 @@ mod report;
 use self::report::{Line, Report};
 use super::config_file::ConfigFile;
 use super::{Error, Exit};
-use crate::amazon::clients::Clients;
+use crate::amazon::Clients;
 use crate::config::{self, Config};
 use crate::kafka::acls::PrincipalRole;
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::DeadLetterReason;
 use crate::domain::events::NAMESPACE;
-use crate::domain::ipn::notification::key_of;
+use crate::domain::ipn::notification::Routed;
 use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::ipn::{Ipn, Message};
@@ -142,7 +142,7 @@ impl DeadLetterRecord {
 
     fn current_key<'a>(&'a self, merchants: &Merchants, topics: &'a TopicPolicy) -> Option<&'a str> {
         match &self.content {
-            Content::Sns(sns) => key_of(&sns.0, &sns.1, merchants, topics),
+            Content::Sns(sns) => Routed::new(&sns.0, &sns.1, merchants, topics).key,
             Content::Recheck(recheck) => Some(recheck.object.account.merchant_id.as_str()),
             Content::Unreadable => None,
         }

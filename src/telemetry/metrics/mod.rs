@@ -1,5 +1,5 @@
-//! Every metric that this program exports, in one table: `/metrics` takes its HELP and its buckets from it, docs/metrics.md is
-//! made from it, and tests compare it with the sources, with a running process, and with what alerts and dashboard ask for.
+//! The table of all metrics. `/metrics` takes HELP and buckets from it, docs/metrics.md is generated from it, and tests
+//! compare it with the sources, a running process, the alerts and the dashboard.
 
 mod table;
 
@@ -10,64 +10,64 @@ use crate::domain::events::CATALOG;
 /// One metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// Its name, which ends with its unit: `_seconds`, `_bytes`, `_timestamp_seconds`, or `_total` for a count.
+    /// The name ends with the unit: `_seconds`, `_bytes`, `_timestamp_seconds`, or `_total` for a counter.
     pub name: &'static str,
-    /// What it can do over time.
+    /// The type of the metric.
     pub kind: Kind,
-    /// Which half of the program exports it.
+    /// The roles that export the metric.
     pub exporter: Exporter,
-    /// Its labels.
+    /// The labels.
     pub labels: &'static [Label],
-    /// What it counts or shows.
+    /// What the metric counts or measures: its HELP.
     pub help: &'static str,
-    /// What an operator reads from it.
+    /// How an operator interprets the metric.
     pub reading: &'static str,
 }
 
-/// What a metric can do over time.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// It only grows, from the start of the process.
+    /// Only grows, from the start of the process.
     Counter,
-    /// It goes up and down.
+    /// Goes up and down.
     Gauge,
-    /// How many values were at most so large.
+    /// Counts observations in buckets with these upper bounds.
     Histogram(&'static [f64]),
 }
 
-/// Which half of the program exports a metric.
+/// The processes that export a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exporter {
     /// Every process.
     Any,
-    /// What takes notifications.
+    /// Processes that receive IPNs.
     Ingest,
-    /// What reads and publishes.
+    /// Processes that read objects and publish events.
     Worker,
 }
 
-/// A label and what may stand in it.
+/// A label and its possible values.
 #[derive(Clone, Copy, Debug)]
 pub struct Label {
-    /// Its name.
+    /// The label name.
     pub name: &'static str,
-    /// Its values.
+    /// The label values.
     pub values: Values,
 }
 
-/// What may stand in a label: never anything that came in a message.
+/// The possible values of a label. A value never comes from a message.
 #[derive(Clone, Copy, Debug)]
 pub enum Values {
     /// One of these words.
     Words(&'static [&'static str]),
     /// The name of an event type.
     EventTypes,
-    /// What the configuration or the build says; this tells what.
+    /// A value of the configuration or of the build; the text describes it.
     Given(&'static str),
 }
 
 impl Kind {
-    /// The word of Prometheus.
+    /// The name of the type in Prometheus.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -89,7 +89,7 @@ impl Exporter {
 }
 
 impl Metric {
-    /// What follows from the name.
+    /// The unit, derived from the name.
     pub fn unit(&self) -> &'static str {
         let ends = |end: &str| self.name.ends_with(end);
         match self.kind {
@@ -103,7 +103,7 @@ impl Metric {
 }
 
 impl Values {
-    /// All of them, if they are known before the program runs.
+    /// All values, if they are known at compile time.
     pub fn known(self) -> Option<Vec<&'static str>> {
         match self {
             Self::Words(words) => Some(words.to_vec()),
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_end_with_their_unit() {
+    fn metric_names_are_unique_and_end_with_their_unit() {
         let mut names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
         names.sort_unstable();
         names.dedup();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_grow() {
+    fn histogram_buckets_increase() {
         for metric in METRICS {
             if let Kind::Histogram(buckets) = metric.kind {
                 assert!(buckets.len() > 5 && buckets.is_sorted_by(|a, b| a < b), "{}", metric.name);

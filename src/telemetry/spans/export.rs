@@ -1,11 +1,11 @@
-//! The way out: a bounded queue, a thread that empties it, and one request at a time to the collector.
+//! Exports spans: a bounded queue, a thread that empties it, and one request at a time to the collector.
 //!
-//! A span that finds the queue full is dropped, one that the collector does not take within some seconds is lost; both are
-//! counted and told once a minute. These requests leave no spans themselves.
+//! A span is dropped if the queue is full, and lost if the collector does not accept it within some seconds. Both are
+//! counted, and logged once a minute. The requests to the collector create no spans themselves.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,22 +17,25 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, IdGenerator as _, RandomIdGenerator, SpanData, SpanProcessor as _,
 };
+use parking_lot::Mutex;
 
-use crate::http::client::{limited_body, told};
+use crate::http::client::{error_chain, limited_body};
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// Why spans cannot go out at all.
+/// Why spans cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An HTTP client could not be built.
     #[error("HTTP client: {0}")]
     Client(#[from] reqwest::Error),
-    /// The exporter refuses its settings, which OTEL_EXPORTER_OTLP_… variables are, too.
-    #[error("telemetry.otlp_endpoint and the variables OTEL_EXPORTER_OTLP_…: {0}")]
+    /// The exporter refuses telemetry.otlp_endpoint or an OTEL_EXPORTER_OTLP_… variable.
+    #[error(
+        "the exporter of traces refuses its settings: {0}; correct telemetry.otlp_endpoint and the variables OTEL_EXPORTER_OTLP_…"
+    )]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
-/// One collector.
+/// The export to one collector.
 pub(super) struct Export {
     pub(super) sample_ratio: f64,
     pub(super) scope: InstrumentationScope,
@@ -40,22 +43,22 @@ pub(super) struct Export {
     losses: Arc<Losses>,
 }
 
-/// What is on its way, and what became of the rest.
+/// Counts the spans in flight and the lost spans.
 struct Losses {
-    /// Spans that were handed over and have no answer yet.
-    under_way: AtomicUsize,
+    /// Spans that were handed to the exporter and are not answered yet.
+    in_flight: AtomicUsize,
     /// Why the last request failed.
-    cause: Mutex<String>,
-    told: LogThrottle<()>,
+    last_error: Mutex<String>,
+    log_throttle: LogThrottle<()>,
 }
 
 impl Export {
-    /// Starts the thread. Requests run on the runtime this is called in.
+    /// Starts the exporter's thread. Requests run on the Tokio runtime that this is called in.
     pub(super) fn start(endpoint: &str, sample_ratio: f64) -> Result<Self, Error> {
         let losses = Arc::new(Losses {
-            under_way: AtomicUsize::new(0),
-            cause: Mutex::default(),
-            told: LogThrottle::new(TELL_EVERY),
+            in_flight: AtomicUsize::new(0),
+            last_error: Mutex::default(),
+            log_throttle: LogThrottle::new(LOG_EVERY),
         });
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -77,33 +80,36 @@ impl Export {
         Ok(Self { sample_ratio, scope: InstrumentationScope::builder("ipn-receiver").build(), processor, losses })
     }
 
-    /// Takes a finished span, or drops it. Never waits.
+    /// Queues a finished span, or drops it if the queue is full. Never blocks.
     pub(super) fn hand_over(&self, span: SpanData) {
-        if self.losses.under_way.fetch_add(1, Ordering::Relaxed) < SPANS_MAX {
+        if self.losses.in_flight.fetch_add(1, Ordering::Relaxed) < SPANS_MAX {
             return self.processor.on_end(span);
         }
-        self.losses.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.losses.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.losses.lost("dropped", 1);
     }
 
-    /// Hands over what is left. Blocks.
+    /// Exports the remaining spans. Blocks up to `timeout`.
     pub(super) fn finish(&self, timeout: Duration) {
-        // Why it failed is known better from `under_way`.
+        // `in_flight` gives the number of lost spans, which the error does not.
         let _ = self.processor.shutdown_with_timeout(timeout);
-        let n_spans = self.losses.under_way.load(Ordering::Relaxed);
+        let n_spans = self.losses.in_flight.load(Ordering::Relaxed);
         if n_spans > 0 {
-            let cause = self.losses.cause();
-            tracing::warn!(n_spans, cause, "the collector of traces did not take the last spans in time");
+            let error = self.losses.last_error();
+            tracing::warn!(
+                n_spans,
+                error,
+                "the collector of traces did not accept the last spans before shutdown; they are lost"
+            );
         }
     }
 }
 
-/// A random one.
 pub(super) fn new_span_id() -> u64 {
     u64::from_be_bytes(RandomIdGenerator::default().new_span_id().to_bytes())
 }
 
-/// What tells this program's spans from those of others. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go first.
+/// The attributes of this process. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take precedence.
 fn resource() -> Resource {
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let given = Resource::builder().build();
@@ -118,26 +124,27 @@ fn resource() -> Resource {
 impl Losses {
     fn lost(&self, outcome: &'static str, n_spans: usize) {
         metrics::counter!("ipn_receiver_trace_spans_total", "outcome" => outcome).increment(n_spans as u64);
-        if let Some(n_before) = self.told.allow(()) {
+        if let Some(suppressed) = self.log_throttle.allow(()) {
+            let error = self.last_error();
             tracing::warn!(
                 outcome,
-                n_before,
-                cause = self.cause(),
-                "spans are lost: the collector of traces does not take them; look at it and at telemetry.otlp_endpoint. Nothing else waits for it"
+                suppressed,
+                error = (!error.is_empty()).then_some(error),
+                "the collector of traces does not accept spans; they are lost, IPNs and events are not affected; check the collector and telemetry.otlp_endpoint"
             );
         }
     }
 
-    fn cause(&self) -> String {
-        self.cause.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn last_error(&self) -> String {
+        self.last_error.lock().clone()
     }
 
-    fn note_cause(&self, cause: &str) {
-        cause.clone_into(&mut self.cause.lock().unwrap_or_else(PoisonError::into_inner));
+    fn note_error(&self, error: &str) {
+        error.clone_into(&mut self.last_error.lock());
     }
 }
 
-/// The exporter of the library, and a count of what it does.
+/// Wraps the library's exporter and counts its outcomes.
 #[derive(Debug)]
 struct Counted {
     exporter: SpanExporter,
@@ -148,7 +155,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Counted {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let n_spans = batch.len();
         let outcome = self.exporter.export(batch).await;
-        self.losses.under_way.fetch_sub(n_spans, Ordering::Relaxed);
+        self.losses.in_flight.fetch_sub(n_spans, Ordering::Relaxed);
         match outcome {
             Ok(()) => {
                 metrics::counter!("ipn_receiver_trace_spans_total", "outcome" => "exported").increment(n_spans as u64)
@@ -163,7 +170,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Counted {
     }
 }
 
-/// Posts for the exporter, whose own thread has no runtime for sockets.
+/// The exporter's HTTP client. It posts on the Tokio runtime, which the exporter's own thread does not have.
 #[derive(Debug)]
 struct Collector {
     http: reqwest::Client,
@@ -175,11 +182,11 @@ struct Collector {
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let posted = self.runtime.spawn(post(self.http.clone(), request)).await;
-        let outcome = posted.unwrap_or_else(|_| Err("the process ends".to_owned()));
+        let outcome = posted.unwrap_or_else(|_| Err("the process is shutting down".to_owned()));
         match &outcome {
             Ok(answer) if answer.status().is_success() => {}
-            Ok(answer) => self.losses.note_cause(&format!("it answered {}", answer.status())),
-            Err(what) => self.losses.note_cause(what),
+            Ok(answer) => self.losses.note_error(&format!("the collector answered {}", answer.status())),
+            Err(error) => self.losses.note_error(error),
         }
         Ok(outcome?)
     }
@@ -188,7 +195,7 @@ impl HttpClient for Collector {
 async fn post(http: reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
     let (head, body) = request.into_parts();
     let request = http.post(head.uri.to_string()).headers(head.headers).body(body);
-    let answer = request.send().await.map_err(told)?;
+    let answer = request.send().await.map_err(error_chain)?;
     let (status, headers) = (answer.status(), answer.headers().clone());
     let body = limited_body(answer, ANSWER_BYTES_MAX).await.map_err(|bad| bad.to_string())?;
     let mut answer = Response::new(body.into());
@@ -203,9 +210,9 @@ impl fmt::Debug for Losses {
     }
 }
 
-/// Some hundred bytes each.
+/// A span has some hundred bytes.
 const SPANS_MAX: usize = 4096;
 const SEND_EVERY: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-const TELL_EVERY: Duration = Duration::from_mins(1);
+const LOG_EVERY: Duration = Duration::from_mins(1);

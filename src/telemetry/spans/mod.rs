@@ -1,8 +1,8 @@
-//! Spans: the trace of a notification as a collector sees it, from the POST to the event.
+//! Spans: the trace of an IPN from the POST to the event, exported over OTLP.
 //!
-//! They are made by hand at four places (the POST, the append, the read, the publishing) and hold ids, words and times, never
-//! what a buyer said. There is no ambient context: what belongs together is told by the `traceparent` that a notification has
-//! anyway. Nothing of the receiver waits for the collector, and without `telemetry.otlp_endpoint` there is no span at all.
+//! The code creates spans explicitly at four places (POST, append, read, publish). They hold ids, enum values and times,
+//! never buyer data. There is no ambient context: the `traceparent` of the IPN links its spans. The receiver never waits
+//! for the collector, and without `telemetry.otlp_endpoint` it creates no spans.
 
 mod export;
 mod open;
@@ -19,23 +19,23 @@ use self::open::Parent;
 use crate::config::Telemetry;
 use crate::domain::trace::TraceParent;
 
-/// Where spans go, if they go anywhere. Clones are the same.
+/// The export of spans, if one is configured. Clones share it.
 #[derive(Clone, Default)]
 pub struct Spans(Option<Arc<Export>>);
 
 impl Spans {
-    /// Where the settings say. Requests to the collector run on the runtime this is called in.
+    /// Starts the export to `telemetry.otlp_endpoint`. Requests run on the Tokio runtime that this is called in.
     pub fn start(settings: &Telemetry) -> Result<Self, Error> {
         let export = settings.otlp_endpoint.as_deref().map(|endpoint| Export::start(endpoint, settings.sample_ratio));
         Ok(Self(export.transpose()?.map(Arc::new)))
     }
 
-    /// Whether there is a collector.
+    /// Whether spans are exported.
     pub fn are_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// A span under one of another process, if that one is recorded.
+    /// A child of a span of another process, if that span is sampled.
     pub fn under(&self, parent: Option<TraceParent>, kind: SpanKind, name: &'static str) -> Open {
         match (&self.0, parent.filter(|parent| parent.is_sampled())) {
             (Some(export), Some(parent)) => Open::new(export, Parent::Remote(parent), kind, name, SystemTime::now()),
@@ -43,7 +43,7 @@ impl Spans {
         }
     }
 
-    /// The first span of a trace that nobody has recorded yet, if it belongs to the part that is to be.
+    /// The root span of a new trace, if the trace is within `telemetry.sample_ratio`.
     pub fn first(&self, trace: TraceParent, kind: SpanKind, name: &'static str, started_at: SystemTime) -> Open {
         match &self.0 {
             Some(export) if trace.is_within(export.sample_ratio) => {
@@ -53,7 +53,7 @@ impl Spans {
         }
     }
 
-    /// Hands over what is left, and waits for that no longer than `timeout`. Blocks.
+    /// Exports the remaining spans. Blocks up to `timeout`.
     pub fn finish(&self, timeout: Duration) {
         if let Some(export) = &self.0 {
             export.finish(timeout);
@@ -66,8 +66,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_an_endpoint_there_is_no_span_whatever_comes() {
-        // There is no runtime here either, which a way out would need.
+    fn without_an_endpoint_no_span_is_created() {
+        // An export would need a Tokio runtime, which this test does not have.
         let spans = Spans::start(&Telemetry::default()).expect("nothing is started");
         let given = TraceParent::parse("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").expect("sampled");
         let span = spans.under(Some(given), SpanKind::Server, "POST /ipn");

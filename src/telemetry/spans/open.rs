@@ -1,4 +1,4 @@
-//! A span under way.
+//! A span that has started and not ended.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use super::export::{Export, new_span_id};
 use crate::domain::trace::TraceParent;
 
-/// A span that is recorded when it ends, or as canceled if it never does; by default none, which costs nothing.
+/// A span that is exported when it ends, or as canceled if it is dropped before. The default is no span, at no cost.
 #[derive(Default)]
 pub struct Open(Option<Box<Recorded>>);
 
@@ -20,14 +20,14 @@ struct Recorded {
     span: SpanData,
 }
 
-/// What a span stands under.
+/// The parent of a span.
 #[derive(Clone, Copy)]
 pub(super) enum Parent {
-    /// Nothing: it is the first of its trace.
+    /// No parent: the span is the root of this trace.
     None(TraceParent),
     /// A span of this process.
     Local(TraceParent),
-    /// A span of another, or of an earlier stage.
+    /// A span of another process, or of an earlier stage.
     Remote(TraceParent),
 }
 
@@ -63,33 +63,33 @@ impl Open {
         Self(Some(Box::new(Recorded { export: export.clone(), trace, span })))
     }
 
-    /// A span under this one.
+    /// A child of this span.
     #[must_use]
     pub fn child(&self, kind: SpanKind, name: &'static str) -> Self {
         let Some(Recorded { export, trace, .. }) = self.0.as_deref() else { return Self::default() };
         Self::new(export, Parent::Local(*trace), kind, name, SystemTime::now())
     }
 
-    /// What followers stand under, if it is recorded.
+    /// The parent for followers, if this span is recorded.
     pub fn traceparent(&self) -> Option<TraceParent> {
         self.0.as_deref().map(|recorded| recorded.trace)
     }
 
-    /// A name that is worth making only if it is recorded.
+    /// Renames the span; the name is built only if the span is recorded.
     pub fn rename(&mut self, name: impl FnOnce() -> String) {
         if let Some(recorded) = &mut self.0 {
             recorded.span.name = name().into();
         }
     }
 
-    /// Notes a fact, under the name that OpenTelemetry's semantic conventions or the log have for it.
+    /// Adds an attribute, named by OpenTelemetry's semantic conventions.
     pub fn note(&mut self, name: &'static str, value: impl Into<Value>) {
         if let Some(recorded) = &mut self.0 {
             recorded.span.attributes.push(KeyValue::new(name, value));
         }
     }
 
-    /// It sends a record to a topic of Kafka. `message_id` is the CloudEvent's or the SNS message's.
+    /// Adds the attributes of a record sent to Kafka. `message_id` is the id of the CloudEvent or of the SNS message.
     pub fn note_sending(&mut self, topic: &str, message_id: &str) {
         let Some(recorded) = &mut self.0 else { return };
         recorded.span.name = format!("send {topic}").into();
@@ -102,7 +102,7 @@ impl Open {
         ]);
     }
 
-    /// Other traces that led to it as well.
+    /// Links other traces that also led to this span.
     pub fn link(&mut self, traces: impl Iterator<Item = TraceParent>) {
         if let Some(recorded) = &mut self.0 {
             let links = traces.take(LINKS_MAX).map(|trace| Link::with_context(context(trace, true)));
@@ -110,19 +110,19 @@ impl Open {
         }
     }
 
-    /// It went well.
+    /// Ends the span as successful.
     pub fn end(self) {
         self.finish(Status::Unset);
     }
 
-    /// It did not: `what` is a word of a known set.
-    pub fn fail(mut self, what: &'static str) {
-        self.note("error.type", what);
-        self.finish(Status::error(what));
+    /// Ends the span as failed. `error_type` is a word of a known set.
+    pub fn fail(mut self, error_type: &'static str) {
+        self.note("error.type", error_type);
+        self.finish(Status::error(error_type));
     }
 
-    /// It is not to be recorded.
-    pub fn forget(mut self) {
+    /// Discards the span.
+    pub fn discard(mut self) {
         self.0 = None;
     }
 
@@ -135,7 +135,7 @@ impl Open {
     }
 }
 
-/// Whoever waited for it has given up.
+/// The code that the span covers was canceled.
 impl Drop for Open {
     fn drop(&mut self) {
         if self.0.is_some() {

@@ -35,14 +35,14 @@ impl Ledger {
             Disposition::Fetched(fetched) => {
                 self.fetched(ObjectRead { object: object.clone(), fetched, started_at: read_started_at }, now);
             }
-            Disposition::NotFound(_) | Disposition::ObjectTrouble(_) if is_reconciliation => {
+            Disposition::NotFound(_) | Disposition::ObjectError(_) if is_reconciliation => {
                 self.reconciliation_failed(object, &disposition, read_started_at, now);
             }
             Disposition::NotFound(what) => {
                 self.not_found(object, &what, now);
                 self.publish_without_parent(object, now);
             }
-            Disposition::ObjectTrouble(what) => {
+            Disposition::ObjectError(what) => {
                 self.object_failed(object, &what, now);
                 self.publish_without_parent(object, now);
             }

@@ -230,7 +230,7 @@ fn older_answer_is_believed_and_flagged_after_five_reads() {
 fn undecodable_object_becomes_a_dead_letter_after_days() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
-    let failure = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    let failure = Disposition::ObjectError("answer is not a JSON object".to_owned());
     let mut dead_letter_at = None;
     for s in (0..200_000).step_by(5) {
         if read(&mut ledger, s, failure.clone()) && !ledger.outgoing.dead_letters.is_empty() {
@@ -245,7 +245,7 @@ fn undecodable_object_becomes_a_dead_letter_after_days() {
 fn outage_does_not_count_as_failure_of_an_object() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
-    let failure = Disposition::ObjectTrouble("answer is not a JSON object".to_owned());
+    let failure = Disposition::ObjectError("answer is not a JSON object".to_owned());
     assert!(read(&mut ledger, 10, failure.clone()));
     let mut n_failed = 0;
     for day in 1..=100 {
@@ -360,7 +360,7 @@ fn charge_is_published_without_an_unreadable_permission() {
     let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
     for failure in [
         Disposition::NotFound("404".into()),
-        Disposition::ObjectTrouble("no JSON".into()),
+        Disposition::ObjectError("no JSON".into()),
         Disposition::Systemic(Blame::Amazon, "503".into()),
     ] {
         let mut ledger = ledger_with(settings.clone(), rules, at(0));

@@ -66,7 +66,7 @@ fn unknown_merchant_is_published_after_configuration_and_redrive() {
         stage.environment.merchant_settings = "topic_owners = [\"A0SANDBOXMERCHANT\"]".to_owned();
         let mut config = stage.config();
         let newcomer = config.merchants.pop().unwrap().merchant.account.merchant_id.to_string();
-        let app = App::start(config, stage.environment.clients(Broker::Real).unwrap()).await.unwrap();
+        let app = App::start(config, stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
         until("the receiver is ready", || app.is_ready() && app.is_working()).await;
         put_charge(&stage, CHARGE, "Captured");
         let hint =

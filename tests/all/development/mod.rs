@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use ipn_receiver::amazon::clients::Clients;
+use ipn_receiver::amazon::Clients;
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
 use ipn_receiver::kafka::Broker;
@@ -52,8 +52,8 @@ fn localstack_is_trusted_only_where_configured() {
         );
         for (table, notification, confirmation) in [(table.as_str(), 200, 200), ("", 403, 403)] {
             let config = config(&cluster.bootstrap_servers(), table);
-            let clients = Clients { broker: Broker::Mock, ..Clients::internet(&config).unwrap() };
-            let app = App::start(config, clients).await.unwrap();
+            let clients = Clients::internet(&config).unwrap();
+            let app = App::start(config, clients, Broker::Mock).await.unwrap();
             until("ready", || app.is_ready()).await;
             let (status, body) = post(&app, localstack.notification(localstack::TOPIC)).await;
             assert_eq!(status, notification, "{body}");

@@ -1,4 +1,4 @@
-//! Certificates that nobody at Amazon would issue, and the host that serves an issuer's.
+//! Certificates that Amazon would not issue, and a host that serves an issuer's certificate.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,20 +20,20 @@ use openssl::x509::{X509, X509Name, X509NameBuilder};
 
 use crate::harness::http_server;
 
-/// A certificate that vouches for itself.
+/// A self-signed certificate.
 pub(crate) fn self_signed(name: &str, validity: Validity) -> String {
     let key = rsa(2048);
     let name = common_name(&[("CN", name)]);
     signed_by(&name, &name, &key, &key, validity)
 }
 
-/// One whose issuer bears the name of Amazon's, with another key.
+/// A certificate whose issuer has the name of Amazon's intermediate, with another key.
 pub(crate) fn imitated_intermediate(name: &str, validity: Validity) -> String {
     let issuer = common_name(&[("C", "US"), ("O", "Amazon"), ("CN", "Amazon RSA 2048 M01")]);
     signed_by(&common_name(&[("CN", name)]), &issuer, &rsa(2048), &rsa(2048), validity)
 }
 
-/// One of the right authority for a key that is too short, or of another kind.
+/// A certificate of the right authority with a key that is too short or of another type.
 pub(crate) fn odd_key(authority: &Authority, kind: &str, name: &str, validity: Validity) -> String {
     let key = match kind {
         "RSA-1024" => rsa(1024),
@@ -70,7 +70,7 @@ fn signed_by(
     pem(&issue(subject, (issuer, issuer_key), key, validity, &usual))
 }
 
-/// What a certificate of the right authority says besides its common name, `sns.amazonaws.com`.
+/// The extensions of a certificate of the right authority with the common name `sns.amazonaws.com`.
 #[derive(Debug)]
 pub(crate) struct Extensions {
     pub(crate) is_ca: bool,
@@ -125,10 +125,10 @@ fn pem(certificate: &X509) -> String {
     String::from_utf8(certificate.to_pem().unwrap()).unwrap()
 }
 
-/// Where the issuer's certificate is said to be.
+/// The issuer URL in the certificate.
 pub(crate) const ISSUER_URL: &str = "http://crt.m09.amazontrust.com/m09.cer";
 
-/// A host of Amazon Trust Services on loopback: plain HTTP, whatever it is told to answer.
+/// A host of Amazon Trust Services on loopback, over plain HTTP, with configurable answers.
 pub(crate) struct IssuerHost {
     address: SocketAddr,
     answer: Arc<Mutex<CertificateAnswer>>,

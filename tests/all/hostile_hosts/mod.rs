@@ -1,5 +1,5 @@
-//! What a certificate host, an issuer's host or a subscription's URL may do to us: nothing is believed, nothing is lost,
-//! nothing is visited that should not be.
+//! Hostile certificate hosts, issuers' hosts and subscription URLs: the receiver trusts nothing unverified, loses nothing, and
+//! requests no URL that it should not.
 
 mod certificates;
 
@@ -35,7 +35,7 @@ fn own_url(environment: &SandboxEnvironment, config: &Config) -> SigningCertUrl 
     SigningCertUrl::parse(&environment.sns.signing_cert_url(), &config.policy(&merchants)).unwrap()
 }
 
-/// What fetching says now, the certificate's time included.
+/// Fetches the certificate and checks its validity period.
 async fn fetched(certs: &SigningCerts, url: &SigningCertUrl) -> Result<Arc<SigningCert>, Error> {
     let cert = certs.get(url).await?;
     cert.check_validity(Clock::system().now())?;
@@ -43,7 +43,7 @@ async fn fetched(certs: &SigningCerts, url: &SigningCertUrl) -> Result<Arc<Signi
 }
 
 #[test]
-fn every_certificate_is_judged_for_its_stated_reason_and_the_poster_is_told_503() {
+fn each_bad_certificate_is_rejected_for_its_reason_with_503() {
     let Some(cases) = cases("certificate") else { return };
     run(async {
         let stage = MockStage::new("sns.certificate_failure_ms = 1").await;
@@ -69,13 +69,13 @@ fn every_certificate_is_judged_for_its_stated_reason_and_the_poster_is_told_503(
             metric(&stage.app, "ipn_receiver_signing_certificate_hash_mismatches_total").await > 0.0,
             "a mismatch is counted"
         );
-        println!("{} certificate cases judged", cases.len());
+        println!("{} certificate cases checked", cases.len());
         assert_eq!(cases.len(), 11);
         stage.stop().await;
     });
 }
 
-/// What the host answers in a case, and what is said of it. An unknown case has no answer.
+/// The host's answers in a case, with the expected error. Panics for an unknown case.
 fn answers(environment: &SandboxEnvironment, served: &str) -> Vec<(CertificateAnswer, &'static str)> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let year = Validity::in_days(now, -10, 187);
@@ -111,12 +111,12 @@ fn answers(environment: &SandboxEnvironment, served: &str) -> Vec<(CertificateAn
             vec![(CertificateAnswer::Redirect("https://elsewhere.example/".into()), "the host answered 302")]
         }
         "md5(DER) != hash in file name" => vec![(body(leaf(sns, year)), "accepted")],
-        unknown => panic!("a new case: {unknown}"),
+        unknown => panic!("unknown case: {unknown}"),
     }
 }
 
 #[test]
-fn a_certificate_of_the_right_authority_must_still_say_the_right_things() {
+fn certificate_needs_the_right_name_usage_and_key() {
     use base64::Engine as _;
     let authority = Authority::new().unwrap();
     let (now, anchors) = (Clock::system().now(), TrustAnchors::from_der(&authority.certificate_der()).unwrap());
@@ -132,7 +132,7 @@ fn a_certificate_of_the_right_authority_must_still_say_the_right_things() {
         (false, sns, &["serverAuth", "clientAuth"], "Ok"),
         (false, sns, &[], "Err(Usage"),
         (false, sns, &["clientAuth"], "Err(Usage"),
-        // The common name counts only where there is no other.
+        // The common name is used only without a subject alternative name.
         (false, Some("sqs.amazonaws.com"), server, "Err(Name"),
         (false, Some("*.amazonaws.com"), server, "Err(Name"),
         (false, None, server, "Ok"),
@@ -144,8 +144,8 @@ fn a_certificate_of_the_right_authority_must_still_say_the_right_things() {
     }
     let mut longer = authority.signing_leaf("sns.amazonaws.com", validity).unwrap().certificate_der();
     longer.push(0);
-    assert_eq!(check(&longer), Err(BadSigningCert::Undecodable), "something follows the certificate");
-    // The region decides which name.
+    assert_eq!(check(&longer), Err(BadSigningCert::Undecodable), "bytes follow the certificate");
+    // The expected name depends on the region.
     let opt_in = authority.signing_leaf("sns-signing.af-south-1.amazonaws.com", validity).unwrap();
     let file = CertFile::from_pem(opt_in.certificate_pem().as_bytes()).unwrap();
     assert!(file.check("af-south-1", &anchors, &[], now).is_ok());
@@ -153,12 +153,12 @@ fn a_certificate_of_the_right_authority_must_still_say_the_right_things() {
 }
 
 #[test]
-fn no_url_in_a_confirmation_is_visited_whoever_signed_it() {
+fn no_url_in_a_confirmation_is_requested() {
     let Some(cases) = cases("subscribe_url") else { return };
     run(async {
         let visited = Trap::set();
         let stage = MockStage::with_clients("", |environment, clients| {
-            // Every client of the receiver's goes through the trap, unless it asks Amazon's host by its name.
+            // Every client of the receiver uses the trap as its proxy, except for Amazon's host name.
             let (host, address) = (environment.sns.host().to_owned(), environment.sns.address());
             let proxy = visited.proxy_but_for(&host);
             let client =
@@ -181,23 +181,23 @@ fn no_url_in_a_confirmation_is_visited_whoever_signed_it() {
                 println!("{url} from {topic}: {} {}", answer.status, answer.body);
             }
         }
-        assert_eq!(sns.confirmed(), vec![topic; cases.len()], "by the API, for the allowed topic alone");
+        assert_eq!(sns.confirmed(), vec![topic; cases.len()], "confirmed by the API, for the allowed topic only");
         let visits = sns.requests();
         let allowed = |visit: &String| {
             visit == "POST /" || visit == "HEAD /" || visit.starts_with("GET /SimpleNotificationService-")
         };
         assert!(visits.iter().all(allowed), "{visits:?}");
-        // The trap works: a visit falls into it, and that is the only one to this address.
+        // The trap works: it records this request, and no other to this address.
         reqwest::Client::builder()
-            .proxy(visited.proxy_but_for("nobody"))
+            .proxy(visited.proxy_but_for("none.example"))
             .build()
             .unwrap()
             .get("http://169.254.169.254/latest/meta-data/")
             .send()
             .await
-            .expect_err("the trap answers nothing");
-        until("the trap has noted it", || visited.asked_for("169.254.169.254") > 0).await;
-        assert_eq!(visited.asked_for("169.254.169.254"), 1, "only the visit made here");
+            .expect_err("the trap does not answer");
+        until("the trap has recorded the request", || visited.asked_for("169.254.169.254") > 0).await;
+        assert_eq!(visited.asked_for("169.254.169.254"), 1, "only the request of this test");
         println!("{} subscribe URLs posted", cases.len());
         assert_eq!(cases.len(), 3);
         stage.stop().await;
@@ -205,7 +205,7 @@ fn no_url_in_a_confirmation_is_visited_whoever_signed_it() {
 }
 
 #[test]
-fn confirmations_that_sns_does_not_answer_end_in_time_and_are_few_at_once() {
+fn unanswered_confirmations_time_out_and_are_limited() {
     run(async {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
@@ -216,19 +216,19 @@ fn confirmations_that_sns_does_not_answer_end_in_time_and_are_few_at_once() {
         let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
         let draft = Draft::new(&topic, "please confirm", OffsetDateTime::now_utc());
         let body = stage.environment.sns.subscription_confirmation(&draft, "00ff00ff");
-        assert_eq!(stage.post_anew().await.status, 200, "the certificate is known from here on");
+        assert_eq!(stage.post_anew().await.status, 200, "the certificate is cached from here on");
         let asked = std::time::Instant::now();
         let answers = futures_util::future::join_all((0..30).map(|_| stage.post_body(&body))).await;
         assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
         assert!(answers.iter().all(|answer| answer.status == 503 && answer.body.contains("confirmation-failed")));
         silent.set_nonblocking(true).unwrap();
         let n_connections = std::iter::from_fn(|| silent.accept().ok()).count();
-        assert!((1..=8).contains(&n_connections), "{n_connections} at once");
+        assert!((1..=8).contains(&n_connections), "{n_connections} concurrent connections");
         stage.stop().await;
     });
 }
 
-/// A proxy that answers nothing and remembers who was asked for.
+/// A proxy that does not answer and records the requested hosts.
 struct Trap {
     address: std::net::SocketAddr,
     asked: Arc<std::sync::Mutex<Vec<String>>>,
@@ -261,7 +261,7 @@ impl Trap {
 }
 
 #[test]
-fn a_failure_is_remembered_for_a_moment_and_a_certificate_for_its_life() {
+fn failed_fetch_is_cached_briefly_and_certificate_for_its_life() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let config = environment.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 400").unwrap();
@@ -270,11 +270,11 @@ fn a_failure_is_remembered_for_a_moment_and_a_certificate_for_its_life() {
         for _ in 0..50 {
             assert!(matches!(certs.get(&url).await, Err(Error::Unavailable { .. })));
         }
-        assert_eq!(environment.sns.certificate_fetches(), 1, "fifty messages, one question");
+        assert_eq!(environment.sns.certificate_fetches(), 1, "fifty messages, one fetch");
         environment.sns.set_certificate_answer(CertificateAnswer::Good);
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
         while certs.get(&url).await.is_err() {
-            assert!(std::time::Instant::now() < deadline, "it is forgotten");
+            assert!(std::time::Instant::now() < deadline, "the failure stays cached");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         environment.sns.stop().await;
@@ -284,7 +284,7 @@ fn a_failure_is_remembered_for_a_moment_and_a_certificate_for_its_life() {
 }
 
 #[test]
-fn a_certificate_that_ends_while_it_is_kept_is_not_used_any_more() {
+fn expired_cached_certificate_is_not_used() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let config = environment.config_with("127.0.0.1:1", "").unwrap();
@@ -299,12 +299,16 @@ fn a_certificate_that_ends_while_it_is_kept_is_not_used_any_more() {
         ] {
             assert_eq!(certs.get(&url).await.unwrap().check_validity(moment), verdict);
         }
-        assert_eq!(environment.sns.certificate_fetches(), 1, "never refreshed: a renewed one has another URL");
+        assert_eq!(
+            environment.sns.certificate_fetches(),
+            1,
+            "never fetched again: a renewed certificate has another URL"
+        );
     });
 }
 
 #[test]
-fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has_proved_good() {
+fn unknown_issuer_is_fetched_and_cached_if_it_completes_a_chain() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let config = environment.config_with("127.0.0.1:1", "sns.certificate_failure_ms = 1").unwrap();
@@ -320,7 +324,7 @@ fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has
         let authorities = || CertAuthorities { issuers: host.client(), ..environment.cert_authorities().unwrap() };
         let serve = |pem: String| environment.sns.set_certificate_answer(CertificateAnswer::Body(pem.into_bytes()));
 
-        // Elsewhere it is not looked for.
+        // An issuer URL at another host is not requested.
         for aia in ["http://evil.example/m09.cer", "https://crt.m09.amazontrust.com/m09.cer", "ldap://x"] {
             serve(issued(aia));
             let verdict = certs(authorities(), &config).get(&url).await.unwrap_err();
@@ -329,7 +333,7 @@ fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has
         assert_eq!(host.n_visits(), 0);
 
         serve(issued(certificates::ISSUER_URL));
-        for (answer, told) in [
+        for (answer, reason) in [
             (CertificateAnswer::Status(503), "the host answered 503"),
             (CertificateAnswer::Redirect("http://evil.example/".into()), "the host answered 302"),
             (CertificateAnswer::Body(vec![0; 70_000]), "longer than 65536 bytes"),
@@ -338,24 +342,24 @@ fn an_unknown_issuer_is_fetched_from_amazons_trust_services_and_kept_once_it_has
             host.set(answer);
             let verdict = certs(authorities(), &config).get(&url).await.unwrap_err();
             assert!(matches!(verdict, Error::IssuerUnavailable { .. }), "{verdict:?}");
-            assert!(verdict.to_string().contains(told) && verdict.to_string().contains("M09"), "{verdict}");
+            assert!(verdict.to_string().contains(reason) && verdict.to_string().contains("M09"), "{verdict}");
         }
-        // Someone on the way puts others' certificates in its place: no path leads over them, and however many there
-        // are, none takes the place of the right one.
+        // An attacker on the network path serves other certificates: they complete no chain, and none of them fills the
+        // cache in place of the right one.
         let kept = certs(authorities(), &config);
         for _ in 0..16 {
             let impostor = environment.authority.signing_leaf("impostor", Validity::in_days(now, -1, 1)).unwrap();
             host.set(CertificateAnswer::Body(impostor.certificate_der()));
-            tokio::time::sleep(Duration::from_millis(20)).await; // the failure is forgotten after 1 ms
+            tokio::time::sleep(Duration::from_millis(20)).await; // the failure is cached for 1 ms
             assert!(matches!(kept.get(&url).await, Err(Error::Unusable(BadSigningCert::Issuer { .. }))));
         }
         host.set(CertificateAnswer::Body(issuer.certificate_der()));
-        tokio::time::sleep(Duration::from_millis(20)).await; // the failure is forgotten after 1 ms
+        tokio::time::sleep(Duration::from_millis(20)).await; // the failure is cached for 1 ms
         let cert = kept.get(&url).await.unwrap();
         let ends = cert.validity().1.unix_ms() / 1000;
-        assert!((now + 3 * DAY - ends).abs() <= 1, "it ends with the first certificate of its path to do so");
+        assert!((now + 3 * DAY - ends).abs() <= 1, "the chain expires with its first certificate");
 
-        // Another certificate of the same issuer needs the issuer's host no more.
+        // Another certificate of the same issuer does not need the issuer's host.
         let n_visits = host.n_visits();
         host.set(CertificateAnswer::Status(500));
         serve(issued(certificates::ISSUER_URL));

@@ -1,5 +1,5 @@
-//! The table of metrics against the sources, a running process, the document that is made from it, and what alerts and
-//! dashboard ask for. After a change: `UPDATE_DOCS=1 cargo test --test all metrics`.
+//! Compares the table of metrics with the sources, a running process, docs/metrics.md, the alerts and the dashboard.
+//! After a change run: `UPDATE_DOCS=1 cargo test --test all metrics`.
 
 mod prometheus;
 mod promql;
@@ -16,12 +16,12 @@ use crate::buyer_data::Busy;
 use crate::harness::run;
 use crate::layering::rust_files;
 
-/// What does not happen in `Busy::everything`: a certificate of Amazon's own host, and a change that no IPN told of.
+/// Metrics that `Busy::everything` does not produce: a certificate of Amazon's own host, and a change found without an IPN.
 const NOT_SEEN: &[&str] =
     &["ipn_receiver_signing_certificate_not_after_timestamp_seconds", "ipn_receiver_missed_ipns_found_total"];
 
-/// Of a worker that owns everything and has read everything. What has not happened yet stands at 0.
-const WHEN_ALL_IS_WELL: &[&str] = &[
+/// Lines of a worker that owns all partitions and has read everything. Counters of events that did not happen are 0.
+const HEALTHY_LINES: &[&str] = &[
     "\nipn_receiver_worker_ready 1\n",
     "\nipn_receiver_assigned_partitions 3\n",
     "\nipn_receiver_inbox_partitions 3\n",
@@ -48,7 +48,7 @@ fn row(name: &str) -> Option<&'static Metric> {
 }
 
 #[test]
-fn every_metric_in_the_sources_is_in_the_table_and_the_other_way_round() {
+fn table_has_exactly_the_metrics_of_the_sources() {
     let mut found = BTreeSet::new();
     for file in rust_files(&root().join("src")) {
         let source = std::fs::read_to_string(&file).unwrap();
@@ -63,11 +63,11 @@ fn every_metric_in_the_sources_is_in_the_table_and_the_other_way_round() {
         }
     }
     let stale: Vec<_> = METRICS.iter().map(|metric| metric.name).filter(|name| !found.contains(name)).collect();
-    assert!(stale.is_empty(), "no source sets these: {stale:?}");
+    assert!(stale.is_empty(), "no source sets these metrics: {stale:?}");
 }
 
 #[test]
-fn every_word_of_a_label_is_one_of_the_sources() {
+fn label_values_of_the_table_occur_in_the_sources() {
     let sources: String = rust_files(&root().join("src"))
         .iter()
         .filter(|file| !file.ends_with("telemetry/metrics/table.rs"))
@@ -88,19 +88,19 @@ fn every_word_of_a_label_is_one_of_the_sources() {
 }
 
 #[test]
-fn what_a_process_exports_is_what_the_table_says() {
+fn process_exports_the_metrics_of_the_table() {
     run(async {
         let busy = Busy::start().await;
         busy.everything().await;
         let page = format!("http://{}/metrics", busy.serve.address("admin"));
-        // Operations and reconciliation are shown every five seconds.
+        // Metrics of operations and reconciliation are updated every five seconds.
         let deadline = Instant::now() + Duration::from_secs(30);
         let exported = loop {
             let exported = reqwest::get(&page).await.unwrap().text().await.unwrap();
             let seen = compare(&exported);
             let is_seen = |metric: &&Metric| seen.contains(metric.name) || NOT_SEEN.contains(&metric.name);
             let missing: Vec<_> = METRICS.iter().filter(|metric| !is_seen(metric)).map(|metric| metric.name).collect();
-            let wrong: Vec<_> = WHEN_ALL_IS_WELL.iter().filter(|line| !exported.contains(*line)).collect();
+            let wrong: Vec<_> = HEALTHY_LINES.iter().filter(|line| !exported.contains(*line)).collect();
             if missing.is_empty() && wrong.is_empty() {
                 break exported;
             }
@@ -116,7 +116,7 @@ fn what_a_process_exports_is_what_the_table_says() {
     });
 }
 
-/// Each line of `/metrics` against the table. Gives the names that have values.
+/// Checks each line of `/metrics` against the table. Returns the names that have values.
 fn compare(exported: &str) -> BTreeSet<&'static str> {
     let mut seen = BTreeSet::new();
     for line in exported.lines().filter(|line| !line.is_empty()) {
@@ -133,8 +133,8 @@ fn compare(exported: &str) -> BTreeSet<&'static str> {
             let selector = &promql::parse(query).selectors[0];
             let (row, is_bucket) = promql::row_of(&selector.name).unwrap();
             let labels: BTreeSet<&str> = selector.matchers.iter().map(|matcher| matcher.label.as_str()).collect();
-            let told = row.labels.iter().map(|label| label.name).chain(is_bucket.then_some("le"));
-            assert_eq!(labels, told.collect(), "{line}");
+            let expected = row.labels.iter().map(|label| label.name).chain(is_bucket.then_some("le"));
+            assert_eq!(labels, expected.collect(), "{line}");
             seen.insert(row.name);
         }
     }
@@ -142,16 +142,16 @@ fn compare(exported: &str) -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn the_document_is_made_from_the_table() {
+fn metrics_document_is_generated_from_the_table() {
     let mut document = String::from(HEAD);
     for (exporter, title) in [
         (Exporter::Any, "Every process"),
-        (Exporter::Ingest, "What takes notifications (`role` ingest or all)"),
-        (Exporter::Worker, "What reads and publishes (`role` worker or all)"),
+        (Exporter::Ingest, "Ingress (`role` ingest or all)"),
+        (Exporter::Worker, "Worker (`role` worker or all)"),
     ] {
         write!(
             document,
-            "\n## {title}\n\n| metric | kind, unit | labels | shows | read it so |\n|---|---|---|---|---|\n"
+            "\n## {title}\n\n| metric | type, unit | labels | meaning | interpretation |\n|---|---|---|---|---|\n"
         )
         .unwrap();
         for metric in METRICS.iter().filter(|metric| metric.exporter == exporter) {
@@ -167,13 +167,13 @@ fn the_document_is_made_from_the_table() {
             .unwrap();
         }
     }
-    document.push_str("\n## Labels\n\n| label | of | values |\n|---|---|---|\n");
+    document.push_str("\n## Labels\n\n| label | metrics | values |\n|---|---|---|\n");
     let mut labels: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
     for metric in METRICS {
         for label in metric.labels {
             let values = match label.values {
                 Values::EventTypes => "the names of [event types](events.md)".to_owned(),
-                Values::Given(what) => what.to_owned(),
+                Values::Given(description) => description.to_owned(),
                 Values::Words(words) => format!("`{}`", words.join("`, `")),
             };
             labels.entry((label.name, values)).or_default().push(metric.name);
@@ -183,7 +183,7 @@ fn the_document_is_made_from_the_table() {
         let of = if metrics.len() > 3 { "several".to_owned() } else { format!("`{}`", metrics.join("`, `")) };
         writeln!(document, "| `{name}` | {of} | {values} |").unwrap();
     }
-    document.push_str("\n## Buckets\n\n| histogram | at most, in seconds |\n|---|---|\n");
+    document.push_str("\n## Buckets\n\n| histogram | upper bounds in seconds |\n|---|---|\n");
     for metric in METRICS {
         if let Kind::Histogram(buckets) = metric.kind {
             let buckets: Vec<String> = buckets.iter().map(f64::to_string).collect();
@@ -199,15 +199,15 @@ fn the_document_is_made_from_the_table() {
 
 const HEAD: &str = "# Metrics
 
-What `/metrics` on the admin port exports, in Prometheus' text format. Made from the table in the sources
-(`UPDATE_DOCS=1 cargo test --test all metrics`); a test compares that with a running process. Labels hold words of this list and what
-the configuration names, never anything that came in a message.
+For operators who monitor the receiver: every metric that `/metrics` on the admin port exports, in the text format of Prometheus.
+[runbook.md](runbook.md) describes what to do when an alert fires.
 
-Counters whose labels are known beforehand begin at 0, so that the first dead letter is an increase. What to do when an alert
-fires is in [runbook.md](runbook.md).
+This file is generated from the table in `src/telemetry/metrics/table.rs` (`UPDATE_DOCS=1 cargo test --test all metrics`), and a test
+compares the table with a running process. Label values come from this list or from the configuration, never from a message. A
+counter with at most one label, whose values are known in advance, starts at 0, so that the first dead letter is an increase.
 ";
 
-/// Names of alerts, with their `runbook_url`s.
+/// The names of the alerts, with their `runbook_url`s.
 fn alerts() -> BTreeMap<String, String> {
     let rules = text("charts/ipn-receiver/files/alerts.yaml");
     let found = rules.split("- alert: ").skip(1).map(|rule| {
@@ -218,7 +218,7 @@ fn alerts() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_alert_has_its_section_of_the_runbook_and_cases_in_which_it_fires_and_does_not() {
+fn every_alert_has_a_runbook_section_and_test_cases() {
     let (alerts, runbook) = (alerts(), text("docs/runbook.md"));
     assert!(alerts.len() >= 17, "{alerts:?}");
     let sections: BTreeSet<&str> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
@@ -249,13 +249,13 @@ fn every_alert_has_its_section_of_the_runbook_and_cases_in_which_it_fires_and_do
 }
 
 #[test]
-fn alerts_and_dashboard_ask_for_metrics_labels_and_words_that_there_are() {
+fn alerts_and_dashboard_query_existing_metrics() {
     let mut asked = BTreeSet::new();
     let expressions = expressions();
     assert!(expressions.len() > 60, "{}", expressions.len());
     for expression in expressions {
         let expression = without_variables(&expression);
-        // Added by Prometheus.
+        // Prometheus adds `job` and `instance`.
         let problems = promql::problems(&expression, &["job", "instance"]);
         assert!(problems.is_empty(), "{expression}: {problems:?}");
         asked.extend(
@@ -263,5 +263,5 @@ fn alerts_and_dashboard_ask_for_metrics_labels_and_words_that_there_are() {
         );
     }
     let unused: Vec<_> = METRICS.iter().map(|metric| metric.name).filter(|name| !asked.contains(name)).collect();
-    assert!(unused.is_empty(), "neither on the dashboard nor in an alert: {unused:?}");
+    assert!(unused.is_empty(), "neither the dashboard nor an alert uses these: {unused:?}");
 }

@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes a real process, evaluates the alerts and answers the dashboard's queries.
+//! A real Prometheus scrapes a real process, evaluates the alerts and answers the dashboard's queries.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes `target` every half second. `programs` is where `prometheus` is.
+    /// Scrapes `target` every half second. `programs` is the folder of `prometheus`.
     fn start(programs: &Path, target: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
@@ -47,7 +47,7 @@ impl Prometheus {
         Self { child, address, _folder: folder }
     }
 
-    /// `data` of an answer of its API; none while it starts.
+    /// `data` of an API answer; an error while Prometheus starts.
     async fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let url = format!("http://{}/api/v1/{path}", self.address);
         let url = reqwest::Url::parse_with_params(&url, parameters).unwrap();
@@ -57,7 +57,7 @@ impl Prometheus {
         if answer["status"] == "success" { Ok(answer["data"].take()) } else { Err(answer["error"].to_string()) }
     }
 
-    /// The series that an expression gives now.
+    /// The series that an expression returns now.
     async fn query(&self, expression: &str) -> Result<Vec<Value>, String> {
         let data = self.get("query", &[("query", expression)]).await?;
         data["result"].as_array().cloned().ok_or_else(|| data.to_string())
@@ -84,11 +84,9 @@ impl Drop for Prometheus {
 }
 
 #[test]
-fn a_prometheus_that_scrapes_a_process_answers_every_query_of_dashboard_and_alerts() {
+fn prometheus_answers_every_query_of_dashboard_and_alerts() {
     let Some(programs) = std::env::var_os("IPN_RECEIVER_PROMETHEUS") else {
-        println!(
-            "skipped: dashboard and alerts were asked of no Prometheus; IPN_RECEIVER_PROMETHEUS=$(scripts/prometheus) names one"
-        );
+        println!("skipped: dashboard and alerts were not queried; set IPN_RECEIVER_PROMETHEUS=$(scripts/prometheus)");
         return;
     };
     run(async {
@@ -97,7 +95,7 @@ fn a_prometheus_that_scrapes_a_process_answers_every_query_of_dashboard_and_aler
         let prometheus = Prometheus::start(Path::new(&programs), &serve.address("admin"));
         prometheus.wait_for("count_over_time(ipn_receiver_build_info[1m]) > 2").await;
         busy.everything().await;
-        // Operations are shown every five seconds; by then the last of it is scraped, too.
+        // Metrics of operations are updated every five seconds; by then all others are scraped, too.
         prometheus.wait_for("ipn_receiver_backlog_objects").await;
         prometheus.wait_for("ipn_receiver_reconciliation_objects").await;
         prometheus.wait_for("ipn_receiver_pay_api_breaker_open").await;
@@ -113,13 +111,13 @@ fn a_prometheus_that_scrapes_a_process_answers_every_query_of_dashboard_and_aler
                 Ok(_) => silent.push(expression),
             }
         }
-        assert!(silent.is_empty(), "the dashboard shows nothing of {silent:#?}");
+        assert!(silent.is_empty(), "these dashboard queries return nothing: {silent:#?}");
         println!("{n_answered} queries of the dashboard have an answer");
         assert_eq!(evaluated(&prometheus).await, alerts().into_keys().collect::<BTreeSet<_>>());
     });
 }
 
-/// The alerts that Prometheus has evaluated without an error. None may be raised where nothing is wrong.
+/// The alerts that Prometheus has evaluated without an error. None may fire for a healthy process.
 async fn evaluated(prometheus: &Prometheus) -> BTreeSet<String> {
     let data = prometheus.get("rules", &[]).await.unwrap();
     let groups = data["groups"].as_array().unwrap();

@@ -1,11 +1,11 @@
-//! As much of PromQL as it takes to see which metrics, labels and words an expression asks for.
+//! Parses enough of PromQL to find the metrics, labels and label values of an expression.
 
 use std::collections::BTreeSet;
 
 use ipn_receiver::telemetry::metrics::{Kind, METRICS, Metric};
 use serde_json::Value;
 
-/// What an expression asks for.
+/// The series that an expression selects.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) selectors: Vec<Selector>,
@@ -26,7 +26,7 @@ pub(super) struct Matcher {
     value: String,
 }
 
-/// The row of a series' name, and whether it is a histogram's bucket.
+/// The table row of a series name, and whether the series is a histogram bucket.
 pub(super) fn row_of(name: &str) -> Option<(&'static Metric, bool)> {
     METRICS.iter().find_map(|row| match (row.kind, name.strip_prefix(row.name)?) {
         (Kind::Counter | Kind::Gauge, "") | (Kind::Histogram(_), "_sum" | "_count") => Some((row, false)),
@@ -35,7 +35,7 @@ pub(super) fn row_of(name: &str) -> Option<(&'static Metric, bool)> {
     })
 }
 
-/// What it asks for that the table does not have, beside these labels.
+/// Everything in the expression that the table does not have, except `more_labels`.
 pub(super) fn problems(expression: &str, more_labels: &[&str]) -> Vec<String> {
     let Asked { selectors, groupings } = parse(expression);
     let mut problems = Vec::new();
@@ -52,12 +52,12 @@ pub(super) fn problems(expression: &str, more_labels: &[&str]) -> Vec<String> {
                 problems.push(format!("{name} has no label {label}"));
             }
             let words = known.and_then(|known| known.values.known());
-            let strange = |word: &&str| words.as_ref().is_some_and(|words| !words.contains(word));
-            problems.extend(value.split('|').filter(strange).map(|word| format!("{name}: {label} is never {word}")));
+            let unknown = |word: &&str| words.as_ref().is_some_and(|words| !words.contains(word));
+            problems.extend(value.split('|').filter(unknown).map(|word| format!("{name}: {label} is never {word}")));
         }
     }
     if selectors.is_empty() {
-        problems.push("it asks for nothing".to_owned());
+        problems.push("the expression selects no series".to_owned());
     }
     problems.extend(
         groupings.iter().filter(|label| !labels.contains(label.as_str())).map(|label| format!("grouped by {label}")),
@@ -84,7 +84,7 @@ pub(super) fn parse(expression: &str) -> Asked {
     asked
 }
 
-/// What to go on with after a word.
+/// The rest of the text after a word.
 fn take_word<'a>(word: &str, then: &'a str, asked: &mut Asked) -> &'a str {
     const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
     const OPERATORS: [&str; 5] = ["and", "or", "unless", "offset", "bool"];
@@ -171,9 +171,9 @@ fn of_alerts() -> Vec<String> {
     found
 }
 
-/// As Grafana would send it with every job and merchant chosen.
+/// The query that Grafana sends with every job and merchant selected.
 pub(super) fn without_variables(expression: &str) -> String {
-    // A closed label has no `.+` among its words, and these two labels are not closed.
+    // `.+` would not be a known value of a label with fixed values; these two labels have none.
     let text = expression.replace("$__rate_interval", "1m").replace("$__range", "5m");
     let text = text.replace("$job", ".+").replace("$merchant", ".+");
     assert!(!text.contains('$'), "an unknown variable: {text}");
@@ -181,7 +181,7 @@ pub(super) fn without_variables(expression: &str) -> String {
 }
 
 #[test]
-fn it_finds_what_is_not_there() {
+fn unknown_metrics_labels_and_values_are_detected() {
     for (expression, problem) in [
         ("sum(rate(ipn_request_total[5m]))", "no metric ipn_request_total"),
         ("max by (region) (ipn_receiver_known_objects)", "grouped by region"),
@@ -191,7 +191,7 @@ fn it_finds_what_is_not_there() {
             "ipn_receiver_dead_letters_total: reason is never gone",
         ),
         ("rate(ipn_receiver_request_seconds[5m])", "no metric ipn_receiver_request_seconds"),
-        ("1 + 2", "it asks for nothing"),
+        ("1 + 2", "the expression selects no series"),
     ] {
         assert_eq!(problems(expression, &[]), [problem], "{expression}");
     }

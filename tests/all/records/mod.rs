@@ -252,7 +252,7 @@ fn records_of_a_later_release_are_rejected() {
         let mut later = golden("state-permission.v1");
         later["value"]["version"] = 2.into();
         append(&stage, &topics.state, [later]).await;
-        let app = App::start(stage.config(), stage.environment.clients(Broker::Real).unwrap()).await.unwrap();
+        let app = App::start(stage.config(), stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
         until("notifications are taken", || app.is_ready()).await;
         stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         silence(&mut stage.reader()).await;

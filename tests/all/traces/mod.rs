@@ -1,4 +1,4 @@
-//! One trace from the POST to the event, as a collector receives it.
+//! One trace from the POST to the event, as the collector receives it.
 
 mod trouble;
 
@@ -11,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::collector::{Collector, Mood, attributes, hex};
+use crate::collector::{Collector, Mode, attributes, hex};
 use crate::harness::{Stage, committed_records, events, names, run, until};
 
 const PERMISSION: &str = "C02-0000001-1111111";
@@ -22,7 +22,7 @@ const CALLER: &str = "00f067aa0ba902b7";
 const POST: &str = "POST /ipn";
 const READ: &str = "GET /v2/chargePermissions/{chargePermissionId}";
 
-/// What a proxy in front would send.
+/// The `traceparent` that a proxy sends.
 fn traceparent(flags: &str) -> String {
     format!("00-{TRACE}-{CALLER}-{flags}")
 }
@@ -40,7 +40,7 @@ fn put_permission(stage: &Stage) {
     stage.environment.put(ObjectKind::ChargePermission, permission, "Chargeable", &[]);
 }
 
-/// Posts an IPN with a `traceparent`, as it comes through a proxy that traces.
+/// Posts an IPN with a `traceparent`, as a tracing proxy does.
 async fn post_traced(app: &App, body: &str, traceparent: &str) {
     let url = format!("http://{}/ipn", app.ingress_address());
     let request = reqwest::Client::new().post(url).header("traceparent", traceparent).body(body.to_owned());
@@ -51,7 +51,7 @@ fn message_id(body: &str) -> String {
     serde_json::from_str::<Value>(body).unwrap()["MessageId"].as_str().unwrap().to_owned()
 }
 
-/// The trace of a message that came without one.
+/// The trace id of a message without a `traceparent`.
 fn own_trace(body: &str) -> String {
     message_id(body).replace('-', "")
 }
@@ -71,9 +71,9 @@ fn is_error(span: &Span) -> bool {
 }
 
 #[test]
-fn the_spans_of_a_notification_are_one_trace_from_the_post_to_the_event() {
+fn spans_of_an_ipn_form_one_trace_from_post_to_event() {
     run(async {
-        let collector = Collector::start(Mood::Takes);
+        let collector = Collector::start(Mode::Accept);
         let stage = Stage::new(1, &collector.settings()).await;
         let mut reader = stage.reader();
         let app = stage.receiver().await;
@@ -94,7 +94,7 @@ fn the_spans_of_a_notification_are_one_trace_from_the_post_to_the_event() {
             entry,
             Kind::Server,
             &entry.parent_span_id,
-            &[("messaging.message.id", &id), ("ipn_receiver.outcome", "durable")],
+            &[("messaging.message.id", &id), ("ipn_receiver.outcome", "stored")],
         );
         let topics = stage.kafka().topics();
         let appended = [("messaging.system", "kafka"), ("messaging.operation.type", "send"), ("object.id", PERMISSION)];
@@ -103,14 +103,14 @@ fn the_spans_of_a_notification_are_one_trace_from_the_post_to_the_event() {
         check_span(append, Kind::Producer, &entry.span_id, &where_to);
         let fetched = [("http.request.method", "GET"), ("http.response.status_code", "200"), ("object.id", PERMISSION)];
         check_span(read, Kind::Client, &append.span_id, &fetched);
-        let told = [
+        let published = [
             ("messaging.destination.name", topics.events.as_str()),
             ("messaging.message.id", event["id"].as_str().unwrap()),
             ("cloudevents.event_id", event["id"].as_str().unwrap()),
             ("cloudevents.event_type", event["type"].as_str().unwrap()),
             ("messaging.kafka.message.key", PERMISSION),
         ];
-        check_span(publish, Kind::Producer, &append.span_id, &told);
+        check_span(publish, Kind::Producer, &append.span_id, &published);
         assert!(trace.values().all(|span| !is_error(span)), "{trace:?}");
         assert_eq!(
             event["traceparent"],
@@ -124,9 +124,9 @@ fn the_spans_of_a_notification_are_one_trace_from_the_post_to_the_event() {
 }
 
 #[test]
-fn a_notification_without_a_trace_begins_its_own_and_the_last_spans_come_when_the_process_leaves() {
+fn ipn_without_traceparent_starts_a_trace_flushed_at_shutdown() {
     run(async {
-        let collector = Collector::start(Mood::Takes);
+        let collector = Collector::start(Mode::Accept);
         let stage = Stage::new(1, &collector.settings()).await;
         let mut reader = stage.reader();
         let app = stage.receiver().await;
@@ -137,16 +137,16 @@ fn a_notification_without_a_trace_begins_its_own_and_the_last_spans_come_when_th
         app.stop().await;
         let trace = collector.trace(&own_trace(&body));
         assert_eq!(trace.len(), 4, "{trace:?}");
-        assert!(trace[POST].parent_span_id.is_empty(), "nothing is before the POST");
+        assert!(trace[POST].parent_span_id.is_empty(), "the POST is the root span");
         let span_id = hex(&trace[&to_events(&stage)].span_id);
         assert_eq!(event["traceparent"], format!("00-{}-{span_id}-01", own_trace(&body)));
     });
 }
 
 #[test]
-fn reads_that_fail_are_seen_and_what_answers_two_notifications_is_linked_with_both() {
+fn failed_reads_have_spans_and_one_event_links_both_ipns() {
     run(async {
-        let collector = Collector::start(Mood::Takes);
+        let collector = Collector::start(Mode::Accept);
         let settings = format!("{}worker.systemic_retry_ms = 200", collector.settings());
         let stage = Stage::new(1, &settings).await;
         let mut reader = stage.reader();
@@ -160,26 +160,26 @@ fn reads_that_fail_are_seen_and_what_answers_two_notifications_is_linked_with_bo
         until("a read for the second has failed", || collector.trace(&own_trace(&second)).contains_key(READ)).await;
         let failed = &collector.trace(&own_trace(&second))[READ];
         assert!(is_error(failed));
-        let why = attributes(&failed.attributes);
-        assert_eq!((why["error.type"].as_str(), why["http.response.status_code"].as_str()), ("amazon", "503"));
+        let found = attributes(&failed.attributes);
+        assert_eq!((found["error.type"].as_str(), found["http.response.status_code"].as_str()), ("amazon", "503"));
         stage.environment.pay_api.set_fault(None);
         let event = events(&mut reader, 1).await.remove(0);
         app.stop().await;
 
         let (first, second) = (collector.trace(&own_trace(&first)), collector.trace(&own_trace(&second)));
         let publish = &second[&to_events(&stage)];
-        assert_eq!(publish.parent_span_id, second[&to_inbox(&stage)].span_id, "under the newest");
+        assert_eq!(publish.parent_span_id, second[&to_inbox(&stage)].span_id, "the parent is the newest IPN");
         let links: Vec<_> = publish.links.iter().map(|link| (&link.trace_id, &link.span_id)).collect();
         let other = &first[&to_inbox(&stage)];
-        assert_eq!(links, [(&other.trace_id, &other.span_id)], "linked with the other");
+        assert_eq!(links, [(&other.trace_id, &other.span_id)], "the other IPN is linked");
         assert!(event["traceparent"].as_str().unwrap().contains(&hex(&publish.span_id)));
     });
 }
 
 #[test]
-fn helper_reads_and_dead_letters_are_in_the_trace_of_the_notification_that_led_to_them() {
+fn parent_reads_and_dead_letters_are_in_the_trace_of_their_ipn() {
     run(async {
-        let collector = Collector::start(Mood::Takes);
+        let collector = Collector::start(Mode::Accept);
         let settings = format!("{}worker.unknown_object_retries_ms = []", collector.settings());
         let stage = Stage::new(1, &settings).await;
         let mut reader = stage.reader();
@@ -188,26 +188,26 @@ fn helper_reads_and_dead_letters_are_in_the_trace_of_the_notification_that_led_t
         stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Captured", &[]);
         let of_charge = stage.envelope(ObjectKind::Charge, CHARGE);
         assert_eq!(stage.post(&app, &of_charge).await.status, 200);
-        let told = names(&events(&mut reader, 2).await);
-        assert!(told.contains(&"ChargeCaptured".to_owned()), "{told:?}");
-        let of_nobody = stage.envelope(ObjectKind::Charge, "S02-0000009-2222222-C000009");
-        assert_eq!(stage.post(&app, &of_nobody).await.status, 200);
+        let published = names(&events(&mut reader, 2).await);
+        assert!(published.contains(&"ChargeCaptured".to_owned()), "{published:?}");
+        let of_unknown = stage.envelope(ObjectKind::Charge, "S02-0000009-2222222-C000009");
+        assert_eq!(stage.post(&app, &of_unknown).await.status, 200);
         let topics = stage.kafka().topics();
         until("it is a dead letter", || !committed_records(&stage.kafka(), &topics.dead_letters).is_empty()).await;
         app.stop().await;
         let trace = collector.trace(&own_trace(&of_charge));
         assert!(trace.contains_key("GET /v2/charges/{chargeId}") && trace.contains_key(READ), "{trace:?}");
-        let trace = collector.trace(&own_trace(&of_nobody));
-        let letter = &trace[&format!("send {}", topics.dead_letters)];
-        assert_eq!(letter.parent_span_id, trace[&to_inbox(&stage)].span_id);
-        assert_eq!(attributes(&letter.attributes)["messaging.message.id"], message_id(&of_nobody));
+        let trace = collector.trace(&own_trace(&of_unknown));
+        let dead_letter = &trace[&format!("send {}", topics.dead_letters)];
+        assert_eq!(dead_letter.parent_span_id, trace[&to_inbox(&stage)].span_id);
+        assert_eq!(attributes(&dead_letter.attributes)["messaging.message.id"], message_id(&of_unknown));
     });
 }
 
 #[test]
-fn what_is_not_sampled_and_what_strangers_send_leaves_no_span() {
+fn unsampled_and_unverified_requests_create_no_span() {
     run(async {
-        let collector = Collector::start(Mood::Takes);
+        let collector = Collector::start(Mode::Accept);
         let stage = Stage::new(1, &format!("{}telemetry.sample_ratio = 0", collector.settings())).await;
         let mut reader = stage.reader();
         let app = stage.receiver().await;
@@ -215,13 +215,13 @@ fn what_is_not_sampled_and_what_strangers_send_leaves_no_span() {
         let unsampled = stage.envelope(ObjectKind::ChargePermission, PERMISSION);
         post_traced(&app, &unsampled, &traceparent("00")).await;
         let event = events(&mut reader, 1).await.remove(0);
-        assert_eq!(event["traceparent"], traceparent("00"), "passed on as it came");
+        assert_eq!(event["traceparent"], traceparent("00"), "the traceparent is passed on unchanged");
         assert_eq!(stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await.status, 200);
         let forged = stage.envelope(ObjectKind::ChargePermission, PERMISSION).replace("C02-0000001", "C02-0000002");
         let url = format!("http://{}/ipn", app.ingress_address());
         let request = reqwest::Client::new().post(&url).header("traceparent", traceparent("01")).body(forged);
         assert_eq!(request.send().await.unwrap().status(), 403);
-        // One that a caller samples is recorded although the ratio is 0, and comes after all those before it.
+        // A trace that the caller samples is recorded although the ratio is 0. It arrives after all earlier spans.
         let sampled = stage.envelope(ObjectKind::ChargePermission, PERMISSION);
         post_traced(&app, &sampled, &traceparent("01").replace(CALLER, "00f067aa0ba902b8")).await;
         app.stop().await;
@@ -234,9 +234,9 @@ fn what_is_not_sampled_and_what_strangers_send_leaves_no_span() {
 }
 
 #[test]
-fn a_genuine_notification_that_is_refused_leaves_a_span_that_says_why() {
+fn rejected_genuine_message_has_a_span_with_the_reason() {
     run(async {
-        let collector = Collector::start(Mood::Takes);
+        let collector = Collector::start(Mode::Accept);
         let stage = Stage::new(1, &format!("{}sns.ipn_age_max_h = 1", collector.settings())).await;
         let app = stage.receiver().await;
         let merchant = &stage.environment.merchants[0];
@@ -247,8 +247,8 @@ fn a_genuine_notification_that_is_refused_leaves_a_span_that_says_why() {
         app.stop().await;
         let entry = &collector.trace(&own_trace(&late))[POST];
         assert!(is_error(entry));
-        let why = attributes(&entry.attributes);
-        assert_eq!(why["error.type"], "timestamp-out-of-range");
-        assert_eq!(why["http.response.status_code"], "503");
+        let found = attributes(&entry.attributes);
+        assert_eq!(found["error.type"], "timestamp-out-of-range");
+        assert_eq!(found["http.response.status_code"], "503");
     });
 }

@@ -1,4 +1,4 @@
-//! A collector that is in trouble is nobody else's; and what the process says of it, and of its token.
+//! A failing collector affects only traces; and what the process logs about the collector and its token.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,11 +13,11 @@ use ipn_receiver::telemetry::spans::{SpanKind, Spans};
 use serde_json::Value;
 
 use super::PERMISSION;
-use crate::collector::{Collector, Mood};
+use crate::collector::{Collector, Mode};
 use crate::harness::{Stage, events, kafka, post_to, run, until};
 use crate::process::Serve;
 
-/// Neither the answer to the POST, nor the event, nor leaving waits for a collector in trouble.
+/// Asserts that answers, events and shutdown do not wait for a failing collector.
 async fn check_nothing_waits(endpoint: &str) {
     let stage = Stage::new(1, endpoint).await;
     let mut reader = stage.reader();
@@ -34,14 +34,14 @@ async fn check_nothing_waits(endpoint: &str) {
     until("a loss is counted", || n_spans("failed") > failed_before).await;
     let stopping = Instant::now();
     app.stop().await;
-    assert!(stopping.elapsed() < Duration::from_secs(15), "left after {:?}", stopping.elapsed());
+    assert!(stopping.elapsed() < Duration::from_secs(15), "stopped after {:?}", stopping.elapsed());
 }
 
 #[test]
-fn a_collector_that_refuses_or_is_not_there_keeps_nothing_waiting() {
+fn refusing_or_absent_collector_delays_nothing() {
     run(async {
         for status in [400, 503] {
-            let collector = Collector::start(Mood::Refuses(status));
+            let collector = Collector::start(Mode::Refuse(status));
             check_nothing_waits(&collector.settings()).await;
             assert!(collector.n_requests() > 0);
         }
@@ -50,15 +50,15 @@ fn a_collector_that_refuses_or_is_not_there_keeps_nothing_waiting() {
 }
 
 #[test]
-fn a_collector_that_hangs_keeps_nothing_waiting() {
+fn hung_collector_delays_nothing() {
     run(async {
-        let collector = Collector::start(Mood::Hangs);
+        let collector = Collector::start(Mode::Hang);
         check_nothing_waits(&collector.settings()).await;
         assert!(collector.n_requests() > 0);
     });
 }
 
-/// What the metric says of an outcome, in the whole process.
+/// The number of spans with an outcome in the whole process.
 fn n_spans(outcome: &str) -> u64 {
     let page = telemetry::metrics().render();
     let line = page.lines().find_map(|line| {
@@ -69,10 +69,10 @@ fn n_spans(outcome: &str) -> u64 {
 }
 
 #[test]
-fn spans_that_nobody_takes_are_dropped_beyond_a_bound_and_counted() {
+fn spans_beyond_the_queue_limit_are_dropped_and_counted() {
     run(async {
         telemetry::metrics();
-        let collector = Collector::start(Mood::Hangs);
+        let collector = Collector::start(Mode::Hang);
         let endpoint = collector.settings().split('"').nth(1).unwrap().to_owned();
         let spans = Spans::start(&Telemetry { otlp_endpoint: Some(endpoint), ..Telemetry::default() }).unwrap();
         let before = n_spans("dropped");
@@ -81,7 +81,7 @@ fn spans_that_nobody_takes_are_dropped_beyond_a_bound_and_counted() {
             let trace = TraceParent::of_message(uuid::Uuid::from_u128(n + 1));
             spans.first(trace, SpanKind::Internal, "flood", SystemTime::now()).end();
         }
-        assert!(began.elapsed() < Duration::from_secs(3), "nobody waited: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(3), "ending a span blocked: {:?}", began.elapsed());
         assert_eq!(n_spans("dropped") - before, 10_000 - 4096);
         let finishing = Instant::now();
         tokio::task::spawn_blocking(move || spans.finish(Duration::from_secs(1))).await.unwrap();
@@ -89,7 +89,7 @@ fn spans_that_nobody_takes_are_dropped_beyond_a_bound_and_counted() {
     });
 }
 
-/// A receiver as a process of its own, with these settings and variables.
+/// Starts a receiver as a separate process with these settings and environment variables.
 async fn process(settings: &str, variables: &[(&str, &str)]) -> (SandboxEnvironment, Serve, tempfile::TempDir) {
     let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
     let folder = tempfile::tempdir().unwrap();
@@ -101,7 +101,7 @@ async fn process(settings: &str, variables: &[(&str, &str)]) -> (SandboxEnvironm
     (environment, serve, folder)
 }
 
-async fn tell(environment: &SandboxEnvironment, serve: &Serve) {
+async fn post_ipn(environment: &SandboxEnvironment, serve: &Serve) {
     let hint = Hint {
         merchant: &environment.merchants[0],
         kind: ObjectKind::ChargePermission,
@@ -113,50 +113,50 @@ async fn tell(environment: &SandboxEnvironment, serve: &Serve) {
 }
 
 #[test]
-fn the_standard_variables_name_the_service_and_give_the_token_which_is_never_logged() {
+fn otel_variables_are_used_and_the_token_is_never_logged() {
     run(async {
-        let collector = Collector::start(Mood::Takes);
+        let collector = Collector::start(Mode::Accept);
         let variables = [
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20SECRET-TOKEN"),
             ("OTEL_SERVICE_NAME", "shop-ipn"),
             ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
         ];
         let (environment, serve, _folder) = process(&collector.settings(), &variables).await;
-        tell(&environment, &serve).await;
+        post_ipn(&environment, &serve).await;
         until("spans came", || !collector.spans().is_empty()).await;
         assert_eq!(collector.headers()["authorization"], "Bearer SECRET-TOKEN");
         assert_eq!(collector.resource()["service.name"], "shop-ipn");
         assert_eq!(collector.resource()["deployment.environment.name"], "test");
         let said = serve.said();
         serve.stop();
-        assert!(said.contains("durable") && !said.contains("SECRET-TOKEN"), "{said}");
+        assert!(said.contains("IPN stored in inbox") && !said.contains("SECRET-TOKEN"), "{said}");
     });
 }
 
 #[test]
-fn a_collector_that_is_not_there_is_told_once_with_its_cause() {
+fn absent_collector_is_logged_once_with_its_error() {
     run(async {
         let (environment, serve, _folder) =
             process("telemetry.otlp_endpoint = \"http://127.0.0.1:1/v1/traces\"\n", &[]).await;
         let lost = || {
             let said = serve.said();
-            let lines = said.lines().filter(|line| line.contains("spans are lost"));
+            let lines = said.lines().filter(|line| line.contains("does not accept spans"));
             lines.map(|line| serde_json::from_str::<BTreeMap<String, Value>>(line).unwrap()).collect::<Vec<_>>()
         };
         for _ in 0..3 {
             let failed = async || serve.count("ipn_receiver_trace_spans_total{outcome=\"failed\"}").await;
             let (before, deadline) = (failed().await, Instant::now() + Duration::from_secs(30));
-            tell(&environment, &serve).await;
+            post_ipn(&environment, &serve).await;
             while failed().await == before {
                 assert!(Instant::now() < deadline, "no loss was counted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-        until("it is told", || !lost().is_empty()).await;
+        until("the loss is logged", || !lost().is_empty()).await;
         let lost = lost();
         serve.stop();
-        assert_eq!(lost.len(), 1, "once a minute");
+        assert_eq!(lost.len(), 1, "logged once a minute");
         assert_eq!(lost[0]["level"], "WARN");
-        assert!(lost[0]["cause"].as_str().unwrap().contains("Connection refused"), "{lost:?}");
+        assert!(lost[0]["error"].as_str().unwrap().contains("Connection refused"), "{lost:?}");
     });
 }
