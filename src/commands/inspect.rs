@@ -134,13 +134,13 @@ fn dead_letter_json(record: InboxRecord) -> Value {
     json!({
         "writtenAt": record.written_at(),
         "reason": record.reason(),
-        "detail": record.header("ipn-dlq-detail"),
-        "source": record.header("ipn-dlq-source"),
+        "detail": record.header(record_headers::DLQ_DETAIL),
+        "source": record.header(record_headers::DLQ_SOURCE),
         "merchant": record.merchant(),
         "objectId": record.object(),
-        "failedReads": record.header("ipn-dlq-failed-reads"),
-        "causeCount": record.header("ipn-dlq-cause-count"),
-        "redriveCount": record.header("ipn-redrive-count"),
+        "failedReads": record.header(record_headers::DLQ_FAILED_READS),
+        "causeCount": record.header(record_headers::DLQ_CAUSE_COUNT),
+        "redriveCount": record.header(record_headers::REDRIVE_COUNT),
         "hasOriginal": record.has_original(),
         "position": position,
     })

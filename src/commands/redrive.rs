@@ -189,8 +189,8 @@ impl Found {
             self.redriven_before += 1;
         } else {
             self.to_append += 1;
-            self.without_place += usize::from(record.has_no_place(merchants));
-            self.failed_before += usize::from(record.header(COUNT_HEADER).is_some());
+            self.without_place += usize::from(record.is_unroutable(merchants));
+            self.failed_before += usize::from(record.header(record_headers::REDRIVE_COUNT).is_some());
             let merchant = record.merchant().unwrap_or("-");
             *self.by_reason.entry((record.reason().to_owned(), merchant.to_owned())).or_default() += 1;
         }

@@ -9,9 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::config_file::ConfigFile;
 use super::{Error, Exit};
-use crate::amazon::clients::Clients;
+use crate::amazon::Clients;
 use crate::app::App;
 use crate::config::{Config, ROLE_VARIABLE};
+use crate::kafka::Broker;
 
 /// The arguments of `serve`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     // The start can take long while Kafka is unreachable, so it must be possible to interrupt it.
     let app = tokio::select! {
-        app = App::start(config, clients) => app?,
+        app = App::start(config, clients, Broker::Real) => app?,
         _ = terminate.recv() => return Ok(stopped_before_start()),
         _ = interrupt.recv() => return Ok(stopped_before_start()),
     };

@@ -39,9 +39,12 @@ pub(super) fn sending(spans: &Spans, batch: &mut Batch, topics: &Topics, wire: &
         sending.push(span);
     }
     for dead_letter in &batch.dead_letters {
-        let parent = header(&dead_letter.headers, TRACE_HEADER).and_then(TraceParent::parse);
+        let parent = header(&dead_letter.headers, record_headers::TRACEPARENT).and_then(TraceParent::parse);
         let mut span = spans.under(parent, SpanKind::Producer, "send");
-        span.note_sending(&topics.dead_letters, header(&dead_letter.headers, "ipn-sns-message-id").unwrap_or_default());
+        span.note_sending(
+            &topics.dead_letters,
+            header(&dead_letter.headers, record_headers::SNS_MESSAGE_ID).unwrap_or_default(),
+        );
         span.note("ipn_receiver.dead_letter.reason", dead_letter.reason.as_str());
         sending.push(span);
     }

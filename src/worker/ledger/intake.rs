@@ -1,14 +1,15 @@
 //! From an inbox record to the object that must be read and the cause of that read, or to a dead letter.
 
 use crate::domain::dead_letter::DeadLetterReason;
-use crate::domain::ipn::recheck_request::{self, KIND_HEADER, Recheck};
+use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::ipn::routing::{Merchants, Unroutable};
 use crate::domain::ipn::{Ipn, Message};
 use crate::domain::pay::{ObjectId, ObjectRef};
+use crate::domain::record_headers;
 use crate::domain::sns::Envelope;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, Origin};
-use crate::kafka::inbox::{InboxRecord, TRACE_HEADER};
+use crate::kafka::inbox::InboxRecord;
 
 /// An inbox record that leads to a read.
 pub(in crate::worker) struct Intake {
@@ -37,7 +38,7 @@ impl IntakeError {
 /// Parses a record and routes it to its merchant.
 pub(in crate::worker) fn parse(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, IntakeError> {
     record.check_schema().map_err(IntakeError::not_understood)?;
-    if record.header(KIND_HEADER) == Some(recheck_request::KIND) {
+    if record.header(record_headers::RECORD_KIND) == Some(recheck_request::KIND) {
         return parse_recheck(merchants, record);
     }
     // The signature was verified before the append, and only ipn-receiver appends to the inbox.
@@ -53,7 +54,7 @@ pub(in crate::worker) fn parse(merchants: &Merchants, record: &InboxRecord) -> R
     };
     let object = route(merchants, &envelope, &ipn, record)?;
     let message_id = envelope.message_id.parse().expect("an envelope's MessageId is a UUID");
-    let given = record.header(TRACE_HEADER).and_then(TraceParent::parse);
+    let given = record.header(record_headers::TRACEPARENT).and_then(TraceParent::parse);
     let origin = Origin::Ipn {
         message_id,
         notification_type: ipn.notification_type,

@@ -91,8 +91,8 @@ impl Ledger {
         };
         let known = self.store.observed(object);
         match derive(known.as_ref(), &reading) {
-            Derivation::Older => self.read_again_after_older_answer(object, attempts, now),
-            Derivation::Told { events, observed, ask_again } => {
+            Derivation::Stale => self.read_again_after_older_answer(object, attempts, now),
+            Derivation::Current { events, observed, is_unconfirmed } => {
                 let slack = Duration::from_millis(self.settings.settle_slack_ms);
                 let is_lagging = !is_confirming && needs_confirming_read(causes, fetched.last_updated, slack);
                 let has_found = is_reconciliation && !events.is_empty();
@@ -101,7 +101,7 @@ impl Ledger {
                 } else {
                     self.publish(object, permission, Publication { events, observed: *observed }, now);
                 }
-                if ask_again || is_lagging {
+                if is_unconfirmed || is_lagging {
                     self.requeue(object, Requeue::Confirm, self.confirm_after(object), now);
                 } else {
                     self.complete(object, now);

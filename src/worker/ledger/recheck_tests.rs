@@ -7,7 +7,8 @@ use super::*;
 use crate::amazon::pay_api::Disposition;
 use crate::config::Quotas;
 use crate::domain::dead_letter::DeadLetterReason;
-use crate::domain::ipn::recheck_request::{self, KIND_HEADER, Recheck};
+use crate::domain::ipn::recheck_request::{self, Recheck};
+use crate::domain::record_headers;
 use crate::domain::pay::{DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
 use crate::domain::work::InboxPosition;
 

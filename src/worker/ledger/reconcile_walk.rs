@@ -60,8 +60,8 @@ impl Reconciler {
             }
             seen => {
                 // A record that was never read only holds a sequence number: there is nothing to shrink.
-                let action = self.keeping.fate(view.quiet_since(), view.is_stub() || seen.is_none(), now);
-                let object = (action != RetentionAction::Kept).then(|| view.object())?;
+                let action = self.retention.action(view.quiet_since(), view.is_stub() || seen.is_none(), now);
+                let object = (action != RetentionAction::Keep).then(|| view.object())?;
                 self.expire(known, &object, action).then_some(object)
             }
         }
@@ -98,7 +98,7 @@ impl Reconciler {
             return false;
         }
         let label = match action {
-            RetentionAction::Kept => return false,
+            RetentionAction::Keep => return false,
             RetentionAction::Stub => {
                 let partition = known.owning_partitions.of(object);
                 known.store.update(object, partition, |state| {
@@ -106,8 +106,8 @@ impl Reconciler {
                 });
                 "stub"
             }
-            RetentionAction::Forgotten if self.guarded.keeps(object) => return false,
-            RetentionAction::Forgotten => {
+            RetentionAction::Delete if self.guarded.keeps(object) => return false,
+            RetentionAction::Delete => {
                 known.store.remove(object);
                 "deleted"
             }

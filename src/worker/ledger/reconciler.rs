@@ -14,7 +14,7 @@ use crate::worker::gauges::show_reconciliation;
 pub(in crate::worker) struct Reconciler {
     /// Scales every reconciliation period; None if reconciliation is off.
     pub(super) period_factor: Option<f64>,
-    pub(super) keeping: Keeping,
+    pub(super) retention: Retention,
     pub(super) next_slot: usize,
     pub(super) pass_started_at: Timestamp,
     pub(super) next_step_at: Timestamp,
@@ -45,7 +45,7 @@ impl Reconciler {
     pub(in crate::worker) fn new(settings: &Settings, reconciliation: &Reconciliation, now: Timestamp) -> Self {
         Self {
             period_factor: reconciliation.enabled.then_some(reconciliation.period_factor),
-            keeping: settings.keeping(),
+            retention: settings.keeping(),
             next_slot: 0,
             pass_started_at: now,
             next_step_at: now,

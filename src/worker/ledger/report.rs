@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::Ledger;
-use crate::domain::dead_letter::{DeadLetter, header};
+use crate::domain::dead_letter::DeadLetter;
 use crate::domain::events::Event;
 use crate::domain::pay::ObjectRef;
+use crate::domain::record_headers::{self, header};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{BoundHits, Cause, LaneReport};
 use crate::kafka::outbox::Batch;
@@ -114,7 +115,7 @@ fn report_dead_letter(dead_letter: &DeadLetter) {
         object_id = object.map(|object| object.id.as_str()),
         merchant = object.map(|object| object.account.merchant_id.as_str()),
         environment = object.map(|object| object.account.environment.as_str()),
-        sns_message_id = header(&dead_letter.headers, "ipn-sns-message-id"),
+        sns_message_id = header(&dead_letter.headers, record_headers::SNS_MESSAGE_ID),
         "IPN moved to the dead-letter topic; fix the cause, then run `ipn-receiver redrive`",
     );
 }
