@@ -24,7 +24,7 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of Kafka's; for want of a right, which one it may be.
 fn explained(kafka: &Kafka, user: PrincipalRole, topic: &str, error: &KafkaError) -> String {
-    let lacking = error.rdkafka_error_code().and_then(|code| acls::lacking(kafka, user, topic, code));
+    let lacking = error.rdkafka_error_code().and_then(|code| acls::missing_acl(kafka, user, topic, code));
     lacking.unwrap_or_else(|| error.to_string())
 }
 

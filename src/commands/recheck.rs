@@ -69,7 +69,7 @@ pub async fn run(arguments: &Arguments, config: &Config) -> Result<ExitCode, Err
             chunk.iter().map(|object| Recheck { object: object.clone(), seed: arguments.seed, requested_at }).collect();
         let appended = try_join_all(rechecks.iter().map(|recheck| inbox.append_recheck(recheck))).await;
         appended.map_err(|error| {
-            let lacking = error.code().and_then(|code| acls::lacking(&config.kafka, PrincipalRole::Recheck, &inbox_topic, code));
+            let lacking = error.code().and_then(|code| acls::missing_acl(&config.kafka, PrincipalRole::Recheck, &inbox_topic, code));
             let error = lacking.unwrap_or_else(|| error.to_string());
             format!("{error}; at least {n_appended} were appended. The same command can be repeated: it costs reads, and tells nothing twice")
         })?;

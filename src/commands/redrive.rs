@@ -126,7 +126,8 @@ impl Redrive {
         // Ends or completes what a killed run left open, and keeps any other run of this filter from going on.
         let id = format!("{}-{}", config.kafka.group(), purpose(&self.filter));
         let inbox = config.kafka.topics().inbox;
-        let lacking = |doubt: &InDoubt| acls::lacking(&config.kafka, PrincipalRole::Redrive, &inbox, doubt.refused?);
+        let lacking =
+            |doubt: &InDoubt| acls::missing_acl(&config.kafka, PrincipalRole::Redrive, &inbox, doubt.refused?);
         let outbox = Outbox::open(&config.kafka, &id, config.events.wire())
             .map_err(|doubt| lacking(&doubt).unwrap_or_else(|| doubt.to_string()))?;
         let group = self.letters.group()?;

@@ -14,8 +14,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-
 pub use self::development::Development;
 pub use self::key_files::{Fingerprint, KeyFiles};
 pub use self::merchants::{Credentials, MerchantAccount};
@@ -157,37 +155,6 @@ impl Config {
 }
 
 impl Kafka {
-    /// What every client of the cluster starts from. The guarantees are set by each client after this, so no
-    /// property can take them back.
-    pub fn client(&self) -> ClientConfig {
-        let mut client = ClientConfig::new();
-        let asks_for_tokens = self.properties.get("sasl.oauthbearer.method").is_some_and(|method| method == "oidc");
-        if asks_for_tokens && !self.properties.contains_key("https.ca.pem") {
-            // The system's authorities; librdkafka's HTTP client knows none by itself.
-            client.set("https.ca.location", "probe");
-        }
-        for (name, value) in &self.properties {
-            client.set(name, value);
-        }
-        client
-            .set("bootstrap.servers", &self.bootstrap_servers)
-            .set("client.id", "ipn-receiver")
-            // A broker that comes back should be noticed within a second, not after the default ten.
-            .set("reconnect.backoff.max.ms", "1000")
-            .set("allow.auto.create.topics", "false");
-        client
-    }
-
-    /// What a consumer starts from that only reads: it joins no group, and `purpose` tells it apart in Kafka's eyes.
-    pub fn reader(&self, purpose: &str) -> ClientConfig {
-        let mut reader = self.client();
-        reader
-            .set("group.id", format!("{}-{purpose}", self.group()))
-            .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed");
-        reader
-    }
-
     /// The topics' names.
     pub fn topics(&self) -> Topics {
         let name = |rest: &str| format!("{}.{rest}", self.topic_prefix);

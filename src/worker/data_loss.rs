@@ -19,7 +19,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 use crate::kafka::Broker;
 use crate::kafka::outbox::{Batch, Outbox, StateRecord};
-use crate::kafka::state_store::{CompletenessMarker, Restored, StateStore, read_told, restore};
+use crate::kafka::state_store::{CompletenessMarker, Restored, StateStore, rebuild_from_events, restore};
 
 /// What was found in one partition of the state topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn make_good(
     let mut positions = positions(offsets_by_partition);
     let mut records = Vec::new();
     if !broken.is_empty() {
-        let told = read_told(kafka, &broken, still_ours)?.into_known();
+        let told = rebuild_from_events(kafka, &broken, still_ours)?.into_known();
         records = told.into_iter().filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
     }
     for record in &records {
@@ -162,7 +162,7 @@ pub(super) fn positions(offsets_by_partition: &OffsetsByPartition) -> Positions 
 fn look(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BTreeMap<i32, Found> {
     let counts = restored.store.len_by_partition();
     let found = |partition: &i32| {
-        let (log_start, mark) = restored.marks.of(*partition);
+        let (log_start, mark) = restored.markers.of(*partition);
         let n_objects = counts.get(partition).copied().unwrap_or(0);
         (*partition, Found { log_start, mark, n_objects, n_rebuilt: 0 })
     };
@@ -196,7 +196,7 @@ fn write(
         let records: Vec<StateRecord> = left.by_ref().take(RECORDS_AT_ONCE).collect();
         let is_last = left.peek().is_none();
         let mark = |(partition, log_start): &(i32, i64)| (*partition, CompletenessMarker::new(*log_start, is_last));
-        let batch = Batch { records, marks: log_starts.iter().map(mark).collect(), ..Batch::default() };
+        let batch = Batch { records, markers: log_starts.iter().map(mark).collect(), ..Batch::default() };
         outbox.commit(&batch, positions, group, now)?;
         if is_last {
             return Ok(());

@@ -13,9 +13,9 @@ pub(super) enum Error {
     Outbox(#[from] InDoubt),
     #[error(transparent)]
     Restore(#[from] state_store::Error),
-    #[error("Kafka: {}", acls::told(.0))]
+    #[error("Kafka: {}", acls::describe_error(.0))]
     Kafka(#[from] KafkaError),
-    #[error("the consumer is of no more use: {}", acls::told(.0))]
+    #[error("the consumer is of no more use: {}", acls::describe_error(.0))]
     Consumer(KafkaError),
     #[error("inbox partition {0} ends before what was read")]
     InboxEnd(i32),

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::acl_probes::{AclProbe, prove};
 use super::report::{Line, Report, waiting_for};
 use crate::config::{Config, Kafka};
-use crate::kafka::acls::{AclEntry, PrincipalRole, rights};
+use crate::kafka::acls::{AclEntry, PrincipalRole, required_acls};
 use crate::kafka::connection::Connection;
 use crate::kafka::topics::{self, Severity};
 
@@ -63,7 +63,7 @@ async fn look_at_topics(config: &Config, report: &mut Report) {
 
 async fn look_at_rights(kafka: &Kafka, users: &[PrincipalRole], report: &mut Report) {
     let mut wanted: Vec<AclEntry> = Vec::new();
-    for right in users.iter().flat_map(|user| rights(kafka, *user)) {
+    for right in users.iter().flat_map(|user| required_acls(kafka, *user)) {
         // `serve --role all` is two users, and some rights are both's.
         let is_new = |other: &AclEntry| (other.operation, &other.resource) != (right.operation, &right.resource);
         if wanted.iter().all(is_new) {

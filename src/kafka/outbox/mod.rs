@@ -38,8 +38,8 @@ pub struct Batch {
     pub records: Vec<StateRecord>,
     /// What could not be told.
     pub dead_letters: Vec<DeadLetter>,
-    /// Partitions of the state topic that hold everything from here on, or soon will.
-    pub marks: Vec<(i32, CompletenessMarker)>,
+    /// Completeness markers of partitions of the state topic.
+    pub markers: Vec<(i32, CompletenessMarker)>,
 }
 
 /// One record for the state topic.
@@ -151,8 +151,8 @@ impl Outbox {
                     None => record,
                 })?;
             }
-            for (partition, mark) in &batch.marks {
-                let value = serde_json::to_vec(mark).expect("a mark is plain data");
+            for (partition, marker) in &batch.markers {
+                let value = serde_json::to_vec(marker).expect("a marker is plain data");
                 self.send(
                     BaseRecord::to(&self.topics.state)
                         .key(COMPLETENESS_MARKER_KEY)
@@ -282,7 +282,7 @@ fn to_kafka(headers: &[(String, Vec<u8>)]) -> OwnedHeaders {
 impl From<KafkaError> for InDoubt {
     fn from(error: KafkaError) -> Self {
         let refused = error.rdkafka_error_code().filter(|code| acls::is_refusal(*code));
-        Self { refused, ..doubt(acls::told(&error)) }
+        Self { refused, ..doubt(acls::describe_error(&error)) }
     }
 }
 

@@ -18,7 +18,7 @@ use slab::Slab;
 
 pub use self::completeness_marker::{COMPLETENESS_MARKER_KEY, CompletenessMarker, CompletenessMarkers};
 use self::packed::Packed;
-pub use self::rebuild_from_events::read_told;
+pub use self::rebuild_from_events::rebuild_from_events;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef, State};
 use crate::domain::state::schema_version::Newer;
@@ -309,7 +309,6 @@ fn newest_read() -> u32 {
 const READS_UNWRITTEN_MAX: u8 = 8;
 /// Keys of records that are about no object.
 const INTERNAL_KEYS: &str = "__";
-const ASK_EVERY: Duration = Duration::from_millis(100);
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -21,7 +21,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use self::compare::{compare, compare_record, together};
 use self::difference::Wanted;
 pub use self::difference::{Difference, Severity};
-use self::partition_count::OnRecord;
+use self::partition_count::RecordedCount;
 use self::plan::plans;
 use crate::config::{Config, Kafka};
 use crate::domain::state::schema_version::Newer;
@@ -99,7 +99,7 @@ pub struct Comparison {
     pub min_in_sync_replicas: usize,
     /// How many seconds the inbox keeps a record, infinity for ever; none if the cluster does not tell.
     pub inbox_keeps_s: Option<f64>,
-    on_record: OnRecord,
+    on_record: RecordedCount,
 }
 
 /// Creates the topics that are missing, and puts the partition count on record in a new state topic. Gives the names
@@ -155,11 +155,11 @@ pub async fn look(config: &Config) -> Result<Comparison, Error> {
     let missing = plans.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(plan, _)| plan.name.clone());
     let missing: Vec<String> = missing.collect();
     let state_topic = kafka.topics().state;
-    let on_record = if missing.contains(&state_topic) { OnRecord::NothingAtAll } else { read_record(kafka).await? };
+    let on_record = if missing.contains(&state_topic) { RecordedCount::EmptyTopic } else { read_record(kafka).await? };
     let wanted = Wanted {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         partitions: kafka.partitions,
-        recorded_partitions: if let OnRecord::Count(count) = on_record { Some(count) } else { None },
+        recorded_partitions: if let RecordedCount::Count(count) = on_record { Some(count) } else { None },
         replication_factor: kafka.replication_factor,
         inbox_keeps: config.worker.inbox_keeps(),
     };
@@ -228,9 +228,9 @@ impl Comparison {
         let partitions = kafka.partitions;
         match self.on_record {
             // One of a later release ended the look already.
-            OnRecord::Count(_) | OnRecord::Newer(_) => return Ok(()),
-            OnRecord::NothingAtAll => tracing::info!(partitions, "the partition count is put on record"),
-            OnRecord::OnlyOthers => tracing::warn!(
+            RecordedCount::Count(_) | RecordedCount::Newer(_) => return Ok(()),
+            RecordedCount::EmptyTopic => tracing::info!(partitions, "the partition count is put on record"),
+            RecordedCount::Missing => tracing::warn!(
                 partitions,
                 "the state topic does not say how many partitions it was begun with: an earlier version made it, or its \
                  beginning was cut off; the present count is put on record"
@@ -240,12 +240,12 @@ impl Comparison {
     }
 }
 
-async fn read_record(kafka: &Kafka) -> Result<OnRecord, Error> {
+async fn read_record(kafka: &Kafka) -> Result<RecordedCount, Error> {
     let asked = kafka.clone();
     let read = tokio::task::spawn_blocking(move || partition_count::read(&asked, TIMEOUT)).await;
     let read = read.expect("reading a record does not panic");
     match read.map_err(|what| not_on_record(kafka, ("read", Operation::Read), what))? {
-        OnRecord::Newer(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
+        RecordedCount::Newer(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
         found => Ok(found),
     }
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 /// Where clients get tokens: whoever names himself and "-secret" is who he says.
-pub(super) fn endpoint() -> &'static str {
+pub(super) fn url() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,11 +1,11 @@
 //! Kafka as people have it: TLS, SASL, mutual TLS and ACLs. The least rights of each role and command, and each of them
 //! taken away.
 
-mod acls;
 mod connections;
-mod least;
+mod create_acls;
+mod least_privilege;
 mod table;
-mod tokens;
+mod token_endpoint;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -81,7 +81,7 @@ impl SecureKafka {
                     ("sasl.oauthbearer.method", "oidc".to_owned()),
                     ("sasl.oauthbearer.client.id", user.to_owned()),
                     ("sasl.oauthbearer.client.secret", format!("{user}-secret")),
-                    ("sasl.oauthbearer.token.endpoint.url", tokens::endpoint().to_owned()),
+                    ("sasl.oauthbearer.token.endpoint.url", token_endpoint::url().to_owned()),
                 ];
                 (self.sasl(), [sasl("OAUTHBEARER"), token.to_vec()].concat())
             }
