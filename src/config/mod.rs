@@ -6,6 +6,7 @@ mod development;
 mod file;
 mod key_files;
 mod merchants;
+pub mod reference;
 mod tables;
 mod telemetry;
 

@@ -40,6 +40,7 @@ mod traces;
 mod operators;
 
 mod chart;
+mod configuration_doc;
 mod development;
 mod events_doc;
 mod metrics;
