@@ -243,7 +243,7 @@ async fn make_topics(config: &Config) -> Outcome {
     }
     let found = topics::look(config).await?;
     if found.refused().next().is_none() {
-        found.keep_on_record(&config.kafka).await?;
+        found.record_count_if_missing(&config.kafka).await?;
     }
     Ok(tell_differences(&found))
 }

@@ -101,7 +101,7 @@ fn topics_are_made_once_and_a_partition_count_that_differs_is_refused() {
     let output = command().args(["serve", "--config"]).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("on record as 3, but kafka.partitions is 4") && said.contains("set kafka.partitions = 3"),
+        said.contains("recorded as 3, but kafka.partitions is 4") && said.contains("set kafka.partitions = 3"),
         "{said}"
     );
 }
