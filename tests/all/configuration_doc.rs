@@ -34,8 +34,8 @@ On a single broker, for a test, add `replication_factor = 1` under `[kafka]`: if
 
 ## Environment variables
 
-An environment variable overrides the file. Its name is `IPN_RECEIVER__`, then the path of the setting in capital letters with two
-underscores between the parts:
+An environment variable overrides the file. Its name is `IPN_RECEIVER__`, then the path of the setting in upper case with two underscores
+between the parts:
 
 | setting | environment variable |
 |---|---|

@@ -8,7 +8,7 @@ pub use self::settings::TABLES;
 /// A table of the configuration file.
 #[derive(Clone, Copy, Debug)]
 pub struct SettingsTable {
-    /// Its name, such as `ingress`; empty for what stands above all tables.
+    /// Its name, such as `ingress`; empty for settings outside of all tables.
     pub name: &'static str,
     /// What it is for, in one sentence.
     pub purpose: &'static str,

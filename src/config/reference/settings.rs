@@ -7,7 +7,7 @@ use super::{DefaultValue, Setting, SettingsTable};
 pub const TABLES: &[SettingsTable] = &[
     SettingsTable {
         name: "",
-        purpose: "What stands above all tables.",
+        purpose: "The setting outside of all tables.",
         settings: &[setting(
             "role",
             Toml(r#""all""#),
@@ -329,7 +329,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "topic_owners",
                 Other("the merchant itself"),
-                "Merchant ids of whoever entered the URL in Seller Central, such as a solution provider.",
+                "Merchant ids of those who entered the URL in Seller Central, such as a solution provider.",
             ),
             setting("topic_arns", Toml("[]"), "Further topics, whose names do not follow Amazon Pay's pattern."),
             setting(

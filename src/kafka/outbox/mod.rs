@@ -160,7 +160,7 @@ impl Outbox {
                         .partition(*partition),
                 )?;
             }
-            batch.dead_letters.iter().try_for_each(|letter| self.send_dead_letter(letter, now))
+            batch.dead_letters.iter().try_for_each(|dead_letter| self.send_dead_letter(dead_letter, now))
         })
     }
 
@@ -249,13 +249,18 @@ impl Outbox {
         self.send(BaseRecord::to(&self.topics.events).key(key).payload(&value).headers(headers))
     }
 
-    fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), InDoubt> {
-        let mut headers = to_kafka(&letter.headers);
+    fn send_dead_letter(&self, dead_letter: &DeadLetter, now: Timestamp) -> Result<(), InDoubt> {
+        let mut headers = to_kafka(&dead_letter.headers);
         let (inbox, instance) = (self.topics.inbox.as_str(), self.instance.as_str());
-        for (key, value) in letter.told(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now }) {
+        for (key, value) in dead_letter.told(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now }) {
             headers = headers.insert(Header { key, value: Some(&value) });
         }
-        self.send(BaseRecord::to(&self.topics.dead_letters).key(&letter.key).payload(&letter.value).headers(headers))
+        self.send(
+            BaseRecord::to(&self.topics.dead_letters)
+                .key(&dead_letter.key)
+                .payload(&dead_letter.value)
+                .headers(headers),
+        )
     }
 
     fn send<K: rdkafka::message::ToBytes + ?Sized, P: rdkafka::message::ToBytes + ?Sized>(

@@ -28,7 +28,7 @@ fn grant_all_and_all_but_one(secure: &SecureKafka, name: &str, wanted: &[AclEntr
         let others = (0..wanted.len()).filter(|less| *less != at);
         granted.extend(others.map(|less| (format!("{name}-less-{less}"), acl.clone())));
     }
-    grant(&secure.back_door(), &granted);
+    grant(&secure.super_user_port(), &granted);
 }
 
 /// A name to which no other test grants ACLs.
@@ -82,8 +82,8 @@ async fn put_a_dead_letter(secure: &SecureKafka, environment: &SandboxEnvironmen
     let kafka = secure.kafka(environment);
     let producer: FutureProducer<DefaultClientContext> = kafka.client().create().unwrap();
     let topic = kafka.topics().dead_letters;
-    let letter = FutureRecord::to(&topic).key("k").payload("{}");
-    producer.send(letter, std::time::Duration::from_secs(10)).await.unwrap();
+    let dead_letter = FutureRecord::to(&topic).key("k").payload("{}");
+    producer.send(dead_letter, std::time::Duration::from_secs(10)).await.unwrap();
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn command_names_each_missing_acl() {
                 let environment = environment().await;
                 let (name, wanted) = (unique(user.as_str()), required_acls(&secure.kafka(&environment), user));
                 let left = wanted.iter().enumerate().filter(|(at, _)| Some(*at) != less);
-                grant(&secure.back_door(), &left.map(|(_, acl)| (name.clone(), acl.clone())).collect::<Vec<_>>());
+                grant(&secure.super_user_port(), &left.map(|(_, acl)| (name.clone(), acl.clone())).collect::<Vec<_>>());
                 if user != PrincipalRole::Topics {
                     topics::create(&secure.kafka(&environment)).await.unwrap();
                     put_a_dead_letter(secure, &environment).await;
@@ -139,7 +139,7 @@ fn ipn_becomes_event_with_required_acls_only() {
             .into_iter()
             .flat_map(|user| required_acls(&kafka, user).into_iter().map(move |acl| (user.as_str().to_owned(), acl)))
             .collect();
-        grant(&secure.back_door(), &granted);
+        grant(&secure.super_user_port(), &granted);
         let serve = |user: PrincipalRole, proof| {
             let file = folder.path().join(user.as_str());
             let ports = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
