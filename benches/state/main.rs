@@ -1,9 +1,9 @@
-//! What a million known objects cost: memory for each, a walk over all, and how fast they are read back, from their bytes
+//! The cost of a million known objects: memory for each, a walk over all, and how fast they are restored, from their bytes
 //! alone and from a real Kafka.
 //!
-//! `cargo bench --bench state`; with `KAFKA_BOOTSTRAP_SERVERS` set, Kafka's part too (in topics of its own, which are deleted
-//! afterwards). Ends with 1 if the process takes more than 500 MB, a walk more than a second, or fewer than 200,000 records a
-//! second are read back.
+//! `cargo bench --bench state`; with `KAFKA_BOOTSTRAP_SERVERS` set also from Kafka (in topics of its own, which are deleted
+//! afterwards). The exit code is 1 if the process takes more than 500 MB, a walk takes more than a second, or fewer than 200,000
+//! records a second are restored.
 
 mod topic;
 
@@ -26,31 +26,29 @@ fn main() -> ExitCode {
     let mut keeps = memory();
     keeps &= bytes_alone();
     match std::env::var("KAFKA_BOOTSTRAP_SERVERS") {
-        Ok(servers) => keeps &= told("from Kafka", topic::restored_from(&servers)),
-        Err(_) => println!("from Kafka: not measured; set KAFKA_BOOTSTRAP_SERVERS for it"),
+        Ok(servers) => keeps &= report("from Kafka", topic::restored_from(&servers)),
+        Err(_) => println!("from Kafka: not measured; set KAFKA_BOOTSTRAP_SERVERS to measure it"),
     }
     if keeps { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What the system gives this process for all of them.
+/// Measures the memory of the process with all objects.
 fn memory() -> bool {
     let before = resident_bytes();
     let mut store = StateStore::default();
     for n in 0..OBJECTS {
         let record = Record::new(n);
-        store.apply(record.partition, &record.key, Some(&record.value)).expect("a record of ours");
+        store.apply(record.partition, &record.key, Some(&record.value)).expect("a valid record");
     }
     let (all, each) = (resident_bytes(), (resident_bytes() - before) / OBJECTS as f64);
     assert_eq!(store.len() as u64, OBJECTS);
     let walked = walk(&store);
     println!("memory: {each:.0} bytes each, the process {:.0} MB (at most {:.0})", all / 1e6, RESIDENT_BYTES_MAX / 1e6);
-    println!(
-        "looking at each for what is due: {walked:.2?} (at most {WALK_MAX:?}, which a worker spreads over a minute)"
-    );
+    println!("a walk over all objects: {walked:.2?} (at most {WALK_MAX:?}, which a worker spreads over a minute)");
     all <= RESIDENT_BYTES_MAX && walked <= WALK_MAX
 }
 
-/// What the worker's walk does at each object at least.
+/// What the worker's reconcile walk does for each object.
 fn walk(store: &StateStore) -> Duration {
     let began = Instant::now();
     let due = (0..store.n_slots()).filter_map(|place| {
@@ -65,7 +63,7 @@ fn walk(store: &StateStore) -> Duration {
     began.elapsed()
 }
 
-/// Decoding and applying, without Kafka.
+/// Decodes and applies records without Kafka.
 fn bytes_alone() -> bool {
     let records: Vec<Record> = (0..SAMPLE).map(Record::new).collect();
     let bytes: usize = records.iter().map(|record| record.value.len()).sum();
@@ -73,12 +71,12 @@ fn bytes_alone() -> bool {
     let mut store = StateStore::default();
     let began = Instant::now();
     for record in &records {
-        store.apply(record.partition, &record.key, Some(&record.value)).expect("a record of ours");
+        store.apply(record.partition, &record.key, Some(&record.value)).expect("a valid record");
     }
-    told("from bytes alone", (SAMPLE, began.elapsed()))
+    report("from bytes alone", (SAMPLE, began.elapsed()))
 }
 
-fn told(what: &str, (records, time): (u64, Duration)) -> bool {
+fn report(what: &str, (records, time): (u64, Duration)) -> bool {
     let per_s = records as f64 / time.as_secs_f64();
     println!("{what}: {records} records in {time:.2?}, {per_s:.0} a second (at least {RESTORED_PER_S_MIN:.0})");
     per_s >= RESTORED_PER_S_MIN
@@ -92,7 +90,7 @@ const WALK_MAX: Duration = Duration::from_secs(1);
 const RESIDENT_BYTES_MAX: f64 = 500e6;
 const RESTORED_PER_S_MIN: f64 = 200_000.0;
 
-/// One record of the state topic.
+/// A record of the state topic.
 struct Record {
     partition: i32,
     key: Vec<u8>,
@@ -108,7 +106,7 @@ impl Record {
     }
 }
 
-/// Nine objects in a row are two permissions, six charges and a refund.
+/// Nine objects in a row are two charge permissions, six charges and a refund.
 fn known(n: u64) -> KnownState {
     let (family, member) = (n / 9, n % 9);
     let merchant_id = MerchantId::parse(&format!("A1O8CIV1A24A{}", family % MERCHANTS)).expect("a merchant's id");
@@ -159,9 +157,10 @@ fn known(n: u64) -> KnownState {
     KnownState { observed: Some(observed), sequence, ..KnownState::blank(object) }
 }
 
-/// What the system has really given this process.
+/// The resident memory of this process.
 fn resident_bytes() -> f64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells a process its size");
-    let pages: f64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("resident pages stand second");
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc is there on Linux");
+    let pages: f64 =
+        statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("resident pages are the second number");
     pages * 4096.0
 }

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::{OBJECTS, PARTITIONS, Record};
 
-/// Fills a topic and reads it back as a worker does; how many records, and how long that took.
+/// Fills a topic and restores it as a worker does. Returns the number of records and the time.
 pub(super) fn restored_from(servers: &str) -> (u64, Duration) {
     let kafka = Kafka {
         bootstrap_servers: servers.to_owned(),
@@ -21,8 +21,8 @@ pub(super) fn restored_from(servers: &str) -> (u64, Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     let admin: AdminClient<DefaultClientContext> = kafka.client().create().expect("an admin client");
     let wanted = NewTopic::new(&topic, PARTITIONS, TopicReplication::Fixed(1));
-    let made = runtime.block_on(admin.create_topics([&wanted], &AdminOptions::new())).expect("Kafka answers");
-    made[0].as_ref().expect("the topic is created");
+    let created = runtime.block_on(admin.create_topics([&wanted], &AdminOptions::new())).expect("Kafka answers");
+    created[0].as_ref().expect("the topic is created");
     fill(&kafka, &topic);
     let partitions: Vec<i32> = (0..PARTITIONS).collect();
     let began = Instant::now();
@@ -33,7 +33,7 @@ pub(super) fn restored_from(servers: &str) -> (u64, Duration) {
     (OBJECTS, time)
 }
 
-/// As the outbox writes them: compressed, in many small batches.
+/// Writes records as the outbox does: compressed, in many small batches.
 fn fill(kafka: &Kafka, topic: &str) {
     let mut client = kafka.client();
     client.set("compression.type", "lz4").set("linger.ms", "5").set("acks", "1");
@@ -57,4 +57,4 @@ fn fill(kafka: &Kafka, topic: &str) {
     producer.flush(Duration::from_mins(1)).expect("the barriers are acknowledged");
 }
 
-const NONCE: &str = "here the state ends";
+const NONCE: &str = "end of the state";

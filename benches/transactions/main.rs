@@ -1,8 +1,8 @@
-//! What exactly-once costs: events with their state records and offsets in transactions, beside the same records through
-//! a plain idempotent producer in the same run; and how soon one event alone is out.
+//! The cost of exactly-once: events with their state records and offsets in transactions, compared with the same records of a
+//! plain idempotent producer in the same run; and the latency of a single event.
 //!
-//! `KAFKA_BOOTSTRAP_SERVERS=$(scripts/kafka up) cargo bench --bench transactions`, on one real node. Ends with 1 if
-//! transactions of 1,000 events reach less than 0.6 of the peer, or if the median of one event alone is above 50 ms.
+//! `KAFKA_BOOTSTRAP_SERVERS=$(scripts/kafka up) cargo bench --bench transactions`, on one real node. The exit code is 1 if
+//! transactions of 1,000 events reach less than 0.6 of the plain producer, or if the median of a single event is above 50 ms.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -51,24 +51,24 @@ fn main() -> ExitCode {
         let rate = done as f64 / began.elapsed().as_secs_f64();
         ratio = rate / peer;
         println!(
-            "transactions of {size}: {rate:.0} events a second, {ratio:.2} of the peer; {:.1} ms each (median)",
+            "transactions of {size}: {rate:.0} events a second, {ratio:.2} of the plain producer; {:.1} ms each (median)",
             median(&mut took).as_secs_f64() * 1e3
         );
     }
     let alone = runtime.block_on(bench.one_alone());
     println!(
-        "one event alone: {:.1} ms from its read to a read_committed consumer (median of {ALONE})",
+        "a single event: {:.1} ms from its read to a read_committed consumer (median of {ALONE})",
         alone.as_secs_f64() * 1e3
     );
     let is_good = ratio >= RATIO_MIN && alone <= ALONE_MAX;
     println!(
-        "at least {RATIO_MIN} of the peer at 1,000 events, at most {ALONE_MAX:?} alone: {}",
+        "at least {RATIO_MIN} of the plain producer at 1,000 events, at most {ALONE_MAX:?} alone: {}",
         if is_good { "yes" } else { "NO" }
     );
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Topics that nobody else uses, where `KAFKA_BOOTSTRAP_SERVERS` says.
+/// New topics on the cluster of `KAFKA_BOOTSTRAP_SERVERS`.
 async fn topics_of_its_own() -> Kafka {
     let servers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").unwrap_or_else(|_| "127.0.0.1:19092".to_owned());
     let environment = SandboxEnvironment::start(1).await.expect("loopback servers");
@@ -113,7 +113,7 @@ impl Bench {
         self.outbox.commit(&batch, &positions, &self.group, Timestamp::from_unix_ms(0)).expect("a commit");
     }
 
-    /// Events a second, encoded and sent as the outbox does it, but for the transaction.
+    /// Events a second without a transaction, but encoded and sent as the outbox does.
     fn plain(&self) -> f64 {
         let mut client = self.kafka.client();
         client.set("enable.idempotence", "true").set("acks", "all").set("compression.type", "lz4");
@@ -131,7 +131,7 @@ impl Bench {
             let value = serde_json::to_vec(&value).expect("plain data");
             let record = BaseRecord::to(&topics.state).key(&key).payload(&value).partition(partition);
             producer.send(record).map_err(|(error, _)| error).expect("room");
-            // As seldom as the outbox does it in its largest transactions.
+            // As rarely as the outbox polls in its largest transactions.
             if n.is_multiple_of(1000) {
                 producer.poll(Duration::ZERO);
             }
@@ -163,7 +163,7 @@ fn median(took: &mut [Duration]) -> Duration {
     took[took.len() / 2]
 }
 
-/// A charge that is captured, and what is known of it then.
+/// A captured charge, and its known state.
 fn an_event() -> (Event, KnownState) {
     let id = |text| ObjectId::parse(text).expect("an id");
     let merchant_id = MerchantId::parse("A1O8CIV1A24A6X").expect("a merchant's id");
@@ -176,7 +176,7 @@ fn an_event() -> (Event, KnownState) {
         "creationTimestamp": "20260102T030405Z", "expirationTimestamp": "20260202T030405Z", "releaseEnvironment": "Live",
         "merchantMetadata": {"merchantReferenceId": "order-4711"},
     });
-    let edge = Edge::strict(DigestKey::derive(b"nobody's"));
+    let edge = Edge::strict(DigestKey::derive(b"bench"));
     let fetched = Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes());
     let at = Timestamp::from_unix_ms(1_767_323_046_901);
     let reading = Reading {

@@ -34,6 +34,6 @@ use crate::kafka::acls::{self, PrincipalRole};
 
 /// The text of a Kafka error. If Kafka refused for a missing ACL, the text names the ACL.
 fn explained(kafka: &Kafka, role: PrincipalRole, topic: &str, error: &KafkaError) -> String {
-    let lacking = error.rdkafka_error_code().and_then(|code| acls::lacking(kafka, role, topic, code));
+    let lacking = error.rdkafka_error_code().and_then(|code| acls::missing_acl(kafka, role, topic, code));
     lacking.unwrap_or_else(|| error.to_string())
 }

@@ -86,7 +86,7 @@ async fn append(objects: &[ObjectRef], config: &Config, seed: bool) -> Result<()
 
 fn append_failed(config: &Config, error: &AppendError, n_appended: usize) -> Error {
     let inbox = config.kafka.topics().inbox;
-    let lacking = error.code().and_then(|code| acls::lacking(&config.kafka, PrincipalRole::Recheck, &inbox, code));
+    let lacking = error.code().and_then(|code| acls::missing_acl(&config.kafka, PrincipalRole::Recheck, &inbox, code));
     let error = lacking.unwrap_or_else(|| error.to_string());
     Error::Failed(format!(
         "{error}; at least {} appended. Run the same command again: it costs reads, and no event is published twice",

@@ -169,7 +169,8 @@ impl Redrive {
 /// The text of an outbox error. If Kafka refused for a missing ACL, the text names the ACL.
 fn text_of(config: &Config, in_doubt: &InDoubt) -> String {
     let inbox = config.kafka.topics().inbox;
-    let lacking = in_doubt.refused.and_then(|code| acls::lacking(&config.kafka, PrincipalRole::Redrive, &inbox, code));
+    let lacking =
+        in_doubt.refused.and_then(|code| acls::missing_acl(&config.kafka, PrincipalRole::Redrive, &inbox, code));
     lacking.unwrap_or_else(|| in_doubt.to_string())
 }
 

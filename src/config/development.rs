@@ -1,4 +1,4 @@
-//! `[development]`: what people who try things out need besides, and what nobody may have while anything is live.
+//! `[development]`: additions for tests, refused as soon as any merchant is live.
 
 use std::path::{Path, PathBuf};
 
@@ -11,21 +11,21 @@ use crate::domain::sns::{DevelopmentOrigin, TopicArn, TrustAnchors};
 /// The table, checked.
 #[derive(Clone, Debug)]
 pub struct Development {
-    /// Where certificates may come from besides; there the signature alone counts.
+    /// Further origins of signing certificates. There only the signature is checked.
     pub certificate_origins: Vec<DevelopmentOrigin>,
-    /// Further roots, for signing certificates.
+    /// Further root certificates, for signing certificates.
     pub trust_anchors: Option<TrustAnchors>,
-    /// The same as PEM, for TLS to what this table names.
+    /// The same as PEM, for TLS to the endpoints of this table.
     pub trust_anchor_pems: Vec<String>,
-    /// Further topics, of every merchant.
+    /// Further topics of every merchant.
     pub topics: Vec<TopicArn>,
-    /// Where Amazon Pay's API is, instead of at Amazon's.
+    /// The Amazon Pay API, instead of Amazon's.
     pub pay_api_endpoint: Option<String>,
-    /// Where SNS's API is, instead of at AWS's.
+    /// The SNS API, instead of AWS's.
     pub sns_endpoint: Option<String>,
 }
 
-/// The table as it is written.
+/// The table as it is in the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DevelopmentSetting {
@@ -39,7 +39,7 @@ pub(super) struct DevelopmentSetting {
     sns_endpoint: Option<String>,
 }
 
-/// Checks the table and reads its files; what is wrong is added to `mistakes`.
+/// Checks the table and reads its files. Adds what is wrong to `mistakes`.
 pub(super) fn load(setting: &DevelopmentSetting, folder: &Path, mistakes: &mut Vec<Mistake>) -> Development {
     let mut wrong = |field: &str, what: String| mistakes.push(mistake(format!("development.{field}"), what));
     let (mut certificate_origins, mut topics, mut trust_anchor_pems) = (Vec::new(), Vec::new(), Vec::new());
@@ -49,7 +49,7 @@ pub(super) fn load(setting: &DevelopmentSetting, folder: &Path, mistakes: &mut V
             None => wrong(
                 "certificate_origins",
                 format!(
-                    "{origin:?} is no origin; write http://HOST:PORT/FOLDER/, such as http://localhost:4566/_aws/sns/"
+                    "{origin:?} is not an origin; write http://HOST:PORT/FOLDER/, such as http://localhost:4566/_aws/sns/"
                 ),
             ),
         }
@@ -57,7 +57,7 @@ pub(super) fn load(setting: &DevelopmentSetting, folder: &Path, mistakes: &mut V
     for arn in &setting.topic_arns {
         match TopicArn::parse(arn) {
             Some(arn) => topics.push(arn),
-            None => wrong("topic_arns", format!("{arn:?} is no topic; write arn:aws:sns:REGION:ACCOUNT:NAME")),
+            None => wrong("topic_arns", format!("{arn:?} is not a topic; write arn:aws:sns:REGION:ACCOUNT:NAME")),
         }
     }
     let mut trust_anchors: Option<TrustAnchors> = None;
@@ -82,7 +82,7 @@ pub(super) fn load(setting: &DevelopmentSetting, folder: &Path, mistakes: &mut V
     let mut endpoint = |field: &str, url: &Option<String>| {
         let url = url.as_ref()?.trim_end_matches('/').to_owned();
         if DevelopmentOrigin::parse(&url).is_none() {
-            wrong(field, format!("{url:?} is no endpoint; write http://HOST:PORT or https://HOST:PORT"));
+            wrong(field, format!("{url:?} is not an endpoint; write http://HOST:PORT or https://HOST:PORT"));
         }
         Some(url)
     };
@@ -96,13 +96,13 @@ pub(super) fn load(setting: &DevelopmentSetting, folder: &Path, mistakes: &mut V
     }
 }
 
-/// A live merchant's money does not go by what a developer vouches for.
+/// Refuses the table if any merchant is live.
 pub(super) fn check_nothing_is_live(merchants: &[MerchantAccount], mistakes: &mut Vec<Mistake>) {
     if let Some(live) = merchants.iter().find(|account| account.merchant.account.environment == Environment::Live) {
         mistakes.push(mistake(
             "development",
             format!(
-                "weakens what is proven of a message, and {} is live: remove the table, or the merchant",
+                "weakens the checks of messages, and {} is live: remove the table or the merchant",
                 live.merchant.account
             ),
         ));

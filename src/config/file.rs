@@ -1,4 +1,4 @@
-//! The file as it is written: defaults, environment variables over it, ranges.
+//! The file as it is written: defaults, environment variables that override it, and allowed ranges.
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -43,14 +43,14 @@ pub(super) struct File {
     pub(super) merchants: Vec<MerchantSetting>,
 }
 
-/// Environment variables with this beginning override the file: `IPN_RECEIVER__KAFKA__BOOTSTRAP_SERVERS`,
+/// Environment variables with this prefix override the file: `IPN_RECEIVER__KAFKA__BOOTSTRAP_SERVERS`,
 /// `IPN_RECEIVER__MERCHANTS__0__PUBLIC_KEY_ID`, `IPN_RECEIVER__KAFKA__PROPERTIES__SECURITY_PROTOCOL`.
 const ENVIRONMENT_PREFIX: &str = "IPN_RECEIVER__";
 
-/// Reads the file's text and the variables over it.
+/// Parses the text of the file and the variables that override it.
 pub(super) fn parse(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Result<File, Mistake> {
     let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-        // The line's own text stays out: it may hold a password.
+        // The text of the line is left out: it may hold a password.
         let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         mistake(format!("line {line}"), format!("not TOML: {}", error.message()))
     })?;
@@ -77,7 +77,7 @@ pub(super) fn parse(text: &str, environment: impl IntoIterator<Item = (String, S
 }
 
 impl File {
-    /// What is readable but makes no sense.
+    /// Values that can be parsed but are not allowed.
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let rules: &[(bool, &str, &str)] = &[
             (
@@ -88,19 +88,23 @@ impl File {
             (
                 self.kafka.bootstrap_servers.is_empty() || self.kafka.bootstrap_servers.split(',').all(is_server),
                 "kafka.bootstrap_servers",
-                "must be host:port, or several with commas between; TLS is a matter of kafka.properties",
+                "must be host:port, or several separated by commas; TLS is set in kafka.properties",
             ),
-            (self.kafka.replication_factor >= 1, "kafka.replication_factor", "must be at least 1; 3 survives a broker"),
+            (
+                self.kafka.replication_factor >= 1,
+                "kafka.replication_factor",
+                "must be at least 1; 3 survives the loss of a broker",
+            ),
             (
                 is_topic_prefix(&self.kafka.topic_prefix),
                 "kafka.topic_prefix",
-                "must be 1 to 100 letters, digits, hyphens and dots (no underscore: Kafka's metrics confuse it with a dot)",
+                "must be 1 to 100 characters of a-z, A-Z, 0-9, hyphen and dot (no underscore: Kafka's metrics confuse it with a dot)",
             ),
             ((1..=1000).contains(&self.kafka.partitions), "kafka.partitions", "must be between 1 and 1000"),
             (
                 (2_000..=900_000).contains(&self.kafka.transaction_timeout_ms),
                 "kafka.transaction_timeout_ms",
-                "must be between 2000 and 900000 (Kafka's default for the most)",
+                "must be between 2000 and 900000 (Kafka's default maximum)",
             ),
             (
                 (1_000..=1_800_000).contains(&self.kafka.session_timeout_ms),
@@ -115,7 +119,7 @@ impl File {
             (
                 self.kafka.append_timeout_ms < self.ingress.deadline_ms,
                 "kafka.append_timeout_ms",
-                "must be below ingress.deadline_ms, so that the answer still goes out in time",
+                "must be below ingress.deadline_ms, so that the answer is sent in time",
             ),
             (
                 (1024..=524_288).contains(&self.ingress.body_bytes_max),
@@ -138,7 +142,7 @@ impl File {
             (
                 self.sns.ipn_age_max_h <= 87_600,
                 "sns.ipn_age_max_h",
-                "must be at most 87600 (ten years); 0 takes any age",
+                "must be at most 87600 (ten years); 0 accepts any age",
             ),
             ((0.01..=1.0).contains(&self.quota.share), "quota.share", "must be between 0.01 and 1"),
             (
@@ -151,7 +155,7 @@ impl File {
                     .iter()
                     .all(|url| url.starts_with("https://")),
                 "events.update_urls",
-                "each must begin with https://",
+                "each must start with https://",
             ),
             (self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
             (self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
@@ -159,11 +163,7 @@ impl File {
             (self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
             (self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
             (self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
-            (
-                self.worker.stub_after_d > 0.0,
-                "worker.stub_after_d",
-                "must be above 0; a fraction of a day is good, too",
-            ),
+            (self.worker.stub_after_d > 0.0, "worker.stub_after_d", "must be above 0; fractions are allowed"),
             (
                 (self.worker.stub_after_d..=36_500.0).contains(&self.worker.forget_after_d),
                 "worker.forget_after_d",
@@ -172,7 +172,7 @@ impl File {
             (
                 self.reconciliation.period_factor > 0.0 && self.reconciliation.period_factor <= 1000.0,
                 "reconciliation.period_factor",
-                "must be above 0 and at most 1000; 2 looks half as often, enabled = false never",
+                "must be above 0 and at most 1000; 2 reads half as often, enabled = false never",
             ),
             (!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
         ];
@@ -182,14 +182,16 @@ impl File {
 }
 
 impl Kafka {
-    /// Properties that would take a guarantee back, and those that librdkafka does not know.
+    /// Properties that would break a guarantee, and those that librdkafka does not know.
     fn property_mistakes(&self) -> Vec<Mistake> {
         let wrong = |name: &String, value: &String| {
             if OWNED_PROPERTIES.contains(&name.as_str()) {
-                return Some("is set by ipn-receiver, because its guarantees rest on it; remove it");
+                return Some("is set by ipn-receiver, because its guarantees depend on it; remove it");
             }
             let refused = rdkafka::ClientConfig::new().set(name, value).create_native_config().is_err();
-            refused.then_some("is no property of librdkafka, or has a value it does not take; see its CONFIGURATION.md")
+            refused.then_some(
+                "is not a property of librdkafka, or has a value that it does not accept; see its CONFIGURATION.md",
+            )
         };
         let setting = |name: &str| format!("kafka.properties.\"{name}\"");
         let has_sasl = self
@@ -199,20 +201,20 @@ impl Kafka {
         let lacks_mechanism = has_sasl
             && !self.properties.contains_key("sasl.mechanism")
             && !self.properties.contains_key("sasl.mechanisms");
-        let lacking = "is missing: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, as the brokers offer";
+        let lacking = "is missing: set PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, whichever the brokers offer";
         let wrong =
             self.properties.iter().filter_map(|(name, value)| Some(mistake(setting(name), wrong(name, value)?)));
         wrong.chain(lacks_mechanism.then(|| mistake(setting("sasl.mechanism"), lacking))).collect()
     }
 }
 
-/// Whether it is a broker's address, with or without a port.
+/// Whether the text is the address of a broker, with or without a port.
 fn is_server(text: &str) -> bool {
     let (host, port) = text.trim().rsplit_once(':').unwrap_or((text.trim(), "9092"));
     !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// What the clients set by themselves.
+/// Properties that the clients set themselves.
 const OWNED_PROPERTIES: &[&str] = &[
     "bootstrap.servers",
     "metadata.broker.list",
@@ -251,10 +253,10 @@ fn is_topic_prefix(text: &str) -> bool {
 }
 
 fn override_setting(table: &mut Table, path: &[String], text: &str) -> Result<(), &'static str> {
-    const NO_PATH: &str = "is no path to a setting; write IPN_RECEIVER__TABLE__SETTING, for merchants IPN_RECEIVER__MERCHANTS__0__SETTING";
+    const NO_PATH: &str = "is not the path of a setting; write IPN_RECEIVER__TABLE__SETTING, for merchants IPN_RECEIVER__MERCHANTS__0__SETTING";
     let (name, rest) = path.split_first().filter(|(name, _)| !name.is_empty()).ok_or(NO_PATH)?;
     if name == "properties" {
-        // librdkafka's names have dots, which a shell cannot export.
+        // Names of librdkafka's properties have dots, which environment variables cannot have.
         let properties = table.entry(name).or_insert_with(|| Value::Table(Table::new()));
         properties
             .as_table_mut()
@@ -285,7 +287,7 @@ fn override_setting(table: &mut Table, path: &[String], text: &str) -> Result<()
     }
 }
 
-/// A number, a truth value or a list where the text is one in TOML, otherwise the text itself.
+/// A number, boolean or list if the text is one in TOML, otherwise the text itself.
 fn scalar(text: &str) -> Value {
     match format!("x = {text}").parse::<Table>() {
         Ok(mut table) if table.len() == 1 => table.remove("x").unwrap_or_else(|| Value::String(text.to_owned())),

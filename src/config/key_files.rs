@@ -1,4 +1,4 @@
-//! Where a merchant's API key is: a private key in a file, and its public id in the settings or in a file beside it.
+//! The files of a merchant's API key: the private key in a file, its public id in the settings or in another file.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use ring::digest::{Context, SHA256};
 
 use crate::domain::pay::{ApiKey, Environment};
 
-/// A key's files; what is in them may change while we run.
+/// The files of a key. Their content may change while the process runs.
 #[derive(Clone, Debug)]
 pub struct KeyFiles {
     environment: Environment,
@@ -20,14 +20,14 @@ enum PublicKeyId {
     File(PathBuf),
 }
 
-/// A digest of what is in a key's files.
+/// A digest of the files of a key.
 pub type Fingerprint = Vec<u8>;
 
-/// Which setting is wrong, and what would be right.
+/// The name of the setting that is wrong, and what would be right.
 type Wrong = (&'static str, String);
 
 impl KeyFiles {
-    /// From the settings; relative files are looked for in `folder`.
+    /// From the settings. Relative paths start at `folder`.
     pub(super) fn new(
         environment: Environment,
         public_key_id: Option<&str>,
@@ -40,13 +40,13 @@ impl KeyFiles {
             (None, Some(file)) => PublicKeyId::File(folder.join(file)),
             (None, None) => return Err(("public_key_id", MISSING.to_owned())),
             (Some(_), Some(_)) => {
-                return Err(("public_key_id_file", "stands beside public_key_id; keep one".to_owned()));
+                return Err(("public_key_id_file", "is set together with public_key_id; keep one".to_owned()));
             }
         };
         Ok(Self { environment, public_key_id, private_key_file: folder.join(private_key_file) })
     }
 
-    /// Reads and checks the key. The fingerprint is taken before it, so a change in between is seen at the next look.
+    /// Reads and checks the key. The fingerprint is computed first, so a change in between is noticed at the next check.
     pub fn load(&self) -> Result<(ApiKey, Fingerprint), Wrong> {
         let fingerprint = self.fingerprint().unwrap_or_default();
         let (setting, id) = self.id()?;
@@ -68,7 +68,7 @@ impl KeyFiles {
         Ok((key, fingerprint))
     }
 
-    /// A digest of everything in the files, to see that something changed.
+    /// A digest of the content of the files, to notice a change.
     pub fn fingerprint(&self) -> std::io::Result<Fingerprint> {
         let mut digest = Context::new(&SHA256);
         if let PublicKeyId::File(file) = &self.public_key_id {
@@ -90,4 +90,4 @@ impl KeyFiles {
     }
 }
 
-const MISSING: &str = "is missing; Seller Central > Integration Central shows it beside the key";
+const MISSING: &str = "is missing; Seller Central > Integration Central shows it next to the key";

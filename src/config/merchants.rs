@@ -1,4 +1,4 @@
-//! `[[merchants]]`: whose IPNs are taken, and with which key the objects are read.
+//! `[[merchants]]`: whose IPNs are accepted, and with which key their objects are read.
 
 use std::path::{Path, PathBuf};
 
@@ -13,26 +13,26 @@ use crate::domain::sns::{SignatureVersion, TopicArn, TopicPolicy, TopicRule};
 /// One merchant in one environment, with its key.
 #[derive(Debug)]
 pub struct MerchantAccount {
-    /// Who, where, and by which topics it is notified.
+    /// The account, and the topics of its IPNs.
     pub merchant: Merchant,
-    /// Which host serves it.
+    /// The region of the Amazon Pay API.
     pub region: Region,
-    /// What signs its requests; nothing where none are made.
+    /// The credentials of its requests; none in a role that sends none.
     pub credentials: Option<Credentials>,
 }
 
-/// What signs a merchant's requests.
+/// The credentials of a merchant's requests.
 #[derive(Debug)]
 pub struct Credentials {
     /// The key.
     pub api_key: ApiKey,
-    /// Where it came from.
+    /// The files that it was read from.
     pub files: KeyFiles,
-    /// What the files held then.
+    /// The fingerprint of the files at that time.
     pub fingerprint: Fingerprint,
 }
 
-/// The table as it is written.
+/// The table as it is in the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MerchantSetting {
@@ -42,19 +42,15 @@ pub(super) struct MerchantSetting {
     public_key_id: Option<String>,
     public_key_id_file: Option<PathBuf>,
     private_key_file: PathBuf,
-    /// Who entered our URL in Seller Central: the merchant itself unless said otherwise.
     topic_owners: Option<Vec<MerchantId>>,
-    /// Topics outside of Amazon Pay's naming.
     #[serde(default)]
     topic_arns: Vec<String>,
-    /// AWS regions of the topics.
     topic_regions: Option<Vec<String>>,
-    /// The least `SignatureVersion` of the topics' messages.
     #[serde(default)]
     signature_version_min: SignatureVersionSetting,
 }
 
-/// `1` or `2`, as SNS writes it or as a number.
+/// `1` or `2`, as a string or as a number.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "serde_json::Value")]
 struct SignatureVersionSetting(SignatureVersion);
@@ -89,13 +85,13 @@ impl MerchantSetting {
 }
 
 impl MerchantAccount {
-    /// The table that routing works on.
+    /// The routing table.
     pub fn table(accounts: &[Self]) -> Merchants {
         Merchants::new(accounts.iter().map(|account| account.merchant.clone()).collect())
     }
 }
 
-/// Checks every table, and loads its key if there is a folder for that; what is wrong is added to `mistakes`.
+/// Checks every table, and loads its key if `keys_in` is given. Adds what is wrong to `mistakes`.
 pub(super) fn load(
     settings: &[MerchantSetting],
     (topic_accounts, extra_topics): (&[String], &[TopicArn]),
@@ -110,7 +106,7 @@ pub(super) fn load(
             wrong(
                 "id",
                 format!(
-                    "{account} stands twice (first as merchants[{first}]); one table for each merchant and environment"
+                    "{account} is listed twice (first as merchants[{first}]); use one table for each merchant and environment"
                 ),
             );
         }
@@ -119,7 +115,7 @@ pub(super) fn load(
         let mut topics = topic_rules(setting, topic_accounts, &mut wrong);
         topics.extend(extra_topics.iter().cloned().map(TopicRule::Arn));
         if topics.is_empty() {
-            wrong("topic_owners", "is empty and there are no topic_arns, so nothing could ever be received; leave it out to mean the merchant itself".to_owned());
+            wrong("topic_owners", "is empty and there are no topic_arns, so no IPN could be received; leave it out for the merchant itself".to_owned());
         }
         let topics = TopicPolicy::demanding(setting.signature_version_min.0, topics);
         if let Ok(credentials) = credentials {
@@ -144,13 +140,13 @@ fn topic_rules(setting: &MerchantSetting, accounts: &[String], wrong: &mut impl 
     for arn in &setting.topic_arns {
         match TopicArn::parse(arn) {
             Some(arn) => rules.push(TopicRule::Arn(arn)),
-            None => wrong("topic_arns", format!("{arn:?} is no topic; write arn:aws:sns:REGION:ACCOUNT:NAME")),
+            None => wrong("topic_arns", format!("{arn:?} is not a topic; write arn:aws:sns:REGION:ACCOUNT:NAME")),
         }
     }
     rules
 }
 
-/// Where Amazon Pay's topics have been seen. For Japan none has: every region it uses elsewhere or is near.
+/// The regions in which topics of Amazon Pay were observed. For Japan none was: the regions that are likely.
 fn default_topic_regions(region: Region) -> Vec<String> {
     let regions: &[&str] = match region {
         Region::Na => &["us-east-1"],

@@ -1,11 +1,12 @@
-//! The settings: one TOML file, environment variables over it, everything checked before anything starts.
+//! The configuration: one TOML file, overridden by environment variables, checked completely before anything starts.
 //!
-//! A mistake is told with the file, the path of the setting and what would be right; all mistakes at once.
+//! All mistakes are reported at once, each with the file, the path of the setting and what would be right.
 
 mod development;
 mod file;
 mod key_files;
 mod merchants;
+pub mod reference;
 mod tables;
 mod telemetry;
 
@@ -13,8 +14,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use rdkafka::ClientConfig;
 
 pub use self::development::Development;
 pub use self::key_files::{Fingerprint, KeyFiles};
@@ -30,10 +29,10 @@ use crate::domain::pay::{Account, Region};
 use crate::domain::sns::Policy;
 use crate::domain::work::{BreakerRule, Quota, Rules};
 
-/// Everything that can be set.
+/// The whole configuration, checked.
 #[derive(Debug)]
 pub struct Config {
-    /// Which half of the receiver this is.
+    /// Which part of the receiver the process runs.
     pub role: Role,
     /// Where SNS posts.
     pub ingress: Ingress,
@@ -45,21 +44,21 @@ pub struct Config {
     pub sns: Sns,
     /// Requests to Amazon Pay.
     pub pay_api: PayApi,
-    /// Reading, deriving, publishing.
+    /// Reading objects and publishing events.
     pub worker: Worker,
-    /// Amazon's throttling.
+    /// Amazon's quotas.
     pub quota: Quotas,
-    /// Looking at what nobody told us of.
+    /// Reading objects that may have changed without an IPN.
     pub reconciliation: Reconciliation,
-    /// How events are named.
+    /// The format of events.
     pub events: Events,
     /// Where traces go.
     pub telemetry: Telemetry,
-    /// How to leave.
+    /// How the process ends.
     pub shutdown: Shutdown,
-    /// What is added while nothing is live.
+    /// Additions for tests, without any live merchant.
     pub development: Option<Development>,
-    /// Whose IPNs, in order of the file.
+    /// The merchants, in the order of the file.
     pub merchants: Vec<MerchantAccount>,
 }
 
@@ -71,7 +70,7 @@ pub const ROLE_VARIABLE: &str = "IPN_RECEIVER__ROLE";
 pub struct Topics {
     /// Verified IPNs.
     pub inbox: String,
-    /// The public contract.
+    /// Published events.
     pub events: String,
     /// Known state; private.
     pub state: String,
@@ -79,7 +78,7 @@ pub struct Topics {
     pub dead_letters: String,
 }
 
-/// Every mistake in the settings.
+/// Every mistake in the configuration.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Error {
     file: PathBuf,
@@ -96,7 +95,7 @@ pub struct Mistake {
 }
 
 impl Config {
-    /// Reads `file`, lays `environment` over it and checks everything, key files included.
+    /// Reads `file`, overrides it with `environment`, and checks everything including the key files.
     pub fn load(file: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Error> {
         let error = |mistakes| Error { file: file.to_owned(), mistakes };
         let text = std::fs::read_to_string(file).map_err(|io| {
@@ -105,7 +104,7 @@ impl Config {
         Self::from_toml(&text, environment, file.parent().unwrap_or(Path::new("."))).map_err(error)
     }
 
-    /// The same from text; relative key files are looked for in `folder`.
+    /// The same from text. Relative paths start at `folder`.
     pub fn from_toml(
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -115,7 +114,7 @@ impl Config {
         let mut mistakes = file.mistakes();
         let development = file.development.map(|table| development::load(&table, folder, &mut mistakes));
         let extra_topics = development.as_ref().map(|table| table.topics.as_slice()).unwrap_or_default();
-        // What takes notifications alone asks Amazon Pay nothing, so no key need be within its reach.
+        // The role `ingest` sends no request to Amazon Pay, so it needs no key.
         let keys_in = file.role.works().then_some(folder);
         let merchants =
             merchants::load(&file.merchants, (&file.sns.topic_accounts, extra_topics), keys_in, &mut mistakes);
@@ -143,7 +142,7 @@ impl Config {
         })
     }
 
-    /// What is let in of what is genuine.
+    /// Which genuine messages are accepted.
     pub fn policy(&self, merchants: &Merchants) -> Policy {
         let hours = self.sns.ipn_age_max_h;
         let origins = self.development.as_ref().map(|table| table.certificate_origins.clone());
@@ -157,38 +156,7 @@ impl Config {
 }
 
 impl Kafka {
-    /// What every client of the cluster starts from. The guarantees are set by each client after this, so no
-    /// property can take them back.
-    pub fn client(&self) -> ClientConfig {
-        let mut client = ClientConfig::new();
-        let asks_for_tokens = self.properties.get("sasl.oauthbearer.method").is_some_and(|method| method == "oidc");
-        if asks_for_tokens && !self.properties.contains_key("https.ca.pem") {
-            // The system's authorities; librdkafka's HTTP client knows none by itself.
-            client.set("https.ca.location", "probe");
-        }
-        for (name, value) in &self.properties {
-            client.set(name, value);
-        }
-        client
-            .set("bootstrap.servers", &self.bootstrap_servers)
-            .set("client.id", "ipn-receiver")
-            // A broker that comes back should be noticed within a second, not after the default ten.
-            .set("reconnect.backoff.max.ms", "1000")
-            .set("allow.auto.create.topics", "false");
-        client
-    }
-
-    /// What a consumer starts from that only reads: it joins no group, and `purpose` tells it apart in Kafka's eyes.
-    pub fn reader(&self, purpose: &str) -> ClientConfig {
-        let mut reader = self.client();
-        reader
-            .set("group.id", format!("{}-{purpose}", self.group()))
-            .set("enable.auto.commit", "false")
-            .set("isolation.level", "read_committed");
-        reader
-    }
-
-    /// The topics' names.
+    /// The names of the topics.
     pub fn topics(&self) -> Topics {
         let name = |rest: &str| format!("{}.{rest}", self.topic_prefix);
         Topics {
@@ -204,8 +172,8 @@ impl Kafka {
         if self.group_id.is_empty() { format!("{}.worker", self.topic_prefix) } else { self.group_id.clone() }
     }
 
-    /// For how long a worker may be busy with Kafka before its group goes on without it: longer than a transaction and its
-    /// successor's initialisation may take, and no longer, since a rebalance waits for so long.
+    /// How long a worker may go without polling before its group removes it: longer than a transaction and the initialisation
+    /// of the next producer may take, and not longer, since a rebalance waits for this time.
     pub fn poll_interval_max(&self) -> Duration {
         Duration::from_millis((2 * self.transaction_timeout_ms + 15_000).max(self.session_timeout_ms))
     }
@@ -217,14 +185,14 @@ impl Kafka {
 }
 
 impl Events {
-    /// How events look on the wire.
+    /// The format of published events.
     pub fn wire(&self) -> Wire {
         Wire { type_prefix: self.type_prefix.clone(), mode: self.mode }
     }
 }
 
 impl UpdateUrls {
-    /// The one for each account.
+    /// The URL of each account.
     pub fn by_account(&self, accounts: &[MerchantAccount]) -> HashMap<Account, String> {
         let of = |region| match region {
             Region::Na => &self.na,
@@ -236,13 +204,13 @@ impl UpdateUrls {
 }
 
 impl Quotas {
-    /// How the Amazon Pay API is read.
+    /// The rules for reading the Amazon Pay API.
     pub fn rules(&self, worker: &Worker) -> Rules {
-        let ours =
+        let share =
             |setting: QuotaSetting| Quota { burst: setting.burst, per_second: setting.per_second }.share(self.share);
         Rules {
-            live: ours(self.live),
-            sandbox: ours(self.sandbox),
+            live: share(self.live),
+            sandbox: share(self.sandbox),
             reconciliation_share: self.reconciliation_share,
             breaker: BreakerRule {
                 failures: worker.breaker_failures,
@@ -261,7 +229,7 @@ impl Error {
         &self.file
     }
 
-    /// What is wrong, one by one.
+    /// The mistakes.
     pub fn mistakes(&self) -> &[Mistake] {
         &self.mistakes
     }
@@ -276,7 +244,7 @@ impl Mistake {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the configuration cannot be used:")?;
+        write!(f, "the configuration is wrong:")?;
         for mistake in &self.mistakes {
             write!(f, "\n  {}: {mistake}", self.file.display())?;
         }

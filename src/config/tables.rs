@@ -1,4 +1,5 @@
-//! The tables of the file, setting by setting, and their defaults.
+//! The tables of the file and their defaults. [`reference`](super::reference) describes each setting.
+#![expect(missing_docs, reason = "`reference` describes each setting")]
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,16 +11,16 @@ use crate::domain::events::Mode;
 use crate::domain::pay::FreeText;
 use crate::domain::state::retention::Retention;
 
-/// `role`: which half of the receiver a process is.
+/// Which part of the receiver a process runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Both.
+    /// Both parts.
     #[default]
     All,
-    /// Takes notifications and makes them durable. Needs no API key.
+    /// Receives IPNs and stores them in the inbox. Needs no API key.
     Ingest,
-    /// Reads, derives and publishes.
+    /// Reads the Amazon Pay API and publishes events.
     Worker,
 }
 
@@ -27,21 +28,13 @@ pub enum Role {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingress {
-    /// Address of `POST /ipn`.
     pub listen: SocketAddr,
-    /// An answer is given within this; SNS gives up after 15 s.
     pub deadline_ms: u64,
-    /// Largest body.
     pub body_bytes_max: usize,
-    /// A body has arrived within this.
     pub body_timeout_ms: u64,
-    /// Bytes of all bodies under way, beyond the first 16 KiB of each.
     pub body_bytes_in_flight_max: usize,
-    /// Connections open at once; more wait in the system's queue.
     pub connections_max: usize,
-    /// Threads; 0 = one a core.
     pub threads: usize,
-    /// `Retry-After` of a 503.
     pub retry_after_s: u64,
 }
 
@@ -49,11 +42,8 @@ pub struct Ingress {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Address of `/healthz`, `/readyz` and `/metrics`; never public.
     pub listen: SocketAddr,
-    /// How often Kafka is asked whether it can take a record.
     pub probe_interval_ms: u64,
-    /// A clock further from Amazon's than this is told in the log and in `/readyz`.
     pub clock_offset_max_s: u64,
 }
 
@@ -61,25 +51,15 @@ pub struct Admin {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kafka {
-    /// `host:port,…`
     pub bootstrap_servers: String,
-    /// What topic names begin with.
     pub topic_prefix: String,
-    /// Partitions of the inbox and the state topic; fixed for life.
     pub partitions: i32,
-    /// Copies of each partition, when `topics` creates them.
     pub replication_factor: i32,
-    /// Consumer group; default `<topic_prefix>.worker`.
     pub group_id: String,
-    /// How long the group waits for a member that fell silent.
     pub session_timeout_ms: u64,
-    /// An open transaction of a dead process is ended by the broker after this.
     pub transaction_timeout_ms: u64,
-    /// A record that is not acknowledged within this failed.
     pub append_timeout_ms: u64,
-    /// How long the inbox producer waits for more records to send at once.
     pub append_linger_ms: u64,
-    /// Any other librdkafka property, such as `security.protocol`.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -87,23 +67,14 @@ pub struct Kafka {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sns {
-    /// AWS accounts of Amazon Pay's topics.
     pub topic_accounts: Vec<String>,
-    /// An older message is not taken; 0 = any age.
     pub ipn_age_max_h: u64,
-    /// A message from further in the future is not taken.
     pub ipn_ahead_max_s: u64,
-    /// Time for one fetch of a certificate.
     pub certificate_timeout_ms: u64,
-    /// Time to confirm a subscription.
     pub confirmation_timeout_ms: u64,
-    /// Largest certificate file.
     pub certificate_bytes_max: usize,
-    /// Certificates kept.
     pub certificates_max: u64,
-    /// Certificates fetched at once; who comes then is told to come again.
     pub certificate_fetches_max: usize,
-    /// A certificate that could not be had is asked for again after this.
     pub certificate_failure_ms: u64,
 }
 
@@ -111,13 +82,9 @@ pub struct Sns {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PayApi {
-    /// Time to connect.
     pub connect_timeout_ms: u64,
-    /// How often the key files are looked at.
     pub key_reload_ms: u64,
-    /// Time for a whole read.
     pub timeout_ms: u64,
-    /// Largest answer.
     pub answer_bytes_max: usize,
 }
 
@@ -125,37 +92,21 @@ pub struct PayApi {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Worker {
-    /// Reads of a merchant and environment under way at once.
     pub reads_in_flight_max: usize,
-    /// Records taken from the inbox in one round.
     pub records_per_round_max: usize,
-    /// Inbox records of a merchant and environment that wait for their answer; above it their work is written as pending.
     pub records_open_max: usize,
-    /// Answers kept until another object was read that they wait for; those beyond are read again.
     pub answers_kept_max: usize,
-    /// Work not answered within this is written into the state record and its inbox record passed.
     pub pending_after_ms: u64,
-    /// A read settles notifications that are at most this much younger than the object's last update.
     pub settle_slack_ms: u64,
-    /// A read that settles nothing is repeated after this and up to as much again.
     pub confirm_after_ms: u64,
-    /// After trouble of the network, of Amazon or of credentials.
     pub systemic_retry_ms: u64,
-    /// So many such troubles in a row hold a merchant's reads back; then single ones probe.
     pub breaker_failures: u32,
-    /// Between those probes.
     pub breaker_probe_ms: u64,
-    /// Waits between reads of an object that neither Amazon nor we know; then it is a dead letter.
     pub unknown_object_retries_ms: Vec<u64>,
-    /// What has been due for this long has every second read of its operation, before what is new.
     pub aged_after_ms: u64,
-    /// Longest time in an object's own trouble before it is a dead letter.
     pub pending_age_max_h: u64,
-    /// An inbox record this much older than the last read of its object needs no other read.
     pub inbox_clock_margin_ms: u64,
-    /// After so many quiet days what is known of an object in a final state shrinks to a stub.
     pub stub_after_d: f64,
-    /// After so many it is forgotten.
     pub forget_after_d: f64,
 }
 
@@ -163,9 +114,7 @@ pub struct Worker {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reconciliation {
-    /// Whether objects are looked at that nobody told us of.
     pub enabled: bool,
-    /// Scales every time between two looks.
     pub period_factor: f64,
 }
 
@@ -173,23 +122,17 @@ pub struct Reconciliation {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quotas {
-    /// The part of Amazon's quota that is ours; the shop's own calls share the rest.
     pub share: f64,
-    /// The part of ours that may be used for looking at what nobody told us of.
     pub reconciliation_share: f64,
-    /// In live, for each merchant and operation.
     pub live: QuotaSetting,
-    /// In sandbox.
     pub sandbox: QuotaSetting,
 }
 
-/// A burst and a rate.
+/// Requests at once, and requests a second.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaSetting {
-    /// Requests at once.
     pub burst: f64,
-    /// Requests a second.
     pub per_second: f64,
 }
 
@@ -197,25 +140,18 @@ pub struct QuotaSetting {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Events {
-    /// `type` of an event is `<this>.<EventName>.v1`.
     pub type_prefix: String,
-    /// Whether events carry text that a merchant writes for a buyer.
     pub free_text: FreeText,
-    /// Where an event's attributes stand.
     pub mode: Mode,
-    /// Where buyers update their payment method.
     pub update_urls: UpdateUrls,
 }
 
-/// `[events.update_urls]`: for each region, with `{ChargePermissionId}` where the permission's id goes.
+/// `[events.update_urls]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpdateUrls {
-    /// North America ("Manage recurring payments").
     pub na: String,
-    /// Europe: the buyer's own page, since no page of one permission is documented.
     pub eu: String,
-    /// Japan: seen in Amazon's older code.
     pub jp: String,
 }
 
@@ -223,24 +159,22 @@ pub struct UpdateUrls {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Shutdown {
-    /// Time between "not ready" and the last accepted request, for load balancers to notice.
     pub notice_ms: u64,
-    /// Time to finish what was begun.
     pub grace_ms: u64,
 }
 
 impl Role {
-    /// Whether it takes notifications.
+    /// Whether it receives IPNs.
     pub fn takes(self) -> bool {
         self != Self::Worker
     }
 
-    /// Whether it reads and publishes.
+    /// Whether it reads objects and publishes events.
     pub fn works(self) -> bool {
         self != Self::Ingest
     }
 
-    /// The word in the settings.
+    /// Its name in the settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -251,7 +185,7 @@ impl Role {
 }
 
 impl Worker {
-    /// For how long an inbox record may still be read back: as long as an object may fail, and two days to mend things.
+    /// How long an inbox record must be kept for a dead letter: as long as an object may fail, and two days to repair things.
     pub fn inbox_keeps(&self) -> Duration {
         Duration::from_hours(self.pending_age_max_h.saturating_add(48))
     }

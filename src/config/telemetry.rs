@@ -1,16 +1,15 @@
-//! `[telemetry]`: where traces go, and how many.
+//! `[telemetry]`: where traces are sent, and how many.
 
 use serde::Deserialize;
 
 use super::{Mistake, mistake};
 
 /// `[telemetry]`
+#[expect(missing_docs, reason = "`reference` describes each setting")]
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// Where spans are posted as OTLP over HTTP; without it none are made.
     pub otlp_endpoint: Option<String>,
-    /// Which part of the traces that begin here is recorded, from 0 to 1.
     pub sample_ratio: f64,
 }
 
@@ -31,16 +30,16 @@ impl Telemetry {
 
 fn wrong_endpoint(text: &str) -> Option<&'static str> {
     let Ok(url) = reqwest::Url::parse(text) else {
-        return Some("is no URL; write it as http://collector:4318/v1/traces");
+        return Some("is not a URL; write it as http://collector:4318/v1/traces");
     };
     if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
-        return Some("must be an http or https URL, as http://collector:4318/v1/traces (gRPC is not spoken)");
+        return Some("must be an http or https URL, as http://collector:4318/v1/traces (gRPC is not supported)");
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         return Some(
-            "must hold no credentials and no query; put a token into the environment variable OTEL_EXPORTER_OTLP_HEADERS",
+            "must not contain credentials or a query; put a token into the environment variable OTEL_EXPORTER_OTLP_HEADERS",
         );
     }
     (url.path() == "/")
-        .then_some("lacks its path; collectors take traces at /v1/traces, as http://collector:4318/v1/traces")
+        .then_some("has no path; collectors accept traces at /v1/traces, as http://collector:4318/v1/traces")
 }

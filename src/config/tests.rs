@@ -1,4 +1,4 @@
-//! Tests of the settings: what is written, what is said about it.
+//! Tests of the configuration and of its error texts.
 
 use super::*;
 use crate::domain::pay::Environment;
@@ -30,7 +30,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, Vec<String>>
     })
 }
 
-/// The one mistake in `text` begins with `expected`.
+/// `text` has one mistake, whose text begins with `expected`.
 fn check(text: &str, expected: &str) {
     let mistakes = load(text, &[]).expect_err(expected);
     assert_eq!(mistakes.len(), 1, "{mistakes:?}");
@@ -38,7 +38,7 @@ fn check(text: &str, expected: &str) {
 }
 
 #[test]
-fn a_short_file_is_enough() {
+fn short_file_is_enough() {
     let config = load(GOOD, &[]).expect("good");
     assert_eq!(config.kafka.topics().inbox, "amazonpay.ipn.inbox.v1");
     assert_eq!(config.kafka.group(), "amazonpay.worker");
@@ -46,7 +46,7 @@ fn a_short_file_is_enough() {
 }
 
 #[test]
-fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
+fn each_mistake_names_setting_and_remedy() {
     check(&GOOD.replace("region =", "regoin ="), "merchants[0].regoin: unknown field `regoin`, expected one of");
     check(
         &GOOD.replace("\"eu\"", "\"us\""),
@@ -69,12 +69,12 @@ fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
     );
     let traced = |settings: &str| GOOD.replace("[kafka]", &format!("[telemetry]\n{settings}\n[kafka]"));
     for (endpoint, expected) in [
-        ("", "is no URL"),
+        ("", "is not a URL"),
         ("collector:4318", "must be an http or https URL"),
         ("grpc://collector:4317", "must be an http or https URL"),
-        ("http://user:secret@collector:4318/v1/traces", "must hold no credentials"),
-        ("https://collector/v1/traces?api-key=secret", "must hold no credentials"),
-        ("http://collector:4318", "lacks its path; collectors take traces at /v1/traces"),
+        ("http://user:secret@collector:4318/v1/traces", "must not contain credentials"),
+        ("https://collector/v1/traces?api-key=secret", "must not contain credentials"),
+        ("http://collector:4318", "has no path; collectors accept traces at /v1/traces"),
     ] {
         let text = traced(&format!("otlp_endpoint = \"{endpoint}\""));
         check(&text, &format!("telemetry.otlp_endpoint: {expected}"));
@@ -95,11 +95,11 @@ fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
     );
     check(
         &GOOD.replace("[[merchants]]", "[kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"\n[[merchants]]"),
-        "kafka.properties.\"sasl.mechanism\": is missing: PLAIN",
+        "kafka.properties.\"sasl.mechanism\": is missing: set PLAIN",
     );
     check(
         &format!("{GOOD}\ntopic_arns = [\"arn:aws:sqs:x\"]"),
-        "merchants[0].topic_arns: \"arn:aws:sqs:x\" is no topic",
+        "merchants[0].topic_arns: \"arn:aws:sqs:x\" is not a topic",
     );
     check(&format!("{GOOD}\ntopic_owners = []"), "merchants[0].topic_owners: is empty");
     check(
@@ -108,7 +108,7 @@ fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
     );
     check(
         &GOOD.replace("[[merchants]]", "[kafka.properties]\n\"foo.bar\" = \"secret\"\n[[merchants]]"),
-        "kafka.properties.\"foo.bar\": is no property of librdkafka",
+        "kafka.properties.\"foo.bar\": is not a property of librdkafka",
     );
     check(
         &GOOD.replace("[[merchants]]", "[worker]\nforget_after_d = 29.5\n[[merchants]]"),
@@ -117,30 +117,30 @@ fn each_mistake_is_told_with_its_path_and_what_would_be_right() {
     for factor in ["0.0", "-1.0", "nan", "inf"] {
         check(
             &GOOD.replace("[[merchants]]", &format!("[reconciliation]\nperiod_factor = {factor}\n[[merchants]]")),
-            "reconciliation.period_factor: must be above 0 and at most 1000; 2 looks half as often",
+            "reconciliation.period_factor: must be above 0 and at most 1000; 2 reads half as often",
         );
     }
     check(&GOOD[..GOOD.find("[[merchants]]").unwrap()], "merchants: is empty; add a [[merchants]] table");
     check("[kafka]\nsasl = \"hunter2", "line 2: not TOML");
     let twice = format!("{GOOD}\n{}", &GOOD[GOOD.find("[[merchants]]").unwrap()..]);
-    check(&twice, "merchants[1].id: A1O8CIV1A24A6X/live stands twice (first as merchants[0])");
+    check(&twice, "merchants[1].id: A1O8CIV1A24A6X/live is listed twice (first as merchants[0])");
 }
 
 #[test]
-fn a_parse_error_does_not_quote_the_line() {
+fn parse_error_does_not_quote_the_line() {
     let mistakes = load("[kafka.properties]\n\"sasl.password\" = hunter2", &[]).expect_err("not TOML");
     assert!(!mistakes[0].contains("hunter2"), "{mistakes:?}");
 }
 
 #[test]
-fn the_same_merchant_may_appear_once_per_environment() {
+fn merchant_may_appear_once_per_environment() {
     let second =
         GOOD[GOOD.find("[[merchants]]").unwrap()..].replace("\"live\"", "\"sandbox\"").replace("LIVE-", "SANDBOX-");
     assert_eq!(load(&format!("{GOOD}\n{second}"), &[]).expect("good").merchants.len(), 2);
 }
 
 #[test]
-fn the_environment_overrides_the_file() {
+fn environment_variables_override_the_file() {
     let config = load(
         GOOD,
         &[
@@ -171,27 +171,27 @@ fn the_environment_overrides_the_file() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let text =
         GOOD.replace("key.pem", "absent.pem").replace("[kafka]", "[quota]\nshare = 7.0\n[kafka]\npartitions = 0");
     assert_eq!(load(&text, &[]).expect_err("three mistakes").len(), 3);
 }
 
 fn credentials(config: &Config) -> &Credentials {
-    config.merchants[0].credentials.as_ref().expect("this role makes requests")
+    config.merchants[0].credentials.as_ref().expect("this role sends requests")
 }
 
 #[test]
-fn what_takes_notifications_alone_needs_no_key() {
+fn ingest_needs_no_key() {
     let without_key = format!("role = \"ingest\"\n{}", GOOD.replace("key.pem", "absent.pem"));
-    let config = load(&without_key, &[]).expect("the key is not looked for");
+    let config = load(&without_key, &[]).expect("the key is not read");
     assert!(config.merchants[0].credentials.is_none());
     check(&without_key.replace("ingest", "worker"), "merchants[0].private_key_file: FOLDER/absent.pem cannot be read");
     check(&without_key.replace("ingest", "both"), "role: unknown variant `both`");
 }
 
 #[test]
-fn a_public_key_id_stands_in_the_settings_or_in_a_file() {
+fn public_key_id_is_in_the_settings_or_in_a_file() {
     const FILE: &str = "public_key_id_file = \"key-id\"";
     let in_file = GOOD.replace("public_key_id = \"LIVE-AEXAMPLE\"", FILE);
     let folder = tempfile::tempdir().expect("a folder");
@@ -205,12 +205,12 @@ fn a_public_key_id_stands_in_the_settings_or_in_a_file() {
     let (setting, what) = credentials(&config).files.load().expect_err("of another environment");
     assert_eq!((setting, what.as_str()), ("public_key_id_file", "is a key for SANDBOX, but environment is live"));
     check(&in_file, "merchants[0].public_key_id_file: FOLDER/key-id cannot be read");
-    check(&format!("{GOOD}\n{FILE}"), "merchants[0].public_key_id_file: stands beside public_key_id; keep one");
+    check(&format!("{GOOD}\n{FILE}"), "merchants[0].public_key_id_file: is set together with public_key_id; keep one");
     check(&in_file.replace(FILE, ""), "merchants[0].public_key_id: is missing");
 }
 
 #[test]
-fn a_least_signature_version_belongs_to_a_merchants_topics() {
+fn signature_version_min_applies_to_the_merchants_topics() {
     let topic = TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:XA1O8CIV1A24A6X").expect("a topic");
     for (text, least) in [
         ("", SignatureVersion::V1),
@@ -224,32 +224,32 @@ fn a_least_signature_version_belongs_to_a_merchants_topics() {
 }
 
 #[test]
-fn development_settings_add_to_sandbox_merchants_and_are_refused_beside_a_live_one() {
+fn development_table_is_refused_with_a_live_merchant() {
     let table = "[development]\ncertificate_origins = [\"http://localhost:4566/_aws/sns/\"]\n\
                  topic_arns = [\"arn:aws:sns:us-east-1:000000000000:ipn\"]\npay_api_endpoint = \"http://localhost:8081/\"\n[[merchants]]";
     let live = GOOD.replace("[[merchants]]", table);
-    check(&live, "development: weakens what is proven of a message, and A1O8CIV1A24A6X/live is live");
+    check(&live, "development: weakens the checks of messages, and A1O8CIV1A24A6X/live is live");
     let sandbox = live.replace("\"live\"", "\"sandbox\"").replace("LIVE-", "SANDBOX-");
     let config = load(&sandbox, &[]).expect("good");
     let topic = TopicArn::parse("arn:aws:sns:us-east-1:000000000000:ipn").expect("a topic");
     assert!(config.merchants[0].merchant.topics.allows(&topic));
     assert_eq!(config.policy(&MerchantAccount::table(&config.merchants)).development_origins.len(), 1);
-    let development = config.development.expect("it is there");
+    let development = config.development.expect("the table is there");
     assert_eq!(development.pay_api_endpoint.as_deref(), Some("http://localhost:8081"));
-    for (right, wrong, told) in [
+    for (right, wrong, expected) in [
         (
             "http://localhost:4566/_aws/sns/",
             "localhost:4566",
-            "development.certificate_origins: \"localhost:4566\" is no origin",
+            "development.certificate_origins: \"localhost:4566\" is not an origin",
         ),
-        ("http://localhost:8081/", "nowhere", "development.pay_api_endpoint: \"nowhere\" is no endpoint"),
-        ("arn:aws:sns:us-east-1:000000000000:ipn", "ipn", "development.topic_arns: \"ipn\" is no topic"),
+        ("http://localhost:8081/", "nowhere", "development.pay_api_endpoint: \"nowhere\" is not an endpoint"),
+        ("arn:aws:sns:us-east-1:000000000000:ipn", "ipn", "development.topic_arns: \"ipn\" is not a topic"),
         (
             "topic_arns",
             "trust_anchor_files = [\"key.pem\"]\ntopic_arns",
             "development.trust_anchor_files: FOLDER/key.pem: not an X.509",
         ),
     ] {
-        check(&sandbox.replacen(right, wrong, 1), told);
+        check(&sandbox.replacen(right, wrong, 1), expected);
     }
 }

@@ -1,7 +1,7 @@
-//! What each user of the cluster must be allowed: one row for each right, with the reason and the command that gives it.
+//! The ACLs that each role and command needs: one row for each, with the reason and the command that grants it.
 //!
-//! The table in `docs/kafka.md`, the lines of `check`, the errors of the topics and the tests on a broker with ACLs all come
-//! from here, so that none of them can ask for more than the others.
+//! The table in `docs/kafka.md`, the lines of `check`, the errors of the topics and the tests on a broker with ACLs all use
+//! this table, so none of them can require more than the others.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use self::Operation::{Create, Describe, DescribeConfigs, Read, Write};
 use self::PrincipalRole::{Ingest, Inspect, Recheck, Redrive, Topics, Worker};
 use crate::config::{Kafka, Role};
 
-/// Who uses the cluster: the two halves of `serve`, and the commands beside it.
+/// Who uses the cluster: the two roles of `serve`, and the other commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrincipalRole {
     /// `serve --role ingest`.
@@ -29,50 +29,50 @@ pub enum PrincipalRole {
     Inspect,
 }
 
-/// Kafka's word for what may be done.
+/// An operation of Kafka's ACLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Fetch from a topic, or take part in a group; brings Describe along.
+    /// Fetch from a topic, or join a group. Implies Describe.
     Read,
-    /// Append to a topic, or use a transactional id; brings Describe along.
+    /// Append to a topic, or use a transactional id. Implies Describe.
     Write,
-    /// See that it is there.
+    /// Fetch metadata or offsets.
     Describe,
-    /// See a topic's settings.
+    /// Read the settings of a topic.
     DescribeConfigs,
-    /// Make topics.
+    /// Create topics.
     Create,
 }
 
-/// What it may be done to.
+/// The resource of an ACL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resource {
     /// One topic.
     Topic(String),
-    /// All topics whose names begin so.
+    /// All topics with this prefix.
     TopicsFrom(String),
     /// One consumer group.
     Group(String),
-    /// All groups whose names begin so.
+    /// All consumer groups with this prefix.
     GroupsFrom(String),
-    /// All transactional ids that begin so.
+    /// All transactional ids with this prefix.
     TransactionalIdsFrom(String),
 }
 
-/// One right.
+/// One ACL that allows an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AclEntry {
-    /// What may be done.
+    /// The operation.
     pub operation: Operation,
-    /// To what.
+    /// The resource.
     pub resource: Resource,
-    /// What it is needed for.
+    /// Why it is needed.
     pub why: &'static str,
 }
 
-/// The least rights of a user, in the order of the table.
-pub fn rights(kafka: &Kafka, user: PrincipalRole) -> Vec<AclEntry> {
-    let rows = ROWS.iter().filter(|row| row.users.contains(&user));
+/// The ACLs that a role needs, and no more, in the order of the table.
+pub fn required_acls(kafka: &Kafka, role: PrincipalRole) -> Vec<AclEntry> {
+    let rows = ROWS.iter().filter(|row| row.roles.contains(&role));
     rows.flat_map(|row| {
         row.place.resources(kafka).into_iter().map(|resource| AclEntry {
             operation: row.operation,
@@ -84,16 +84,16 @@ pub fn rights(kafka: &Kafka, user: PrincipalRole) -> Vec<AclEntry> {
 }
 
 impl PrincipalRole {
-    /// All of them.
+    /// All roles and commands.
     pub const ALL: [Self; 6] = [Self::Ingest, Self::Worker, Self::Topics, Self::Redrive, Self::Recheck, Self::Inspect];
 
-    /// Those of a role.
+    /// Those that `serve` has in this role.
     pub fn of(role: Role) -> Vec<Self> {
-        let halves = [(role.takes(), Self::Ingest), (role.works(), Self::Worker)];
-        halves.into_iter().filter_map(|(is_it, user)| is_it.then_some(user)).collect()
+        let both = [(role.takes(), Self::Ingest), (role.works(), Self::Worker)];
+        both.into_iter().filter_map(|(is_it, role)| is_it.then_some(role)).collect()
     }
 
-    /// The role or the command.
+    /// The name of the role or command.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
@@ -107,7 +107,7 @@ impl PrincipalRole {
 }
 
 impl Operation {
-    /// As Kafka's tools write it.
+    /// The name that Kafka's tools use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "Read",
@@ -120,7 +120,7 @@ impl Operation {
 }
 
 impl Resource {
-    /// The option of `kafka-acls.sh`, the name, and whether the name is only a beginning.
+    /// The option of `kafka-acls.sh`, the name, and whether the name is a prefix.
     pub fn parts(&self) -> (&'static str, &str, bool) {
         match self {
             Self::Topic(name) => ("--topic", name, false),
@@ -135,7 +135,7 @@ impl Resource {
 impl AclEntry {
     fn is_refused_with(&self, code: RDKafkaErrorCode) -> bool {
         match self.resource {
-            // Who may write to no topic at all gets no producer id, and that is the cluster's to refuse.
+            // A principal that may write to no topic gets no producer id, which is an error of the cluster.
             Resource::Topic(_) if code == RDKafkaErrorCode::ClusterAuthorizationFailed => {
                 self.operation == Operation::Write
             }
@@ -145,19 +145,19 @@ impl AclEntry {
         }
     }
 
-    /// The right of these users by which they would have this one; itself if none brings it along.
+    /// The ACL in the table of these roles that includes this one; itself if there is none.
     #[must_use]
-    pub fn in_the_table_of(self, kafka: &Kafka, users: &[PrincipalRole]) -> Self {
-        let brings = |own: &Self| {
+    pub fn in_the_table_of(self, kafka: &Kafka, roles: &[PrincipalRole]) -> Self {
+        let includes = |own: &Self| {
             own.resource == self.resource
                 && (own.operation == self.operation
                     || self.operation == Operation::Describe
                         && matches!(own.operation, Operation::Read | Operation::Write))
         };
-        users.iter().flat_map(|user| rights(kafka, *user)).find(brings).unwrap_or(self)
+        roles.iter().flat_map(|role| required_acls(kafka, *role)).find(includes).unwrap_or(self)
     }
 
-    /// The command that gives it to whoever `kafka.properties` names.
+    /// The command that grants it to the principal of `kafka.properties`.
     pub fn command(&self, kafka: &Kafka) -> String {
         let (option, name, is_prefix) = self.resource.parts();
         let pattern = if is_prefix { " --resource-pattern-type prefixed" } else { "" };
@@ -169,13 +169,13 @@ impl AclEntry {
         )
     }
 
-    /// What is missing, and how to give it.
+    /// The error text for this ACL when it is missing.
     pub fn missing(&self, kafka: &Kafka) -> String {
-        format!("{} has not the right {self} ({}); give it with: {}", principal(kafka), self.why, self.command(kafka))
+        format!("missing ACL: {self}; grant it with: {}", self.command(kafka))
     }
 }
 
-/// Whether Kafka refused for want of a right.
+/// Whether this error of Kafka means a missing ACL.
 pub fn is_refusal(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{
         ClusterAuthorizationFailed, GroupAuthorizationFailed, TopicAuthorizationFailed,
@@ -190,34 +190,35 @@ pub fn is_refusal(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// An error of Kafka's; one for want of a right says who names it.
-pub fn told(error: &KafkaError) -> String {
+/// The text of an error of Kafka. For a missing ACL it names the command that finds out which one.
+pub fn describe_error(error: &KafkaError) -> String {
     match error.rdkafka_error_code().filter(|code| is_refusal(*code)) {
-        Some(_) => format!("{error}; `ipn-receiver check --config FILE` names the right that is missing"),
+        Some(_) => format!("{error}; an ACL is missing, find out which with: ipn-receiver check --config FILE"),
         None => error.to_string(),
     }
 }
 
-/// What Kafka refused `user` for want of a right: those that its answer can mean, of topics only `topic`, and the commands that
-/// give them. Nothing where it is another error.
-pub fn lacking(kafka: &Kafka, user: PrincipalRole, topic: &str, code: RDKafkaErrorCode) -> Option<String> {
-    let is_meant = |right: &AclEntry| {
-        right.is_refused_with(code) && !matches!(&right.resource, Resource::Topic(name) if name != topic)
-    };
-    let suspects: Vec<AclEntry> = rights(kafka, user).into_iter().filter(is_meant).collect();
-    if suspects.is_empty() {
-        return None;
+/// The ACLs of `role` that may be missing after this error of Kafka, of topics only those of `topic`, with the commands that
+/// grant them. None if the error does not mean a missing ACL.
+pub fn missing_acl(kafka: &Kafka, role: PrincipalRole, topic: &str, code: RDKafkaErrorCode) -> Option<String> {
+    let may_be_missing =
+        |acl: &AclEntry| acl.is_refused_with(code) && !matches!(&acl.resource, Resource::Topic(name) if name != topic);
+    let suspects: Vec<AclEntry> = required_acls(kafka, role).into_iter().filter(may_be_missing).collect();
+    match suspects.as_slice() {
+        [] => None,
+        [only] => Some(format!("{code}; {}", only.missing(kafka))),
+        several => {
+            let line = |acl: &AclEntry| format!("\n  {acl}; grant it with: {}", acl.command(kafka));
+            let lines: String = several.iter().map(line).collect();
+            Some(format!("{code}; one of these ACLs is missing:{lines}"))
+        }
     }
-    let told: Vec<String> =
-        suspects.iter().map(|right| format!("\n  {right}, since {}: {}", right.why, right.command(kafka))).collect();
-    let one_of = if suspects.len() == 1 { "this right" } else { "one of these rights" };
-    Some(format!("{code}; {} has not {one_of}:{}", principal(kafka), told.concat()))
 }
 
-/// Who the brokers take us for, as far as the settings tell.
+/// The principal that the brokers see, as far as the settings show it.
 fn principal(kafka: &Kafka) -> String {
     let name = kafka.properties.get("sasl.username").map_or("PRINCIPAL", String::as_str);
-    format!("PrincipalRole:{name}")
+    format!("User:{name}")
 }
 
 impl fmt::Display for Resource {
@@ -242,11 +243,11 @@ impl fmt::Display for AclEntry {
 struct Row {
     operation: Operation,
     place: Place,
-    users: &'static [PrincipalRole],
+    roles: &'static [PrincipalRole],
     why: &'static str,
 }
 
-/// Which resource, before the settings give its name.
+/// A resource, before the settings give its name.
 #[derive(Clone, Copy)]
 enum Place {
     Inbox,
@@ -285,33 +286,38 @@ impl Place {
     }
 }
 
-const fn row(operation: Operation, place: Place, users: &'static [PrincipalRole], why: &'static str) -> Row {
-    Row { operation, place, users, why }
+const fn row(operation: Operation, place: Place, roles: &'static [PrincipalRole], why: &'static str) -> Row {
+    Row { operation, place, roles, why }
 }
 
 const ROWS: &[Row] = &[
-    row(Create, Place::NewTopics, &[Topics], "it makes the topics that are missing"),
-    row(Write, Place::Inbox, &[Ingest, Redrive, Recheck], "it appends to the inbox"),
-    row(Read, Place::Inbox, &[Worker], "it takes notifications from the inbox"),
-    row(Describe, Place::Inbox, &[Topics], "the topic is compared with what it must be"),
-    row(Read, Place::State, &[Ingest, Worker, Topics, Recheck, Inspect], "the partition count is on record there"),
-    row(Write, Place::State, &[Worker, Topics], "what was told, or the partition count, is kept there"),
-    row(Describe, Place::Events, &[Ingest, Topics, Recheck], "the topic is compared with what it must be"),
+    row(Create, Place::NewTopics, &[Topics], "it creates missing topics"),
+    row(Write, Place::Inbox, &[Ingest, Redrive, Recheck], "it appends records to the inbox"),
+    row(Read, Place::Inbox, &[Worker], "it reads IPNs from the inbox"),
+    row(Describe, Place::Inbox, &[Topics], "it compares the topic with its requirements"),
+    row(
+        Read,
+        Place::State,
+        &[Ingest, Worker, Topics, Recheck, Inspect],
+        "it reads known state or the recorded partition count",
+    ),
+    row(Write, Place::State, &[Worker, Topics], "it writes known state or the partition count"),
+    row(Describe, Place::Events, &[Ingest, Topics, Recheck], "it compares the topic with its requirements"),
     row(Write, Place::Events, &[Worker], "it publishes events"),
-    row(Read, Place::Events, &[Worker, Inspect], "what was told is read back, if the state topic lost it"),
-    row(Describe, Place::DeadLetters, &[Ingest, Topics, Recheck], "the topic is compared with what it must be"),
-    row(Write, Place::DeadLetters, &[Worker], "it keeps what can never be told"),
+    row(Read, Place::Events, &[Worker, Inspect], "it reads published events, the worker to rebuild lost state"),
+    row(Describe, Place::DeadLetters, &[Ingest, Topics, Recheck], "it compares the topic with its requirements"),
+    row(Write, Place::DeadLetters, &[Worker], "it writes dead letters"),
     row(Read, Place::DeadLetters, &[Redrive, Inspect], "it reads dead letters"),
     row(
         DescribeConfigs,
         Place::EachTopic,
         &[Ingest, Worker, Topics, Recheck],
-        "a topic's settings are compared with what they must be",
+        "it compares the topic's settings with the required ones",
     ),
-    row(Read, Place::WorkerGroup, &[Worker], "workers share the inbox by this group"),
-    row(Describe, Place::ReaderGroups, &[Worker], "what reads without joining a group names one all the same"),
-    row(Describe, Place::InspectGroup, &[Inspect], "what reads without joining a group names one all the same"),
-    row(Read, Place::RedriveGroups, &[Redrive], "how far a filter has redriven is kept under a group of its own"),
-    row(Write, Place::WorkerIds, &[Worker], "events, state and offsets are written in one transaction"),
-    row(Write, Place::RedriveIds, &[Redrive], "letters are appended in transactions"),
+    row(Read, Place::WorkerGroup, &[Worker], "workers share the inbox as this consumer group"),
+    row(Describe, Place::ReaderGroups, &[Worker], "a consumer needs a group id, although it joins no group"),
+    row(Describe, Place::InspectGroup, &[Inspect], "a consumer needs a group id, although it joins no group"),
+    row(Read, Place::RedriveGroups, &[Redrive], "it commits the progress of each filter under a group of its own"),
+    row(Write, Place::WorkerIds, &[Worker], "it writes events, state and offsets in one transaction"),
+    row(Write, Place::RedriveIds, &[Redrive], "it appends dead letters to the inbox in transactions"),
 ];

@@ -1,11 +1,11 @@
-//! The first connection to the cluster: made, or told in plain words why not and what to do.
+//! The first connection to the cluster. If it fails, the error says why and what to do.
 //!
-//! librdkafka tries again for ever and says what is wrong in its log only. Here that log is kept, and trouble that waiting
-//! cannot mend (credentials, certificates, the wrong kind of listener) ends the wait at once.
+//! librdkafka retries without end and reports the cause only in its log. This module reads that log, and stops waiting as
+//! soon as it shows an error that a retry cannot fix (credentials, certificates, the wrong kind of listener).
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -18,60 +18,60 @@ use crate::kafka::acls::is_refusal;
 
 /// A client that has reached a broker.
 pub struct Connection {
-    consumer: BaseConsumer<Complaints>,
+    consumer: BaseConsumer<LastError>,
 }
 
-/// Why there is none.
+/// Why no broker was reached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {remedy}")]
-pub struct Unconnected {
-    /// librdkafka's last complaint.
+pub struct ConnectionError {
+    /// librdkafka's last error.
     pub what: String,
     /// What to do.
     pub remedy: &'static str,
 }
 
 impl Connection {
-    /// Connects and, where the settings say so, authenticates. Blocks, no longer than `timeout`.
-    pub fn open(kafka: &Kafka, timeout: Duration) -> Result<Self, Unconnected> {
+    /// Connects and, if the settings say so, authenticates. Blocks for `timeout` at most.
+    pub fn open(kafka: &Kafka, timeout: Duration) -> Result<Self, ConnectionError> {
         let mut client = kafka.client();
-        // Whatever this program logs, the reasons are wanted here; a lost connection is only worth an `info` to librdkafka.
+        // librdkafka logs a lost connection at level info; it is needed here at any log level of this process.
         client.set_log_level(RDKafkaLogLevel::Info);
-        let consumer: BaseConsumer<Complaints> = client
-            .create_with_context(Complaints::default())
-            .map_err(|error| Unconnected { what: error.to_string(), remedy: remedy(&error.to_string()) })?;
+        let consumer: BaseConsumer<LastError> = client
+            .create_with_context(LastError::default())
+            .map_err(|error| ConnectionError { what: error.to_string(), remedy: remedy(&error.to_string()) })?;
         let connection = Self { consumer };
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let asked = connection.consumer.fetch_metadata(Some(&kafka.topics().inbox), left.min(ATTEMPT));
             let Err(error) = asked else { return Ok(connection) };
-            let complaint = connection.complaint();
-            if complaint.as_deref().is_some_and(is_lasting) || Instant::now() >= deadline {
-                let what = complaint.map_or_else(|| error.to_string(), |complaint| format!("{error} ({complaint})"));
-                return Err(Unconnected { remedy: remedy(&what), what });
+            let logged = connection.last_error();
+            if logged.as_deref().is_some_and(is_lasting) || Instant::now() >= deadline {
+                let what = logged.map_or_else(|| error.to_string(), |logged| format!("{error} ({logged})"));
+                return Err(ConnectionError { remedy: remedy(&what), what });
             }
         }
     }
 
-    /// The client, for further questions.
+    /// The client, for further requests.
     pub fn consumer(&self) -> &BaseConsumer<impl ConsumerContext + 'static> {
         &self.consumer
     }
 
-    /// The client's log stands in its queue until it is polled.
-    fn complaint(&self) -> Option<String> {
+    /// The client's log waits in its queue until it is polled.
+    fn last_error(&self) -> Option<String> {
         for _ in 0..LINES_MAX {
             if self.consumer.poll(Duration::from_millis(1)).is_none() {
                 break;
             }
         }
-        self.consumer.context().last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.consumer.context().last.lock().clone()
     }
 }
 
-/// Why a producer gave a record up. An idempotent one that may write to no topic at all gets no id, is of no more use, and says
-/// of its records only that they were purged.
+/// Why a producer gave up a record. An idempotent producer without an ACL to write gets no producer id and fails for good; its
+/// records report only that they were purged.
 pub fn cause<C: ProducerContext>(producer: &impl Producer<C>, error: KafkaError) -> KafkaError {
     match producer.client().fatal_error() {
         Some((code, _)) => KafkaError::MessageProduction(code),
@@ -79,7 +79,7 @@ pub fn cause<C: ProducerContext>(producer: &impl Producer<C>, error: KafkaError)
     }
 }
 
-/// Where the consumer's group stands. A coordinator that may not be asked for is told in the consumer's queue alone. Blocks.
+/// The committed offsets of the consumer's group. A missing ACL on the group is reported in the consumer's queue only. Blocks.
 pub fn committed_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     wanted: &TopicPartitionList,
@@ -91,11 +91,11 @@ pub fn committed_offsets<C: ConsumerContext>(
             Ok(committed) => return Ok(committed),
             Err(error) => error,
         };
-        while let Some(told) = consumer.poll(Duration::ZERO) {
-            if let Err(told) = told
-                && told.rdkafka_error_code().is_some_and(is_refusal)
+        while let Some(polled) = consumer.poll(Duration::ZERO) {
+            if let Err(refusal) = polled
+                && refusal.rdkafka_error_code().is_some_and(is_refusal)
             {
-                return Err(told);
+                return Err(refusal);
             }
         }
         if error.rdkafka_error_code().is_some_and(is_refusal) || Instant::now() > deadline {
@@ -104,25 +104,25 @@ pub fn committed_offsets<C: ConsumerContext>(
     }
 }
 
-/// Keeps the client's last complaint: "connection refused" tells more than "transport failure".
+/// Keeps the client's last error: "connection refused" says more than "transport failure".
 #[derive(Default)]
-struct Complaints {
+struct LastError {
     last: Mutex<Option<String>>,
 }
 
-impl Complaints {
+impl LastError {
     fn keep(&self, words: &str) {
         // `[thrd:…]: address/bootstrap: what`
         let words = words.split_once("]: ").map_or(words, |(_, rest)| rest);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // What tells the reason is not overwritten by what follows from it.
+        let mut last = self.last.lock();
+        // A cause is not overwritten by the errors that follow from it.
         if is_lasting(words) || !last.as_deref().is_some_and(is_lasting) {
             *last = Some(words.to_owned());
         }
     }
 }
 
-impl ClientContext for Complaints {
+impl ClientContext for LastError {
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         if level as i32 <= RDKafkaLogLevel::Info as i32 {
             self.keep(message);
@@ -136,9 +136,9 @@ impl ClientContext for Complaints {
     }
 }
 
-impl ConsumerContext for Complaints {}
+impl ConsumerContext for LastError {}
 
-/// Whether waiting cannot help.
+/// Whether a retry cannot fix the error.
 fn is_lasting(words: &str) -> bool {
     WORDS.iter().any(|row| row.is_lasting && words.contains(row.said))
 }
@@ -147,7 +147,7 @@ fn remedy(words: &str) -> &'static str {
     WORDS.iter().find(|row| words.contains(row.said)).map_or(REMEDY, |row| row.remedy)
 }
 
-/// What librdkafka says, whether it stays so, and what it means.
+/// An error text of librdkafka, whether a retry can fix it, and what to do.
 struct Words {
     said: &'static str,
     is_lasting: bool,
@@ -162,11 +162,11 @@ const fn passing(said: &'static str, remedy: &'static str) -> Words {
     Words { said, is_lasting: false, remedy }
 }
 
-/// The first that fits is told. librdkafka adds guesses of its own to some, so the surer ones come first.
+/// The first row that fits is used. librdkafka adds guesses to some of its texts, so the certain ones come first.
 const WORDS: &[Words] = &[
     lasting(
         "Unsupported SASL mechanism",
-        "the brokers do not offer this \"sasl.mechanism\" on this port: set one that they name",
+        "the brokers do not offer this \"sasl.mechanism\" on this port: set one that they offer",
     ),
     lasting(
         "SASL authentication error",
@@ -174,12 +174,12 @@ const WORDS: &[Words] = &[
     ),
     lasting(
         "broker certificate could not be verified",
-        "the broker's TLS certificate does not lead to a root known here, or is for another host name: name the CA's file in \
-         \"ssl.ca.location\", and in kafka.bootstrap_servers the host that the certificate is for",
+        "the broker's TLS certificate is not signed by a known CA, or is for another host name: set \"ssl.ca.location\" to the \
+         CA's file, and use in kafka.bootstrap_servers the host name of the certificate",
     ),
     lasting(
         "connecting to a PLAINTEXT broker listener",
-        "this port speaks no TLS: name the TLS port, or leave \"security.protocol\" out where the network is trusted",
+        "this port does not use TLS: use the TLS port, or leave out \"security.protocol\" if the network is trusted",
     ),
     lasting("alert certificate required", CLIENT_CERTIFICATE),
     lasting("alert bad certificate", CLIENT_CERTIFICATE),
@@ -189,41 +189,47 @@ const WORDS: &[Words] = &[
     ),
     lasting("connecting to a SSL listener", SPEAK_TLS),
     lasting("broker might require SASL authentication", NAME_A_USER),
-    // A broker that is just going down hangs up, too.
+    // A broker that is shutting down closes connections, too.
     passing("Disconnected: SSL connection closed by peer", NAME_A_USER),
     passing("SSL transport error: Broken pipe", NAME_A_USER),
     passing("SSL transport error: Connection reset", NAME_A_USER),
     passing("Disconnected: connection closed by peer", SPEAK_TLS),
     lasting(
         "Failed to acquire SASL OAUTHBEARER token",
-        "the token end point gave no token: check \"sasl.oauthbearer.token.endpoint.url\", \"sasl.oauthbearer.client.id\" and \
+        "the token endpoint returned no token: check \"sasl.oauthbearer.token.endpoint.url\", \"sasl.oauthbearer.client.id\" and \
          \"sasl.oauthbearer.client.secret\"",
     ),
-    passing("ssl.ca.location", "the file of \"ssl.ca.location\" cannot be used: name a PEM file of CA certificates"),
-    passing("ssl.certificate.location", "the file of \"ssl.certificate.location\" cannot be used: name a PEM file"),
+    passing(
+        "ssl.ca.location",
+        "the file of \"ssl.ca.location\" cannot be used: set it to a PEM file of CA certificates",
+    ),
+    passing(
+        "ssl.certificate.location",
+        "the file of \"ssl.certificate.location\" cannot be used: set it to a PEM file",
+    ),
     passing(
         "ssl.key.location",
-        "the file of \"ssl.key.location\" cannot be used: name a PEM file, and \"ssl.key.password\" if it has one",
+        "the file of \"ssl.key.location\" cannot be used: set it to a PEM file, and set \"ssl.key.password\" if it has one",
     ),
     passing(
         "Failed to resolve",
-        "the host name is not known here: check kafka.bootstrap_servers and this machine's DNS",
+        "the host name cannot be resolved: check kafka.bootstrap_servers and this machine's DNS",
     ),
-    passing("Connection refused", "nothing listens there: check host and port in kafka.bootstrap_servers"),
+    passing("Connection refused", "nothing listens at this address: check host and port in kafka.bootstrap_servers"),
     passing(
         "timed out",
-        "nobody answers: check kafka.bootstrap_servers, and that firewalls and network policies let this machine reach every \
-         broker, not the first one alone",
+        "no broker answers: check kafka.bootstrap_servers, and that firewalls and network policies let this machine reach every \
+         broker, not only the first one",
     ),
 ];
 
 const CLIENT_CERTIFICATE: &str = "the brokers ask for a client certificate that they trust (mutual TLS): set \"ssl.certificate.location\" and \
                                   \"ssl.key.location\"";
-const SPEAK_TLS: &str = "the broker hangs up: if this port speaks TLS, set \"security.protocol\" = \"ssl\", or \"sasl_ssl\" with a \
+const SPEAK_TLS: &str = "the broker closes the connection: if this port uses TLS, set \"security.protocol\" = \"ssl\", or \"sasl_ssl\" with a \
                          user and password";
-const NAME_A_USER: &str = "the broker hangs up after TLS: if this port asks for a user, set \"security.protocol\" = \"sasl_ssl\", \
+const NAME_A_USER: &str = "the broker closes the connection after TLS: if this port requires a user, set \"security.protocol\" = \"sasl_ssl\", \
                            \"sasl.mechanism\", \"sasl.username\" and \"sasl.password\"";
 const REMEDY: &str = "check kafka.bootstrap_servers and kafka.properties";
-/// The log is looked at so often.
+/// How often the log is read.
 const ATTEMPT: Duration = Duration::from_secs(1);
 const LINES_MAX: usize = 100;

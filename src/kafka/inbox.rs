@@ -1,16 +1,15 @@
-//! Step 4. The inbox topic: a genuine IPN is durable here before SNS is told 200, and the worker takes it from here.
+//! Step 4. The inbox topic: a genuine IPN is stored here before SNS is answered 200, and the worker reads it from here.
 //!
-//! An append is acknowledged by all in-sync replicas or it failed. What is appended is the body as SNS sent it.
+//! An append succeeds when all in-sync replicas have acknowledged it. The value is the body as SNS sent it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use rdkafka::Offset;
 use rdkafka::client::ClientContext;
-use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::Kafka;
 use crate::domain::ipn::notification::Notification;
@@ -22,31 +21,32 @@ use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;
 use crate::kafka::acls;
 use crate::kafka::connection::cause;
+use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader};
 
-/// The writing side.
+/// Appends to the inbox.
 pub struct Inbox {
     producer: FutureProducer<AppendContext>,
     topic: String,
     min_in_sync_replicas: usize,
 }
 
-/// Why a record was not made durable. Never the poster's fault.
+/// Why a record was not stored. It is never the fault of whoever posted the message.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The producer's own buffer is full: Kafka is slower than SNS.
-    #[error("the append buffer is full; Kafka is slower than what is received")]
+    /// The producer's buffer is full: Kafka is slower than SNS.
+    #[error("the append buffer is full: Kafka takes records more slowly than they are received")]
     Full,
-    /// Kafka did not acknowledge it.
-    #[error("Kafka did not acknowledge the record: {}", acls::told(.0))]
+    /// Kafka did not acknowledge the record.
+    #[error("Kafka did not acknowledge the record: {}", acls::describe_error(.0))]
     NotAcknowledged(KafkaError),
 }
 
-/// One record as the worker reads it.
+/// A record of the inbox.
 #[derive(Clone, Debug)]
 pub struct InboxRecord {
-    /// Where it stands.
+    /// Its position.
     pub position: InboxPosition,
-    /// When the broker appended it.
+    /// When the broker appended it, by the broker's clock.
     pub appended_at: Timestamp,
     /// Its key.
     pub key: Vec<u8>,
@@ -57,7 +57,7 @@ pub struct InboxRecord {
 }
 
 impl AppendError {
-    /// Kafka's word, if it is Kafka that refused.
+    /// Kafka's error code, if the error is Kafka's.
     pub fn code(&self) -> Option<RDKafkaErrorCode> {
         match self {
             Self::Full => None,
@@ -73,8 +73,8 @@ impl Inbox {
         client
             .set("acks", "all")
             .set("enable.idempotence", "true")
-            // What comes while a request is under way goes into the next one: fewer, larger requests. With more
-            // than one under way, librdkafka's thread spins while a partition waits for the broker.
+            // Records that come during a request go into the next one: fewer, larger requests. With more than one
+            // request in flight, librdkafka's thread spins while a partition waits for the broker.
             .set("max.in.flight.requests.per.connection", "1")
             .set("linger.ms", kafka.append_linger_ms.to_string())
             .set("message.timeout.ms", kafka.append_timeout_ms.to_string())
@@ -88,12 +88,12 @@ impl Inbox {
         Ok(Self { producer, topic: kafka.topics().inbox, min_in_sync_replicas })
     }
 
-    /// The inbox's topic.
+    /// The topic.
     pub fn topic(&self) -> &str {
         &self.topic
     }
 
-    /// Makes `notification` durable.
+    /// Stores a notification.
     pub async fn append(
         &self,
         notification: &Notification,
@@ -111,7 +111,7 @@ impl Inbox {
         self.deliver(notification.key(), &envelope.body, headers).await
     }
 
-    /// Makes what an operator asks for durable.
+    /// Stores an operator's request to recheck an object.
     pub async fn append_recheck(&self, recheck: &Recheck) -> Result<(), AppendError> {
         let headers = OwnedHeaders::new_with_capacity(2)
             .insert(Header { key: record_headers::SCHEMA_VERSION, value: Some(SCHEMA) })
@@ -121,9 +121,9 @@ impl Inbox {
 
     async fn deliver(&self, key: &str, value: &[u8], headers: OwnedHeaders) -> Result<(), AppendError> {
         let record = FutureRecord::to(&self.topic).key(key).payload(value).headers(headers);
-        // `send` would wait in a loop for room in the buffer; the poster is better told at once.
+        // `send` would wait for room in the buffer; SNS gets its 503 at once instead, and retries.
         let delivery = self.producer.send_result(record).map_err(|(error, _)| match error {
-            KafkaError::MessageProduction(rdkafka::types::RDKafkaErrorCode::QueueFull) => AppendError::Full,
+            KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => AppendError::Full,
             other => AppendError::NotAcknowledged(other),
         })?;
         match delivery.await {
@@ -133,24 +133,24 @@ impl Inbox {
         }
     }
 
-    /// Whether Kafka could take a record now: every partition has a leader and enough replicas in sync. Blocks.
+    /// Checks that Kafka could take a record now: every partition has a leader and enough in-sync replicas. Blocks.
     pub fn probe(&self, timeout: Duration) -> Result<(), String> {
         let metadata = self
             .producer
             .client()
             .fetch_metadata(Some(&self.topic), timeout)
-            .map_err(|error| format!("Kafka cannot be asked about {}: {error}", self.topic))?;
-        let topic = metadata.topics().first().ok_or("Kafka named no topic")?;
+            .map_err(|error| format!("cannot fetch metadata of {} from Kafka: {error}", self.topic))?;
+        let topic = metadata.topics().first().ok_or("Kafka returned no topic")?;
         if let Some(error) = topic.error() {
             return Err(format!("{}: {}", self.topic, RDKafkaErrorCode::from(error)));
         }
         for partition in topic.partitions() {
             let in_sync = partition.isr().len();
-            // Kafka itself asks for no more replicas than a partition has.
+            // Kafka requires no more replicas than a partition has.
             let needed = self.min_in_sync_replicas.min(partition.replicas().len());
             if partition.leader() < 0 || in_sync < needed {
                 return Err(format!(
-                    "{} partition {} has {in_sync} replicas in sync, {needed} are needed, and leader {}",
+                    "{} partition {} has {in_sync} in-sync replicas ({needed} are needed) and leader {}",
                     self.topic,
                     partition.id(),
                     partition.leader(),
@@ -160,24 +160,24 @@ impl Inbox {
         Ok(())
     }
 
-    /// Whether the producer can do no more work in its life, which a right that was missing brings about, too.
+    /// Whether the producer has failed for good, for example after a missing ACL. A new one is needed.
     pub fn has_failed(&self) -> bool {
         self.producer.client().fatal_error().is_some()
     }
 
-    /// Waits for records under way. Blocks.
+    /// Waits until records in flight are acknowledged. Blocks.
     pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.producer.flush(timeout)
     }
 }
 
 impl InboxRecord {
-    /// A header's text.
+    /// The text of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
 
-    /// Whether its form is one that is read here. A record without the header has the first form.
+    /// Checks that this release reads the record's schema version. A record without the header has the first one.
     pub fn check_schema(&self) -> Result<(), String> {
         let Some(found) = self.header(record_headers::SCHEMA_VERSION) else { return Ok(()) };
         let number = |text: &str| {
@@ -187,7 +187,7 @@ impl InboxRecord {
             .map_err(|newer| format!("an inbox record: {newer}, then redrive it"))
     }
 
-    /// Copies a message out of librdkafka's hands.
+    /// Copies a message.
     pub fn from_message(message: &BorrowedMessage<'_>) -> Self {
         let headers = message.headers().map_or_else(Vec::new, |headers| {
             headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
@@ -202,52 +202,48 @@ impl InboxRecord {
     }
 }
 
-/// Reads single records back, for dead letters: the worker keeps positions, not bodies. A record that retention
-/// has taken is `None`. Blocks.
+/// Reads single records back, for dead letters: the worker keeps positions, not bodies. A record that retention deleted is
+/// `None`. Blocks.
 pub fn read_back(
     kafka: &Kafka,
     positions: &[InboxPosition],
     timeout: Duration,
 ) -> Result<Vec<Option<InboxRecord>>, KafkaError> {
-    let consumer = BaseConsumer::from_config(kafka.reader("read-back").set("auto.offset.reset", "error"))?;
-    let topic = kafka.topics().inbox;
-    positions.iter().map(|position| read_one(&consumer, &topic, *position, timeout)).collect()
+    let settings = ReaderSettings {
+        topic: kafka.topics().inbox,
+        purpose: "read-back",
+        end: End::WhenClosed,
+        properties: &[("auto.offset.reset", "error")],
+    };
+    let reader = TopicReader::new(kafka, settings)?;
+    positions.iter().map(|position| read_one(&reader, *position, timeout)).collect()
 }
 
 fn read_one(
-    consumer: &BaseConsumer,
-    topic: &str,
+    reader: &TopicReader,
     position: InboxPosition,
     timeout: Duration,
 ) -> Result<Option<InboxRecord>, KafkaError> {
-    let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, position.partition, Offset::Offset(position.offset))?;
-    consumer.assign(&assignment)?;
-    let deadline = Instant::now() + timeout;
-    while Instant::now() < deadline {
-        match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                let is_it = message.partition() == position.partition && message.offset() == position.offset;
-                return Ok(is_it.then(|| InboxRecord::from_message(&message)));
-            }
-            Some(Err(KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::AutoOffsetReset))) => {
-                return Ok(None);
-            }
-            Some(Err(error)) => return Err(error),
-            None => {}
+    let from = [(position.partition, Offset::Offset(position.offset))].into();
+    let range = ReadRange { from, ..ReadRange::from_beginning([], timeout) };
+    match reader.read(range)?.next_record().map_err(KafkaError::from) {
+        // A later record comes in place of one that is gone.
+        Ok(next) => {
+            Ok(next.filter(|message| message.offset() == position.offset).map(|m| InboxRecord::from_message(&m)))
         }
+        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => Ok(None),
+        Err(error) => Err(error),
     }
-    Err(KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut))
 }
 
 /// Version of the inbox records that this release writes.
 const SCHEMA: &str = "1";
 
-/// Keeps librdkafka's complaints for who asks; the probe and each failed append tell the trouble in one line.
+/// Logs librdkafka's errors at debug level only: the probe and each failed append report them.
 struct AppendContext;
 
 impl ClientContext for AppendContext {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "inbox producer");
+        tracing::debug!(%error, reason, "inbox producer reported an error");
     }
 }

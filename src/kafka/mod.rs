@@ -1,18 +1,23 @@
-//! Every client of the Kafka cluster: the inbox, the outbox, the state store, the topics, the ACLs and the connection.
+//! Every client of the Kafka cluster: inbox, outbox, state store, topics and ACLs.
 
 pub mod inbox;
 pub mod outbox;
 pub mod state_store;
 
 pub mod acls;
-pub mod connection;
 pub mod topics;
 
-/// What kind of Kafka there is.
+mod client;
+pub mod connection;
+pub mod topic_reader;
+
+pub use self::topic_reader::TopicReader;
+
+/// Which kind of broker the receiver talks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broker {
-    /// Apache Kafka or what is compatible with it: the topics are checked.
+    /// Apache Kafka, or a broker compatible with it. The topics are checked at the start.
     Real,
-    /// librdkafka's mock broker, which cannot describe topics and guarantees nothing.
+    /// librdkafka's mock broker, for the sandbox. It cannot describe topics and keeps no guarantee.
     Mock,
 }

@@ -1,12 +1,9 @@
-//! An independent consumer of the events topic, as a merchant's service would be: `read_committed`.
+//! An independent `read_committed` consumer of the events topic, as a merchant's service would be.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdkafka::config::FromClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -14,6 +11,7 @@ use super::Error;
 use crate::config::Kafka;
 use crate::domain::events::decode;
 use crate::kafka::inbox::InboxRecord;
+use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, Step, TopicReader};
 
 /// Reads events on a thread of its own.
 pub struct EventReader {
@@ -22,21 +20,24 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// Starts at the beginning of the topic, which must be there.
+    /// Starts at the beginning of the topic, which must exist.
     pub fn start(kafka: &Kafka) -> Result<Self, Error> {
-        let topic = kafka.topics().events;
-        let consumer = BaseConsumer::from_config(kafka.reader("events").set("fetch.wait.max.ms", "50"))?;
-        let mut assignment = TopicPartitionList::new();
-        for partition in 0..kafka.partitions {
-            assignment.add_partition_offset(&topic, partition, Offset::Beginning)?;
-        }
-        consumer.assign(&assignment)?;
+        let settings = ReaderSettings {
+            topic: kafka.topics().events,
+            purpose: "events",
+            end: End::WhenClosed,
+            properties: &[("fetch.wait.max.ms", "50")],
+        };
+        let reader = TopicReader::new(kafka, settings)?;
+        let range =
+            ReadRange { is_temporary: |_| true, ..ReadRange::from_beginning(0..kafka.partitions, Duration::MAX) };
         let (sender, events) = unbounded_channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         std::thread::Builder::new().name("event-reader".to_owned()).spawn(move || {
+            let Ok(mut records) = reader.read(range) else { return };
             while !stopped.load(Ordering::Relaxed) {
-                let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
+                let Ok(Step::Record(message)) = records.step() else { continue };
                 let InboxRecord { headers, value, .. } = InboxRecord::from_message(&message);
                 if sender.send(decode(&headers, &value)).is_err() {
                     return;

@@ -19,7 +19,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 use crate::kafka::Broker;
 use crate::kafka::outbox::{Batch, Outbox, StateRecord};
-use crate::kafka::state_store::{CompletenessMarker, Restored, StateStore, read_told, restore};
+use crate::kafka::state_store::{CompletenessMarker, Restored, StateStore, rebuild_from_events, restore};
 
 /// What one partition of the state topic holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ fn recover(
     let mut positions = positions(offsets_by_partition);
     let mut records = Vec::new();
     if !broken.is_empty() {
-        let published = read_told(kafka, &broken, still_assigned)?.into_known();
+        let published = rebuild_from_events(kafka, &broken, still_assigned)?.into_known();
         records = published.into_iter().filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
     }
     for record in &records {
@@ -134,8 +134,8 @@ fn recover(
         }
     }
     if !broken.is_empty() {
-        let marks: Vec<(i32, i64)> = broken.iter().map(|at| (*at, found[at].log_start)).collect();
-        writer.write(records, &marks, &positions, context.clock.now())?;
+        let markers: Vec<(i32, i64)> = broken.iter().map(|at| (*at, found[at].log_start)).collect();
+        writer.write(records, &markers, &positions, context.clock.now())?;
     }
     Ok(positions)
 }
@@ -169,7 +169,7 @@ pub(super) fn positions(offsets_by_partition: &OffsetsByPartition) -> Positions 
 fn inspect(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BTreeMap<i32, Found> {
     let counts = restored.store.len_by_partition();
     let found = |partition: &i32| {
-        let (log_start, mark) = restored.marks.of(*partition);
+        let (log_start, mark) = restored.markers.of(*partition);
         let n_objects = counts.get(partition).copied().unwrap_or(0);
         (*partition, Found { log_start, mark, n_objects, n_rebuilt: 0 })
     };
@@ -203,7 +203,7 @@ impl StateWriter<'_> {
             let records: Vec<StateRecord> = left.by_ref().take(RECORDS_AT_ONCE_MAX).collect();
             let is_last = left.peek().is_none();
             let mark = |(partition, log_start): &(i32, i64)| (*partition, CompletenessMarker::new(*log_start, is_last));
-            let batch = Batch { records, marks: log_starts.iter().map(mark).collect(), ..Batch::default() };
+            let batch = Batch { records, markers: log_starts.iter().map(mark).collect(), ..Batch::default() };
             self.outbox.commit(&batch, positions, self.group, now)?;
             if is_last {
                 return Ok(());

@@ -12,9 +12,9 @@ pub(super) enum Error {
     Outbox(#[from] InDoubt),
     #[error(transparent)]
     Restore(#[from] state_store::Error),
-    #[error("Kafka: {}", acls::told(.0))]
+    #[error("Kafka: {}", acls::describe_error(.0))]
     Kafka(#[from] KafkaError),
-    #[error("the inbox consumer failed for good: {}", acls::told(.0))]
+    #[error("the inbox consumer failed for good: {}", acls::describe_error(.0))]
     Consumer(KafkaError),
     #[error("inbox partition {0} ends before the committed offset")]
     InboxEnd(i32),

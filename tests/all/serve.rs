@@ -107,7 +107,7 @@ fn topics_are_created_once_and_their_partition_count_is_fixed() {
     let output = command().args(["serve", "--config"]).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("on record as 3, but kafka.partitions is 4") && said.contains("set kafka.partitions = 3"),
+        said.contains("recorded as 3, but kafka.partitions is 4") && said.contains("set kafka.partitions = 3"),
         "{said}"
     );
 }

@@ -1,4 +1,4 @@
-//! Topics that are not as they must be: what is refused, what is warned of, and what is said about it.
+//! Topics that differ from the requirements: what is refused, what is warned about, and the texts.
 
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
@@ -16,7 +16,7 @@ async fn differences(config: &Config) -> Vec<Difference> {
 }
 
 #[test]
-fn each_setting_that_breaks_or_weakens_a_guarantee_is_told_with_its_reason_and_the_command_that_mends_it() {
+fn each_wrong_setting_is_reported_with_reason_and_command() {
     run(async {
         let stage = Stage::new(1, "").await;
         let (config, names) = (stage.config(), stage.kafka().topics());
@@ -54,12 +54,12 @@ fn each_setting_that_breaks_or_weakens_a_guarantee_is_told_with_its_reason_and_t
             let command = format!("--entity-name {topic} --add-config {setting}=");
             assert!(found[0].remedy.contains(&command) && found[0].why.len() > 20, "{}", found[0]);
         }
-        assert_eq!(differences(&config).await, as_made, "the commands' values mend it");
+        assert_eq!(differences(&config).await, as_made, "the values of the commands fix it");
     });
 }
 
 #[test]
-fn the_service_starts_with_warnings_and_refuses_everything_that_is_wrong_in_one_message() {
+fn serve_refuses_all_wrong_settings_in_one_message() {
     run(async {
         let stage = Stage::new(1, "").await;
         let (config, names) = (stage.config(), stage.kafka().topics());
@@ -70,7 +70,7 @@ fn the_service_starts_with_warnings_and_refuses_everything_that_is_wrong_in_one_
         alter_topic(&config.kafka, &names.inbox, &[("message.timestamp.type", "CreateTime")]).await;
         let mut config = stage.config();
         config.kafka.replication_factor = 3;
-        let Err(error) = start(config).await else { panic!("it must not start") };
+        let Err(error) = start(config).await else { panic!("the receiver must not start") };
         let said = error.to_string();
         for part in [
             format!("topic {}: cleanup.policy is compact, should be delete", names.events),
@@ -84,20 +84,20 @@ fn the_service_starts_with_warnings_and_refuses_everything_that_is_wrong_in_one_
     });
 }
 
-/// The partition counts on record in the state topic.
-fn on_record(config: &Config) -> Vec<String> {
+/// The partition counts that the state topic records.
+fn recorded_counts(config: &Config) -> Vec<String> {
     let records = committed_records(&config.kafka, &config.kafka.topics().state);
     let of_partitions = records.iter().filter(|record| record.key == "__partition_count");
     of_partitions.map(|record| String::from_utf8(record.value.clone()).unwrap()).collect()
 }
 
 #[test]
-fn partitions_that_were_added_are_refused_even_if_the_setting_follows() {
+fn added_partitions_are_refused_even_if_the_setting_follows() {
     run(async {
         let stage = Stage::new(1, "").await;
         let (kafka, names) = (stage.kafka(), stage.kafka().topics());
         stage.receiver().await.stop().await;
-        assert_eq!(on_record(&stage.config()), [r#"{"version":1,"partitions":3}"#], "it is written once");
+        assert_eq!(recorded_counts(&stage.config()), [r#"{"version":1,"partitions":3}"#], "the count is recorded once");
         let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
         let more = [NewPartitions::new(&names.inbox, 5), NewPartitions::new(&names.state, 5)];
         for result in admin.create_partitions(&more, &AdminOptions::new()).await.unwrap() {
@@ -110,9 +110,9 @@ fn partitions_that_were_added_are_refused_even_if_the_setting_follows() {
         };
         let said = error.to_string();
         for part in [
-            "partitions is on record as 3, but kafka.partitions is 5",
-            "partitions is 5, should be 3, as on record in the state topic",
-            "partitions cannot be taken away again",
+            "partitions is recorded as 3, but kafka.partitions is 5",
+            "partitions is 5, should be 3, as recorded in the state topic",
+            "partitions cannot be removed",
         ] {
             assert!(said.contains(part), "{said}");
         }
@@ -120,7 +120,7 @@ fn partitions_that_were_added_are_refused_even_if_the_setting_follows() {
 }
 
 #[test]
-fn topics_that_something_else_made_are_put_on_record_at_the_first_start() {
+fn first_start_records_the_count_of_topics_made_elsewhere() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let config = environment.config_with(&kafka(), "").unwrap();
@@ -141,13 +141,13 @@ fn topics_that_something_else_made_are_put_on_record_at_the_first_start() {
             let config = environment.config_with(&kafka(), "").unwrap();
             App::start(config, environment.clients().unwrap(), Broker::Real).await.unwrap().stop().await;
             let config = environment.config_with(&kafka(), "").unwrap();
-            assert_eq!(on_record(&config), [r#"{"version":1,"partitions":3}"#]);
+            assert_eq!(recorded_counts(&config), [r#"{"version":1,"partitions":3}"#]);
         }
     });
 }
 
 #[test]
-fn the_command_creates_nothing_in_a_dry_run_and_its_exit_code_tells_whether_serve_would_start() {
+fn dry_run_creates_nothing_and_exit_code_says_if_serve_starts() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap();
         let folder = tempfile::tempdir().unwrap();

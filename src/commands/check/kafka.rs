@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::acl_probes::{AclProbe, probe};
 use super::report::{Line, Report, waiting_for};
 use crate::config::{Config, Kafka};
-use crate::kafka::acls::{AclEntry, PrincipalRole, rights};
+use crate::kafka::acls::{AclEntry, PrincipalRole, required_acls};
 use crate::kafka::connection::Connection;
 use crate::kafka::topics::{self, Severity};
 
@@ -70,7 +70,7 @@ async fn check_topics(config: &Config, report: &mut Report) {
 
 async fn check_acls(kafka: &Kafka, roles: &[PrincipalRole], report: &mut Report) {
     let mut wanted: Vec<AclEntry> = Vec::new();
-    for acl in roles.iter().flat_map(|role| rights(kafka, *role)) {
+    for acl in roles.iter().flat_map(|role| required_acls(kafka, *role)) {
         // `serve --role all` has two roles, which share some ACLs.
         let is_new = |other: &AclEntry| (other.operation, &other.resource) != (acl.operation, &acl.resource);
         if wanted.iter().all(is_new) {

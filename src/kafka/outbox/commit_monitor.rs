@@ -1,85 +1,86 @@
-//! What a transactional producer says while it works: whether a commit can be trusted, and the next transaction begun.
+//! Watches a transactional producer: whether its commit is certain, and whether it may begin another transaction.
 //!
-//! librdkafka sends a request to end a transaction again when its answer does not come, and tells nobody. The first may
-//! still be under way then. A producer keeps its epoch from one transaction to the next (librdkafka has not the client's
-//! half of KIP-890), so that a late request would end the next transaction half-way: state without its event. A new producer
-//! has a new epoch, which fences it. So each answer is listened for, in librdkafka's debug log, where alone they are told.
+//! When no answer comes to a request that ends a transaction, librdkafka sends the request again and does not report it. The
+//! first request may then still be in flight. A producer keeps its epoch from one transaction to the next (librdkafka does not
+//! implement the client's part of KIP-890), so a late request would end the next transaction half-way: state without its event.
+//! A new producer has a new epoch, which fences the request. So the monitor looks for each answer in librdkafka's debug log,
+//! the only place where it is reported.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 
-use super::{InDoubt, doubt};
+use super::{InDoubt, in_doubt};
 
-/// Listens to one producer.
+/// Watches one producer.
 #[derive(Default)]
 pub(super) struct CommitMonitor {
     observations: Mutex<Observations>,
-    n_heard: AtomicU64,
+    n_callbacks: AtomicU64,
 }
 
-/// What was said since it was last forgotten.
+/// What was observed since the last reset.
 #[derive(Default)]
 struct Observations {
-    /// The first thing that went wrong, or else a refusal.
-    trouble: Option<InDoubt>,
-    /// Whether the brokers answered a request to end a transaction.
+    /// The first error, or the missing ACL that caused it.
+    error: Option<InDoubt>,
+    /// Whether a broker answered a request to end a transaction.
     is_answered: bool,
-    /// Why such a request was given up without an answer.
+    /// librdkafka's error for such a request without an answer.
     unanswered: Option<String>,
 }
 
 impl CommitMonitor {
-    /// librdkafka's setting of that name: what is listened for, beside what the settings ask for.
+    /// The value of librdkafka's property `debug`: what the monitor needs, added to what the settings contain.
     pub(super) fn debug(client: &ClientConfig) -> String {
-        client.get("debug").map_or_else(|| NEEDED.to_owned(), |wanted| format!("{wanted},{NEEDED}"))
+        client.get("debug").map_or_else(|| DEBUG_CONTEXT.to_owned(), |wanted| format!("{wanted},{DEBUG_CONTEXT}"))
     }
 
-    /// How much was heard so far.
-    pub(super) fn n_heard(&self) -> u64 {
-        self.n_heard.load(Ordering::Relaxed)
+    /// How many callbacks came so far.
+    pub(super) fn n_callbacks(&self) -> u64 {
+        self.n_callbacks.load(Ordering::Relaxed)
     }
 
-    /// From here on it counts.
-    pub(super) fn forget(&self) {
+    /// Discards all observations.
+    pub(super) fn reset(&self) {
         *self.observations() = Observations::default();
     }
 
-    /// What went wrong.
-    pub(super) fn trouble(&self) -> Result<(), InDoubt> {
-        self.observations().trouble.take().map_or(Ok(()), Err)
+    /// Returns the error that was observed, if any.
+    pub(super) fn check(&self) -> Result<(), InDoubt> {
+        self.observations().error.take().map_or(Ok(()), Err)
     }
 
-    /// Whether each request to commit was answered, so that none can be under way.
+    /// Checks that each request to commit was answered, so that none can still be in flight.
     pub(super) fn commit_is_clear(&self) -> Result<(), InDoubt> {
         let observations = self.observations();
         if let Some(why) = &observations.unanswered {
-            return Err(doubt(format!(
-                "the request to commit had to be sent again ({why}), and the first may still be under way"
+            return Err(in_doubt(format!(
+                "the request to commit was sent again ({why}), and the first may still be in flight"
             )));
         }
-        // Silence is no answer: another librdkafka may use other words.
-        if observations.is_answered { Ok(()) } else { Err(doubt("no answer to the commit was seen".to_owned())) }
+        // Without any answer in the log the commit is in doubt: another version of librdkafka may log other words.
+        if observations.is_answered { Ok(()) } else { Err(in_doubt("no answer to the commit was observed".to_owned())) }
     }
 
     fn observations(&self) -> MutexGuard<'_, Observations> {
-        self.observations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.observations.lock()
     }
 
-    fn note(&self, doubt: InDoubt) {
-        let trouble = &mut self.observations().trouble;
-        // What is missing tells more than what follows from it.
-        if trouble.as_ref().is_none_or(|before| before.refused.is_none() && doubt.refused.is_some()) {
-            *trouble = Some(doubt);
+    fn note(&self, error: InDoubt) {
+        let first = &mut self.observations().error;
+        // A missing ACL is the cause; other errors follow from it.
+        if first.as_ref().is_none_or(|before| before.refused.is_none() && error.refused.is_some()) {
+            *first = Some(error);
         }
     }
 
-    /// `EndTxn returned NO_ERROR in state …`; the names of librdkafka's own errors begin with an underscore.
+    /// Reads a line such as `EndTxn returned NO_ERROR in state …`. Names of librdkafka's own errors begin with an underscore.
     fn note_end(&self, message: &str) {
         let Some((_, returned)) = message.split_once("EndTxn returned ") else { return };
         let error = returned.split_whitespace().next().unwrap_or_default();
@@ -94,7 +95,7 @@ impl CommitMonitor {
 
 impl ClientContext for CommitMonitor {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.n_heard.fetch_add(1, Ordering::Relaxed);
+        self.n_callbacks.fetch_add(1, Ordering::Relaxed);
         if facility == "ENDTXN" {
             self.note_end(message);
         }
@@ -102,9 +103,9 @@ impl ClientContext for CommitMonitor {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.n_heard.fetch_add(1, Ordering::Relaxed);
-        let doubt = InDoubt::from(error);
-        self.note(InDoubt { what: format!("{} ({reason})", doubt.what), ..doubt });
+        self.n_callbacks.fetch_add(1, Ordering::Relaxed);
+        let error = InDoubt::from(error);
+        self.note(InDoubt { what: format!("{} ({reason})", error.what), ..error });
     }
 }
 
@@ -112,16 +113,16 @@ impl ProducerContext for CommitMonitor {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        self.n_heard.fetch_add(1, Ordering::Relaxed);
+        self.n_callbacks.fetch_add(1, Ordering::Relaxed);
         if let Err((error, _)) = result {
-            let doubt = InDoubt::from(error.clone());
-            self.note(InDoubt { what: format!("a record was not delivered: {}", doubt.what), ..doubt });
+            let error = InDoubt::from(error.clone());
+            self.note(InDoubt { what: format!("a record was not delivered: {}", error.what), ..error });
         }
     }
 }
 
-/// The transaction manager's own lines.
-const NEEDED: &str = "eos";
+/// librdkafka's debug context for transactions.
+const DEBUG_CONTEXT: &str = "eos";
 
 #[cfg(test)]
 mod tests {
@@ -130,20 +131,20 @@ mod tests {
     fn after(lines: &[&str]) -> Result<(), String> {
         let monitor = CommitMonitor::default();
         lines.iter().for_each(|line| monitor.log(RDKafkaLogLevel::Debug, "ENDTXN", line));
-        monitor.commit_is_clear().map_err(|doubt| doubt.to_string())
+        monitor.commit_is_clear().map_err(|in_doubt| in_doubt.to_string())
     }
 
     #[test]
-    fn a_commit_is_clear_if_each_request_was_answered() {
+    fn commit_is_clear_if_each_request_was_answered() {
         let answered = "[thrd:main]: EndTxn returned NO_ERROR in state CommittingTransaction (may_retry=true)";
-        let put_off =
+        let retried =
             "[thrd:main]: EndTxn returned CONCURRENT_TRANSACTIONS in state CommittingTransaction (may_retry=true)";
         let lost = "[thrd:main]: EndTxn returned _TRANSPORT in state CommittingTransaction (may_retry=true)";
         let late = "[thrd:main]: EndTxn returned _TIMED_OUT in state CommittingTransaction (may_retry=true)";
         assert_eq!(after(&[answered]), Ok(()));
-        assert_eq!(after(&[put_off, answered]), Ok(()));
+        assert_eq!(after(&[retried, answered]), Ok(()));
         for unclear in
-            [vec![lost, answered], vec![answered, lost], vec![late, put_off, answered], vec![], vec!["other words"]]
+            [vec![lost, answered], vec![answered, lost], vec![late, retried, answered], vec![], vec!["other words"]]
         {
             assert!(after(&unclear).is_err(), "{unclear:?}");
         }

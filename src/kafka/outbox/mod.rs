@@ -1,9 +1,8 @@
-//! Step 8. The Kafka transaction: events, new known state, dead letters and inbox offsets, together or not at all.
+//! Step 8. The Kafka transaction: events, known state, dead letters and inbox offsets, all of them or none.
 //!
-//! librdkafka retries inside and may not know what became of a commit. So there is no nursing here: whatever is
-//! not plainly good is [`InDoubt`], and the answer to doubt is a new producer (which ends the old transaction one
-//! way or the other) and state read back from Kafka. A transaction holds no request to Amazon and lasts well
-//! under a second.
+//! librdkafka retries by itself and may not know the outcome of a commit. Every outcome that is not certain is [`InDoubt`].
+//! The caller then opens a new producer, which commits or aborts the old transaction, and restores the state from Kafka. A
+//! transaction contains no request to Amazon and takes well under a second.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -30,53 +29,54 @@ use crate::kafka::state_store::{BARRIER_KEY, COMPLETENESS_MARKER_KEY, Completene
 
 mod commit_monitor;
 
-/// What one transaction writes besides the offsets.
+/// What a transaction writes besides the offsets.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Events with their sequence numbers, in order.
+    /// Events and their sequence numbers, in order.
     pub events: Vec<(Event, u64)>,
-    /// State records that changed.
+    /// Changed state records.
     pub records: Vec<StateRecord>,
-    /// What could not be told.
+    /// Dead letters.
     pub dead_letters: Vec<DeadLetter>,
-    /// Partitions of the state topic that hold everything from here on, or soon will.
-    pub marks: Vec<(i32, CompletenessMarker)>,
+    /// Completeness markers of partitions of the state topic.
+    pub markers: Vec<(i32, CompletenessMarker)>,
 }
 
-/// One record for the state topic.
+/// A record of the state topic.
 #[derive(Debug)]
 pub struct StateRecord {
     /// Its key.
     pub key: String,
-    /// Where its merchant lives.
+    /// The partition that owns its merchant.
     pub partition: i32,
-    /// Nothing where nothing is worth keeping: a tombstone.
+    /// The known state; none for a tombstone.
     pub value: Option<KnownState>,
 }
 
-/// A transaction that may or may not have happened, or did not, or did in a way that allows no other. The text says why.
+/// The outcome of a transaction is not known, or the transaction failed, or its producer may write no other one. The text
+/// says why.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {what}", if *.is_committed { "committed, but its producer may write no other transaction" } else { "transaction in doubt" })]
+#[error("{}: {what}", if *.is_committed { "transaction committed, but its producer may not write another" } else { "transaction in doubt" })]
 pub struct InDoubt {
     what: String,
-    /// Kafka's word, where a right is missing.
+    /// Kafka's error code, if an ACL is missing.
     pub refused: Option<RDKafkaErrorCode>,
-    /// Nothing is in doubt about this transaction, but the producer is not to be used for another.
+    /// Whether the transaction was committed, so that only its producer must be replaced.
     pub is_committed: bool,
 }
 
-/// A transactional producer, ready.
+/// An initialised transactional producer.
 pub struct Outbox {
     producer: BaseProducer<CommitMonitor>,
     topics: Topics,
     wire: Wire,
     instance: String,
-    /// The nonce of the last barrier: each state record names the one under which it was written.
+    /// The nonce of the last barrier. Each state record names the barrier under which it was written.
     barrier: String,
 }
 
 impl Outbox {
-    /// A new producer. Ends whatever transaction an earlier producer of the same id left open. Blocks.
+    /// A new producer. It ends the transaction that an earlier producer of the same id left open. Blocks.
     pub fn open(kafka: &Kafka, transactional_id: &str, wire: Wire) -> Result<Self, InDoubt> {
         let mut client = kafka.client();
         let debug = CommitMonitor::debug(&client);
@@ -85,16 +85,16 @@ impl Outbox {
             .set("transactional.id", transactional_id)
             .set("transaction.timeout.ms", kafka.transaction_timeout_ms.to_string())
             .set("message.timeout.ms", (kafka.transaction_timeout_ms * 2 / 3).to_string())
-            // librdkafka refuses one that is longer than the transaction's.
+            // librdkafka refuses a timeout above the transaction's.
             .set("socket.timeout.ms", kafka.transaction_timeout_ms.min(10_000).to_string())
             .set("linger.ms", "0")
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random")
             .set_log_level(RDKafkaLogLevel::Debug);
         let producer = BaseProducer::from_config_and_context(&client, CommitMonitor::default())?;
-        // Without a connection yet, librdkafka looks for the coordinator again only after half a second, and whoever takes
-        // partitions over would wait for that. The first answer names the brokers and ends the connection that it came by; the
-        // second one comes by a connection that stays. If this fails it only waits.
+        // Without a connection, librdkafka looks for the coordinator again only after half a second, which would delay a
+        // rebalance. The first answer names the brokers and ends its own connection; the second one comes over a connection
+        // that stays open. After an error, only that delay remains.
         for _ in 0..2 {
             let _ = producer.client().fetch_metadata(Some(&kafka.topics().inbox), CONNECT_TIMEOUT);
         }
@@ -108,8 +108,8 @@ impl Outbox {
         })
     }
 
-    /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can write
-    /// there any more, and reading up to it has read everything.
+    /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can write there any
+    /// more, so a reader that has reached the barrier has read everything.
     pub fn barrier(
         &mut self,
         nonce: &str,
@@ -126,8 +126,8 @@ impl Outbox {
         })
     }
 
-    /// Publishes a batch. `positions` holds an offset for every partition of the assignment, moved or not: a
-    /// transaction without one would be fenced by nobody.
+    /// Publishes a batch. `positions` holds an offset for every assigned partition, also for those that did not move: the
+    /// group fences a transaction only by its offsets.
     pub fn commit(
         &self,
         batch: &Batch,
@@ -153,8 +153,8 @@ impl Outbox {
                     None => record,
                 })?;
             }
-            for (partition, mark) in &batch.marks {
-                let value = serde_json::to_vec(mark).expect("a mark is plain data");
+            for (partition, marker) in &batch.markers {
+                let value = serde_json::to_vec(marker).expect("a marker is plain data");
                 self.send(
                     BaseRecord::to(&self.topics.state)
                         .key(COMPLETENESS_MARKER_KEY)
@@ -162,26 +162,26 @@ impl Outbox {
                         .partition(*partition),
                 )?;
             }
-            batch.dead_letters.iter().try_for_each(|letter| self.send_dead_letter(letter, now))
+            batch.dead_letters.iter().try_for_each(|dead_letter| self.send_dead_letter(dead_letter, now))
         })
     }
 
-    /// Appends dead letters to the inbox again, together with how far the dead-letter topic was gone through.
+    /// Appends dead letters to the inbox again, and commits the offsets up to which the dead-letter topic was processed.
     pub fn redrive(
         &self,
-        letters: &[Redriven],
+        dead_letters: &[Redriven],
         positions: &BTreeMap<i32, i64>,
         group: &ConsumerGroupMetadata,
     ) -> Result<(), InDoubt> {
         self.transaction(&self.topics.dead_letters, positions, group, || {
-            letters.iter().try_for_each(|letter| {
-                let record = BaseRecord::to(&self.topics.inbox).key(letter.key()).payload(letter.value());
-                self.send(record.headers(to_kafka(letter.headers())))
+            dead_letters.iter().try_for_each(|dead_letter| {
+                let record = BaseRecord::to(&self.topics.inbox).key(dead_letter.key()).payload(dead_letter.value());
+                self.send(record.headers(to_kafka(dead_letter.headers())))
             })
         })
     }
 
-    /// All or nothing of what `write` sends, with the group's new positions in `topic`.
+    /// Commits what `write` sends together with the group's offsets in `topic`.
     fn transaction(
         &self,
         topic: &str,
@@ -190,9 +190,9 @@ impl Outbox {
         write: impl FnOnce() -> Result<(), InDoubt>,
     ) -> Result<(), InDoubt> {
         let started = Instant::now();
-        // What went wrong while no transaction was open (a broker that restarted) is no reason to doubt this one.
-        self.hear();
-        self.producer.context().forget();
+        // Errors from the time without an open transaction, such as a restarted broker, do not concern this one.
+        self.poll_events();
+        self.producer.context().reset();
         self.producer.begin_transaction()?;
         write()?;
         failpoints::reach("after-produce");
@@ -208,37 +208,38 @@ impl Outbox {
         self.producer.commit_transaction(Timeout::Never)?;
         failpoints::reach("after-commit");
         metrics::histogram!("ipn_receiver_transaction_seconds").record(started.elapsed().as_secs_f64());
-        // It was committed, but how it came about decides whether the next one may follow.
-        self.hear();
+        // It is committed. Whether this producer may write another transaction depends on how the commit was answered.
+        self.poll_events();
         if failpoints::breaks("commit-in-doubt") {
             return Ok(());
         }
         let (took, monitor) = (started.elapsed(), self.producer.context());
-        let was_quick = if took > SUSPICIOUSLY_LONG { Err(doubt(format!("a commit took {took:?}"))) } else { Ok(()) };
-        let is_clear = was_quick.and_then(|()| monitor.commit_is_clear()).and_then(|()| monitor.trouble());
-        is_clear.map_err(|doubt| InDoubt { is_committed: true, ..doubt })
+        let was_quick =
+            if took > COMMIT_TIME_MAX { Err(in_doubt(format!("the commit took {took:?}"))) } else { Ok(()) };
+        let is_clear = was_quick.and_then(|()| monitor.commit_is_clear()).and_then(|()| monitor.check());
+        is_clear.map_err(|in_doubt| InDoubt { is_committed: true, ..in_doubt })
     }
 
-    /// Takes in all that the client has to say: a poll without time takes one thing.
-    fn hear(&self) {
+    /// Polls until the client has no more callbacks to run: a poll without waiting runs one.
+    fn poll_events(&self) {
         let context = self.producer.context();
         let mut before = None;
-        while before != Some(context.n_heard()) {
-            before = Some(context.n_heard());
+        while before != Some(context.n_callbacks()) {
+            before = Some(context.n_callbacks());
             self.producer.poll(Duration::ZERO);
         }
     }
 
-    /// Waits until every record is acknowledged. Committing before that costs 100 ms in the client library.
+    /// Waits until every record is acknowledged. A commit before that takes 100 ms longer in librdkafka.
     fn await_deliveries(&self) -> Result<(), InDoubt> {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.producer.in_flight_count() > 0 {
             if Instant::now() > deadline {
-                return Err(doubt("records were not acknowledged in time".to_owned()));
+                return Err(in_doubt("records were not acknowledged in time".to_owned()));
             }
             self.producer.poll(Duration::from_millis(1));
         }
-        self.producer.context().trouble()
+        self.producer.context().check()
     }
 
     fn send_event(&self, event: &Event, sequence: u64) -> Result<(), InDoubt> {
@@ -250,13 +251,20 @@ impl Outbox {
         self.send(BaseRecord::to(&self.topics.events).key(key).payload(&value).headers(headers))
     }
 
-    fn send_dead_letter(&self, letter: &DeadLetter, now: Timestamp) -> Result<(), InDoubt> {
-        let mut headers = to_kafka(&letter.headers);
+    fn send_dead_letter(&self, dead_letter: &DeadLetter, now: Timestamp) -> Result<(), InDoubt> {
+        let mut headers = to_kafka(&dead_letter.headers);
         let (inbox, instance) = (self.topics.inbox.as_str(), self.instance.as_str());
-        for (key, value) in letter.own_headers(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now }) {
+        for (key, value) in
+            dead_letter.own_headers(&Writer { inbox, instance, version: env!("CARGO_PKG_VERSION"), now })
+        {
             headers = headers.insert(Header { key, value: Some(&value) });
         }
-        self.send(BaseRecord::to(&self.topics.dead_letters).key(&letter.key).payload(&letter.value).headers(headers))
+        self.send(
+            BaseRecord::to(&self.topics.dead_letters)
+                .key(&dead_letter.key)
+                .payload(&dead_letter.value)
+                .headers(headers),
+        )
     }
 
     fn send<K: rdkafka::message::ToBytes + ?Sized, P: rdkafka::message::ToBytes + ?Sized>(
@@ -267,13 +275,13 @@ impl Outbox {
     }
 }
 
-/// A state record's value. A test lets one worker be of the release after this one, with the next version of the format.
+/// The value of a state record. A failpoint makes a worker act as the next release, with the next version of the format.
 fn json(state: &KnownState) -> Vec<u8> {
     let later = failpoints::breaks("next-version").then(|| KnownState { version: VERSION + 1, ..state.clone() });
     serde_json::to_vec(later.as_ref().unwrap_or(state)).expect("known state is plain data")
 }
 
-fn doubt(what: String) -> InDoubt {
+fn in_doubt(what: String) -> InDoubt {
     InDoubt { what, refused: None, is_committed: false }
 }
 
@@ -284,9 +292,10 @@ fn to_kafka(headers: &[(String, Vec<u8>)]) -> OwnedHeaders {
 impl From<KafkaError> for InDoubt {
     fn from(error: KafkaError) -> Self {
         let refused = error.rdkafka_error_code().filter(|code| acls::is_refusal(*code));
-        Self { refused, ..doubt(acls::told(&error)) }
+        Self { refused, ..in_doubt(acls::describe_error(&error)) }
     }
 }
 
-const SUSPICIOUSLY_LONG: Duration = Duration::from_secs(5);
+/// A commit that takes longer may have been sent twice.
+const COMMIT_TIME_MAX: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

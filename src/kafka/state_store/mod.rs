@@ -1,8 +1,8 @@
-//! Step 7. What is known of every object of the partitions this worker owns, rebuilt from the state topic whenever
-//! partitions are assigned.
+//! Step 7. The known state of every object of the partitions that this worker owns, restored from the state topic at each
+//! partition assignment.
 //!
-//! The end of a topic says nothing in `read_committed` mode (markers trail behind, positions skip them), so the
-//! rebuild reads up to a barrier record that this worker itself wrote in a committed transaction.
+//! In `read_committed` mode the end of a topic is not reliable (transaction markers follow later, and positions skip them). So
+//! the restore reads up to a barrier record that this worker wrote in a committed transaction.
 
 mod completeness_marker;
 mod packed;
@@ -18,7 +18,7 @@ use slab::Slab;
 
 pub use self::completeness_marker::{COMPLETENESS_MARKER_KEY, CompletenessMarker, CompletenessMarkers};
 use self::packed::Packed;
-pub use self::rebuild_from_events::read_told;
+pub use self::rebuild_from_events::rebuild_from_events;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef, State};
 use crate::domain::state::schema_version::Newer;
@@ -27,7 +27,7 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 use crate::failpoints;
 
-/// Known state by object, and the partition each lives in.
+/// The known state of objects, and the partition of each.
 #[derive(Debug, Default)]
 pub struct StateStore {
     slots: Slab<Packed>,
@@ -36,38 +36,38 @@ pub struct StateStore {
     accounts: Accounts,
 }
 
-/// Each account once, by number.
+/// Each account once, with a number.
 #[derive(Debug, Default)]
 struct Accounts {
     names: Vec<Account>,
     numbers: HashMap<Account, u32>,
 }
 
-/// A look at one record without unpacking it.
+/// A view of a record that does not unpack it.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordView<'a> {
-    /// Whose object.
+    /// The account of the object.
     pub account: &'a Account,
     packed: &'a Packed,
 }
 
 impl StateStore {
-    /// What is known of an object.
+    /// The known state of an object.
     pub fn get(&self, object: &ObjectRef) -> Option<KnownState> {
         self.find(object).map(|packed| packed.unpack(&object.account))
     }
 
-    /// What was last told of an object.
+    /// The last published state of an object.
     pub fn observed(&self, object: &ObjectRef) -> Option<Observed> {
         self.get(object)?.observed
     }
 
-    /// Whether anything was ever told of an object.
+    /// Whether the object has a published state.
     pub fn is_observed(&self, object: &ObjectRef) -> bool {
         self.find(object).is_some_and(|packed| packed.observed.is_some())
     }
 
-    /// Changes the record of an object, blank if there is none yet.
+    /// Changes the record of an object. A missing record starts blank.
     pub fn update<R>(&mut self, object: &ObjectRef, partition: i32, change: impl FnOnce(&mut KnownState) -> R) -> R {
         let mut state = self.get(object).unwrap_or_else(|| KnownState::blank(object.clone()));
         let result = change(&mut state);
@@ -75,7 +75,7 @@ impl StateStore {
         result
     }
 
-    /// Takes over a whole record.
+    /// Replaces a whole record.
     pub fn put(&mut self, partition: i32, state: KnownState) {
         let account = self.accounts.number(&state.object.account);
         let packed = Packed::pack(state, account, partition);
@@ -85,7 +85,7 @@ impl StateStore {
         }
     }
 
-    /// It was read, and nothing but the time of that is new. Whether there were so many such reads that it is worth a record.
+    /// Notes a read that changed nothing but its own time. Returns whether there were enough such reads to write a record.
     pub fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp) -> bool {
         let slot = self.accounts.find(&object.account).and_then(|account| self.slot_of(account, object.id.as_str()));
         let Some(packed) = slot.map(|slot| &mut self.slots[slot as usize]) else { return false };
@@ -95,21 +95,21 @@ impl StateStore {
         packed.reads_unwritten == 0
     }
 
-    /// Nothing is known of it any more.
+    /// Removes the record of an object.
     pub fn remove(&mut self, object: &ObjectRef) {
         if let Some(account) = self.accounts.find(&object.account) {
             self.remove_key(account, object.id.as_str());
         }
     }
 
-    /// Hands out the work that is owed; what says nothing else is dropped.
+    /// Takes the pending work out of all records. A record that holds nothing else is removed.
     pub fn take_pending(&mut self) -> Vec<(ObjectRef, Pending)> {
-        let mut owed = Vec::new();
+        let mut taken = Vec::new();
         let mut blank = Vec::new();
         for (slot, packed) in &mut self.slots {
             let Some(pending) = packed.take_pending() else { continue };
             let account = &self.accounts.names[packed.account as usize];
-            owed.push((RecordView { account, packed }.object(), pending));
+            taken.push((RecordView { account, packed }.object(), pending));
             if packed.is_blank() {
                 blank.push(slot);
             }
@@ -118,7 +118,7 @@ impl StateStore {
             let (account, id) = (self.slots[slot].account, self.slots[slot].id.as_str().to_owned());
             self.remove_key(account, &id);
         }
-        owed
+        taken
     }
 
     /// Every record with its partition.
@@ -126,7 +126,7 @@ impl StateStore {
         self.views().map(|view| (view.packed.partition, view.packed.unpack(view.account)))
     }
 
-    /// The partition that each merchant's records live in.
+    /// The partition that owns each merchant.
     pub fn partitioner(&self) -> HashMap<MerchantId, i32> {
         let mut partitioner = vec![None; self.accounts.names.len()];
         for (_, packed) in &self.slots {
@@ -138,7 +138,7 @@ impl StateStore {
         self.accounts.names.iter().zip(partitioner).filter_map(of).collect()
     }
 
-    /// What the charges of a permission have captured, as far as they are known. Looks at every record.
+    /// The amount that the known charges of a permission have captured. Reads every record.
     pub fn captured_of(&self, permission: &ObjectRef) -> Amount {
         let of_it = |view: &RecordView<'_>| {
             *view.account == permission.account && view.packed.permission_id() == Some(permission.id.as_str())
@@ -146,7 +146,7 @@ impl StateStore {
         self.views().filter(of_it).filter_map(|charge| charge.packed.observed.as_ref()?.captured).sum()
     }
 
-    /// How many objects of each partition are known, where there is any.
+    /// How many objects are known in each partition that has any.
     pub fn len_by_partition(&self) -> BTreeMap<i32, usize> {
         let mut counts = BTreeMap::new();
         self.views().for_each(|view| *counts.entry(view.packed.partition).or_default() += 1);
@@ -158,7 +158,7 @@ impl StateStore {
         self.slots.len()
     }
 
-    /// Whether nothing is known.
+    /// Whether no object is known.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -168,20 +168,19 @@ impl StateStore {
         self.find(object).map(|packed| self.view(packed))
     }
 
-    /// How many slots there are to [view](Self::view_slot), taken or not.
+    /// How many slots there are for [`Self::view_slot`], used or free.
     pub fn n_slots(&self) -> usize {
         self.slots.capacity()
     }
 
-    /// The record at a slot, if one stands there now. A record keeps its slot until it is removed.
+    /// The record in a slot, if the slot is used. A record keeps its slot until it is removed.
     pub fn view_slot(&self, slot: usize) -> Option<RecordView<'_>> {
         self.slots.get(slot).map(|packed| self.view(packed))
     }
 
-    /// Takes over a record of the state topic; without a value it is a tombstone. Says what is wrong with one that cannot
-    /// be read.
+    /// Applies a record of the state topic; one without a value is a tombstone. The error says why a record cannot be read.
     pub fn apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
-        let key = std::str::from_utf8(key).map_err(|_| "its key is no text")?;
+        let key = std::str::from_utf8(key).map_err(|_| "its key is not text")?;
         if key.starts_with(INTERNAL_KEYS) {
             return Ok(());
         }
@@ -224,10 +223,10 @@ impl StateStore {
         self.by_key.find(self.hashes.hash_one((account, id)), is_it).copied()
     }
 
-    /// Only for a key that has no record yet.
+    /// Inserts a record whose key is not in the store yet.
     fn insert(&mut self, packed: Packed) {
         let hash = self.hashes.hash_one((packed.account, packed.id.as_str()));
-        let slot = u32::try_from(self.slots.insert(packed)).expect("four thousand million objects fit no memory");
+        let slot = u32::try_from(self.slots.insert(packed)).expect("more objects than memory can hold");
         let Self { slots, by_key, hashes, .. } = self;
         by_key.insert_unique(hash, slot, |slot| {
             let packed = &slots[*slot as usize];
@@ -244,43 +243,43 @@ impl StateStore {
 }
 
 impl RecordView<'_> {
-    /// Which object.
+    /// The object.
     pub fn object(&self) -> ObjectRef {
         self.sibling(self.packed.kind, self.packed.id.as_str())
     }
 
-    /// The permission it belongs to (itself, if it is one), if it was ever read.
+    /// The charge permission of the object (itself, if it is one), if the object was ever read.
     pub fn permission(&self) -> Option<ObjectRef> {
         Some(self.sibling(ObjectKind::ChargePermission, self.packed.permission_id()?))
     }
 
-    /// What it is.
+    /// The kind of the object.
     pub fn kind(&self) -> ObjectKind {
         self.packed.kind
     }
 
-    /// Its id.
+    /// The id of the object.
     pub fn id(&self) -> &str {
         self.packed.id.as_str()
     }
 
-    /// Its state, when that changed, and when it was read, if it ever was.
+    /// Its state, when that changed, and when it was read, if the object was ever read.
     pub fn seen(&self) -> Option<(&State, Timestamp, Timestamp)> {
         self.packed.observed.as_ref().map(|seen| (&seen.state, seen.last_updated, seen.read_started_at))
     }
 
-    /// Since when nothing was heard of it.
+    /// Since when nothing happened to the object.
     pub fn quiet_since(&self) -> Timestamp {
         self.packed.quiet_since()
     }
 
-    /// Whether it was shrunk.
+    /// Whether the record is a stub.
     pub fn is_stub(&self) -> bool {
         self.packed.is_stub()
     }
 
     fn sibling(&self, kind: ObjectKind, id: &str) -> ObjectRef {
-        let id = ObjectId::parse(id).expect("it was put in as an id");
+        let id = ObjectId::parse(id).expect("only ids are stored");
         ObjectRef { account: self.account.clone(), kind, id }
     }
 }
@@ -292,7 +291,7 @@ impl Accounts {
 
     fn number(&mut self, account: &Account) -> u32 {
         self.find(account).unwrap_or_else(|| {
-            let number = u32::try_from(self.names.len()).expect("four thousand million accounts fit no memory");
+            let number = u32::try_from(self.names.len()).expect("more accounts than memory can hold");
             self.names.push(account.clone());
             self.numbers.insert(account.clone(), number);
             number
@@ -300,16 +299,15 @@ impl Accounts {
     }
 }
 
-/// The newest format of [`KnownState`] that is read. A test lets one worker be of the release after this one.
+/// The newest version of [`KnownState`] that this release reads. A failpoint makes a worker act as the next release.
 fn newest_read() -> u32 {
     VERSION + u32::from(failpoints::breaks("next-version"))
 }
 
-/// After a restart an object that nothing happens to counts as last read at most so many of its periods ago.
+/// After a restart, the last read of an object without changes is at most this many periods too old.
 const READS_UNWRITTEN_MAX: u8 = 8;
-/// Keys of records that are about no object.
+/// The prefix of keys of records that belong to no object.
 const INTERNAL_KEYS: &str = "__";
-const ASK_EVERY: Duration = Duration::from_millis(100);
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -1,5 +1,5 @@
-//! A record in the form that memory holds: a million of them are to fit into 500 MB, so ids and digests are inline, and
-//! what few objects have is boxed.
+//! The compact form of a record in memory: a million of them must fit into 500 MB. So ids and digests are stored inline, and
+//! values that few objects have are boxed.
 
 use uuid::Uuid;
 
@@ -9,27 +9,27 @@ use crate::domain::state::{KnownState, Observed};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 
-/// A [`KnownState`], but for its account's name.
+/// A [`KnownState`] without the name of its account.
 #[derive(Debug)]
 pub(super) struct Packed {
     pub(super) id: Word<30>,
-    /// Which of the store's accounts.
+    /// The number of its account.
     pub(super) account: u32,
     pub(super) partition: i32,
     pub(super) kind: ObjectKind,
-    /// Reads since the last record was written that changed nothing but their own time.
+    /// Reads since the last written record that changed nothing but their own time.
     pub(super) reads_unwritten: u8,
     pub(super) observed: Option<Seen>,
     rare: Option<Box<Rare>>,
 }
 
-/// [`Observed`], but for what few objects have.
+/// [`Observed`] without the values that few objects have.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) state: State,
     pub(super) last_updated: Timestamp,
     pub(super) read_started_at: Timestamp,
-    /// Empty where it is the object's own id.
+    /// Empty if it is the object's own id.
     permission_id: Word<30>,
     attributes_digest: Digest,
     attribute_revision: u64,
@@ -58,14 +58,14 @@ struct PackedPrivate {
     shipping_address: Option<Digest>,
 }
 
-/// A short text inline, a longer one elsewhere.
+/// A text: a short one is stored inline, a longer one on the heap.
 #[derive(Debug, PartialEq)]
 pub(super) enum Word<const N: usize> {
     Short(u8, [u8; N]),
     Long(Box<str>),
 }
 
-/// Eight bytes that are written as sixteen hex digits, or any other text.
+/// Eight bytes written as sixteen hex digits, or any other text.
 #[derive(Debug, PartialEq)]
 enum Digest {
     Hex([u8; 8]),
@@ -100,13 +100,13 @@ impl Packed {
         }
     }
 
-    /// The permission's id: its own, if it is one.
+    /// The id of the charge permission: its own, if it is one.
     pub(super) fn permission_id(&self) -> Option<&str> {
-        let told = self.observed.as_ref()?.permission_id.as_str();
-        Some(if told.is_empty() { self.id.as_str() } else { told })
+        let permission_id = self.observed.as_ref()?.permission_id.as_str();
+        Some(if permission_id.is_empty() { self.id.as_str() } else { permission_id })
     }
 
-    /// Since when nothing was heard of it.
+    /// Since when nothing happened to the object.
     pub(super) fn quiet_since(&self) -> Timestamp {
         LastActivity {
             read: self.observed.as_ref().map(|seen| (seen.last_updated, seen.read_started_at)),
@@ -214,21 +214,21 @@ impl<const N: usize> Word<N> {
 
     pub(super) fn as_str(&self) -> &str {
         match self {
-            Self::Short(len, bytes) => std::str::from_utf8(&bytes[..usize::from(*len)]).expect("it was put in as text"),
+            Self::Short(len, bytes) => std::str::from_utf8(&bytes[..usize::from(*len)]).expect("only text is stored"),
             Self::Long(text) => text,
         }
     }
 
     fn to_id(&self) -> ObjectId {
-        ObjectId::parse(self.as_str()).expect("it was put in as an id")
+        ObjectId::parse(self.as_str()).expect("only ids are stored")
     }
 }
 
 impl Digest {
     fn of(text: &str) -> Self {
-        let is_ours = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hex = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         match u64::from_str_radix(text, 16) {
-            Ok(number) if is_ours => Self::Hex(number.to_be_bytes()),
+            Ok(number) if is_hex => Self::Hex(number.to_be_bytes()),
             _ => Self::Text(text.into()),
         }
     }

@@ -1,4 +1,4 @@
-//! The store against a plain map, and what a stub keeps.
+//! The store compared with a plain map.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::domain::pay::{Environment, PrivateDigests, Reason};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, Origin};
 
-/// What may be done to the store.
+/// An operation on the store.
 #[derive(Clone, Debug)]
 enum Step {
     Apply(Box<KnownState>),
@@ -20,7 +20,7 @@ enum Step {
 }
 
 fn object() -> impl Strategy<Value = ObjectRef> {
-    let ids = ["P01-1-1", "P01-1-1-C1", "S01-5454037-1929856-C015396", "an-id-that-is-longer-than-thirty-letters"];
+    let ids = ["P01-1-1", "P01-1-1-C1", "S01-5454037-1929856-C015396", "an-id-of-more-than-thirty-characters"];
     let kinds = ObjectKind::ALL.to_vec();
     let account = (prop::sample::select(vec!["M1", "M2"]), prop::bool::ANY);
     (account, prop::sample::select(kinds), prop::sample::select(ids.to_vec())).prop_map(
@@ -57,7 +57,7 @@ prop_compose! {
         state in prop::sample::select(vec!["Chargeable", "Captured", "Tomorrow"]),
         codes in prop::collection::vec(word(), 0..3),
         times in (at(), at(), prop::option::of(at())),
-        id in prop::sample::select(vec!["P01-1-1", "another-id-that-is-longer-than-thirty-letters"]),
+        id in prop::sample::select(vec!["P01-1-1", "another-id-of-more-than-thirty-characters"]),
         words in (word(), prop::option::of(word()), prop::option::of(word()), prop::option::of(word())),
         attribute_revision in 0..3_u64,
         captured in prop::option::of(0..3_u8),
@@ -115,7 +115,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn the_store_is_a_map_that_forgets_nothing_of_a_record(steps in prop::collection::vec(step(), 1..40)) {
+    fn store_equals_a_plain_map(steps in prop::collection::vec(step(), 1..40)) {
         let mut store = StateStore::default();
         let mut model: BTreeMap<String, KnownState> = BTreeMap::new();
         for step in steps {
@@ -136,14 +136,14 @@ proptest! {
                     }
                 }
                 Step::TakePending => {
-                    let owed: BTreeMap<_, _> = store.take_pending().into_iter().collect();
+                    let taken: BTreeMap<_, _> = store.take_pending().into_iter().collect();
                     let mut expected = BTreeMap::new();
                     model.retain(|_, state| {
                         expected.extend(state.pending.take().map(|pending| (state.object.clone(), pending)));
-                        // What stands blank in the topic was never written by this program, and is dropped with the rest.
+                        // This program writes no blank record to the topic; one that appears is removed, too.
                         !(expected.contains_key(&state.object) && state.is_blank())
                     });
-                    prop_assert_eq!(owed, expected);
+                    prop_assert_eq!(taken, expected);
                 }
             }
             prop_assert_eq!(store.len(), model.len());
@@ -163,22 +163,22 @@ proptest! {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_says_why_and_a_barrier_is_no_record() {
+fn unreadable_record_says_why() {
     let mut store = StateStore::default();
     assert_eq!(store.apply(0, BARRIER_KEY.as_bytes(), Some(b"nonce")), Ok(()));
     for (key, value, says) in [
-        (&b"\xff"[..], &b"{}"[..], "its key is no text"),
+        (&b"\xff"[..], &b"{}"[..], "its key is not text"),
         (b"M1/live/P01-1-1", b"{", "column 1"),
         (
             b"M1/live/P01-1-1",
             br#"{"version":2,"object":{"account":{"merchantId":"M1","environment":"live"},"kind":"Charge","id":"P01-1-1"}}"#,
             NEWER,
         ),
-        (b"M1/live/P01-1-1", br#"{"version":2,"objects":["of another form"]}"#, NEWER),
+        (b"M1/live/P01-1-1", br#"{"version":2,"objects":["another format"]}"#, NEWER),
     ] {
         assert_eq!(store.apply(0, key, Some(value)), Err(says.to_owned()));
     }
-    assert_eq!(store.apply(0, b"no key of ours", None), Ok(()));
+    assert_eq!(store.apply(0, b"not/a-state-key", None), Ok(()));
     assert!(store.is_empty());
 }
 

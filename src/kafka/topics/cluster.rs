@@ -1,4 +1,4 @@
-//! Asks the cluster how the topics are.
+//! Fetches the topics and their settings from the cluster.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ use crate::config::Kafka;
 use crate::kafka::acls::{Operation, is_refusal};
 use crate::kafka::connection::Connection;
 
-/// How each planned topic is, if it is there, in the order of the plans.
+/// Each planned topic as it is, if it exists, in the order of the plans.
 pub(super) async fn found(kafka: &Kafka) -> Result<Vec<Option<Found>>, Error> {
     let mut found = shapes(kafka).await?;
     let plans = plans(kafka);
-    let there: Vec<usize> = (0..plans.len()).filter(|at| found[*at].is_some()).collect();
-    if there.is_empty() {
+    let existing: Vec<usize> = (0..plans.len()).filter(|at| found[*at].is_some()).collect();
+    if existing.is_empty() {
         return Ok(found);
     }
     let admin: AdminClient<DefaultClientContext> =
         kafka.client().create().map_err(|error| unreachable(kafka, &error))?;
     let resources: Vec<ResourceSpecifier<'_>> =
-        there.iter().map(|at| ResourceSpecifier::Topic(&plans[*at].name)).collect();
+        existing.iter().map(|at| ResourceSpecifier::Topic(&plans[*at].name)).collect();
     let described = admin.describe_configs(&resources, &options()).await.map_err(|error| unreachable(kafka, &error))?;
-    for (at, described) in there.into_iter().zip(described) {
+    for (at, described) in existing.into_iter().zip(described) {
         let described = described.map_err(|code| not_described(kafka, &plans[at].name, code))?;
-        // librdkafka tells a refusal of this kind as a topic without any setting, which there is not.
+        // librdkafka reports a missing ACL as a topic without settings; a real topic always has some.
         if described.entries.is_empty() {
             return Err(forbidden(kafka, Operation::DescribeConfigs, &plans[at].name));
         }
@@ -49,13 +49,13 @@ fn not_described(kafka: &Kafka, topic: &str, code: RDKafkaErrorCode) -> Error {
     }
 }
 
-/// Counts of partitions and replicas; the settings are still to be asked for.
+/// Counts of partitions and replicas; the settings are not fetched yet.
 async fn shapes(kafka: &Kafka) -> Result<Vec<Option<Found>>, Error> {
     let asked = kafka.clone();
     connected(kafka, move |connection| plans(&asked).iter().map(|plan| shape(&asked, connection, plan)).collect()).await
 }
 
-/// Asks something of a cluster that answers.
+/// Runs a request on a new connection.
 pub(super) async fn connected<T: Send + 'static>(
     kafka: &Kafka,
     ask: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
@@ -66,10 +66,10 @@ pub(super) async fn connected<T: Send + 'static>(
         let connection = Connection::open(&kafka, TIMEOUT);
         ask(&connection.map_err(|what| Error::Unreachable { bootstrap_servers, what: what.to_string() })?)
     });
-    asked.await.expect("asking for metadata does not panic")
+    asked.await.expect("fetching metadata does not panic")
 }
 
-/// Asked for by its name: a list of all topics is silent about those that may not be seen.
+/// Fetches one topic by its name: a list of all topics omits those without an ACL.
 fn shape(kafka: &Kafka, connection: &Connection, plan: &Plan) -> Result<Option<Found>, Error> {
     let metadata = connection.consumer().fetch_metadata(Some(&plan.name), TIMEOUT);
     let metadata = metadata.map_err(|error| unreachable(kafka, &error))?;

@@ -1,4 +1,4 @@
-//! A topic as it is against what it must be. Pure: what was found comes in, every difference goes out.
+//! Compares a topic with its requirements. Pure.
 
 use super::difference::{Difference, Found, Severity, Wanted};
 use super::plan::{Plan, Role};
@@ -13,14 +13,14 @@ pub(super) fn compare(wanted: &Wanted, plan: &Plan, found: &Found) -> Vec<Differ
         rules.iter().filter(|rule| rule.roles.contains(&plan.role)).filter_map(|rule| rule.apply(wanted, plan, found));
     let all = partitions.into_iter().chain(replicas).chain(settings);
     let (refused, warned): (Vec<_>, Vec<_>) = all.partition(|difference| difference.severity == Severity::Refused);
-    // What is refused for a setting needs no warning about the same.
+    // A refused setting needs no warning as well.
     let is_new = |warning: &Difference| refused.iter().all(|other: &Difference| other.setting != warning.setting);
     let warned: Vec<_> = warned.into_iter().filter(is_new).collect();
     refused.into_iter().chain(warned).collect()
 }
 
-/// By severity; what is the same of several topics is said once.
-pub(super) fn together(differences: impl IntoIterator<Item = Difference>) -> Vec<Difference> {
+/// Sorts by severity, and merges differences that several topics share.
+pub(super) fn merged(differences: impl IntoIterator<Item = Difference>) -> Vec<Difference> {
     let mut all: Vec<Difference> = Vec::new();
     for difference in differences {
         let same = |other: &&mut Difference| Difference { topic: other.topic.clone(), ..difference.clone() } == **other;
@@ -33,16 +33,16 @@ pub(super) fn together(differences: impl IntoIterator<Item = Difference>) -> Vec
     all
 }
 
-/// The configured count against the one on record, which holds for both topics.
+/// Compares the configured partition count with the recorded one.
 pub(super) fn compare_record(wanted: &Wanted, state_topic: &str) -> Option<Difference> {
     let recorded = wanted.recorded_partitions.filter(|recorded| *recorded != wanted.partitions)?;
     Some(Difference {
         severity: Severity::Refused,
         topic: state_topic.to_owned(),
         setting: "partitions",
-        is: format!("on record as {recorded}, but kafka.partitions is {}", wanted.partitions),
-        should_be: "the same for life".to_owned(),
-        why: FIXED_FOR_LIFE,
+        is: format!("recorded as {recorded}, but kafka.partitions is {}", wanted.partitions),
+        should_be: "the same for ever".to_owned(),
+        why: COUNT_IS_FIXED,
         remedy: format!("set kafka.partitions = {recorded}"),
     })
 }
@@ -55,19 +55,19 @@ fn compare_partitions(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Dif
     }
     let (is, should_be, remedy) = if wanted.recorded_partitions.is_some() && count > expected {
         let remedy =
-            "partitions cannot be taken away again: set another kafka.topic_prefix and create its topics; there \
-                      every object is a first sight again"
+            "partitions cannot be removed: set another kafka.topic_prefix and create its topics; with them every \
+                      object counts as seen for the first time"
                 .to_owned();
-        (count.to_string(), format!("{expected}, as on record in the state topic"), remedy)
+        (count.to_string(), format!("{expected}, as recorded in the state topic"), remedy)
     } else if wanted.recorded_partitions.is_some() {
         let alter = kafka_topics(wanted, &plan.name, &format!("--partitions {expected}"));
-        (count.to_string(), format!("{expected}, as on record in the state topic"), alter)
+        (count.to_string(), format!("{expected}, as recorded in the state topic"), alter)
     } else {
         let remedy = format!("set kafka.partitions = {count}, or another kafka.topic_prefix for a new start");
         (count.to_string(), format!("{expected}, as kafka.partitions is"), remedy)
     };
     let topic = plan.name.clone();
-    let (severity, setting, why) = (Severity::Refused, "partitions", FIXED_FOR_LIFE);
+    let (severity, setting, why) = (Severity::Refused, "partitions", COUNT_IS_FIXED);
     Some(Difference { severity, topic, setting, is, should_be, why, remedy })
 }
 
@@ -94,9 +94,9 @@ fn compare_replicas(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Diffe
     }
     (count < 3).then(|| {
         let why = if count < 2 {
-            "the loss of one broker can lose what was acknowledged"
+            "the loss of one broker can lose acknowledged records"
         } else {
-            "while one broker is down nothing can be appended, and notifications are answered 503"
+            "while one broker is down nothing can be appended, and IPNs are answered 503"
         };
         difference(
             Severity::Warned,
@@ -111,8 +111,8 @@ fn kafka_topics(wanted: &Wanted, topic: &str, change: &str) -> String {
     format!("kafka-topics.sh --bootstrap-server {} --alter --topic {topic} {change}", wanted.bootstrap_servers)
 }
 
-const FIXED_FOR_LIFE: &str = "a merchant's IPNs and state stand in the partition that the count gives; with another count its state \
-                              would be looked for where it is not";
+const COUNT_IS_FIXED: &str = "a merchant's IPNs and state are in the partition that the count determines; with another count the state would be \
+                              looked for in the wrong partition";
 
 #[cfg(test)]
 mod tests;

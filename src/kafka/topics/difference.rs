@@ -1,25 +1,25 @@
-//! What a comparison takes in and gives out.
+//! The input and the output of a comparison.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What is not as it should be, why that matters, and how to change it.
+/// A difference from a requirement, why it matters, and how to change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Whether `serve` starts all the same.
+    /// Whether `serve` starts nevertheless.
     pub severity: Severity,
-    /// Which topic, or several of which the same is to be said.
+    /// The topic, or several with the same difference.
     pub topic: String,
-    /// The name of the setting; "partitions" and "replicas" are no settings of Kafka's, but read like one.
+    /// The name of the setting, or "partitions" or "replicas".
     pub setting: &'static str,
-    /// What it is.
+    /// The value it has.
     pub is: String,
-    /// What it should be, in words.
+    /// The required value, in words.
     pub should_be: String,
-    /// What may happen otherwise.
+    /// What may happen with this value.
     pub why: &'static str,
-    /// A command of Kafka's, or what to set here.
+    /// The command or the setting that changes it.
     pub remedy: String,
 }
 
@@ -28,29 +28,29 @@ pub struct Difference {
 pub enum Severity {
     /// It breaks a guarantee: `serve` does not start.
     Refused,
-    /// It promises less than it should.
+    /// It weakens a guarantee.
     Warned,
 }
 
-/// A topic as the cluster has it. A setting that the cluster does not tell is absent, and nobody is refused for it.
+/// A topic as the cluster reports it. A setting that the cluster does not report is absent, and is not refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) partitions: i32,
-    /// Of the partition that has fewest.
+    /// The replicas of the partition that has the fewest.
     pub(super) replicas: i32,
     pub(super) settings: BTreeMap<String, String>,
 }
 
-/// What our settings ask of all topics.
+/// What the configuration requires of all topics.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    /// For the commands that change something.
+    /// For the commands in the remedies.
     pub(super) bootstrap_servers: String,
     pub(super) partitions: i32,
-    /// The count that the state topic was begun with, where it is on record.
+    /// The recorded partition count of the state topic, if there is one.
     pub(super) recorded_partitions: Option<i32>,
     pub(super) replication_factor: i32,
-    /// The inbox keeps its records for longer than this.
+    /// The inbox must keep its records for longer than this.
     pub(super) inbox_keeps: Duration,
 }
 

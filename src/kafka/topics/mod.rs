@@ -1,5 +1,5 @@
-//! The four topics: making them, telling how they differ from what they must be, and refusing to start on ones that
-//! break a promise.
+//! The four topics: creates them, reports how they differ from the requirements, and refuses to start if a difference breaks
+//! a guarantee.
 
 mod cluster;
 
@@ -18,10 +18,10 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
-use self::compare::{compare, compare_record, together};
+use self::compare::{compare, compare_record, merged};
 use self::difference::Wanted;
 pub use self::difference::{Difference, Severity};
-use self::partition_count::OnRecord;
+use self::partition_count::RecordedCount;
 use self::plan::plans;
 use crate::config::{Config, Kafka};
 use crate::domain::state::schema_version::Newer;
@@ -33,79 +33,78 @@ pub enum Error {
     /// Kafka did not answer.
     #[error("Kafka at {bootstrap_servers} cannot be reached: {what}")]
     Unreachable {
-        /// Where it was looked for.
+        /// The brokers of the settings.
         bootstrap_servers: String,
-        /// What librdkafka says, and what to do.
+        /// librdkafka's error, and what to do.
         what: String,
     },
-    /// Topics that are not there.
+    /// Topics do not exist.
     #[error("missing topics: {}; create them with: ipn-receiver topics --config FILE", .0.join(", "))]
     Missing(Vec<String>),
-    /// Topics that would break a guarantee: each difference that is refused.
-    #[error("the topics would break what is guaranteed, so nothing is started:{}", lines(.0))]
+    /// Differences that break a guarantee.
+    #[error("topic settings would break a guarantee, so the receiver does not start:{}", lines(.0))]
     Unfit(Vec<Difference>),
-    /// A right is missing: which, and the command that gives it.
-    #[error("{told}")]
+    /// An ACL is missing.
+    #[error("{text}")]
     Forbidden {
-        /// Which.
-        right: Box<AclEntry>,
-        /// All of it in words.
-        told: String,
+        /// The ACL.
+        acl: Box<AclEntry>,
+        /// The error text, with the command that grants the ACL.
+        text: String,
     },
     /// The settings of a topic could not be read.
-    #[error("topic {topic} cannot be described: {code}")]
+    #[error("cannot describe topic {topic}: {code}")]
     NotDescribed {
-        /// Which.
+        /// The topic.
         topic: String,
-        /// Kafka's word.
+        /// Kafka's error code.
         code: RDKafkaErrorCode,
     },
-    /// The partition count on record could not be read or written.
-    #[error("the partition count on record in {topic} cannot be {verb}: {what}")]
+    /// The recorded partition count could not be read or written.
+    #[error("cannot {verb} the recorded partition count in {topic}: {what}")]
     Record {
         /// The state topic.
         topic: String,
-        /// "read" or "written".
+        /// "read" or "write".
         verb: &'static str,
-        /// What librdkafka says.
+        /// librdkafka's error.
         what: KafkaError,
     },
-    /// The partition count on record is of a later release's format.
-    #[error("the partition count on record in {topic} cannot be read by this release: {newer}")]
+    /// A later release wrote the recorded partition count.
+    #[error("cannot read the recorded partition count in {topic} with this release: {newer}")]
     NewerRecord {
         /// The state topic.
         topic: String,
-        /// Which format.
+        /// The versions.
         newer: Newer,
     },
-    /// A topic could not be made.
-    #[error("topic {topic} could not be created: {code}{}", if *.code == RDKafkaErrorCode::InvalidReplicationFactor { "; the cluster has fewer brokers than kafka.replication_factor (set it to 1 for a try on a single one)" } else { "" })]
+    /// A topic could not be created.
+    #[error("cannot create topic {topic}: {code}{}", if *.code == RDKafkaErrorCode::InvalidReplicationFactor { "; the cluster has fewer brokers than kafka.replication_factor (for a test on a single broker set it to 1)" } else { "" })]
     NotCreated {
-        /// Which.
+        /// The topic.
         topic: String,
-        /// Kafka's word.
+        /// Kafka's error code.
         code: RDKafkaErrorCode,
     },
 }
 
-/// How the topics are.
+/// The topics compared with their requirements.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// Those that are not there.
+    /// Topics that do not exist.
     pub missing: Vec<String>,
-    /// How the others differ from what they must be; what is refused comes first.
+    /// Differences of the others; refused ones come first.
     pub differences: Vec<Difference>,
     /// `min.insync.replicas` of the inbox.
     pub min_in_sync_replicas: usize,
-    /// How many seconds the inbox keeps a record, infinity for ever; none if the cluster does not tell.
+    /// How many seconds the inbox keeps a record, infinity if it never deletes one; none if the cluster does not report it.
     pub inbox_keeps_s: Option<f64>,
-    on_record: OnRecord,
+    recorded_count: RecordedCount,
 }
 
-/// Creates the topics that are missing, and puts the partition count on record in a new state topic. Gives the names
-/// of those it made.
+/// Creates missing topics, and records the partition count in a new state topic. Returns the names of the created topics.
 pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
-    // Its words say more than those of a request that nobody answered.
+    // A connection error says more than a request that timed out.
     cluster::connected(kafka, |_| Ok(())).await?;
     let admin: AdminClient<DefaultClientContext> =
         kafka.client().create().map_err(|error| unreachable(kafka, &error))?;
@@ -119,22 +118,22 @@ pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
         })
         .collect();
     let results = admin.create_topics(&new, &options()).await.map_err(|error| unreachable(kafka, &error))?;
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for result in results {
         match result {
-            Ok(topic) => made.push(topic),
+            Ok(topic) => created.push(topic),
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((topic, code)) if is_refusal(code) => return Err(forbidden(kafka, Operation::Create, &topic)),
             Err((topic, code)) => return Err(Error::NotCreated { topic, code }),
         }
     }
-    if made.contains(&kafka.topics().state) {
-        put_on_record(kafka).await?;
+    if created.contains(&kafka.topics().state) {
+        record_count(kafka).await?;
     }
-    Ok(made)
+    Ok(created)
 }
 
-/// What [`create`] would make, as lines for people.
+/// The topics that [`create`] would create, as lines for people.
 pub fn describe_plans(kafka: &Kafka, missing: &[String]) -> Vec<String> {
     let is_missing = |name: &String| missing.contains(name);
     plans(kafka)
@@ -148,24 +147,25 @@ pub fn describe_plans(kafka: &Kafka, missing: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Compares what is there with what must be.
+/// Compares the topics with their requirements.
 pub async fn look(config: &Config) -> Result<Comparison, Error> {
     let kafka = &config.kafka;
     let (plans, found) = (plans(kafka), cluster::found(kafka).await?);
     let missing = plans.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(plan, _)| plan.name.clone());
     let missing: Vec<String> = missing.collect();
     let state_topic = kafka.topics().state;
-    let on_record = if missing.contains(&state_topic) { OnRecord::NothingAtAll } else { read_record(kafka).await? };
+    let recorded_count =
+        if missing.contains(&state_topic) { RecordedCount::EmptyTopic } else { read_count(kafka).await? };
     let wanted = Wanted {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         partitions: kafka.partitions,
-        recorded_partitions: if let OnRecord::Count(count) = on_record { Some(count) } else { None },
+        recorded_partitions: if let RecordedCount::Count(count) = recorded_count { Some(count) } else { None },
         replication_factor: kafka.replication_factor,
         inbox_keeps: config.worker.inbox_keeps(),
     };
     let there = || plans.iter().zip(&found).filter_map(|(plan, found)| Some((plan, found.as_ref()?)));
     let of_topics = there().flat_map(|(plan, found)| compare(&wanted, plan, found));
-    let differences = together(compare_record(&wanted, &state_topic).into_iter().chain(of_topics));
+    let differences = merged(compare_record(&wanted, &state_topic).into_iter().chain(of_topics));
     let of_inbox = |name| found[0].as_ref()?.settings.get(name)?.parse::<i64>().ok();
     let in_sync = of_inbox("min.insync.replicas").and_then(|count| usize::try_from(count).ok());
     let keeps_s = |ms: i64| if ms < 0 { f64::INFINITY } else { ms as f64 / 1000.0 };
@@ -174,12 +174,12 @@ pub async fn look(config: &Config) -> Result<Comparison, Error> {
         differences,
         min_in_sync_replicas: in_sync.unwrap_or(1),
         inbox_keeps_s: of_inbox("retention.ms").map(keeps_s),
-        on_record,
+        recorded_count,
     })
 }
 
-/// For `serve`: refuses what breaks a guarantee, all of it in one error. A worker puts the partition count on record where
-/// it is not, since the topics may have been made by something else than `topics`.
+/// For `serve`: refuses every difference that breaks a guarantee, in one error. A worker records a missing partition count,
+/// since the topics may have been created by something other than `topics`.
 pub async fn check(config: &Config) -> Result<Comparison, Error> {
     let found = look(config).await?;
     if !found.missing.is_empty() {
@@ -190,72 +190,71 @@ pub async fn check(config: &Config) -> Result<Comparison, Error> {
         return Err(Error::Unfit(refused));
     }
     if config.role.works() {
-        found.keep_on_record(&config.kafka).await?;
+        found.record_count_if_missing(&config.kafka).await?;
     }
     Ok(found)
 }
 
 impl Error {
-    fn forbidden(kafka: &Kafka, right: AclEntry) -> Self {
-        Self::Forbidden { told: right.missing(kafka), right: Box::new(right) }
+    fn forbidden(kafka: &Kafka, acl: AclEntry) -> Self {
+        Self::Forbidden { text: acl.missing(kafka), acl: Box::new(acl) }
     }
 
-    /// The same, with a missing right as the table of these users has it: to see a topic, who reads or writes it needs no
-    /// right beside that.
+    /// The same error, with the missing ACL as the table of these roles has it: a role that reads or writes a topic needs no
+    /// ACL to describe it.
     #[must_use]
-    pub fn to_users(self, kafka: &Kafka, users: &[PrincipalRole]) -> Self {
+    pub fn to_users(self, kafka: &Kafka, roles: &[PrincipalRole]) -> Self {
         match self {
-            Self::Forbidden { right, .. } => Self::forbidden(kafka, right.in_the_table_of(kafka, users)),
+            Self::Forbidden { acl, .. } => Self::forbidden(kafka, acl.in_the_table_of(kafka, roles)),
             other => other,
         }
     }
 }
 
 impl Comparison {
-    /// What breaks a guarantee.
+    /// Differences that break a guarantee.
     pub fn refused(&self) -> impl Iterator<Item = &Difference> {
         self.differences.iter().filter(|difference| difference.severity == Severity::Refused)
     }
 
-    /// What works, but promises less than it should.
+    /// Differences that only weaken one.
     pub fn warned(&self) -> impl Iterator<Item = &Difference> {
         self.differences.iter().filter(|difference| difference.severity == Severity::Warned)
     }
 
-    /// Puts the partition count on record where it is not. Only for topics of which nothing is refused: then the counts
-    /// agree.
-    pub async fn keep_on_record(&self, kafka: &Kafka) -> Result<(), Error> {
+    /// Records the partition count if it is missing. Only for topics without a refused difference: then the counts agree.
+    pub async fn record_count_if_missing(&self, kafka: &Kafka) -> Result<(), Error> {
         let partitions = kafka.partitions;
-        match self.on_record {
-            // One of a later release ended the look already.
-            OnRecord::Count(_) | OnRecord::Newer(_) => return Ok(()),
-            OnRecord::NothingAtAll => tracing::info!(partitions, "the partition count is put on record"),
-            OnRecord::OnlyOthers => tracing::warn!(
+        match self.recorded_count {
+            // For one of a later release `look` has returned an error.
+            RecordedCount::Count(_) | RecordedCount::Newer(_) => return Ok(()),
+            RecordedCount::EmptyTopic => tracing::info!(partitions, "partition count recorded in the state topic"),
+            RecordedCount::Missing => tracing::warn!(
                 partitions,
-                "the state topic does not say how many partitions it was begun with: an earlier version made it, or its \
-                 beginning was cut off; the present count is put on record"
+                "the state topic has no recorded partition count: an earlier version created it, or its first record was \
+                 deleted; the present count is recorded"
             ),
         }
-        put_on_record(kafka).await
+        record_count(kafka).await
     }
 }
 
-async fn read_record(kafka: &Kafka) -> Result<OnRecord, Error> {
+async fn read_count(kafka: &Kafka) -> Result<RecordedCount, Error> {
     let asked = kafka.clone();
     let read = tokio::task::spawn_blocking(move || partition_count::read(&asked, TIMEOUT)).await;
-    let read = read.expect("reading a record does not panic");
-    match read.map_err(|what| not_on_record(kafka, ("read", Operation::Read), what))? {
-        OnRecord::Newer(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
+    let read = read.expect("reading the partition count does not panic");
+    match read.map_err(|what| count_error(kafka, ("read", Operation::Read), what))? {
+        RecordedCount::Newer(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
         found => Ok(found),
     }
 }
 
-async fn put_on_record(kafka: &Kafka) -> Result<(), Error> {
+async fn record_count(kafka: &Kafka) -> Result<(), Error> {
     let written = partition_count::write(kafka, kafka.partitions, TIMEOUT).await;
-    written.map_err(|what| not_on_record(kafka, ("written", Operation::Write), what))
+    written.map_err(|what| count_error(kafka, ("write", Operation::Write), what))
 }
 
-fn not_on_record(kafka: &Kafka, (verb, operation): (&'static str, Operation), what: KafkaError) -> Error {
+fn count_error(kafka: &Kafka, (verb, operation): (&'static str, Operation), what: KafkaError) -> Error {
     let topic = kafka.topics().state;
     match what.rdkafka_error_code() {
         Some(code) if is_refusal(code) => forbidden(kafka, operation, &topic),
@@ -264,10 +263,10 @@ fn not_on_record(kafka: &Kafka, (verb, operation): (&'static str, Operation), wh
 }
 
 fn forbidden(kafka: &Kafka, operation: Operation, topic: &str) -> Error {
-    Error::forbidden(kafka, AclEntry { operation, resource: Resource::Topic(topic.to_owned()), why: LOOKED_AT })
+    Error::forbidden(kafka, AclEntry { operation, resource: Resource::Topic(topic.to_owned()), why: COMPARED })
 }
 
-const LOOKED_AT: &str = "the topics are compared with what they must be before anything starts";
+const COMPARED: &str = "the topics are compared with their requirements before the receiver starts";
 
 fn lines(differences: &[Difference]) -> String {
     differences.iter().fold(String::new(), |mut lines, difference| {

@@ -1,4 +1,4 @@
-//! What the four topics are to be like, as data: for making them and for comparing what is there.
+//! The four topics with their settings: for creating them, and for the comparison.
 
 use crate::config::Kafka;
 
@@ -11,7 +11,7 @@ pub(super) enum Role {
     DeadLetters,
 }
 
-/// One topic as it is to be.
+/// A topic to create.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) role: Role,
@@ -19,10 +19,10 @@ pub(super) struct Plan {
     pub(super) settings: Vec<(&'static str, &'static str)>,
 }
 
-/// The four of them.
+/// The four topics.
 pub(super) fn plans(kafka: &Kafka) -> [Plan; 4] {
     let topics = kafka.topics();
-    // With fewer, the disk of one broker would be enough for a 200.
+    // With fewer, an IPN would be answered 200 when only one broker has stored it.
     let min_in_sync = ("min.insync.replicas", if kafka.replication_factor >= 2 { "2" } else { "1" });
     let plan = |role, name, settings: &[(&'static str, &'static str)]| Plan {
         role,
@@ -37,7 +37,7 @@ pub(super) fn plans(kafka: &Kafka) -> [Plan; 4] {
     ]
 }
 
-/// 14 days. The broker's own time of appending is what "appended before the read began" is judged by.
+/// 14 days. `LogAppendTime`: the broker's time decides whether an IPN was appended before a read began.
 const INBOX: &[(&str, &str)] =
     &[("cleanup.policy", "delete"), ("retention.ms", "1209600000"), ("message.timestamp.type", "LogAppendTime")];
 const STATE: &[(&str, &str)] = &[

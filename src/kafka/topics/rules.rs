@@ -1,11 +1,11 @@
-//! What each setting of a topic must be like: one row for each, with the reason.
+//! The requirements of topic settings: one row for each, with the reason.
 
 use std::fmt;
 
 use super::difference::{Difference, Found, Severity, Wanted};
 use super::plan::{Plan, Role};
 
-/// What a setting must be like, of which topics, and why.
+/// A requirement of a setting, for some topics, with the reason.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
     severity: Severity,
@@ -23,7 +23,7 @@ enum Need {
     AtMost(f64),
 }
 
-/// The rows of the table, and those that depend on our settings or on how many replicas there are.
+/// The table, and the requirements that depend on the configuration or on the number of replicas.
 pub(super) fn rules(wanted: &Wanted, found: &Found) -> Vec<Rule> {
     let replicas = f64::from(found.replicas);
     let mut rules = vec![
@@ -31,15 +31,15 @@ pub(super) fn rules(wanted: &Wanted, found: &Found) -> Vec<Rule> {
             ALL,
             "min.insync.replicas",
             Need::AtMost(replicas),
-            "it asks for more replicas than there are: some versions of Kafka then take no record at all, others ask for \
-             fewer than it says",
+            "it requires more replicas than there are: some versions of Kafka then accept no record, others require fewer \
+             than it says",
         ),
         refused(
             &[Role::Inbox],
             "retention.ms",
             Need::MoreThan(wanted.inbox_keeps.as_millis() as f64),
-            "work may wait for worker.pending_age_max_h, and two days to mend things are added; until then a dead letter is \
-             made from the record (lowering that setting is a remedy, too)",
+            "pending work may need the record for worker.pending_age_max_h plus two days for repairs, to write a dead letter \
+             from it (a lower worker.pending_age_max_h is a remedy, too)",
         ),
     ];
     if found.replicas >= 2 {
@@ -47,7 +47,7 @@ pub(super) fn rules(wanted: &Wanted, found: &Found) -> Vec<Rule> {
             ALL,
             "min.insync.replicas",
             Need::AtLeast(2.0),
-            "one broker's disk would be enough for a 200, and with it would be lost what was acknowledged",
+            "an IPN would be answered 200 when only one broker has stored it, and would be lost with that broker",
         ));
     }
     rules.extend(RULES);
@@ -59,80 +59,80 @@ const RULES: &[Rule] = &[
         &[Role::State],
         "cleanup.policy",
         Need::Is("compact"),
-        "otherwise what was told of an object is forgotten, and told again",
+        "with any other policy known state is deleted, and its events are published again",
     ),
     refused(
         &[Role::Inbox],
         "cleanup.policy",
         Need::Is("delete"),
-        "compaction would leave one IPN of each merchant and drop the others unread",
+        "compaction would keep one IPN of each merchant and delete the others unread",
     ),
     refused(
         &[Role::Events, Role::DeadLetters],
         "cleanup.policy",
         Need::Is("delete"),
-        "compaction would leave the last record of each key and drop the others unread",
+        "compaction would keep the last record of each key and delete the others unread",
     ),
     refused(
         ALL,
         "unclean.leader.election.enable",
         Need::Is("false"),
-        "a broker that had missed acknowledged records could become leader, and they would be gone",
+        "a broker without the newest acknowledged records could become leader, and those records would be lost",
     ),
     refused(
         &[Role::Inbox, Role::State],
         "message.timestamp.type",
         Need::Is("LogAppendTime"),
-        "whether an IPN came before the last read of its object is judged by the broker's time; by another clock one could be \
+        "the broker's time decides whether an IPN came before the last read of its object; with another clock an IPN could be \
          skipped",
     ),
     refused(
         ALL,
         "max.message.bytes",
         Need::AtLeast(BATCH_BYTES),
-        "producers send batches of up to this size, and a batch that is refused is a 503 or a transaction that cannot succeed",
+        "producers send batches of up to this size; a rejected batch is a 503, or a transaction that cannot succeed",
     ),
     warned(
         &[Role::Inbox],
         "retention.ms",
         Need::AtLeast(14.0 * DAY_MS),
-        "a backlog that grows older than this is lost unread",
+        "IPNs of a backlog that is older than this are lost unread",
     ),
     warned(
         &[Role::Events, Role::DeadLetters],
         "retention.ms",
         Need::AtLeast(90.0 * DAY_MS),
-        "who is away for longer misses records, and what was told can be rebuilt from no further back",
+        "a consumer that is away for longer misses records, and lost state cannot be rebuilt from older events",
     ),
     warned(
         &[Role::Inbox, Role::Events, Role::DeadLetters],
         "retention.bytes",
         Need::Is("-1"),
-        "a flood can push out records before their time",
+        "a flood of records can delete others before their retention time",
     ),
     warned(
         &[Role::State],
         "delete.retention.ms",
         Need::AtLeast(DAY_MS),
-        "a start that takes longer than this could miss that an object was forgotten",
+        "a restore that takes longer than this could miss that an object was deleted",
     ),
     warned(
         &[Role::State],
         "min.cleanable.dirty.ratio",
         Need::AtMost(0.3),
-        "the topic grows larger before it is compacted, and a start reads all of it",
+        "the topic grows larger before it is compacted, and a restore reads all of it",
     ),
     warned(
         &[Role::State],
         "segment.ms",
         Need::AtMost(DAY_MS),
-        "the newest segment is never compacted, and a start reads all of it",
+        "the newest segment is never compacted, and a restore reads all of it",
     ),
     warned(
         &[Role::State],
         "max.compaction.lag.ms",
         Need::AtMost(7.0 * DAY_MS),
-        "what was replaced or forgotten may stay on disk for longer than a week",
+        "replaced and deleted state may stay on disk for longer than a week",
     ),
 ];
 
@@ -167,7 +167,7 @@ impl Rule {
 
 impl Need {
     fn is_met_by(&self, setting: &str, is: &str) -> bool {
-        // -1 is for ever, or without bound.
+        // -1 means without limit.
         let number =
             if setting.starts_with("retention.") && is == "-1" { Ok(f64::INFINITY) } else { is.parse::<f64>() };
         match (self, number) {
@@ -179,7 +179,7 @@ impl Need {
         }
     }
 
-    /// A value that meets it.
+    /// A value that meets the requirement.
     fn value(&self) -> String {
         match self {
             Self::Is(word) => (*word).to_owned(),
@@ -202,5 +202,5 @@ impl fmt::Display for Need {
 
 const ALL: &[Role] = &[Role::Inbox, Role::State, Role::Events, Role::DeadLetters];
 const DAY_MS: f64 = 86_400_000.0;
-/// librdkafka's `batch.size`; the largest body (512 KiB) fits with its headers.
+/// librdkafka's default `batch.size`. The largest body (512 KiB) and its headers fit.
 const BATCH_BYTES: f64 = 1_000_000.0;

@@ -190,7 +190,7 @@ impl Ledger {
     pub(in crate::worker) fn take_batch(&mut self, dead_letters: Vec<DeadLetter>) -> Batch {
         let changed = std::mem::take(&mut self.outgoing.changed);
         let records = changed.into_iter().map(|object| self.record(&object)).collect();
-        Batch { events: std::mem::take(&mut self.outgoing.events), records, dead_letters, marks: Vec::new() }
+        Batch { events: std::mem::take(&mut self.outgoing.events), records, dead_letters, markers: Vec::new() }
     }
 
     /// The state record of an object: its known state and its pending work.

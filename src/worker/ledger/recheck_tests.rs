@@ -8,8 +8,8 @@ use crate::amazon::pay_api::Disposition;
 use crate::config::Quotas;
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::ipn::recheck_request::{self, Recheck};
-use crate::domain::record_headers;
 use crate::domain::pay::{DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
+use crate::domain::record_headers;
 use crate::domain::work::InboxPosition;
 
 fn at(s: i64) -> Timestamp {

@@ -400,7 +400,7 @@ fn permission_event_carries_the_ids_of_the_charges_ipn() {
     let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(98)}});
     let answer = Disposition::Fetched(Box::new(decode(&permission, &body)));
     assert_eq!(ledger.queue.take_due(at(102)), std::slice::from_ref(&permission));
-    ledger.answer(&permission, answer, at(102), at(102));
+    ledger.apply_read(&permission, answer, at(102), at(102));
     let events = ledger.take_batch(vec![]).events;
     let names: Vec<_> = events.iter().map(|(event, _)| event.event_type.name).collect();
     assert_eq!(names, ["PermissionChargeable", "ChargeCaptured"]);

@@ -19,7 +19,7 @@ fn plan(role: Role) -> Plan {
     plans(&Kafka::default()).into_iter().find(|plan| plan.role == role).unwrap()
 }
 
-/// As `topics` would make it on a cluster of three brokers.
+/// The topic as `topics` creates it on a cluster of three brokers.
 fn good(role: Role) -> Found {
     let settings =
         [("unclean.leader.election.enable", "false"), ("max.message.bytes", "1048588"), ("retention.bytes", "-1")];
@@ -34,7 +34,7 @@ fn with(role: Role, setting: &str, value: &str) -> Found {
     found
 }
 
-fn told(wanted: &Wanted, role: Role, found: &Found) -> Vec<(Severity, &'static str)> {
+fn found_differences(wanted: &Wanted, role: Role, found: &Found) -> Vec<(Severity, &'static str)> {
     compare(wanted, &plan(role), found).iter().map(|difference| (difference.severity, difference.setting)).collect()
 }
 
@@ -42,16 +42,16 @@ use Role::{DeadLetters, Events, Inbox, State};
 use Severity::{Refused, Warned};
 
 #[test]
-fn topics_as_planned_have_no_difference_and_what_is_not_told_is_none() {
+fn planned_topics_have_no_difference() {
     for role in [Inbox, State, Events, DeadLetters] {
-        assert_eq!(told(&wanted(), role, &good(role)), [], "{role:?}");
+        assert_eq!(found_differences(&wanted(), role, &good(role)), [], "{role:?}");
         let silent = Found { settings: BTreeMap::new(), ..good(role) };
-        assert_eq!(told(&wanted(), role, &silent), [], "{role:?}");
+        assert_eq!(found_differences(&wanted(), role, &silent), [], "{role:?}");
     }
 }
 
 #[test]
-fn each_setting_is_refused_or_warned_of_where_it_matters() {
+fn each_wrong_setting_is_refused_or_warned_about() {
     for (role, setting, value, severity) in [
         (Inbox, "cleanup.policy", "compact", Some(Refused)),
         (Inbox, "cleanup.policy", "compact,delete", Some(Refused)),
@@ -85,12 +85,16 @@ fn each_setting_is_refused_or_warned_of_where_it_matters() {
         (Events, "min.insync.replicas", "4", Some(Refused)),
     ] {
         let expected: Vec<_> = severity.map(|severity| (severity, setting)).into_iter().collect();
-        assert_eq!(told(&wanted(), role, &with(role, setting, value)), expected, "{role:?} {setting}={value}");
+        assert_eq!(
+            found_differences(&wanted(), role, &with(role, setting, value)),
+            expected,
+            "{role:?} {setting}={value}"
+        );
     }
 }
 
 #[test]
-fn fewer_replicas_than_the_setting_are_refused_and_few_of_them_are_warned_of() {
+fn too_few_replicas_are_refused_or_warned_about() {
     for (asked, replicas, min_in_sync, expected) in [
         (3, 2, "2", vec![(Refused, "replicas")]),
         (2, 2, "2", vec![(Warned, "replicas")]),
@@ -101,19 +105,23 @@ fn fewer_replicas_than_the_setting_are_refused_and_few_of_them_are_warned_of() {
     ] {
         let wanted = Wanted { replication_factor: asked, ..wanted() };
         let found = Found { replicas, ..with(Events, "min.insync.replicas", min_in_sync) };
-        assert_eq!(told(&wanted, Events, &found), expected, "{asked} asked, {replicas} found, {min_in_sync} in sync");
+        assert_eq!(
+            found_differences(&wanted, Events, &found),
+            expected,
+            "{asked} asked, {replicas} found, {min_in_sync} in sync"
+        );
     }
 }
 
 #[test]
-fn partitions_are_compared_with_the_record_first_and_those_of_events_are_anybodys_choice() {
+fn partition_counts_are_compared_with_the_recorded_one() {
     for (recorded, setting, role, found, remedy) in [
         (None, 12, Inbox, 12, None),
         (None, 12, Inbox, 24, Some("set kafka.partitions = 24")),
         (None, 12, State, 3, Some("set kafka.partitions = 3")),
         (None, 12, Events, 24, None),
-        (Some(12), 24, Inbox, 24, Some("cannot be taken away")),
-        (Some(12), 24, State, 24, Some("cannot be taken away")),
+        (Some(12), 24, Inbox, 24, Some("partitions cannot be removed")),
+        (Some(12), 24, State, 24, Some("partitions cannot be removed")),
         (Some(12), 24, State, 12, None),
         (Some(12), 12, Inbox, 3, Some("--alter --topic amazonpay.ipn.inbox.v1 --partitions 12")),
         (Some(12), 12, DeadLetters, 3, None),
@@ -133,7 +141,7 @@ fn partitions_are_compared_with_the_record_first_and_those_of_events_are_anybody
 }
 
 #[test]
-fn a_setting_that_differs_from_the_record_is_refused_even_if_the_topics_follow_it() {
+fn partitions_setting_must_equal_the_recorded_count() {
     let at = |recorded_partitions, partitions| Wanted { partitions, recorded_partitions, ..wanted() };
     assert_eq!(compare_record(&at(None, 12), "s"), None);
     assert_eq!(compare_record(&at(Some(12), 12), "s"), None);
@@ -142,28 +150,28 @@ fn a_setting_that_differs_from_the_record_is_refused_even_if_the_topics_follow_i
 }
 
 #[test]
-fn what_is_the_same_of_several_topics_is_said_once_and_what_is_refused_comes_first() {
+fn equal_differences_are_merged_and_refused_come_first() {
     let wanted = Wanted { replication_factor: 1, ..wanted() };
     let alone = |role| Found { replicas: 1, ..with(role, "min.insync.replicas", "1") };
     let inbox = compare(&wanted, &plan(Inbox), &alone(Inbox));
     let events = compare(&wanted, &plan(Events), &Found { replicas: 1, ..with(Events, "cleanup.policy", "compact") });
-    let told = together(inbox.into_iter().chain(events));
-    let told: Vec<_> = told.iter().map(|it| (it.severity, it.topic.as_str(), it.setting)).collect();
+    let merged = merged(inbox.into_iter().chain(events));
+    let merged: Vec<_> = merged.iter().map(|it| (it.severity, it.topic.as_str(), it.setting)).collect();
     let both = "amazonpay.ipn.inbox.v1, amazonpay.events.v1";
     let events = "amazonpay.events.v1";
     assert_eq!(
-        told,
+        merged,
         [(Refused, events, "min.insync.replicas"), (Refused, events, "cleanup.policy"), (Warned, both, "replicas")]
     );
 }
 
 #[test]
-fn a_difference_says_what_it_is_what_it_should_be_why_and_the_command_that_changes_it() {
+fn difference_names_value_reason_and_command() {
     let found = with(Events, "cleanup.policy", "compact");
     assert_eq!(
         compare(&wanted(), &plan(Events), &found)[0].to_string(),
-        "amazonpay.events.v1: cleanup.policy is compact, should be delete: compaction would leave the last record of each key \
-         and drop the others unread. Remedy: kafka-configs.sh --bootstrap-server kafka:9092 --alter --entity-type topics \
+        "amazonpay.events.v1: cleanup.policy is compact, should be delete: compaction would keep the last record of each key \
+         and delete the others unread. Remedy: kafka-configs.sh --bootstrap-server kafka:9092 --alter --entity-type topics \
          --entity-name amazonpay.events.v1 --add-config cleanup.policy=delete"
     );
 }

@@ -1,4 +1,4 @@
-//! A token end point as OpenID Connect has it (client credentials), for a broker that takes unsigned tokens.
+//! A token endpoint of OpenID Connect (client credentials), for a broker that accepts unsigned tokens.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-/// Where clients get tokens: whoever names himself and "-secret" is who he says.
-pub(super) fn endpoint() -> &'static str {
+/// The URL of the endpoint. The secret of client `name` is `name-secret`.
+pub(super) fn url() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

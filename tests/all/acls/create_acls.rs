@@ -1,27 +1,27 @@
-//! Gives rights by Kafka's own protocol (CreateAcls, version 1), hundreds in one request, where `kafka-acls.sh` would start a
-//! machine for each.
+//! Creates ACLs with Kafka's own protocol (CreateAcls, version 1): hundreds in one request, while `kafka-acls.sh` would start
+//! a JVM for each.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use ipn_receiver::kafka::acls::{AclEntry, Operation, Resource};
 
-/// Gives each of these rights to the user beside it.
-pub(super) fn give(broker: &str, given: &[(String, AclEntry)]) {
+/// Grants each of these ACLs to the user beside it.
+pub(super) fn grant(broker: &str, granted: &[(String, AclEntry)]) {
     let mut request = Vec::new();
     request.extend(30_i16.to_be_bytes()); // CreateAcls
     request.extend(1_i16.to_be_bytes());
     request.extend(7_i32.to_be_bytes()); // correlation id
     string(&mut request, "test");
-    request.extend(i32::try_from(given.len()).unwrap().to_be_bytes());
-    for (user, right) in given {
-        let (_, name, is_prefix) = right.resource.parts();
-        let kind = match right.resource {
+    request.extend(i32::try_from(granted.len()).unwrap().to_be_bytes());
+    for (user, acl) in granted {
+        let (_, name, is_prefix) = acl.resource.parts();
+        let kind = match acl.resource {
             Resource::Topic(_) | Resource::TopicsFrom(_) => 2,
             Resource::Group(_) | Resource::GroupsFrom(_) => 3,
             Resource::TransactionalIdsFrom(_) => 5,
         };
-        let operation = match right.operation {
+        let operation = match acl.operation {
             Operation::Read => 3,
             Operation::Write => 4,
             Operation::Create => 5,
@@ -31,7 +31,7 @@ pub(super) fn give(broker: &str, given: &[(String, AclEntry)]) {
         request.push(kind);
         string(&mut request, name);
         request.push(if is_prefix { 4 } else { 3 });
-        string(&mut request, &format!("PrincipalRole:{user}"));
+        string(&mut request, &format!("User:{user}"));
         string(&mut request, "*");
         request.extend([operation, 3]); // 3 allows
     }
@@ -43,8 +43,8 @@ pub(super) fn give(broker: &str, given: &[(String, AclEntry)]) {
     let mut answer = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
     connection.read_exact(&mut answer).unwrap();
     // Correlation id, throttle time and count; then an error code and an empty message for each.
-    assert_eq!(answer[8..12], i32::try_from(given.len()).unwrap().to_be_bytes(), "{answer:?}");
-    assert!(answer[12..].iter().all(|byte| *byte == 0), "a right was not given: {answer:?}");
+    assert_eq!(answer[8..12], i32::try_from(granted.len()).unwrap().to_be_bytes(), "{answer:?}");
+    assert!(answer[12..].iter().all(|byte| *byte == 0), "an ACL was not created: {answer:?}");
 }
 
 fn string(request: &mut Vec<u8>, text: &str) {

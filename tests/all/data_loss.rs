@@ -1,5 +1,5 @@
-//! What Kafka loses behind our back: the group's offsets, unread notifications, known state. It is told, and nothing
-//! that follows from it is wrong.
+//! Kafka loses data: the group's offsets, unread IPNs, known state. The receiver reports the loss and publishes nothing wrong
+//! or twice.
 
 use std::time::Duration;
 
@@ -25,38 +25,38 @@ const PERMISSION: &str = "C02-0000001-1111111";
 const CHARGE: &str = "S02-0000001-2222222-C000001";
 const OTHER: &str = "S02-0000001-2222222-C000002";
 
-/// Amazon, a Kafka of which much will be lost, and a receiver in a process of its own: metrics are a process's.
-struct Scene {
+/// A simulated Amazon, the topics, and a receiver in a process of its own, since metrics belong to a process.
+struct Stage {
     environment: SandboxEnvironment,
     kafka: Kafka,
     folder: tempfile::TempDir,
     reader: EventReader,
 }
 
-impl Scene {
-    /// With a first receiver that has told of a permission and two charges.
+impl Stage {
+    /// Starts a first receiver, which publishes a charge permission and two charges.
     async fn new() -> (Self, Serve, Vec<Value>) {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
         let kafka = environment.config_with(&kafka(), "").unwrap().kafka;
         let folder = tempfile::tempdir().unwrap();
         ipn_receiver::kafka::topics::create(&kafka).await.unwrap();
         let reader = EventReader::start(&kafka).unwrap();
-        let mut scene = Self { environment, kafka, folder, reader };
-        let serve = scene.serve().await;
-        scene.environment.put(
+        let mut stage = Self { environment, kafka, folder, reader };
+        let serve = stage.serve().await;
+        stage.environment.put(
             ObjectKind::ChargePermission,
             charge_permission(PERMISSION, "Recurring"),
             "Chargeable",
             &[],
         );
-        scene.put(CHARGE, "Authorized");
-        scene.put(OTHER, "Authorized");
+        stage.put(CHARGE, "Authorized");
+        stage.put(OTHER, "Authorized");
         for id in [CHARGE, OTHER] {
-            scene.post(&serve, id).await;
+            stage.post(&serve, id).await;
         }
-        let told = events(&mut scene.reader, 3).await;
-        until("the inbox is passed", || inbox_records_left(&scene.kafka) == 0).await;
-        (scene, serve, told)
+        let published = events(&mut stage.reader, 3).await;
+        until("the inbox is processed", || inbox_records_left(&stage.kafka) == 0).await;
+        (stage, serve, published)
     }
 
     async fn serve(&self) -> Serve {
@@ -88,7 +88,7 @@ impl Scene {
         assert_eq!(post_to(&self.environment, &url, &self.envelope(id)).await.status, 200);
     }
 
-    /// What a receiver that takes notifications would append.
+    /// Appends an IPN as the role `ingest` would.
     async fn append(&self, id: &str) {
         let producer: FutureProducer =
             FutureProducer::from_config(self.kafka.client().set("partitioner", "murmur2_random")).unwrap();
@@ -117,7 +117,7 @@ impl Scene {
         done.elements().iter().for_each(|element| element.error().unwrap());
     }
 
-    /// Everything known is gone.
+    /// Deletes all known state.
     async fn truncate_state(&self) {
         let all: Vec<_> = (0..self.kafka.partitions).map(|partition| (partition, Offset::End)).collect();
         self.truncate_state_before(&all).await;
@@ -130,25 +130,25 @@ impl Scene {
         alter_topic(&self.kafka, &state, &[("cleanup.policy", "compact")]).await;
     }
 
-    /// Whether the state topic says how many partitions it was begun with.
-    fn is_on_record(&self) -> bool {
+    /// Whether the state topic records the partition count.
+    fn has_recorded_count(&self) -> bool {
         committed_records(&self.kafka, &self.kafka.topics().state)
             .iter()
             .any(|record| record.key == "__partition_count")
     }
 
-    /// The same object changes and is told of once, as if nothing had happened.
-    async fn goes_on(&mut self, serve: &Serve, id: &str, before: &[Value]) -> Value {
+    /// The object changes and the change is published once, as if nothing had been lost.
+    async fn publishes_next_change(&mut self, serve: &Serve, id: &str, before: &[Value]) -> Value {
         self.put(id, "Captured");
         self.post(serve, id).await;
-        let told = events(&mut self.reader, 1).await.remove(0);
-        assert_eq!(names(std::slice::from_ref(&told)), ["ChargeCaptured"]);
-        assert_eq!((&told["subject"], &told["data"]["previousState"]), (&id.into(), &"Authorized".into()));
-        assert_eq!(told["data"]["firstSight"], false);
+        let event = events(&mut self.reader, 1).await.remove(0);
+        assert_eq!(names(std::slice::from_ref(&event)), ["ChargeCaptured"]);
+        assert_eq!((&event["subject"], &event["data"]["previousState"]), (&id.into(), &"Authorized".into()));
+        assert_eq!(event["data"]["firstSight"], false);
         let sequence = |event: &Value| event["sequence"].as_str().unwrap().to_owned();
-        assert!(before.iter().all(|earlier| sequence(earlier) < sequence(&told)), "sequence goes on increasing");
+        assert!(before.iter().all(|earlier| sequence(earlier) < sequence(&event)), "the sequence increases");
         silence(&mut self.reader).await;
-        told
+        event
     }
 }
 
@@ -161,166 +161,166 @@ async fn all_lost(serve: &Serve) -> [u64; 3] {
 }
 
 #[test]
-fn offsets_that_are_lost_are_told_and_the_replay_tells_nothing_new() {
+fn lost_offsets_are_reported_and_replay_publishes_nothing() {
     run(async {
-        let (mut scene, serve, told) = Scene::new().await;
+        let (mut stage, serve, published) = Stage::new().await;
         assert_eq!(all_lost(&serve).await, [0; 3], "a new system has lost nothing");
         serve.stop();
-        scene.admin().delete_groups(&[&scene.kafka.group()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
-        let serve = scene.serve().await;
+        stage.admin().delete_groups(&[&stage.kafka.group()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+        let serve = stage.serve().await;
         assert!(serve.said().contains("the group's offsets are lost"), "{}", serve.said());
         assert_eq!(all_lost(&serve).await, [3, 0, 0], "one for each partition");
-        until("the inbox is passed again", || inbox_records_left(&scene.kafka) == 0).await;
-        silence(&mut scene.reader).await;
-        scene.goes_on(&serve, CHARGE, &told).await;
+        until("the inbox is processed again", || inbox_records_left(&stage.kafka) == 0).await;
+        silence(&mut stage.reader).await;
+        stage.publishes_next_change(&serve, CHARGE, &published).await;
         serve.stop();
-        let serve = scene.serve().await;
-        assert_eq!(all_lost(&serve).await, [0; 3], "it is told once");
+        let serve = stage.serve().await;
+        assert_eq!(all_lost(&serve).await, [0; 3], "a loss is reported once");
     });
 }
 
 #[test]
-fn unread_notifications_that_were_deleted_are_counted_and_later_ones_are_told() {
+fn deleted_unread_ipns_are_counted_and_later_ones_published() {
     run(async {
-        let (mut scene, serve, told) = Scene::new().await;
+        let (mut stage, serve, published) = Stage::new().await;
         serve.stop();
-        scene.put(OTHER, "Captured");
+        stage.put(OTHER, "Captured");
         for _ in 0..4 {
-            scene.append(OTHER).await;
+            stage.append(OTHER).await;
         }
-        scene.delete_records(&scene.kafka.topics().inbox).await;
-        let serve = scene.serve().await;
+        stage.delete_records(&stage.kafka.topics().inbox).await;
+        let serve = stage.serve().await;
         let said = serve.said();
         assert!(said.contains("deleted before they were read") && said.contains("\"n_lost\":4"), "{said}");
-        assert_eq!(all_lost(&serve).await, [0, 1, 0], "where something was unread");
-        silence(&mut scene.reader).await;
-        scene.goes_on(&serve, CHARGE, &told).await;
-        // The next notification of the object puts it right.
-        scene.post(&serve, OTHER).await;
-        assert_eq!(names(&events(&mut scene.reader, 1).await), ["ChargeCaptured"]);
+        assert_eq!(all_lost(&serve).await, [0, 1, 0], "only the partition with unread records");
+        silence(&mut stage.reader).await;
+        stage.publishes_next_change(&serve, CHARGE, &published).await;
+        // The next IPN of the object repairs it.
+        stage.post(&serve, OTHER).await;
+        assert_eq!(names(&events(&mut stage.reader, 1).await), ["ChargeCaptured"]);
     });
 }
 
 #[test]
-fn notifications_deleted_under_a_running_worker_are_noticed() {
+fn ipns_deleted_under_a_running_worker_are_noticed() {
     run(async {
-        let (mut scene, serve, told) = Scene::new().await;
+        let (mut stage, serve, published) = Stage::new().await;
         serve.signal("STOP");
         for _ in 0..20 {
-            scene.append(OTHER).await;
+            stage.append(OTHER).await;
         }
-        scene.delete_records(&scene.kafka.topics().inbox).await;
+        stage.delete_records(&stage.kafka.topics().inbox).await;
         serve.signal("CONT");
-        scene.goes_on(&serve, CHARGE, &told).await;
+        stage.publishes_next_change(&serve, CHARGE, &published).await;
         assert!(serve.said().contains("deleted before they were read"), "{}", serve.said());
         assert_eq!(all_lost(&serve).await, [0, 1, 0]);
-        until("the inbox is passed", || inbox_records_left(&scene.kafka) == 0).await;
+        until("the inbox is processed", || inbox_records_left(&stage.kafka) == 0).await;
     });
 }
 
 #[test]
-fn an_inbox_that_ends_before_what_was_read_is_told_and_read_again() {
+fn shortened_inbox_is_reported_and_read_again() {
     run(async {
-        let (mut scene, serve, told) = Scene::new().await;
+        let (mut stage, serve, published) = Stage::new().await;
         serve.stop();
-        // As after the loss of the inbox's end: the group is ahead of it.
-        let consumer = BaseConsumer::from_config(scene.kafka.client().set("group.id", scene.kafka.group())).unwrap();
+        // As if the end of the inbox was lost: the group's offset is beyond it.
+        let consumer = BaseConsumer::from_config(stage.kafka.client().set("group.id", stage.kafka.group())).unwrap();
         let mut ahead = TopicPartitionList::new();
-        ahead.add_partition_offset(&scene.kafka.topics().inbox, 0, Offset::Offset(1000)).unwrap();
+        ahead.add_partition_offset(&stage.kafka.topics().inbox, 0, Offset::Offset(1000)).unwrap();
         consumer.commit(&ahead, CommitMode::Sync).unwrap();
         drop(consumer);
-        let serve = scene.serve().await;
-        assert!(serve.said().contains("the inbox ends before the committed offset"), "{}", serve.said());
+        let serve = stage.serve().await;
+        assert!(serve.said().contains("the inbox ends before what was read"), "{}", serve.said());
         assert_eq!(all_lost(&serve).await, [0, 1, 0]);
-        silence(&mut scene.reader).await;
-        scene.goes_on(&serve, CHARGE, &told).await;
+        silence(&mut stage.reader).await;
+        stage.publishes_next_change(&serve, CHARGE, &published).await;
     });
 }
 
 #[test]
-fn state_that_was_cut_off_is_rebuilt_from_what_was_told_and_nothing_is_told_twice() {
+fn deleted_state_is_rebuilt_and_nothing_is_published_twice() {
     run(async {
-        let (mut scene, serve, told) = Scene::new().await;
+        let (mut stage, serve, published) = Stage::new().await;
         serve.stop();
-        scene.truncate_state().await;
-        let serve = scene.serve().await;
+        stage.truncate_state().await;
+        let serve = stage.serve().await;
         assert!(serve.said().contains("state records are lost"), "{}", serve.said());
         let [offsets, inbox, state] = all_lost(&serve).await;
         assert_eq!((offsets, inbox, state), (0, 0, 3));
-        assert!(scene.is_on_record());
-        until("the inbox is read again", || inbox_records_left(&scene.kafka) == 0).await;
-        scene.post(&serve, OTHER).await;
-        silence(&mut scene.reader).await;
-        scene.goes_on(&serve, CHARGE, &told).await;
+        assert!(stage.has_recorded_count());
+        until("the inbox is read again", || inbox_records_left(&stage.kafka) == 0).await;
+        stage.post(&serve, OTHER).await;
+        silence(&mut stage.reader).await;
+        stage.publishes_next_change(&serve, CHARGE, &published).await;
         serve.stop();
-        let serve = scene.serve().await;
-        assert_eq!(all_lost(&serve).await, [0; 3], "it is told once");
-        scene.goes_on(&serve, OTHER, &told).await;
+        let serve = stage.serve().await;
+        assert_eq!(all_lost(&serve).await, [0; 3], "a loss is reported once");
+        stage.publishes_next_change(&serve, OTHER, &published).await;
     });
 }
 
 #[test]
-fn a_partition_count_whose_record_was_cut_off_is_put_on_record_again() {
+fn deleted_partition_count_is_recorded_again() {
     run(async {
-        let (mut scene, serve, told) = Scene::new().await;
+        let (mut stage, serve, published) = Stage::new().await;
         serve.stop();
-        assert!(scene.is_on_record());
-        scene.truncate_state_before(&[(0, Offset::Offset(1))]).await;
-        assert!(!scene.is_on_record());
-        let serve = scene.serve().await;
-        assert!(scene.is_on_record());
-        assert_eq!(all_lost(&serve).await, [0, 0, 1], "nobody knows what else stood there");
-        scene.goes_on(&serve, CHARGE, &told).await;
+        assert!(stage.has_recorded_count());
+        stage.truncate_state_before(&[(0, Offset::Offset(1))]).await;
+        assert!(!stage.has_recorded_count());
+        let serve = stage.serve().await;
+        assert!(stage.has_recorded_count());
+        assert_eq!(all_lost(&serve).await, [0, 0, 1], "the deleted records are unknown");
+        stage.publishes_next_change(&serve, CHARGE, &published).await;
     });
 }
 
 #[test]
-fn work_that_was_owed_when_the_state_was_lost_is_done() {
+fn pending_work_in_lost_state_is_done() {
     run(async {
-        let (mut scene, serve, _) = Scene::new().await;
-        scene.environment.pay_api.set_fault(Some(Fault::Status(503)));
-        scene.put(OTHER, "Captured");
-        scene.post(&serve, OTHER).await;
-        let state = scene.kafka.topics().state;
-        until("the work stands in the state topic, and the inbox is passed", || {
-            let records = committed_records(&scene.kafka, &state);
+        let (mut stage, serve, _) = Stage::new().await;
+        stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
+        stage.put(OTHER, "Captured");
+        stage.post(&serve, OTHER).await;
+        let state = stage.kafka.topics().state;
+        until("the work is in the state topic, and the inbox is processed", || {
+            let records = committed_records(&stage.kafka, &state);
             let of_it = records.iter().rfind(|record| record.key.ends_with(OTHER)).unwrap();
-            let is_owed = serde_json::from_slice::<Value>(&of_it.value).unwrap().get("pending").is_some();
-            is_owed && inbox_records_left(&scene.kafka) == 0
+            let is_pending = serde_json::from_slice::<Value>(&of_it.value).unwrap().get("pending").is_some();
+            is_pending && inbox_records_left(&stage.kafka) == 0
         })
         .await;
         serve.stop();
-        scene.truncate_state().await;
-        scene.environment.pay_api.set_fault(None);
-        let _serve = scene.serve().await;
-        let told = events(&mut scene.reader, 1).await;
+        stage.truncate_state().await;
+        stage.environment.pay_api.set_fault(None);
+        let _serve = stage.serve().await;
+        let published = events(&mut stage.reader, 1).await;
         assert_eq!(
-            (names(&told), &told[0]["data"]["previousState"]),
+            (names(&published), &published[0]["data"]["previousState"]),
             (vec!["ChargeCaptured".to_owned()], &"Authorized".into())
         );
-        silence(&mut scene.reader).await;
+        silence(&mut stage.reader).await;
     });
 }
 
 #[test]
-fn a_state_topic_made_anew_and_offsets_lost_with_it_tell_nothing_twice() {
+fn new_state_topic_without_offsets_publishes_nothing_twice() {
     run(async {
-        let (mut scene, serve, told) = Scene::new().await;
+        let (mut stage, serve, published) = Stage::new().await;
         serve.stop();
-        let admin = scene.admin();
-        admin.delete_groups(&[&scene.kafka.group()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
-        let state = scene.kafka.topics().state;
+        let admin = stage.admin();
+        admin.delete_groups(&[&stage.kafka.group()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+        let state = stage.kafka.topics().state;
         admin.delete_topics(&[&state], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
         until("the topic is gone", || {
-            let metadata = scene.admin().inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
+            let metadata = stage.admin().inner().fetch_metadata(None, Duration::from_secs(10)).unwrap();
             metadata.topics().iter().all(|topic| topic.name() != state)
         })
         .await;
-        let serve = scene.serve().await; // `topics` is run before
+        let serve = stage.serve().await; // this runs `topics` first
         let [offsets, _, state] = all_lost(&serve).await;
-        assert_eq!((offsets, state), (1, 1), "of the merchant's partition; elsewhere nothing was ever told");
-        until("the inbox is read again", || inbox_records_left(&scene.kafka) == 0).await;
-        silence(&mut scene.reader).await;
-        scene.goes_on(&serve, CHARGE, &told).await;
+        assert_eq!((offsets, state), (1, 1), "only the merchant's partition; in the others nothing was published");
+        until("the inbox is read again", || inbox_records_left(&stage.kafka) == 0).await;
+        silence(&mut stage.reader).await;
+        stage.publishes_next_change(&serve, CHARGE, &published).await;
     });
 }

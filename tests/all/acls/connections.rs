@@ -1,4 +1,4 @@
-//! Each way to connect, and what is said of each that fails.
+//! Every way to connect, and the error text of each that fails.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::check::Checked;
 use crate::harness::run;
 
 #[test]
-fn each_way_to_connect_works_from_the_configuration_alone() {
+fn tls_sasl_and_mutual_tls_connect() {
     run(async {
         let (environment, secure) = (environment().await, secure_kafka());
         for (user, proof) in [
@@ -19,7 +19,7 @@ fn each_way_to_connect_works_from_the_configuration_alone() {
             ("somebody", Proof::Token),
             ("worker", Proof::Certificate),
         ] {
-            let (servers, properties) = secure.door(user, proof);
+            let (servers, properties) = secure.client(user, proof);
             let mut kafka = environment.config_with(&servers, "").unwrap().kafka;
             kafka.properties = properties.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             let opened =
@@ -30,11 +30,11 @@ fn each_way_to_connect_works_from_the_configuration_alone() {
 }
 
 #[test]
-fn what_is_wrong_with_a_connection_is_said_in_plain_words_and_soon() {
+fn connection_error_says_cause_and_remedy_soon() {
     run(async {
         let (environment, secure) = (environment().await, secure_kafka());
         topics::create(&secure.kafka(&environment)).await.unwrap();
-        let scram = || secure.door("ingest", Proof::Scram);
+        let scram = || secure.client("ingest", Proof::Scram);
         let changed = |name: &str, value: &str| {
             let (servers, mut properties) = scram();
             properties.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, old)| value.clone_into(old));
@@ -44,11 +44,11 @@ fn what_is_wrong_with_a_connection_is_said_in_plain_words_and_soon() {
             let (servers, properties) = scram();
             (servers, properties.into_iter().filter(|(name, _)| !names.contains(name)).collect::<Vec<_>>())
         };
-        let certificate = secure.door("worker", Proof::Certificate).1;
+        let certificate = secure.client("worker", Proof::Certificate).1;
         let no_certificate =
             certificate.iter().filter(|(name, _)| !name.contains(".certificate.") && !name.contains(".key."));
         let wrong_secret = || {
-            let (servers, mut properties) = secure.door("ingest", Proof::Token);
+            let (servers, mut properties) = secure.client("ingest", Proof::Token);
             let secret = properties.iter_mut().find(|(name, _)| *name == "sasl.oauthbearer.client.secret");
             "wrong".clone_into(&mut secret.unwrap().1);
             (servers, properties)
@@ -56,19 +56,19 @@ fn what_is_wrong_with_a_connection_is_said_in_plain_words_and_soon() {
         let no_sasl = vec![("security.protocol", "ssl".to_owned()), ("ssl.ca.location", secure.file("ca.pem"))];
         for (case, (servers, properties), remedy) in [
             ("wrong password", changed("sasl.password", "wrong"), "the brokers refuse these credentials"),
-            ("wrong client secret", wrong_secret(), "the token end point gave no token"),
+            ("wrong client secret", wrong_secret(), "the token endpoint returned no token"),
             ("wrong mechanism", changed("sasl.mechanism", "SCRAM-SHA-256"), "do not offer this \"sasl.mechanism\""),
-            ("unknown CA", without(&["ssl.ca.location"]), "does not lead to a root known here"),
-            ("no TLS", (secure.sasl(), vec![]), "if this port speaks TLS"),
-            ("no SASL", (secure.sasl(), no_sasl), "if this port asks for a user"),
-            ("TLS to a plain port", (secure.back_door(), scram().1), "this port speaks no TLS"),
+            ("unknown CA", without(&["ssl.ca.location"]), "is not signed by a known CA"),
+            ("no TLS", (secure.sasl(), vec![]), "if this port uses TLS"),
+            ("no SASL", (secure.sasl(), no_sasl), "if this port requires a user"),
+            ("TLS to a plain port", (secure.super_user_port(), scram().1), "this port does not use TLS"),
             (
                 "no certificate",
                 (secure.mutual_tls(), no_certificate.cloned().collect()),
                 "ask for a client certificate that they trust",
             ),
             ("no such file", changed("ssl.ca.location", "/nowhere/ca.pem"), "the file of \"ssl.ca.location\""),
-            ("no such host", ("nowhere.invalid:9092".to_owned(), vec![]), "the host name is not known here"),
+            ("no such host", ("nowhere.invalid:9092".to_owned(), vec![]), "the host name cannot be resolved"),
         ] {
             let config = with_properties(&environment.config_for_another_process(&servers).unwrap(), &properties);
             let began = Instant::now();

@@ -1,8 +1,8 @@
-//! The least rights: with them all works; with one less the one is named, and the command that gives it.
+//! With exactly the required ACLs everything works; with one less the error names it and the command that grants it.
 
 use std::process::Command;
 
-use ipn_receiver::kafka::acls::{AclEntry, PrincipalRole, rights};
+use ipn_receiver::kafka::acls::{AclEntry, PrincipalRole, required_acls};
 use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
 use ipn_receiver::sandbox::events::EventReader;
@@ -11,7 +11,7 @@ use ipn_receiver::sandbox::sns::SignatureVersion;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use super::acls::give;
+use super::create_acls::grant;
 use super::{Proof, SecureKafka, environment, secure_kafka};
 use crate::check::Checked;
 use crate::harness::{events, names, run};
@@ -20,31 +20,31 @@ use crate::process::Serve;
 const PERMISSION: &str = "C02-0000001-1111111";
 const CHARGE: &str = "S02-0000001-2222222-C000001";
 
-/// All rights of a command to `{name}-all`, and all but one each to `{name}-less-{n}`.
-fn give_all_and_all_but_one(secure: &SecureKafka, name: &str, wanted: &[AclEntry]) {
-    let mut given: Vec<(String, AclEntry)> = Vec::new();
-    for (at, right) in wanted.iter().enumerate() {
-        given.push((format!("{name}-all"), right.clone()));
+/// Grants all ACLs to `{name}-all`, and all but one to each `{name}-less-{n}`.
+fn grant_all_and_all_but_one(secure: &SecureKafka, name: &str, wanted: &[AclEntry]) {
+    let mut granted: Vec<(String, AclEntry)> = Vec::new();
+    for (at, acl) in wanted.iter().enumerate() {
+        granted.push((format!("{name}-all"), acl.clone()));
         let others = (0..wanted.len()).filter(|less| *less != at);
-        given.extend(others.map(|less| (format!("{name}-less-{less}"), right.clone())));
+        granted.extend(others.map(|less| (format!("{name}-less-{less}"), acl.clone())));
     }
-    give(&secure.back_door(), &given);
+    grant(&secure.super_user_port(), &granted);
 }
 
-/// A name that no other test gives rights to.
+/// A name to which no other test grants ACLs.
 fn unique(name: &str) -> String {
     format!("{name}-{}", uuid::Uuid::new_v4().simple())
 }
 
 #[test]
-fn each_role_passes_with_its_least_rights_and_with_one_less_that_one_is_named() {
+fn check_names_each_missing_acl_of_a_role() {
     run(async {
         let (environment, secure) = (environment().await, secure_kafka());
         let kafka = secure.kafka(&environment);
         topics::create(&kafka).await.unwrap();
         for user in [PrincipalRole::Ingest, PrincipalRole::Worker] {
-            let (name, wanted) = (unique(user.as_str()), rights(&kafka, user));
-            give_all_and_all_but_one(secure, &name, &wanted);
+            let (name, wanted) = (unique(user.as_str()), required_acls(&kafka, user));
+            grant_all_and_all_but_one(secure, &name, &wanted);
             let check = |who: &str| {
                 Checked::of(&secure.config(&environment, who, Proof::Token), &["--role", user.as_str()], &[])
             };
@@ -64,13 +64,13 @@ fn each_role_passes_with_its_least_rights_and_with_one_less_that_one_is_named() 
                     "{said:?}"
                 );
             }
-            println!("{}: {} rights, each proven and each missed", user.as_str(), wanted.len());
+            println!("{}: {} ACLs, each probed and each missing once", user.as_str(), wanted.len());
         }
         environment.stop().await;
     });
 }
 
-/// A command run by `who`: its exit code and all that it said.
+/// Runs a command as `who`; gives its exit code and its output.
 fn command(secure: &SecureKafka, environment: &SandboxEnvironment, who: &str, arguments: &[&str]) -> (i32, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("receiver.toml");
@@ -85,12 +85,12 @@ async fn put_a_dead_letter(secure: &SecureKafka, environment: &SandboxEnvironmen
     let kafka = secure.kafka(environment);
     let producer: FutureProducer<DefaultClientContext> = kafka.client().create().unwrap();
     let topic = kafka.topics().dead_letters;
-    let letter = FutureRecord::to(&topic).key("k").payload("{}");
-    producer.send(letter, std::time::Duration::from_secs(10)).await.unwrap();
+    let dead_letter = FutureRecord::to(&topic).key("k").payload("{}");
+    producer.send(dead_letter, std::time::Duration::from_secs(10)).await.unwrap();
 }
 
 #[test]
-fn each_command_works_with_its_least_rights_and_with_one_less_says_which() {
+fn command_names_each_missing_acl() {
     run(async {
         let secure = secure_kafka();
         for (user, arguments) in [
@@ -99,22 +99,22 @@ fn each_command_works_with_its_least_rights_and_with_one_less_says_which() {
             (PrincipalRole::Recheck, vec!["recheck", "--yes", "--merchant", "A0SANDBOXMERCHANT", CHARGE]),
             (PrincipalRole::Inspect, vec!["inspect", CHARGE]),
         ] {
-            let n_rights = rights(&secure.kafka(&environment().await), user).len();
-            for less in std::iter::once(None).chain((0..n_rights).map(Some)) {
-                // Each on topics of its own, as nothing was done there yet.
+            let n_acls = required_acls(&secure.kafka(&environment().await), user).len();
+            for less in std::iter::once(None).chain((0..n_acls).map(Some)) {
+                // Each on new topics.
                 let environment = environment().await;
-                let (name, wanted) = (unique(user.as_str()), rights(&secure.kafka(&environment), user));
+                let (name, wanted) = (unique(user.as_str()), required_acls(&secure.kafka(&environment), user));
                 let left = wanted.iter().enumerate().filter(|(at, _)| Some(*at) != less);
-                give(&secure.back_door(), &left.map(|(_, right)| (name.clone(), right.clone())).collect::<Vec<_>>());
+                grant(&secure.super_user_port(), &left.map(|(_, acl)| (name.clone(), acl.clone())).collect::<Vec<_>>());
                 if user != PrincipalRole::Topics {
                     topics::create(&secure.kafka(&environment)).await.unwrap();
                     put_a_dead_letter(secure, &environment).await;
                 }
                 let (code, said) = command(secure, &environment, &name, &arguments);
                 let Some(missing) = less.map(|less| &wanted[less]) else {
-                    // `inspect` finds nothing of that object, and says so by its exit code.
-                    assert_eq!(code, i32::from(user == PrincipalRole::Inspect), "{user:?} with all its rights: {said}");
-                    assert!(!said.contains("has not"), "{said}");
+                    // `inspect` finds nothing about the object, so its exit code is 1.
+                    assert_eq!(code, i32::from(user == PrincipalRole::Inspect), "{user:?} with all its ACLs: {said}");
+                    assert!(!said.contains("missing ACL"), "{said}");
                     continue;
                 };
                 assert_eq!(code, 3, "{user:?} without {missing}: {said}");
@@ -125,24 +125,24 @@ fn each_command_works_with_its_least_rights_and_with_one_less_says_which() {
                 assert!(said.contains(resource), "{user:?} without {missing}: {said}");
                 environment.stop().await;
             }
-            println!("{}: {n_rights} rights, each missed", user.as_str());
+            println!("{}: {n_acls} ACLs, each missing once", user.as_str());
         }
     });
 }
 
 #[test]
-fn an_ipn_becomes_an_event_where_each_role_has_its_least_rights() {
+fn ipn_becomes_event_with_required_acls_only() {
     run(async {
         let (environment, secure) =
             (SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address(), secure_kafka());
         let kafka = secure.kafka(&environment);
         topics::create(&kafka).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let given: Vec<(String, AclEntry)> = [PrincipalRole::Ingest, PrincipalRole::Worker]
+        let granted: Vec<(String, AclEntry)> = [PrincipalRole::Ingest, PrincipalRole::Worker]
             .into_iter()
-            .flat_map(|user| rights(&kafka, user).into_iter().map(move |right| (user.as_str().to_owned(), right)))
+            .flat_map(|user| required_acls(&kafka, user).into_iter().map(move |acl| (user.as_str().to_owned(), acl)))
             .collect();
-        give(&secure.back_door(), &given);
+        grant(&secure.super_user_port(), &granted);
         let serve = |user: PrincipalRole, proof| {
             let file = folder.path().join(user.as_str());
             let ports = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
@@ -171,12 +171,12 @@ fn an_ipn_becomes_an_event_where_each_role_has_its_least_rights() {
 }
 
 #[test]
-fn serve_names_a_missing_right_at_its_start() {
+fn serve_names_missing_acl_at_start() {
     run(async {
         let (environment, secure) = (environment().await, secure_kafka());
         let kafka = secure.kafka(&environment);
         topics::create(&kafka).await.unwrap();
-        let name = unique("nobody");
+        let name = unique("no-acls");
         let (code, said) = command(secure, &environment, &name, &["serve", "--role", "ingest"]);
         let right = format!("Write on topic {}", kafka.topics().inbox);
         assert!(code == 3 && said.contains(&right) && said.contains("kafka-acls.sh"), "{said}");

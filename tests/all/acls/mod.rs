@@ -1,11 +1,10 @@
-//! Kafka as people have it: TLS, SASL, mutual TLS and ACLs. The least rights of each role and command, and each of them
-//! taken away.
+//! Kafka with TLS, SASL, mutual TLS and ACLs: the ACLs that each role and command needs, all of them and with one missing.
 
-mod acls;
 mod connections;
-mod least;
+mod create_acls;
+mod least_privilege;
 mod table;
-mod tokens;
+mod token_endpoint;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,14 +13,14 @@ use std::sync::OnceLock;
 use ipn_receiver::config::Kafka;
 use ipn_receiver::sandbox::environment::SandboxEnvironment;
 
-/// A node with ACLs of its own; it stays up for the next test.
+/// A Kafka node with ACLs. It keeps running for the next test run.
 struct SecureKafka {
     port: u16,
-    /// Where `ca.pem` and the clients' certificates are.
+    /// The folder of `ca.pem` and the clients' certificates.
     tls: PathBuf,
 }
 
-/// How a client proves who it is.
+/// How a client authenticates.
 #[derive(Clone, Copy)]
 enum Proof {
     Scram,
@@ -49,8 +48,8 @@ fn secure_kafka() -> &'static SecureKafka {
 }
 
 impl SecureKafka {
-    /// Where everybody is a super user.
-    fn back_door(&self) -> String {
+    /// The port where every client is a super user.
+    fn super_user_port(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -66,8 +65,8 @@ impl SecureKafka {
         self.tls.join(name).display().to_string()
     }
 
-    /// Where `user` goes, and with which properties.
-    fn door(&self, user: &str, proof: Proof) -> (String, Vec<(&'static str, String)>) {
+    /// Address and properties with which `user` connects.
+    fn client(&self, user: &str, proof: Proof) -> (String, Vec<(&'static str, String)>) {
         let ca = ("ssl.ca.location", self.file("ca.pem"));
         let sasl = |mechanism: &str| {
             vec![ca.clone(), ("security.protocol", "sasl_ssl".to_owned()), ("sasl.mechanism", mechanism.to_owned())]
@@ -81,7 +80,7 @@ impl SecureKafka {
                     ("sasl.oauthbearer.method", "oidc".to_owned()),
                     ("sasl.oauthbearer.client.id", user.to_owned()),
                     ("sasl.oauthbearer.client.secret", format!("{user}-secret")),
-                    ("sasl.oauthbearer.token.endpoint.url", tokens::endpoint().to_owned()),
+                    ("sasl.oauthbearer.token.endpoint.url", token_endpoint::url().to_owned()),
                 ];
                 (self.sasl(), [sasl("OAUTHBEARER"), token.to_vec()].concat())
             }
@@ -97,15 +96,15 @@ impl SecureKafka {
         }
     }
 
-    /// A configuration by which `user` comes.
+    /// A configuration with which `user` connects.
     fn config(&self, environment: &SandboxEnvironment, user: &str, proof: Proof) -> String {
-        let (servers, properties) = self.door(user, proof);
+        let (servers, properties) = self.client(user, proof);
         with_properties(&environment.config_for_another_process(&servers).unwrap(), &properties)
     }
 
-    /// The settings with which a super user sets the stage.
+    /// The settings of a super user, to prepare the topics.
     fn kafka(&self, environment: &SandboxEnvironment) -> Kafka {
-        environment.config_with(&self.back_door(), "").unwrap().kafka
+        environment.config_with(&self.super_user_port(), "").unwrap().kafka
     }
 }
 
@@ -114,7 +113,7 @@ fn with_properties(config: &str, properties: &[(&str, String)]) -> String {
     config.replace("[development]", &format!("[kafka.properties]\n{}\n[development]", lines.concat()))
 }
 
-/// Amazon's side; nothing there is asked but by address.
+/// The simulated Amazon, reachable by address.
 async fn environment() -> SandboxEnvironment {
     let mut environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
     "topic_regions = []".clone_into(&mut environment.merchant_settings);
