@@ -135,7 +135,7 @@ impl ClockWatch {
                 "clock skew: set this machine's clock (NTP); until then genuine IPNs may be answered 503 and Amazon Pay may refuse reads"
             ),
             (Some(Err(_)), Ok(())) => {
-                tracing::info!(peer = peer.as_str(), "this machine's clock agrees with Amazon's clock again")
+                tracing::info!(peer = peer.as_str(), "this machine's clock agrees with Amazon's clock again");
             }
             (None | Some(Ok(())), Ok(())) | (Some(Err(_)), Err(_)) => {}
         }

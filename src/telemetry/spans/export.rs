@@ -158,7 +158,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Counted {
         self.losses.in_flight.fetch_sub(n_spans, Ordering::Relaxed);
         match outcome {
             Ok(()) => {
-                metrics::counter!("ipn_receiver_trace_spans_total", "outcome" => "exported").increment(n_spans as u64)
+                metrics::counter!("ipn_receiver_trace_spans_total", "outcome" => "exported").increment(n_spans as u64);
             }
             Err(_) => self.losses.lost("failed", n_spans),
         }
