@@ -2,7 +2,7 @@
 
 use ipn_receiver::domain::events::EventType;
 
-pub(super) const INTRODUCTION: &str = r#"# Events
+pub(super) const INTRODUCTION: &str = r"# Events
 
 This page is for developers whose services consume the events of ipn-receiver, and for the people who must act on them. It lists
 every event: when it is published, what it means, what it does not mean, and what to do next.
@@ -14,7 +14,7 @@ Each event is a CloudEvents 1.0 JSON document in the value of a record on the to
 charge permission id. `type` is `amazonpay.<name>.v1`, with a name of the table below. Consumers must set
 `isolation.level=read_committed`.
 
-"#;
+";
 
 pub(super) const HOW_TO: &str = r#"
 ## Next action
