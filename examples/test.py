@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Tests the two consumers of this folder on a real Kafka: each event once, in order, however often they are killed.
+"""Tests the two example consumers on a real Kafka: each event once and in order, however often they are killed.
 
     python examples/test.py --bootstrap-servers 127.0.0.1:19092 [--only python|java]
 
-Needs examples/python/requirements.txt, Java 17 and Kafka's jars. Makes a topic of its own and deletes it again.
+Needs examples/python/requirements.txt, Java 17 and Kafka's jars. Creates its own topic and deletes it at the end.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 HERE = os.path.dirname(os.path.abspath(__file__))
 PARTITIONS = 3
 PERMISSIONS = 12
-# Whatever hangs: the test ends within a minute.
+# The whole test must end within this time.
 BEGAN = time.monotonic()
 LIMIT_S = 180
 
@@ -51,11 +51,11 @@ def remaining():
     return left
 
 
-# ---------------------------------------------------------------------------------------------- what is written
+# ---------------------------------------------------------------------------------------------- records
 
 
 class Record:
-    """A record to write, and whether a consumer has to apply it."""
+    """A record to write, and whether a consumer must apply it."""
 
     def __init__(self, permission, sequence, id=None, name="ChargeDeclined", code=None, applies=True, **more):
         self.permission, self.sequence, self.id = permission, f"{sequence:020}", id or str(uuid.uuid4())
@@ -77,12 +77,12 @@ class Record:
         ).encode()  # fmt: skip
 
 
-class Story:
-    """Records as a receiver writes them, and worse. `expected` is what a consumer has to apply, for each permission."""
+class History:
+    """Records as the receiver writes them, and invalid ones. `expected`: what a consumer must apply, per permission."""
 
     def __init__(self):
         self.random = random.Random(1)
-        # One of them outgrows a signed integer of 64 bits.
+        # One sequence exceeds a signed 64-bit integer.
         self.last = [1767323046902 + p for p in range(PERMISSIONS - 1)] + [2**63 - 9]
         self.expected = {f"B02-0000000-{p:07}": [] for p in range(PERMISSIONS)}
         self.lines = {}
@@ -102,7 +102,7 @@ class Story:
         return record
 
     def transactions(self, count):
-        """Pairs of whether to commit and what is in the transaction."""
+        """Pairs: whether to commit, and the records of the transaction."""
         for number in range(count):
             records = [self.expect(self.fresh(self.random.randrange(PERMISSIONS))) for _ in range(5)]
             odd = self.random.choice([records[0], records[-1]])
@@ -111,14 +111,14 @@ class Story:
                 copy = Record(p, 0, applies=False)
                 copy.id, copy.value = odd.id, odd.value
                 records.append(copy)
-            elif number % 6 == 2:  # the same fact, told anew
+            elif number % 6 == 2:  # the same fact, published again
                 records.append(Record(p, self.next(p), id=odd.id, applies=False))
-            elif number % 6 == 3:  # late: another fact with a sequence that is passed
+            elif number % 6 == 3:  # late: another fact with an older sequence
                 records.append(Record(p, self.last[p] - 1, applies=False))
                 records.append(Record(p, self.last[p], applies=False))
-            elif number % 6 == 4:  # of a later version
+            elif number % 6 == 4:  # a type of a later version
                 records.append(Record(p, self.next(p), name="ChargeTeleported", applies=False))
-            elif number % 6 == 5:  # an aborted transaction; only its first event is told again
+            elif number % 6 == 5:  # an aborted transaction; only its first event is published again
                 yield False, [self.aborted(record) for record in records] + [Record(p, 2**63 + 99, applies=False)]
                 for record in records[1:]:
                     self.expected[record.key].remove(record)
@@ -146,7 +146,7 @@ class Writer:
                 self.producer.produce(
                     self.topic, record.value, record.key, record.partition, on_delivery=self.delivered(record)
                 )
-            # What was not sent yet would not be in the log of an aborted transaction.
+            # Without flush, an aborted transaction would not reach the log.
             self.producer.flush(remaining())
             check(all(record.offset is not None for record in records), "Kafka did not take every record")
             if commit:
@@ -164,11 +164,11 @@ class Writer:
         return note
 
 
-# -------------------------------------------------------------------------------------------- what is under test
+# -------------------------------------------------------------------------------------------- consumers under test
 
 
 class Run:
-    """A consumer's process. Its output goes through a small pipe, so it stands still when nobody reads on."""
+    """A consumer's process. Its output goes through a small pipe, so it blocks while the test does not read."""
 
     def __init__(self, command, log):
         reader, writer = os.pipe()
@@ -180,7 +180,7 @@ class Run:
         self.pipe, self.output = reader, b""
 
     def read(self, lines=float("inf")):
-        """Reads so many lines, or to the end. True if it has not ended."""
+        """Reads this many lines, or to the end. True if the process has not ended."""
         while self.output.count(b"\n") < lines:
             if not select.select([self.pipe], [], [], remaining())[0]:
                 continue
@@ -191,14 +191,14 @@ class Run:
         return True
 
     def end(self, sig=None):
-        """The exit code, after a signal if there is one. Reads what is left."""
+        """Ends the process, with a signal if one is given. Reads the remaining output and returns the exit code."""
         if sig:
             self.process.send_signal(sig)
         self.read()
         return self.process.wait(remaining())
 
     def lines(self):
-        return self.output.decode().split("\n")[:-1]  # the last one may be torn
+        return self.output.decode().split("\n")[:-1]  # the last line may be incomplete
 
     def errors(self):
         with open(self.log, "rb") as log:
@@ -212,14 +212,14 @@ class Run:
 
 
 class Subject:
-    """A consumer with its store, and what must be true of it at any time."""
+    """A consumer with its store, and the invariants that must always hold."""
 
-    def __init__(self, name, command, servers, topic, folder, story):
-        self.name, self.command, self.servers, self.topic, self.story = name, command, servers, topic, story
+    def __init__(self, name, command, servers, topic, folder, history):
+        self.name, self.command, self.servers, self.topic, self.history = name, command, servers, topic, history
         self.group = f"{topic}-{name}"
         self.store = os.path.join(folder, f"{name}.store")
         self.log = os.path.join(folder, f"{name}.log")
-        # With a name in the group a process takes over at once from the one of that name that was killed.
+        # A static group member takes over at once from the killed process with the same instance id.
         self.member = ("--property", "group.instance.id=one")
         self.runs, self.printed = [], set()
 
@@ -237,29 +237,29 @@ class Subject:
 
     def ended(self, run, code, why=""):
         got = run.process.returncode
-        check(got == code, f"exit code {got}, not {code}{why and f', {why}'}: {run.errors() or 'it said nothing'}")
+        check(got == code, f"exit code {got}, not {code}{why and f', {why}'}: {run.errors() or 'no output'}")
 
     def check_printed(self, run, all_of=None):
         lines = run.lines()
         for line in lines:
-            check(line in self.story.lines, f"printed what is not to be applied: {line}")
+            check(line in self.history.lines, f"printed an event that must not be applied: {line}")
             check(line not in self.printed, f"printed twice: {line}")
             self.printed.add(line)
         if all_of is not None:
             check(set(lines) == all_of, f"applied and printed differ: {all_of.symmetric_difference(lines)}")
 
     def check_store(self, complete=False):
-        """The applied events are the beginning of what is expected, and fit the offsets. Returns their lines."""
-        applied = {key: [] for key in self.story.expected}
+        """Applied events must be a prefix of the expected ones and match the offsets. Returns their lines."""
+        applied = {key: [] for key in self.history.expected}
         for key, id, sequence in self.applied():
             applied[key].append((id, sequence))
         offsets, lines = self.offsets(), set()
-        for key, records in self.story.expected.items():
+        for key, records in self.history.expected.items():
             wanted = [(record.id, record.sequence) for record in records]
             got = applied[key]
             twice = len(got) - len({id for id, _ in got})
             check(twice == 0, f"{key}: {twice} applied twice")
-            check(got == wanted[: len(got)], f"{key}: applied in another order, or what is not to be applied: {got}")
+            check(got == wanted[: len(got)], f"{key}: out of order, or must not be applied: {got}")
             done = [r for r in records if r.offset is not None and r.offset < offsets.get(r.partition, 0)]
             check(len(got) >= len(done), f"{key}: {len(done) - len(got)} passed, but not applied")
             if self.atomic:
@@ -270,22 +270,22 @@ class Subject:
             lines |= {record.line for record in records[: len(got)]}
         return lines
 
-    # -- the parts of the test
+    # -- test steps
 
     def is_killed(self):
-        """SIGKILL again and again: while it waits for its pipe, and in the midst of work."""
-        total = len(self.story.lines)
+        """Repeated SIGKILL: while the process waits for its pipe, and during work."""
+        total = len(self.history.lines)
         done = set()
         for number in range(self.kills):
             run = self.run(*self.member, *self.slow)
-            check(run.read(lines=random.randint(1, 25)), f"ended by itself: {run.errors()}")
+            check(run.read(lines=random.randint(1, 25)), f"ended unexpectedly: {run.errors()}")
             time.sleep(random.uniform(0, 0.003) if number % 2 else 0.05)
             run.end(signal.SIGKILL)
             self.check_printed(run)
             self.tear()
             before, done = done, self.check_store()
-            check(before < done < set(self.story.lines), "the kill did not come half-way")
-            check(done.issuperset(run.lines()), "printed what is not applied")
+            check(before < done < set(self.history.lines), "the kill did not interrupt the work")
+            check(done.issuperset(run.lines()), "printed an event that was not applied")
         self.say(f"killed {self.kills} times; of {total} events {len(done)} are applied, each once and in order")
 
     def finishes(self):
@@ -294,18 +294,18 @@ class Subject:
         run.end()
         self.ended(run, 0)
         self.check_printed(run, all_of=self.check_store(complete=True) - before)
-        self.say(f"applied {len(self.story.lines)} events once and in order; nothing aborted, doubled, late or unknown")
+        self.say(f"applied {len(self.history.lines)} events once and in order; none aborted, doubled, late or unknown")
 
     def leaves(self, sig):
-        """A signal in the midst of work, which is finished first."""
+        """A signal during work: the consumer finishes the batch first."""
         before = self.check_store()
         run = self.run(*self.member, *self.slow)
-        check(run.read(lines=10), f"ended by itself: {run.errors()}")
+        check(run.read(lines=10), f"ended unexpectedly: {run.errors()}")
         self.excludes()
         run.end(sig)
         self.ended(run, 0)
         self.check_printed(run, all_of=self.check_store() - before)
-        self.say(f"left cleanly on {sig.name}, with 0")
+        self.say(f"shut down cleanly on {sig.name}, exit code 0")
 
     def is_idle(self):
         run = self.run(*self.member, "--until-idle", "0.5")
@@ -314,13 +314,13 @@ class Subject:
         check(not run.lines(), f"applied again after a clean end: {run.lines()[:3]}")
 
     def shares(self, pool):
-        """Two processes with one store, one of which leaves."""
+        """Two processes share one store; one of them leaves."""
         before = self.check_store()
-        # A member hears with its heartbeat that another came or left; that must not take longer than to be idle.
+        # A member learns of a rebalance with its heartbeat, which must be shorter than the idle time.
         quick = ("--property", "heartbeat.interval.ms=300")
         one, other = self.run(*quick), self.run(*quick, "--until-idle", "2")
         end = pool.submit(other.end)
-        check(one.read(lines=10), f"ended by itself: {one.errors()}")
+        check(one.read(lines=10), f"ended unexpectedly: {one.errors()}")
         one.end(signal.SIGTERM)
         self.ended(one, 0)
         end.result()
@@ -352,7 +352,7 @@ class Subject:
         run = self.run(*self.member, "--until-idle", "2")
         run.end()
         self.ended(run, 1, "before a gap")
-        check("no longer in Kafka" in run.errors(), f"the message does not tell of a gap: {run.errors()}")
+        check("no longer in Kafka" in run.errors(), f"the message does not mention the gap: {run.errors()}")
         self.say(f"stopped before a gap with: {run.errors().strip()}")
 
     def refuses(self):
@@ -379,10 +379,10 @@ class Python(Subject):
             return store.execute("SELECT charge_permission_id, id, sequence FROM actions ORDER BY number").fetchall()
 
     def tear(self):
-        """SQLite does not leave halves."""
+        """SQLite leaves no incomplete writes."""
 
     def excludes(self):
-        """SQLite may be shared."""
+        """A SQLite store may be shared."""
 
     def offsets(self):
         with closing(sqlite3.connect(self.store)) as store:
@@ -391,7 +391,7 @@ class Python(Subject):
 
 class Java(Subject):
     kills, atomic = 4, False
-    slow = ("--property", "max.poll.records=30")  # else one batch would be all there is
+    slow = ("--property", "max.poll.records=30")  # otherwise one batch would hold all records
 
     def __init__(self, jars, *more):
         source, classes = os.path.join(HERE, "java", "EventsConsumer.java"), tempfile.mkdtemp(dir=more[2])
@@ -403,24 +403,24 @@ class Java(Subject):
 
     def refuses(self):
         super().refuses()
-        # From here on without the compiler, which would take most of the test's time.
+        # Compile once; compiling on each start would take most of the test's time.
         subprocess.run(self.compiler, check=True, timeout=remaining())
         self.command = self.compiled
 
     def applied(self):
         with open(self.store, "rb") as store:
-            lines = store.read().split(b"\n")[:-1]  # the last one may be torn
+            lines = store.read().split(b"\n")[:-1]  # the last line may be incomplete
         return [(event["permission"], event["id"], event["sequence"]) for event in map(json.loads, lines)]
 
     def excludes(self):
-        """A second process on the store, which its file cannot bear."""
+        """A second process must not open the same store."""
         run = self.run()
         run.end()
         self.ended(run, 1, "beside another process")
-        check("in use" in run.errors(), f"the message does not tell that the store is in use: {run.errors()}")
+        check("in use" in run.errors(), f"the message does not say that the store is in use: {run.errors()}")
 
     def tear(self):
-        """As a power cut may leave it."""
+        """Leaves an incomplete line, as a power failure may."""
         with open(self.store, "ab") as store:
             store.write(b'{"id":"half')
 
@@ -438,7 +438,7 @@ def java():
 
 
 def kafka_jars():
-    """Where scripts/kafka keeps them."""
+    """The folder where scripts/kafka stores Kafka's jars."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = os.environ.get("IPN_KAFKA_DIR") or os.path.join(cache, "ipn-receiver", "kafka")
     found = [jars for jars in glob.glob(os.path.join(folder, "jars-*")) if os.path.exists(f"{jars}/.complete")]
@@ -448,9 +448,9 @@ def kafka_jars():
 # --------------------------------------------------------------------------------------------------------- main
 
 
-def test(subjects, writer, admin, story, pool):
+def test(subjects, writer, admin, history, pool):
     def each(part):
-        # All of them end before one's failure is told, so that nothing runs on.
+        # Wait for all consumers before reporting a failure, so that none keeps running.
         futures = [(subject, pool.submit(part, subject)) for subject in subjects]
         failures = []
         for subject, future in futures:
@@ -460,7 +460,7 @@ def test(subjects, writer, admin, story, pool):
                 failures.append(f"{subject.name}: {error}")
         check(not failures, "; ".join(failures))
 
-    writer.write(list(story.transactions(230)))
+    writer.write(list(history.transactions(230)))
 
     def first(subject):
         subject.refuses()
@@ -471,10 +471,10 @@ def test(subjects, writer, admin, story, pool):
 
     each(first)
 
-    more = list(story.transactions(60))
+    more = list(history.transactions(60))
 
     def second(subject):
-        # Another group: the first one would wait for the member with a name.
+        # Another group: the first one would wait for its static member.
         subject.group += "-two"
         subject.member = ()
         if isinstance(subject, Python):
@@ -487,12 +487,12 @@ def test(subjects, writer, admin, story, pool):
     each(second)
     writing.result()
 
-    before, broken, after = (story.fresh(0) for _ in range(3))
+    before, broken, after = (history.fresh(0) for _ in range(3))
     broken.value = broken.value[:-1]
-    writer.write([(True, [story.expect(before), broken, after])])
+    writer.write([(True, [history.expect(before), broken, after])])
     each(lambda subject: subject.stops_at(broken))
     for subject in subjects:
-        check(before.line in subject.check_store(complete=True), "what comes before is not applied")
+        check(before.line in subject.check_store(complete=True), "the event before the invalid record is not applied")
 
     gap = [TopicPartition(writer.topic, broken.partition, after.offset)]
     for future in admin.delete_records(gap).values():
@@ -509,7 +509,7 @@ def main():
         help="folder with Kafka's jars, such as libs of its distribution (default: where scripts/kafka keeps them)",
     )  # fmt: skip
     options = parser.parse_args()
-    # A shell starts what it puts into the background with SIGINT ignored, and a JVM would go on ignoring it.
+    # A shell starts background processes with SIGINT ignored, and a JVM would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     wanted = [options.only] if options.only else ["python", "java"]
     if "java" in wanted:
@@ -520,8 +520,8 @@ def main():
 
     topic = f"ipn-receiver-examples-{uuid.uuid4().hex[:12]}"
     folder = tempfile.mkdtemp(prefix="ipn-receiver-examples-")
-    story = Story()
-    arguments = (options.bootstrap_servers, topic, folder, story)
+    history = History()
+    arguments = (options.bootstrap_servers, topic, folder, history)
     subjects = [Python(*arguments) if name == "python" else Java(options.kafka_jars, *arguments) for name in wanted]
     admin = AdminClient({"bootstrap.servers": options.bootstrap_servers, "log_level": 2})
     made = False
@@ -530,7 +530,7 @@ def main():
         admin.create_topics([NewTopic(topic, PARTITIONS)])[topic].result(remaining())
         made = True
         with ThreadPoolExecutor() as pool:
-            test(subjects, Writer(options.bootstrap_servers, topic), admin, story, pool)
+            test(subjects, Writer(options.bootstrap_servers, topic), admin, history, pool)
         print(f"passed in {time.monotonic() - BEGAN:.0f} s")
     except (Failed, subprocess.TimeoutExpired) as error:
         sys.exit(f"FAILED: {error}")

@@ -35,30 +35,30 @@ import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
- * Applies the events of ipn-receiver to a local file: each once, in order, through crashes.
+ * Applies the events of ipn-receiver to a local file: each event once and in order, also after crashes.
  *
- * <p>The effects come first, then the offsets. After a crash between the two, records come again, and the store tells
- * that they are done. Put your own work, and your own database, in the place of {@link Store}.
+ * <p>The consumer stores the effects first and commits the offsets afterwards. After a crash in between, it reads the
+ * records again and the store recognizes them. Replace {@link Store} with your own work and your own database.
  */
 public final class EventsConsumer {
     private static final String USAGE = """
         usage: EventsConsumer --bootstrap-servers HOST:PORT,... --group GROUP --store FILE [option...]
 
-        Applies the events of ipn-receiver to a file, each once and in order, and prints them.
+        Applies each event of ipn-receiver to a file, once and in order, and prints it.
 
-          --bootstrap-servers HOST:PORT,...  where Kafka is
+          --bootstrap-servers HOST:PORT,...  addresses of Kafka
           --topic TOPIC                      topic of the events (default: amazonpay.events.v1)
           --group GROUP                      consumer group
-          --store FILE                       one JSON line for each applied event; made if it is not there
-          --until-idle SECONDS               leave when no record came for this long
+          --store FILE                       one JSON line for each applied event; created if missing
+          --until-idle SECONDS               exit when no record arrives for this long
           --property NAME=VALUE              any other property of the Kafka consumer, such as
-                                             security.protocol=SSL; may be given again
-          --help                             this text
+                                             security.protocol=SSL; repeatable
+          --help                             print this help
 
-        Exit code: 0 after SIGINT, SIGTERM or --until-idle, 1 when it cannot go on, 2 for wrong arguments.
+        Exit code: 0 after SIGINT, SIGTERM or --until-idle, 1 on an error, 2 for wrong arguments.
         """;
 
-    /** What this consumer knows. Others may be added at any time, they are passed over. */
+    /** The known event types. Releases may add types at any time; the consumer skips unknown ones. */
     private static final Set<String> EVENTS = Set.of(
         "PermissionChargeable", "PermissionNonChargeable", "PermissionClosed", "PaymentMethodUpdated",
         "PermissionUpdated", "PermissionStateUnrecognized",
@@ -71,11 +71,11 @@ public final class EventsConsumer {
     private static final Pattern TYPE = Pattern.compile(".+\\.([A-Za-z]+)\\.v1"); // the prefix is a setting
     private static final Pattern SEQUENCE = Pattern.compile("[0-9]{20}");
 
-    /** What "once, in order" rests on. */
+    /** Settings that "once and in order" depends on. */
     private static final Map<String, Object> FIXED = Map.of(
-        "isolation.level", "read_committed", // what the receiver did not commit did not happen
-        "enable.auto.commit", "false", // offsets go after the effects
-        "auto.offset.reset", "none", // a gap must not be jumped silently
+        "isolation.level", "read_committed", // skip records of aborted transactions
+        "enable.auto.commit", "false", // offsets are committed after the effects are stored
+        "auto.offset.reset", "none", // never skip a gap silently
         "allow.auto.create.topics", "false",
         "key.deserializer", ByteArrayDeserializer.class.getName(),
         "value.deserializer", ByteArrayDeserializer.class.getName());
@@ -86,7 +86,7 @@ public final class EventsConsumer {
     private static volatile boolean stopping;
 
     public static void main(String[] args) {
-        // Where slf4j-simple is the logger, warnings are enough.
+        // If slf4j-simple is the logger, log warnings only.
         if (System.getProperty("org.slf4j.simpleLogger.defaultLogLevel") == null) {
             System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn");
         }
@@ -102,7 +102,7 @@ public final class EventsConsumer {
             } catch (InterruptedException e) {
                 return;
             }
-            // A clean end after a signal is not an error, but the JVM alone would leave with 130 or 143.
+            // A clean shutdown after a signal exits with 0; the JVM alone would exit with 130 or 143.
             Runtime.getRuntime().halt(code[0]);
         }));
         code[0] = run(args);
@@ -122,9 +122,9 @@ public final class EventsConsumer {
             }
             return 0;
         } catch (WrongArgument e) {
-            System.err.println("EventsConsumer: " + e.getMessage() + " (--help tells more)");
+            System.err.println("EventsConsumer: " + e.getMessage() + " (see --help)");
             return 2;
-        } catch (Trouble e) {
+        } catch (ConsumerException e) {
             System.err.println("EventsConsumer: " + e.getMessage());
             return 1;
         } catch (IOException e) {
@@ -137,7 +137,7 @@ public final class EventsConsumer {
         }
     }
 
-    private static void consume(Options options, Store store) throws IOException, Trouble {
+    private static void consume(Options options, Store store) throws IOException, ConsumerException {
         Map<String, Object> properties = new HashMap<>(options.properties);
         properties.putAll(FIXED);
         properties.put("bootstrap.servers", options.bootstrapServers);
@@ -154,7 +154,7 @@ public final class EventsConsumer {
                     }
                     continue;
                 }
-                Trouble trouble = null;
+                ConsumerException failure = null;
                 List<String> lines = new ArrayList<>();
                 Map<TopicPartition, OffsetAndMetadata> next = new HashMap<>();
                 for (ConsumerRecord<byte[], byte[]> record : records) {
@@ -163,11 +163,11 @@ public final class EventsConsumer {
                         if (event != null && store.apply(event)) {
                             lines.add(event.line());
                         }
-                    } catch (Unreadable e) {
-                        // What came before it is finished below.
-                        trouble = new Trouble("cannot read the record at " + record.topic() + " partition "
+                    } catch (UnreadableRecord e) {
+                        // The records before it are finished below.
+                        failure = new ConsumerException("cannot read the record at " + record.topic() + " partition "
                             + record.partition() + " offset " + record.offset() + ": " + e.getMessage()
-                            + "; nothing after it was applied");
+                            + "; no later record was applied");
                         break;
                     }
                     next.put(new TopicPartition(record.topic(), record.partition()),
@@ -176,14 +176,14 @@ public final class EventsConsumer {
                 store.sync();
                 lines.forEach(System.out::println);
                 commit(consumer, next);
-                if (trouble != null) {
-                    throw trouble;
+                if (failure != null) {
+                    throw failure;
                 }
-                assignment.heard = System.nanoTime();
+                assignment.lastActivity = System.nanoTime();
             }
         } catch (OffsetOutOfRangeException e) {
-            throw new Trouble("the records that come next are no longer in Kafka, so events are lost: "
-                + e.offsetOutOfRangePartitions() + "; to go on with what is left, stop every member and run"
+            throw new ConsumerException("the next records are no longer in Kafka, so events are lost: "
+                + e.offsetOutOfRangePartitions() + "; to continue with the remaining events, stop all members and run"
                 + " kafka-consumer-groups.sh --group " + options.group + " --topic " + options.topic
                 + " --reset-offsets --to-earliest --execute");
         }
@@ -193,29 +193,29 @@ public final class EventsConsumer {
         try {
             consumer.commitSync(next);
         } catch (RebalanceInProgressException | CommitFailedException e) {
-            // The partitions are being given out anew. The records come again, and the store knows them.
+            // A rebalance is in progress. The records are read again, and the store recognizes them.
             System.err.println("EventsConsumer: offsets not committed: " + e.getMessage());
         }
     }
 
-    /** Without this a wrong address or name would look like silence. */
-    private static void checkTopic(KafkaConsumer<?, ?> consumer, Options options) throws Trouble {
+    /** Without this check, a wrong address or topic would look like an empty topic. */
+    private static void checkTopic(KafkaConsumer<?, ?> consumer, Options options) throws ConsumerException {
         List<?> partitions;
         try {
             partitions = consumer.partitionsFor(options.topic, Duration.ofSeconds(10));
         } catch (TimeoutException e) {
-            throw new Trouble("no answer from Kafka at " + options.bootstrapServers + ": " + e.getMessage());
+            throw new ConsumerException("no answer from Kafka at " + options.bootstrapServers + ": " + e.getMessage());
         }
         if (partitions == null || partitions.isEmpty()) {
-            throw new Trouble("there is no topic " + options.topic + " at " + options.bootstrapServers);
+            throw new ConsumerException("no topic " + options.topic + " at " + options.bootstrapServers);
         }
     }
 
-    /** Where to begin in partitions that were given to us, and since when nothing came from them. */
+    /** Where to start in assigned partitions, and how long no record has arrived. */
     private static final class Assignment implements ConsumerRebalanceListener {
         private final KafkaConsumer<?, ?> consumer;
         private final Store store;
-        private Long heard; // nothing can come before partitions are assigned
+        private Long lastActivity; // null until partitions are assigned
 
         Assignment(KafkaConsumer<?, ?> consumer, Store store) {
             this.consumer = consumer;
@@ -224,10 +224,10 @@ public final class EventsConsumer {
 
         @Override
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
-            heard = System.nanoTime();
+            lastActivity = System.nanoTime();
             var committed = consumer.committed(new HashSet<>(partitions));
             for (TopicPartition partition : partitions) {
-                // A new store needs all there is, whatever the group has read before.
+                // A new store needs all events, even if the group has committed offsets.
                 if (committed.get(partition) == null || store.isEmpty()) {
                     consumer.seekToBeginning(List.of(partition));
                 }
@@ -236,28 +236,28 @@ public final class EventsConsumer {
 
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-            // Each batch is finished before the next poll, so nothing is left to commit.
+            // Each batch is committed before the next poll, so there is nothing to commit here.
         }
 
         boolean idleFor(Duration time) {
-            return heard != null && System.nanoTime() - heard >= time.toNanos();
+            return lastActivity != null && System.nanoTime() - lastActivity >= time.toNanos();
         }
     }
 
-    /** What this consumer needs of an event. */
+    /** The fields of an event that this consumer uses. */
     private record Event(
             String id, String type, String subject, String permission, String sequence, String nextAction) {
         /** The event in a record's value, or null if it is of an unknown type. */
-        static Event of(byte[] value) throws Unreadable {
+        static Event of(byte[] value) throws UnreadableRecord {
             if (value == null) {
-                throw new Unreadable("it has no value");
+                throw new UnreadableRecord("it has no value");
             }
             JsonNode json = json(value, 0, value.length);
             if (!json.isObject()) {
-                throw new Unreadable("it is not a JSON object");
+                throw new UnreadableRecord("it is not a JSON object");
             }
             if (!"1.0".equals(json.path("specversion").textValue())) {
-                throw new Unreadable("its specversion is " + json.path("specversion") + ", not \"1.0\"");
+                throw new UnreadableRecord("its specversion is " + json.path("specversion") + ", not \"1.0\"");
             }
             String type = text(json, "type");
             Matcher known = TYPE.matcher(type);
@@ -266,10 +266,10 @@ public final class EventsConsumer {
             }
             String sequence = text(json, "sequence");
             if (!SEQUENCE.matcher(sequence).matches()) {
-                throw new Unreadable("its sequence is '" + sequence + "', not 20 digits");
+                throw new UnreadableRecord("its sequence is '" + sequence + "', not 20 digits");
             }
             if (!json.path("data").isObject()) {
-                throw new Unreadable("it has no data");
+                throw new UnreadableRecord("it has no data");
             }
             // Not every event has it.
             JsonNode code = json.path("data").path("nextAction").path("code");
@@ -277,20 +277,20 @@ public final class EventsConsumer {
                 code.isTextual() ? code.textValue() : null);
         }
 
-        private static JsonNode json(byte[] bytes, int from, int length) throws Unreadable {
+        private static JsonNode json(byte[] bytes, int from, int length) throws UnreadableRecord {
             try {
                 return JSON.readTree(bytes, from, length);
             } catch (JsonProcessingException e) {
-                throw new Unreadable("it is not JSON: " + e.getOriginalMessage());
+                throw new UnreadableRecord("it is not JSON: " + e.getOriginalMessage());
             } catch (IOException e) {
-                throw new Unreadable("it is not JSON: " + e.getMessage());
+                throw new UnreadableRecord("it is not JSON: " + e.getMessage());
             }
         }
 
-        private static String text(JsonNode json, String name) throws Unreadable {
+        private static String text(JsonNode json, String name) throws UnreadableRecord {
             JsonNode field = json.path(name);
             if (!field.isTextual() || field.textValue().isEmpty()) {
-                throw new Unreadable("it has no " + name);
+                throw new UnreadableRecord("it has no " + name);
             }
             return field.textValue();
         }
@@ -300,37 +300,37 @@ public final class EventsConsumer {
         }
     }
 
-    /** The applied events in a file, one JSON line each. One process at a time. */
+    /** A file with one JSON line per applied event. One process at a time. */
     private static final class Store implements AutoCloseable {
         private final FileChannel file;
         // An id must be kept for as long as the topic keeps its records (90 days).
         private final Set<String> seen = new HashSet<>();
         private final Map<String, String> lastSequences = new HashMap<>();
 
-        Store(Path path) throws IOException, Trouble {
+        Store(Path path) throws IOException, ConsumerException {
             try {
                 file = FileChannel.open(path,
                     StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
                 lock(path);
                 load(path);
             } catch (IOException e) {
-                throw new Trouble("cannot use the store " + path + ": " + e);
+                throw new ConsumerException("cannot use the store " + path + ": " + e);
             }
         }
 
-        private void lock(Path path) throws IOException, Trouble {
+        private void lock(Path path) throws IOException, ConsumerException {
             try {
                 if (file.tryLock() != null) {
                     return;
                 }
             } catch (OverlappingFileLockException e) {
-                // Said below.
+                // Reported below.
             }
-            throw new Trouble("the store " + path + " is in use by another process");
+            throw new ConsumerException("the store " + path + " is in use by another process");
         }
 
-        private void load(Path path) throws IOException, Trouble {
-            // Not with Files: to close another descriptor of the file would let go of its lock.
+        private void load(Path path) throws IOException, ConsumerException {
+            // Do not use Files here: closing another descriptor of the file would release its lock.
             byte[] bytes = Channels.newInputStream(file).readAllBytes();
             int begin = 0;
             for (int end = 0, line = 1; end < bytes.length; end++) {
@@ -340,19 +340,20 @@ public final class EventsConsumer {
                 try {
                     JsonNode json = Event.json(bytes, begin, end - begin);
                     remember(Event.text(json, "id"), Event.text(json, "permission"), Event.text(json, "sequence"));
-                } catch (Unreadable e) {
-                    throw new Trouble("cannot read line " + line + " of the store " + path + ": " + e.getMessage());
+                } catch (UnreadableRecord e) {
+                    throw new ConsumerException(
+                        "cannot read line " + line + " of the store " + path + ": " + e.getMessage());
                 }
                 begin = end + 1;
                 line++;
             }
-            // A crash can leave half a line. Its offset was not committed, so its event comes again.
+            // A crash can leave an incomplete line. Its offset was not committed, so the event is read again.
             file.truncate(begin);
             file.position(begin);
             syncFolder(path);
         }
 
-        /** A new file is safe only when its folder is, too. Windows does that by itself, and would refuse. */
+        /** A new file is durable only if its folder is synced too. Windows does so itself and rejects the call. */
         private static void syncFolder(Path path) throws IOException {
             if (File.separatorChar == '/') {
                 try (FileChannel folder = FileChannel.open(path.toAbsolutePath().getParent())) {
@@ -365,15 +366,15 @@ public final class EventsConsumer {
             return seen.isEmpty();
         }
 
-        /** Applies the event if it is new; lasting after the next {@link #sync}. */
+        /** Applies the event if it is new. Durable after the next {@link #sync}. */
         boolean apply(Event event) throws IOException {
-            // As text of one length a sequence sorts as it counts; it outgrows a long.
+            // A sequence has 20 digits and may exceed a long. Text of fixed length sorts like the number.
             String last = lastSequences.get(event.permission());
             if (last != null && event.sequence().compareTo(last) <= 0) {
-                return false; // late: what is newer has been applied
+                return false; // late: a newer event was already applied
             }
             if (seen.contains(event.id())) {
-                return false; // the same fact, told again
+                return false; // the same fact, published again
             }
             ByteBuffer line = ByteBuffer.wrap((JSON.writeValueAsString(event) + "\n").getBytes(StandardCharsets.UTF_8));
             while (line.hasRemaining()) {
@@ -406,7 +407,7 @@ public final class EventsConsumer {
         private Duration untilIdle;
         private final Map<String, Object> properties = new HashMap<>();
 
-        /** Null if help is asked for. */
+        /** Null if --help was given. */
         static Options of(String[] args) throws WrongArgument {
             Options options = new Options();
             for (int i = 0; i < args.length; i += 2) {
@@ -446,7 +447,7 @@ public final class EventsConsumer {
                     return Duration.ofMillis((long) Math.ceil(value * 1000));
                 }
             } catch (NumberFormatException e) {
-                // Said below.
+                // Reported below.
             }
             throw new WrongArgument("--until-idle: '" + text + "' is not a number of seconds above 0");
         }
@@ -464,16 +465,16 @@ public final class EventsConsumer {
         }
     }
 
-    /** A record that is not what the receiver writes. */
-    private static final class Unreadable extends Exception {
-        Unreadable(String what) {
+    /** A record that the receiver cannot have written. */
+    private static final class UnreadableRecord extends Exception {
+        UnreadableRecord(String what) {
             super(what);
         }
     }
 
-    /** Why the consumer cannot go on, in a sentence for whoever runs it. */
-    private static final class Trouble extends Exception {
-        Trouble(String what) {
+    /** An error that stops the consumer, as one sentence for the operator. */
+    private static final class ConsumerException extends Exception {
+        ConsumerException(String what) {
             super(what);
         }
     }

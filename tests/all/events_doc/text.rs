@@ -1,0 +1,81 @@
+//! The hand-written parts of `docs/events.md`.
+
+use ipn_receiver::domain::events::EventType;
+
+pub(super) const INTRODUCTION: &str = r"# Events
+
+This page is for developers whose services consume the events of ipn-receiver, and for the people who must act on them. It lists
+every event: when it is published, what it means, what it does not mean, and what to do next.
+
+It is generated from the code by `tests/all/events_doc.rs`; do not edit it. JSON Schemas: `schemas/<name>.v1.json`. AsyncAPI:
+`schemas/asyncapi.json`.
+
+Each event is a CloudEvents 1.0 JSON document in the value of a record on the topic `amazonpay.events.v1`. The record key is the
+charge permission id. `type` is `amazonpay.<name>.v1`, with a name of the table below. Consumers must set
+`isolation.level=read_committed`.
+
+";
+
+pub(super) const HOW_TO: &str = r#"
+## Next action
+
+`data.nextAction` says what Amazon's guides advise the merchant to do: `code` for programs, `text` for people. The type of the
+charge permission decides first, the reasons second. Act once per event `id`.
+
+- When a charge is declined, the charge permission often becomes NonChargeable too. These are two facts, and each event has its own
+  advice. First follow the permission's advice about the payment method; one mail to the buyer is enough. Then follow the advice of
+  the charge.
+- Only one event of a change has the code `RETRY_CHARGE`: `PermissionChargeable`, or `PaymentMethodUpdated` if the permission stayed
+  Chargeable all the time.
+- `url` is present only with `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`. `deadline` is present only with `RESPOND_TO_DISPUTE`, in Amazon's
+  format (`20260112T000000Z`, UTC). Amazon's hosted pages have no URL of their own; your checkout script opens them.
+
+## Fields of `data`
+
+| field | present | meaning |
+|---|---|---|
+| `objectType`, `objectId` | always | the object: `ChargePermission`, `Charge`, `Refund` or `Dispute`, and its id |
+| `chargePermissionId` | always | the charge permission that the object belongs to |
+| `chargePermissionType` | always, may be null | `OneTime` (an order), `Recurring` (a subscription), `PaymentMethodOnFile` (a saved wallet); null if the permission could not be read: see the column "type not known" below |
+| `permissionState`, `permissionReadAt` | charges, refunds, disputes; if known | state of the charge permission when it was last read, and the time of that read |
+| `state`, `reasons` | always | Amazon's names; `reasons` may be empty or have several entries |
+| `previousState` | always, may be null | the last state that the receiver knew before this event; null if the object was not known |
+| `firstSight` | always | true if the object was not known before. If its state is then more than 24 h older than the IPN, most events are published as `…Updated` instead (see each event), with the advice for the current state |
+| `evidence` | `PaymentMethodUpdated` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
+| `nextAction` | always | see above |
+| `snapshot` | always | every other attribute of the object that is not about the buyer, under Amazon's names; amounts are text |
+| `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `HELPER_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a periodic read without an IPN |
+| `observedAt` | always | when the object was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
+| `amazonPayRequestId` | if Amazon sent one | `x-amz-pay-request-id` of that read, for Amazon's support |
+| `unexpectedTransition` | if true | Amazon does not document that this state can follow the previous state |
+
+Releases within `v1` may add fields, event types and values: ignore those that you do not know.
+"#;
+
+/// The misunderstanding that a reader of this event is most likely to have.
+pub(super) fn never_means(row: &EventType) -> &'static str {
+    match row.name {
+        "PermissionChargeable" => "that a charge succeeded, or that a declined charge was retried.",
+        "PermissionNonChargeable" => "that the permission is closed. It can become Chargeable again.",
+        "PermissionClosed" => "that a payment succeeded, or that the buyer received money back.",
+        "PaymentMethodUpdated" => "that the permission is Chargeable. Check `state`.",
+        "PermissionUpdated" => {
+            "that the state changed. If `firstSight` is true, the state is old and may still need an action."
+        }
+        "ChargeAuthorizationInitiated" => "that the amount is reserved. The authorization can still be declined.",
+        "ChargeAuthorized" => "that the buyer has paid. The charge must still be captured.",
+        "ChargeCaptureInitiated" => "that the amount was captured. The capture can still be declined.",
+        "ChargeCaptured" => "that no refund or dispute can follow.",
+        "ChargeDeclined" => "that the charge permission is closed. Check the events of the permission.",
+        "ChargeCanceled" => "that a refund was made.",
+        "ChargeUpdated" => "that the state changed. If `firstSight` is true, the state is old.",
+        "RefundInitiated" => "that the buyer has received the money. The refund can still be declined.",
+        "RefundCompleted" => "that the whole charge was refunded. Check the amount in `snapshot`.",
+        "RefundDeclined" => "that the refund is still in progress. Declined is final.",
+        "DisputeUnderReview" => "that the dispute is decided. Amazon may still ask the merchant to respond.",
+        "DisputeActionRequired" => "that the buyer has won.",
+        "DisputeResolved" => "that the merchant has won, or lost. Check `snapshot.resolution`.",
+        "DisputeClosed" => "that the merchant has won, or lost.",
+        _ => "that the object has failed. The receiver only does not know the state.",
+    }
+}
