@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, overridden by environment variables, checked completely before anything starts.
 //!
 //! All mistakes are reported at once, each with the file, the path of the setting and what would be right.
+#![warn(missing_docs)]
 
 mod development;
 mod file;

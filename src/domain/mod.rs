@@ -3,6 +3,7 @@
 //! Every result depends on the arguments alone. This folder does no input or output, reads no clock, environment variable or
 //! random source, keeps no global, writes no log line, and imports no module outside of it (`tests/all/layering.rs` enforces
 //! that).
+#![warn(missing_docs)]
 
 pub mod timestamp;
 

@@ -15,7 +15,7 @@ use crate::config::Kafka;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::record_headers::{self, header};
-use crate::domain::state::schema_version::Newer;
+use crate::domain::state::schema_version::NewerVersion;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;
@@ -183,7 +183,7 @@ impl InboxRecord {
         let number = |text: &str| {
             text.parse().map_err(|_| format!("{} is {found:.16}, which is no version", record_headers::SCHEMA_VERSION))
         };
-        Newer::check(number(found)?, number(SCHEMA)?)
+        NewerVersion::check(number(found)?, number(SCHEMA)?)
             .map_err(|newer| format!("an inbox record: {newer}, then redrive it"))
     }
 

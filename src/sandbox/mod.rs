@@ -4,6 +4,7 @@
 //! The sandbox runs the same receiver as `serve`, certificate checks included. Messages carry URLs under Amazon's host
 //! names; only the HTTP clients that the receiver is started with resolve these names to loopback and trust the
 //! sandbox's own root certificate.
+#![warn(missing_docs)]
 
 pub mod authority;
 pub mod broker;

@@ -31,7 +31,7 @@ fn api_outage_is_probed_and_work_completes_afterwards() {
         }
         stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
         for id in &ids {
-            assert_eq!(stage.tell(&app, ObjectKind::Charge, id).await.status, 200);
+            assert_eq!(stage.post_ipn(&app, ObjectKind::Charge, id).await.status, 200);
         }
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -73,11 +73,11 @@ fn api_key_rotates_without_restart() {
                 &[],
             );
         }
-        stage.tell(&app, ObjectKind::Charge, &ids[0]).await;
+        stage.post_ipn(&app, ObjectKind::Charge, &ids[0]).await;
         events(&mut reader, 1).await;
 
         let write_new_key = stage.environment.rotate_key().unwrap();
-        stage.tell(&app, ObjectKind::Charge, &ids[1]).await;
+        stage.post_ipn(&app, ObjectKind::Charge, &ids[1]).await;
         let is_refused = || stage.environment.pay_api.reads().iter().any(|read| read.status == Some(401));
         until("the old key is refused", is_refused).await;
         write_new_key().unwrap();

@@ -237,7 +237,7 @@ fn binary_mode_puts_attributes_into_headers() {
             "Closed",
             &["BuyerClosed"],
         );
-        stage.tell(&app, ObjectKind::ChargePermission, id).await;
+        stage.post_ipn(&app, ObjectKind::ChargePermission, id).await;
         let event = &events(&mut reader, 1).await[0];
         assert_eq!(event["data"]["nextAction"]["code"], "REACH_OUT_BEFORE_NEXT_CYCLE");
         let topics = stage.kafka().topics();

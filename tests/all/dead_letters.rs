@@ -63,7 +63,7 @@ fn dead_letter_says_when_its_original_expired() {
     run(async {
         let stage = Stage::new(1, "worker.unknown_object_retries_ms = [2000]").await;
         let app = stage.receiver().await;
-        stage.tell(&app, ObjectKind::Charge, "S02-9999999-9999999-C999999").await;
+        stage.post_ipn(&app, ObjectKind::Charge, "S02-9999999-9999999-C999999").await;
         until("its record was passed", || inbox_records_left(&stage.kafka()) == 0).await;
         delete_all_records(&stage.kafka()).await;
         until("there is a dead letter", || !dead_letters(&stage).is_empty()).await;
@@ -90,7 +90,7 @@ fn object_that_appears_late_is_published() {
         let app = stage.receiver().await;
         let mut reader = stage.reader();
         let id = "S02-0000001-2222222-C000001";
-        stage.tell(&app, ObjectKind::Charge, id).await;
+        stage.post_ipn(&app, ObjectKind::Charge, id).await;
         until("it was asked for in vain", || !stage.environment.pay_api.reads().is_empty()).await;
         stage.environment.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
@@ -108,7 +108,7 @@ fn systemic_errors_never_cause_dead_letters() {
         let id = "S02-0000001-2222222-C000001";
         stage.environment.put(ObjectKind::Charge, charge(id, "C02-0000001-1111111", "1.00", "EUR"), "Captured", &[]);
         stage.environment.pay_api.set_fault(Some(Fault::Status(500)));
-        stage.tell(&app, ObjectKind::Charge, id).await;
+        stage.post_ipn(&app, ObjectKind::Charge, id).await;
         for fault in [Fault::Status(500), Fault::Status(429), Fault::Status(401), Fault::Status(403), Fault::Drop] {
             let n_reads = stage.environment.pay_api.reads().len();
             stage.environment.pay_api.set_fault(Some(fault));

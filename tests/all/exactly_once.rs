@@ -220,7 +220,7 @@ fn failed_transaction_is_invisible_and_retried_once() {
             "Chargeable",
             &[],
         );
-        assert_eq!(stage.tell(&app, ObjectKind::ChargePermission, "C02-0000001-1111111").await.status, 200);
+        assert_eq!(stage.post_ipn(&app, ObjectKind::ChargePermission, "C02-0000001-1111111").await.status, 200);
         // The event is refused by the broker as too large, so the transaction is thrown away, again and again.
         silence(&mut reader).await;
         limit_event_bytes(&stage, 1_000_000).await;

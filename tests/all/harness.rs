@@ -90,7 +90,7 @@ impl Stage {
     }
 
     /// Posts an IPN of the first merchant about a change of state.
-    pub(crate) async fn tell(&self, app: &App, kind: ObjectKind, id: &str) -> Answer {
+    pub(crate) async fn post_ipn(&self, app: &App, kind: ObjectKind, id: &str) -> Answer {
         self.post(app, &self.envelope(kind, id)).await
     }
 

@@ -35,13 +35,13 @@ fn next_process_completes_pending_work() {
         let app = stage.receiver().await;
         put_charge(&stage, "Captured");
         stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
-        assert_eq!(stage.tell(&app, ObjectKind::Charge, CHARGE).await.status, 200);
+        assert_eq!(stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await.status, 200);
         until("the work is written down", || {
             state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["causesSeen"] == 1)
         })
         .await;
         // Amazon is down, and later notifications are taken all the same.
-        assert_eq!(stage.tell(&app, ObjectKind::Charge, CHARGE).await.status, 200);
+        assert_eq!(stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await.status, 200);
         until("both causes are written down", || {
             state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["causesSeen"] == 2)
         })
@@ -70,7 +70,7 @@ fn lagging_read_is_confirmed_and_then_published() {
         let long_ago = OffsetDateTime::now_utc().unix_timestamp() - 600;
         let old = with_state(charge(CHARGE, PERMISSION, "1.00", "EUR"), "Authorized", &[], long_ago);
         stage.environment.pay_api.put(Environment::Sandbox, ObjectKind::Charge, old);
-        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeAuthorized"]);
         put_charge(&stage, "Captured"); // only now does the API show what the notification was about
         assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
@@ -96,7 +96,7 @@ fn attribute_changes_are_published_after_confirmation() {
             "Chargeable",
             &[],
         );
-        stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await;
+        stage.post_ipn(&app, ObjectKind::ChargePermission, PERMISSION).await;
         events(&mut reader, 1).await;
         let mut object =
             stage.environment.pay_api.get(Environment::Sandbox, ObjectKind::ChargePermission, PERMISSION).unwrap();
@@ -127,10 +127,10 @@ fn refund_waits_for_its_charge() {
         put_charge(&stage, "Captured");
         let id = "S02-0000001-2222222-R000001";
         stage.environment.put(ObjectKind::Refund, refund(id, CHARGE, "1.00", "EUR"), "Refunded", &[]);
-        stage.tell(&app, ObjectKind::Refund, id).await;
+        stage.post_ipn(&app, ObjectKind::Refund, id).await;
         let published = events(&mut reader, 2).await;
         assert_eq!(names(&published), ["ChargeCaptured", "RefundCompleted"]);
-        assert_eq!(published[0]["data"]["causes"][0]["type"], "HELPER_READ");
+        assert_eq!(published[0]["data"]["causes"][0]["type"], "PARENT_READ");
         assert!(
             published
                 .iter()
@@ -148,10 +148,10 @@ fn vanished_object_keeps_its_state() {
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         put_charge(&stage, "Captured");
-        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         events(&mut reader, 1).await;
         stage.environment.pay_api.remove(Environment::Sandbox, ObjectKind::Charge, CHARGE);
-        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         until("it is to be asked for again", || {
             state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["attempts"] == 1)
         })

@@ -27,7 +27,7 @@ async fn drain(throttling: Throttling) -> (usize, usize) {
     stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
     for _ in 0..IPNS_EACH {
         for id in &ids {
-            assert_eq!(stage.tell(&app, ObjectKind::Charge, id).await.status, 200);
+            assert_eq!(stage.post_ipn(&app, ObjectKind::Charge, id).await.status, 200);
         }
     }
     until("the reads are held back", || stage.environment.pay_api.reads().len() >= 5).await;

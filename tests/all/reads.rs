@@ -146,17 +146,17 @@ fn each_change_is_published_once_after_every_api_fault() {
             let id = format!("S02-5454037-1929856-C{n:06}");
             let body = charge(&id, PERMISSION, "9.99", "EUR");
             stage.environment.put(pay_api::ObjectKind::Charge, body.clone(), "Authorized", &[]);
-            stage.tell(&app, pay_api::ObjectKind::Charge, &id).await;
+            stage.post_ipn(&app, pay_api::ObjectKind::Charge, &id).await;
             assert_eq!(events(&mut reader, 1).await[0]["data"]["state"], "Authorized");
 
             stage.environment.pay_api.set_fault(Some(fault.clone()));
             let before = stage.environment.pay_api.reads().len();
             stage.environment.put(pay_api::ObjectKind::Charge, body, "Captured", &[]);
-            assert_eq!(stage.tell(&app, pay_api::ObjectKind::Charge, &id).await.status, 200, "{fault:?}");
+            assert_eq!(stage.post_ipn(&app, pay_api::ObjectKind::Charge, &id).await.status, 200, "{fault:?}");
             until("it was read in vain", || stage.environment.pay_api.reads().len() > before).await;
             stage.environment.pay_api.set_fault(None);
             // An object-level error backs off for some seconds, unless a new IPN about the object comes.
-            stage.tell(&app, pay_api::ObjectKind::Charge, &id).await;
+            stage.post_ipn(&app, pay_api::ObjectKind::Charge, &id).await;
             let published = events(&mut reader, 1).await;
             assert_eq!(
                 (published[0]["data"]["state"].as_str(), published[0]["subject"].as_str()),

@@ -21,7 +21,7 @@ async fn stage_with_a_charge(
     stage.environment.put(ObjectKind::Charge, charge(CHARGE, PERMISSION, "1.00", "EUR"), "Authorized", &[]);
     let mut reader = stage.reader();
     let app = stage.receiver().await;
-    assert_eq!(stage.tell(&app, ObjectKind::Charge, CHARGE).await.status, 200);
+    assert_eq!(stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await.status, 200);
     assert_eq!(names(&events(&mut reader, 2).await), ["PermissionChargeable", "ChargeAuthorized"]);
     (stage, app, reader)
 }
@@ -87,7 +87,7 @@ fn disabled_reconciliation_reads_nothing() {
         silence(&mut reader).await;
         assert_eq!(stage.environment.pay_api.reads().len(), n_reads);
         // An IPN is worked on as ever.
-        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         let published = events(&mut reader, 1).await;
         assert_eq!(published[0]["data"]["causes"][0]["type"], "IPN");
         app.stop().await;
@@ -120,7 +120,7 @@ fn final_object_becomes_a_stub_and_is_deleted() {
         let app = stage.receiver().await;
         let is_stub =
             |record: &Option<Value>| record.as_ref().is_some_and(|state| state["observed"]["attributesDigest"] == "");
-        assert_eq!(stage.tell(&app, ObjectKind::Charge, CHARGE).await.status, 200);
+        assert_eq!(stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await.status, 200);
         let first = events(&mut reader, 2).await;
         assert_eq!(names(&first), ["PermissionChargeable", "ChargeUpdated"]);
         until("it is a stub", || records(&stage).iter().any(is_stub)).await;
@@ -129,13 +129,13 @@ fn final_object_becomes_a_stub_and_is_deleted() {
         assert_eq!(stub["observed"]["lastEventId"], first[1]["id"]);
         // A late IPN finds nothing new, and what it saw is known again.
         let n_stubs = records(&stage).iter().filter(|record| is_stub(record)).count();
-        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         until("it is a stub once more", || records(&stage).iter().filter(|record| is_stub(record)).count() > n_stubs)
             .await;
         silence(&mut reader).await;
         until("it is forgotten", || records(&stage).last() == Some(&None)).await;
         // Later it is first sight again, and so old that it is published as an update.
-        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         let again = events(&mut reader, 1).await;
         assert_eq!((names(&again), &again[0]["data"]["firstSight"]), (vec!["ChargeUpdated".to_owned()], &json!(true)));
         assert_eq!(again[0]["id"], first[1]["id"], "the same fact has the same id");

@@ -42,7 +42,7 @@ fn ingest_appends_and_worker_publishes() {
             "Chargeable",
             &[],
         );
-        assert_eq!(stage.tell(&ingest, ObjectKind::ChargePermission, PERMISSION).await.status, 200);
+        assert_eq!(stage.post_ipn(&ingest, ObjectKind::ChargePermission, PERMISSION).await.status, 200);
         silence(&mut reader).await;
         assert_eq!((inbox_records_left(&stage.kafka()), stage.environment.pay_api.requests().len()), (1, 0));
         assert_eq!(checks(&ingest).await, ["inbox", "lifecycle", "clock"]);

@@ -31,6 +31,7 @@ pub enum DeadLetterReason {
 /// One record for the dead-letter topic: the original and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// Why the IPN became a dead letter.
     pub reason: DeadLetterReason,
     /// One sentence that explains the reason.
     pub detail: String,

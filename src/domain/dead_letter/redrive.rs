@@ -182,6 +182,7 @@ impl Redriven {
         Some(Self { key: key.unwrap_or(former_key), value, headers })
     }
 
+    /// The record key, as the original had it.
     pub fn key(&self) -> &[u8] {
         &self.key
     }

@@ -37,6 +37,7 @@ pub enum Mode {
 /// permission in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
+    /// Record headers in the order in which they are written.
     pub headers: Vec<(&'static str, String)>,
     /// JSON.
     pub value: Vec<u8>,
@@ -173,7 +174,7 @@ enum PublishedCause<'a> {
     Ipn { message_id: Uuid, notification_type: &'a NotificationType, timestamp: Timestamp },
     #[serde(rename = "RECONCILIATION")]
     Reconciliation { timestamp: Timestamp },
-    #[serde(rename = "HELPER_READ")]
+    #[serde(rename = "PARENT_READ")]
     Helper { read_for: &'a ObjectId, timestamp: Timestamp },
     #[serde(rename = "RECHECK")]
     Recheck { timestamp: Timestamp },

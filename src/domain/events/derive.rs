@@ -21,6 +21,7 @@ use crate::domain::work::Cause;
 /// One read of an object, with everything that the derivation depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
+    /// The object that was read.
     pub object: &'a ObjectRef,
     /// Amazon's answer.
     pub fetched: &'a Fetched,
@@ -45,6 +46,7 @@ pub struct Reading<'a> {
 /// What is known of a permission when one of its objects was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Permission<'a> {
+    /// Its id, which is the key of the event record.
     pub id: &'a ObjectId,
     /// Its type, if known.
     pub permission_type: Option<&'a str>,

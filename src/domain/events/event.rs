@@ -19,6 +19,7 @@ use crate::domain::work::Cause;
 pub struct Event {
     /// Depends on the facts alone: equal facts always have the same id, whichever process derives them.
     pub id: Uuid,
+    /// The row of the catalogue.
     pub event_type: &'static EventType,
     /// The object that changed.
     pub object: ObjectRef,
@@ -26,14 +27,17 @@ pub struct Event {
     pub charge_permission_id: ObjectId,
     /// Type of that permission, if known.
     pub charge_permission_type: Option<String>,
+    /// The state that was read.
     pub state: State,
     /// The last known state; none if the object was not known.
     pub previous_state: Option<State>,
+    /// Amazon's reasons, unchanged.
     pub reasons: Vec<Reason>,
     /// On PaymentMethodUpdated: what shows the change.
     pub evidence: Vec<Evidence>,
     /// On charges, refunds and disputes: the permission's state and when it was read, if it was.
     pub permission_seen: Option<(State, Timestamp)>,
+    /// What the merchant should do next.
     pub next_action: NextAction,
     /// Every published attribute of the object.
     pub snapshot: Arc<Map<String, Value>>,

@@ -60,11 +60,13 @@ pub enum PermissionType {
 /// The facts that decide the next action.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
+    /// The type of the object that changed.
     pub kind: ObjectKind,
     /// The state that the object reached.
     pub state: &'a State,
     /// Amazon's reasons; may be empty.
     pub reasons: &'a [Reason],
+    /// The type of its charge permission.
     pub permission_type: PermissionType,
     /// The object was not known before.
     pub is_first_sight: bool,

@@ -92,7 +92,7 @@ fn data(row: &EventType) -> Value {
                 "type": "object",
                 "required": ["type", "timestamp"],
                 "properties": {
-                    "type": {"type": "string", "examples": ["IPN", "HELPER_READ", "RECHECK", "RECONCILIATION"]},
+                    "type": {"type": "string", "examples": ["IPN", "PARENT_READ", "RECHECK", "RECONCILIATION"]},
                     "timestamp": {"type": "string", "format": "date-time"},
                     "messageId": {"type": "string", "format": "uuid", "description": "MessageId of the SNS message."},
                     "notificationType": {"type": "string", "examples": ["STATE_CHANGE", "ATTRIBUTE_CHANGE"]},

@@ -15,11 +15,15 @@ use super::printable;
 /// An IPN (schema V2): an object changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipn {
+    /// `MerchantID`: whose object changed.
     pub merchant_id: MerchantId,
+    /// `ObjectType`: what changed.
     pub kind: ObjectKind,
+    /// `ObjectId`: which one changed.
     pub object_id: ObjectId,
     /// The charge permission that the IPN names. It is compared with the API's answer and never trusted.
     pub charge_permission_id: Option<ObjectId>,
+    /// `NotificationType`.
     pub notification_type: NotificationType,
 }
 

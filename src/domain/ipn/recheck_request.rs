@@ -3,15 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
-use crate::domain::state::schema_version::Newer;
+use crate::domain::state::schema_version::NewerVersion;
 use crate::domain::timestamp::Timestamp;
 
 /// A request to read one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recheck {
+    /// The object to read.
     pub object: ObjectRef,
     /// If the object has no known state, the read only records a baseline and publishes nothing.
     pub seed: bool,
+    /// When the operator asked for it.
     pub requested_at: Timestamp,
 }
 
@@ -53,7 +55,7 @@ impl Recheck {
 
     /// Parses a record's value. The error says what is wrong.
     pub fn parse(value: &[u8]) -> Result<Self, String> {
-        Newer::check_json(value, VERSION).map_err(|newer| format!("a recheck record: {newer}"))?;
+        NewerVersion::check_json(value, VERSION).map_err(|newer| format!("a recheck record: {newer}"))?;
         let written: Written =
             serde_json::from_slice(value).map_err(|error| format!("not a recheck record: {error}"))?;
         let Written { merchant_id, environment, object_id: id, object_type, seed, requested_at, .. } = written;

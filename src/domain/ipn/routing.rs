@@ -7,6 +7,7 @@ use crate::domain::sns::{TopicArn, TopicPolicy};
 /// One configured merchant in one environment.
 #[derive(Clone, Debug)]
 pub struct Merchant {
+    /// Merchant id and environment.
     pub account: Account,
     /// The topics that notify this merchant.
     pub topics: TopicPolicy,
@@ -26,6 +27,7 @@ pub enum Unroutable {
 }
 
 impl Merchants {
+    /// All configured merchants.
     pub fn new(merchants: Vec<Merchant>) -> Self {
         Self(merchants)
     }
@@ -40,6 +42,7 @@ impl Merchants {
         self.accounts().any(|known| known == account)
     }
 
+    /// The account of each configured merchant.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.0.iter().map(|merchant| &merchant.account)
     }

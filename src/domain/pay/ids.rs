@@ -41,7 +41,9 @@ pub enum Environment {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
+    /// The merchant (seller) id.
     pub merchant_id: MerchantId,
+    /// Live or sandbox; each has its own keys, quota and objects.
     pub environment: Environment,
 }
 
@@ -61,8 +63,11 @@ pub enum ObjectKind {
 /// One object of one account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
+    /// The account that the object belongs to.
     pub account: Account,
+    /// The type of the object.
     pub kind: ObjectKind,
+    /// Amazon's id of the object.
     pub id: ObjectId,
 }
 
@@ -73,6 +78,7 @@ impl MerchantId {
         good.then(|| Self(text.into()))
     }
 
+    /// The id as Amazon spells it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -86,6 +92,7 @@ impl ObjectId {
         good.then(|| Self(text.into()))
     }
 
+    /// The id as Amazon spells it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -32,6 +32,7 @@ impl TopicArn {
         })
     }
 
+    /// The ARN as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -20,6 +20,7 @@ use super::work::Pending;
 pub struct KnownState {
     /// Version of the record's format.
     pub version: u32,
+    /// The object that the record is about.
     pub object: ObjectRef,
     /// What was last published; absent for an object that was never read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,7 +37,9 @@ pub struct KnownState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {
+    /// The last published or recorded state.
     pub state: State,
+    /// Amazon's reasons of that state.
     pub reasons: Vec<Reason>,
     /// Amazon's `lastUpdatedTimestamp`.
     pub last_updated: Timestamp,

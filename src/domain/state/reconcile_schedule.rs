@@ -12,11 +12,15 @@ use crate::domain::timestamp::Timestamp;
 /// What is known of an object's last read.
 #[derive(Clone, Copy, Debug)]
 pub struct LastRead<'a> {
+    /// The type of the object.
     pub kind: ObjectKind,
     /// Object id; its hash spreads the reads.
     pub id: &'a str,
+    /// The state that was read.
     pub state: &'a State,
+    /// Amazon's time of that state.
     pub last_updated: Timestamp,
+    /// When the read started.
     pub read_started_at: Timestamp,
 }
 

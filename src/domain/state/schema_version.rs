@@ -12,7 +12,7 @@ use serde::Deserialize;
 #[error(
     "version {found} is newer than {known}, the newest that this release reads; run the release that wrote it, or a later one"
 )]
-pub struct Newer {
+pub struct NewerVersion {
     /// Version of the record.
     pub found: u32,
     /// Newest version that this release reads.
@@ -24,7 +24,7 @@ struct Versioned {
     version: u32,
 }
 
-impl Newer {
+impl NewerVersion {
     /// Fails if `found` is newer than `known`.
     pub fn check(found: u32, known: u32) -> Result<(), Self> {
         if found > known { Err(Self { found, known }) } else { Ok(()) }
@@ -43,14 +43,14 @@ mod tests {
 
     #[test]
     fn newer_record_is_recognized_by_version_alone() {
-        let newer = Newer { found: 3, known: 2 };
+        let newer = NewerVersion { found: 3, known: 2 };
         for (json, found) in [
             (r#"{"version":3,"objects":[{}]}"#, Err(newer)),
             (r#"{"version":2,"objects":[{}]}"#, Ok(())),
             (r#"{"objects":[{}]}"#, Ok(())),
             ("nonsense", Ok(())),
         ] {
-            assert_eq!(Newer::check_json(json.as_bytes(), 2), found, "{json}");
+            assert_eq!(NewerVersion::check_json(json.as_bytes(), 2), found, "{json}");
         }
         assert!(newer.to_string().starts_with("version 3 is newer than 2"), "{newer}");
     }

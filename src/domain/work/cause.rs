@@ -13,6 +13,7 @@ use crate::domain::trace::TraceParent;
 #[serde(rename_all = "camelCase")]
 pub struct Cause {
     #[serde(flatten)]
+    /// Where the cause comes from.
     pub origin: Origin,
     /// SNS's `Timestamp` for an IPN; the time of the command for a recheck; the time of the newest cause of the other
     /// object for a parent read.
@@ -28,6 +29,7 @@ pub enum Origin {
     Ipn {
         /// The MessageId of the SNS message.
         message_id: Uuid,
+        /// The IPN's `NotificationType`.
         notification_type: NotificationType,
         /// The IPN's record in the inbox.
         position: InboxPosition,
@@ -66,7 +68,9 @@ pub enum Origin {
 /// The position of an inbox record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InboxPosition {
+    /// Partition of the inbox topic.
     pub partition: i32,
+    /// Offset in that partition.
     pub offset: i64,
 }
 

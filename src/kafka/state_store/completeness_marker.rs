@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use serde::{Deserialize, Serialize};
 
 use super::ASK_TIMEOUT;
-use crate::domain::state::schema_version::Newer;
+use crate::domain::state::schema_version::NewerVersion;
 use crate::kafka::TopicReader;
 
 /// The record with the key [`COMPLETENESS_MARKER_KEY`].
@@ -51,10 +51,10 @@ impl CompletenessMarkers {
     }
 
     /// Keeps the record if it is a marker. One that cannot be read counts as missing; one of a later release is an error.
-    pub(super) fn note(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Newer> {
+    pub(super) fn note(&mut self, message: &BorrowedMessage<'_>) -> Result<(), NewerVersion> {
         if message.key() == Some(COMPLETENESS_MARKER_KEY.as_bytes()) {
             let json = message.payload().unwrap_or_default();
-            Newer::check_json(json, VERSION)?;
+            NewerVersion::check_json(json, VERSION)?;
             let marker: Option<CompletenessMarker> = serde_json::from_slice(json).ok();
             self.markers.extend(marker.map(|marker| (message.partition(), marker)));
         }

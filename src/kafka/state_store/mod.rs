@@ -21,7 +21,7 @@ use self::packed::Packed;
 pub use self::rebuild_from_events::rebuild_from_events;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef, State};
-use crate::domain::state::schema_version::Newer;
+use crate::domain::state::schema_version::NewerVersion;
 use crate::domain::state::{KnownState, Observed, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
@@ -193,11 +193,11 @@ impl StateStore {
         };
         let newest = newest_read();
         let state: KnownState = serde_json::from_slice(value).map_err(|error| {
-            Newer::check_json(value, newest)
+            NewerVersion::check_json(value, newest)
                 .err()
                 .map_or_else(|| format!("column {}", error.column()), |newer| newer.to_string())
         })?;
-        Newer::check(state.version, newest).map_err(|newer| newer.to_string())?;
+        NewerVersion::check(state.version, newest).map_err(|newer| newer.to_string())?;
         self.put(partition, state);
         Ok(())
     }

@@ -24,7 +24,7 @@ pub use self::difference::{Difference, Severity};
 use self::partition_count::RecordedCount;
 use self::plan::plans;
 use crate::config::{Config, Kafka};
-use crate::domain::state::schema_version::Newer;
+use crate::domain::state::schema_version::NewerVersion;
 use crate::kafka::acls::{AclEntry, Operation, PrincipalRole, Resource, is_refusal};
 
 /// What is wrong with the topics, and what to do.
@@ -76,7 +76,7 @@ pub enum Error {
         /// The state topic.
         topic: String,
         /// The versions.
-        newer: Newer,
+        newer: NewerVersion,
     },
     /// A topic could not be created.
     #[error("cannot create topic {topic}: {code}{}", if *.code == RDKafkaErrorCode::InvalidReplicationFactor { "; the cluster has fewer brokers than kafka.replication_factor (for a test on a single broker set it to 1)" } else { "" })]
@@ -227,7 +227,7 @@ impl Comparison {
         let partitions = kafka.partitions;
         match self.recorded_count {
             // For one of a later release `look` has returned an error.
-            RecordedCount::Count(_) | RecordedCount::Newer(_) => return Ok(()),
+            RecordedCount::Count(_) | RecordedCount::NewerVersion(_) => return Ok(()),
             RecordedCount::EmptyTopic => tracing::info!(partitions, "partition count recorded in the state topic"),
             RecordedCount::Missing => tracing::warn!(
                 partitions,
@@ -244,7 +244,7 @@ async fn read_count(kafka: &Kafka) -> Result<RecordedCount, Error> {
     let read = tokio::task::spawn_blocking(move || partition_count::read(&asked, TIMEOUT)).await;
     let read = read.expect("reading the partition count does not panic");
     match read.map_err(|what| count_error(kafka, ("read", Operation::Read), what))? {
-        RecordedCount::Newer(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
+        RecordedCount::NewerVersion(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
         found => Ok(found),
     }
 }

@@ -11,7 +11,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Kafka;
-use crate::domain::state::schema_version::Newer;
+use crate::domain::state::schema_version::NewerVersion;
 use crate::kafka::connection::cause;
 use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader};
 
@@ -32,7 +32,7 @@ pub(super) enum RecordedCount {
     /// The topic holds records, but not this one.
     Missing,
     /// A later release wrote it.
-    Newer(Newer),
+    NewerVersion(NewerVersion),
 }
 
 /// Reads the record. It is normally the very first one of partition 0; if not, all of that partition is read. Blocks.
@@ -58,8 +58,8 @@ pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<RecordedCount, Ka
 }
 
 fn parse(json: &[u8]) -> Option<RecordedCount> {
-    match Newer::check_json(json, VERSION) {
-        Err(newer) => Some(RecordedCount::Newer(newer)),
+    match NewerVersion::check_json(json, VERSION) {
+        Err(newer) => Some(RecordedCount::NewerVersion(newer)),
         Ok(()) => {
             serde_json::from_slice(json).ok().map(|record: PartitionsRecord| RecordedCount::Count(record.partitions))
         }
@@ -101,7 +101,7 @@ mod tests {
     fn newer_partition_count_differs_from_missing_one() {
         for (json, found) in [
             (r#"{"version":1,"partitions":3}"#, Some(RecordedCount::Count(3))),
-            (r#"{"version":2,"counts":[3]}"#, Some(RecordedCount::Newer(Newer { found: 2, known: 1 }))),
+            (r#"{"version":2,"counts":[3]}"#, Some(RecordedCount::NewerVersion(NewerVersion { found: 2, known: 1 }))),
             ("{}", None),
         ] {
             assert_eq!(parse(json.as_bytes()), found, "{json}");

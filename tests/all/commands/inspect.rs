@@ -22,16 +22,16 @@ fn inspect_shows_state_pending_work_events_and_dead_letters() {
                 "Chargeable",
                 &[],
             );
-            stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+            stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
             until("the charge is a dead letter", || dead_letters(&stage).len() == 1).await;
             put_charge(&stage, CHARGE, "Authorized");
-            stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+            stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
             events(&mut reader, 2).await;
             put_charge(&stage, CHARGE, "Captured");
-            stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+            stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
             let last = events(&mut reader, 1).await.remove(0);
             stage.environment.pay_api.set_fault(Some(Fault::Status(503)));
-            stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+            stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
             until("a read is pending", || state_of(&stage, CHARGE).is_some_and(|state| state["pending"].is_object()))
                 .await;
 

@@ -12,7 +12,7 @@ fn change_without_ipn_is_published_after_recheck() {
         let app = stage.receiver().await;
         let mut reader = stage.reader();
         put_charge(&stage, CHARGE, "Authorized");
-        stage.tell(&app, ObjectKind::Charge, CHARGE).await;
+        stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         events(&mut reader, 1).await;
         put_charge(&stage, CHARGE, "Captured"); // and the IPN is lost
         let operator = Operator::of(&stage);
@@ -60,7 +60,7 @@ fn baseline_publishes_nothing_and_later_changes_are_published() {
         }
         silence(&mut reader).await;
         stage.environment.change(ObjectKind::Refund, id, "Refunded", &[]);
-        stage.tell(&app, ObjectKind::Refund, id).await;
+        stage.post_ipn(&app, ObjectKind::Refund, id).await;
         let published = events(&mut reader, 1).await;
         assert_eq!(names(&published), ["RefundCompleted"]);
         assert_eq!(published[0]["data"]["previousState"], "RefundInitiated");

@@ -22,13 +22,13 @@ fn redrive_publishes_each_unpublished_change_once() {
         let mut reader = stage.reader();
         let ids = ["1", "2", "3"].map(|n| format!("S02-000000{n}-2222222-C000001"));
         for id in &ids {
-            stage.tell(&app, ObjectKind::Charge, id).await;
+            stage.post_ipn(&app, ObjectKind::Charge, id).await;
         }
         until("all are dead letters", || dead_letters(&stage).len() == 3).await;
         let (published, unpublished) = ids.split_at(2);
         for id in published {
             put_charge(&stage, id, "Captured");
-            stage.tell(&app, ObjectKind::Charge, id).await;
+            stage.post_ipn(&app, ObjectKind::Charge, id).await;
         }
         events(&mut reader, 2).await;
 

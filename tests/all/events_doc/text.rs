@@ -44,7 +44,7 @@ charge permission decides first, the reasons second. Act once per event `id`.
 | `evidence` | `PaymentMethodUpdated` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
 | `nextAction` | always | see above |
 | `snapshot` | always | every other attribute of the object that is not about the buyer, under Amazon's names; amounts are text |
-| `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `HELPER_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a periodic read without an IPN |
+| `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `PARENT_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a periodic read without an IPN |
 | `observedAt` | always | when the object was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
 | `amazonPayRequestId` | if Amazon sent one | `x-amz-pay-request-id` of that read, for Amazon's support |
 | `unexpectedTransition` | if true | Amazon does not document that this state can follow the previous state |

@@ -129,7 +129,7 @@ fn running_receiver_writes_the_golden_forms() {
             "Chargeable",
             &[],
         );
-        stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
+        stage.post_ipn(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         events(&mut reader, 1).await;
         let recheck = Recheck {
             object: object(ObjectKind::ChargePermission, PERMISSION),
@@ -199,7 +199,7 @@ fn worker_continues_from_first_release_records() {
         environment.pay_api.put(pay_api::Environment::Sandbox, pay_api::ObjectKind::Charge, stub);
         let mut reader = stage.reader();
         let app = stage.receiver().await;
-        stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
+        stage.post_ipn(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         let mut published = events(&mut reader, 4).await;
         while let Some(event) = reader.next(Duration::from_secs(3)).await {
             published.push(event);
@@ -254,7 +254,7 @@ fn records_of_a_later_release_are_rejected() {
         append(&stage, &topics.state, [later]).await;
         let app = App::start(stage.config(), stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
         until("notifications are taken", || app.is_ready()).await;
-        stage.tell(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
+        stage.post_ipn(&app, pay_api::ObjectKind::ChargePermission, PERMISSION).await;
         silence(&mut stage.reader()).await;
         assert!(!app.is_working(), "it publishes nothing for partitions whose state it cannot read");
         app.stop().await;

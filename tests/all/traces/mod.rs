@@ -216,7 +216,7 @@ fn unsampled_and_unverified_requests_create_no_span() {
         post_traced(&app, &unsampled, &traceparent("00")).await;
         let event = events(&mut reader, 1).await.remove(0);
         assert_eq!(event["traceparent"], traceparent("00"), "the traceparent is passed on unchanged");
-        assert_eq!(stage.tell(&app, ObjectKind::ChargePermission, PERMISSION).await.status, 200);
+        assert_eq!(stage.post_ipn(&app, ObjectKind::ChargePermission, PERMISSION).await.status, 200);
         let forged = stage.envelope(ObjectKind::ChargePermission, PERMISSION).replace("C02-0000001", "C02-0000002");
         let url = format!("http://{}/ipn", app.ingress_address());
         let request = reqwest::Client::new().post(&url).header("traceparent", traceparent("01")).body(forged);

@@ -27,7 +27,7 @@ async fn check_nothing_waits(endpoint: &str) {
         let id = format!("C02-0000001-11111{n:02}");
         stage.environment.put(ObjectKind::ChargePermission, charge_permission(&id, "Recurring"), "Chargeable", &[]);
         let asked = Instant::now();
-        assert_eq!(stage.tell(&app, ObjectKind::ChargePermission, &id).await.status, 200);
+        assert_eq!(stage.post_ipn(&app, ObjectKind::ChargePermission, &id).await.status, 200);
         assert!(asked.elapsed() < Duration::from_secs(3), "answered after {:?}", asked.elapsed());
     }
     assert_eq!(events(&mut reader, 20).await.len(), 20);
