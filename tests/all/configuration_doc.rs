@@ -6,7 +6,7 @@ use std::path::Path;
 
 use ipn_receiver::config::reference::{DefaultValue, SettingsTable, TABLES};
 
-const INTRODUCTION: &str = r##"# Configuration
+const INTRODUCTION: &str = r#"# Configuration
 
 For operators: every setting of the receiver, with its default and its meaning. The settings that a first start needs are under
 [A smallest configuration](#a-smallest-configuration). This file is written from the code (`UPDATE_DOCS=1 cargo test --test all
@@ -59,7 +59,7 @@ These variables are no settings of the file:
 
 The end of a name is the unit: `_ms` milliseconds, `_s` seconds, `_h` hours, `_d` days, `_bytes_max` bytes. Every other `_max` is a
 count. A limit that is hit is counted by the metric `ipn_receiver_limit_hits_total`, see [metrics.md](metrics.md).
-"##;
+"#;
 
 fn document() -> String {
     let mut document = INTRODUCTION.to_owned();
