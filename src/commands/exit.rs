@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use rdkafka::error::KafkaError;
 
+use crate::app;
+use crate::config;
+use crate::kafka;
 use crate::kafka::inbox;
-use crate::{app, config, kafka};
 
 /// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

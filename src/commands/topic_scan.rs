@@ -40,10 +40,10 @@ pub(super) struct TopicScan<'a> {
 
 impl Topic {
     /// Asks Kafka for the topic's extent. `purpose` is the end of the consumer's group id.
-    pub(super) fn open(kafka: &Kafka, name: &str, role: PrincipalRole, purpose: &str) -> Result<Self, Error> {
-        let settings = ReaderSettings { topic: name.to_owned(), purpose, end: End::OfLog, properties: &[] };
+    pub(super) fn open(kafka: &Kafka, name: String, role: PrincipalRole, purpose: &str) -> Result<Self, Error> {
+        let settings = ReaderSettings { topic: name, purpose, end: End::OfLog, properties: &[] };
         let reader = TopicReader::new(kafka, settings)?;
-        let consumer = reader.consumer();
+        let (name, consumer) = (reader.topic(), reader.consumer());
         let unreachable = |error: KafkaError| -> Error {
             format!(
                 "cannot ask Kafka at {} about {name}: {}; check kafka.bootstrap_servers and kafka.properties",
@@ -63,7 +63,7 @@ impl Topic {
             .ok_or_else(|| format!("topic {name} is missing; create it with: ipn-receiver topics --config FILE"))?;
         let (mut starts, mut ends) = (Offsets::new(), Offsets::new());
         for partition in found.partitions() {
-            let (start, end) = consumer.fetch_watermarks(&name, partition.id(), ANSWER_TIMEOUT).map_err(unreachable)?;
+            let (start, end) = consumer.fetch_watermarks(name, partition.id(), ANSWER_TIMEOUT).map_err(unreachable)?;
             starts.insert(partition.id(), start);
             ends.insert(partition.id(), end);
         }

@@ -25,6 +25,8 @@ pub mod dead_letter;
 
 pub mod record_headers;
 
+pub mod schema_version;
+
 /// Deserializes a string with `parse`, without an intermediate copy.
 fn deserialize_text<'de, D: serde::Deserializer<'de>, T>(
     deserializer: D,

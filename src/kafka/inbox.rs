@@ -15,7 +15,7 @@ use crate::config::Kafka;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::record_headers::{self, header};
-use crate::domain::state::schema_version::NewerVersion;
+use crate::domain::schema_version::NewerVersion;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;

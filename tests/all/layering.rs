@@ -20,12 +20,13 @@ const FLOORS: &[&[&str]] = &[
 
 /// The same for the folders and files of `domain/`.
 const DOMAIN_FLOORS: &[&[&str]] = &[
-    &["dead_letter", "events"],
+    &["dead_letter"],
+    &["events"],
     &["state"],
     &["work"],
     &["ipn"],
     &["sns", "pay"],
-    &["timestamp", "trace", "record_headers"],
+    &["timestamp", "trace", "record_headers", "schema_version"],
 ];
 
 /// What makes code impure: runtimes, clients, logs, clocks, randomness, the environment and globals.

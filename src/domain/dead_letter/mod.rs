@@ -3,12 +3,11 @@
 pub mod redrive;
 
 use std::fmt;
-use std::time::Duration;
 
 use super::pay::ObjectRef;
 use super::record_headers;
 use super::timestamp::Timestamp;
-use super::work::InboxPosition;
+use super::work::{InboxPosition, ReadHistory};
 
 /// Why an inbox record became a dead letter. Only problems of the message or of the object itself make a dead letter. While
 /// the receiver or Amazon Pay has a problem, the record waits instead.
@@ -36,7 +35,7 @@ pub struct DeadLetter {
     /// One sentence that explains the reason.
     pub detail: String,
     /// What happened before.
-    pub history: History,
+    pub history: ReadHistory,
     /// Position of the original in the inbox.
     pub position: InboxPosition,
     /// Key of the original.
@@ -45,21 +44,6 @@ pub struct DeadLetter {
     pub value: Vec<u8>,
     /// Headers of the original.
     pub headers: Vec<(String, Vec<u8>)>,
-}
-
-/// What happened before a record became a dead letter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct History {
-    /// The object, if the record was understood.
-    pub object: Option<ObjectRef>,
-    /// When the object's first cause arrived.
-    pub first_seen: Option<Timestamp>,
-    /// Number of causes: IPNs, rechecks and parent reads.
-    pub causes_seen: u32,
-    /// Number of reads that failed for a reason of the object's own.
-    pub attempts: u32,
-    /// How long these reads failed.
-    pub failing_for: Duration,
 }
 
 /// The writer of a dead letter.
@@ -77,17 +61,10 @@ pub struct Writer<'a> {
 
 const HEADER_BYTES_MAX: usize = 1024;
 
-impl History {
-    /// History of a record whose object was never read.
-    pub fn of_one(first_seen: Timestamp) -> Self {
-        Self { first_seen: Some(first_seen), causes_seen: 1, ..Self::default() }
-    }
-}
-
 impl DeadLetter {
     /// The headers that the receiver adds to the original's, each at most 1 KiB.
     pub fn own_headers(&self, writer: &Writer<'_>) -> Vec<(&'static str, String)> {
-        let History { object, first_seen, causes_seen, attempts, failing_for } = &self.history;
+        let ReadHistory { object, first_seen, causes_seen, attempts, failing_for } = &self.history;
         let InboxPosition { partition, offset } = self.position;
         let headers = [
             (record_headers::DLQ_REASON, Some(self.reason.to_string())),
@@ -143,6 +120,8 @@ impl fmt::Display for DeadLetterReason {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -150,7 +129,7 @@ mod tests {
         let dead_letter = DeadLetter {
             reason: DeadLetterReason::Undecodable,
             detail: "é".repeat(2000),
-            history: History { attempts: 3, failing_for: Duration::from_hours(1), ..History::of_one(at(0)) },
+            history: ReadHistory { attempts: 3, failing_for: Duration::from_hours(1), ..ReadHistory::of_one(at(0)) },
             position: InboxPosition { partition: 1, offset: 42 },
             key: vec![],
             value: vec![],

@@ -26,8 +26,6 @@ pub enum Trigger {
         state: &'static str,
         /// The states from which the object reaches it, directly or through other states.
         from: &'static [&'static str],
-        /// Whether the state is final.
-        terminal: bool,
         /// Where the object is first read more than 24 h after it reached the state, the `…Updated` type is published
         /// instead, so that consumers do not act on an old change.
         updated_when_late: bool,
@@ -59,7 +57,7 @@ pub const CATALOG: &[EventType] = &[
     row(
         PERMISSION,
         "PermissionClosed",
-        finally("Closed", &["Chargeable", "NonChargeable"]).even_when_late(),
+        reached("Closed", &["Chargeable", "NonChargeable"]).even_when_late(),
         &["MerchantClosed", "BuyerClosed", "AmazonCanceled", "AmazonClosed", "Expired"],
         "The charge permission is closed for good. The reasons say who closed it, if Amazon gives a reason.",
     ),
@@ -102,14 +100,14 @@ pub const CATALOG: &[EventType] = &[
     row(
         CHARGE,
         "ChargeCaptured",
-        finally("Captured", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
+        reached("Captured", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
         &[],
         "The amount was captured: Amazon took the payment from the buyer.",
     ),
     row(
         CHARGE,
         "ChargeDeclined",
-        finally("Declined", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]).even_when_late(),
+        reached("Declined", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]).even_when_late(),
         &[
             "SoftDeclined",
             "HardDeclined",
@@ -127,7 +125,7 @@ pub const CATALOG: &[EventType] = &[
     row(
         CHARGE,
         "ChargeCanceled",
-        finally("Canceled", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
+        reached("Canceled", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
         &["MerchantCanceled", "BuyerCanceled", "AmazonCanceled", "ExpiredUnused", "ChargePermissionCanceled"],
         "The charge was canceled. The reasons say by whom.",
     ),
@@ -149,14 +147,14 @@ pub const CATALOG: &[EventType] = &[
     row(
         REFUND,
         "RefundCompleted",
-        finally("Refunded", &["RefundInitiated"]).even_when_late(),
+        reached("Refunded", &["RefundInitiated"]).even_when_late(),
         &[],
         "The refund is complete: the buyer has received the money.",
     ),
     row(
         REFUND,
         "RefundDeclined",
-        finally("Declined", &["RefundInitiated"]).even_when_late(),
+        reached("Declined", &["RefundInitiated"]).even_when_late(),
         &["AmazonRejected", "ProcessingFailure"],
         "The refund failed; the buyer has not received the money. The reasons say why.",
     ),
@@ -178,7 +176,7 @@ pub const CATALOG: &[EventType] = &[
     row(
         DISPUTE,
         "DisputeResolved",
-        finally("Resolved", &["UnderReview", "ActionRequired"]).even_when_late(),
+        reached("Resolved", &["UnderReview", "ActionRequired"]).even_when_late(),
         &[
             "MerchantAcceptedDispute",
             "MerchantResponseDeadlineExpired",
@@ -191,7 +189,7 @@ pub const CATALOG: &[EventType] = &[
     row(
         DISPUTE,
         "DisputeClosed",
-        finally("Closed", &["UnderReview", "ActionRequired", "Resolved"]).even_when_late(),
+        reached("Closed", &["UnderReview", "ActionRequired", "Resolved"]).even_when_late(),
         &[],
         "The dispute is closed.",
     ),
@@ -231,11 +229,6 @@ pub fn event_type(kind: ObjectKind, state: &State) -> &'static EventType {
         .expect("each kind has a row for unknown states")
 }
 
-/// Whether the state is final. An unknown state is not.
-pub fn is_final(kind: ObjectKind, state: &State) -> bool {
-    matches!(event_type(kind, state).trigger, Trigger::StateReached { terminal: true, .. })
-}
-
 /// The event type for changed attributes of an object of this kind, if there is one.
 pub fn updated_type(kind: ObjectKind) -> Option<&'static EventType> {
     find(kind, |row| row.trigger == Trigger::AttributesChanged)
@@ -258,9 +251,7 @@ impl Trigger {
     /// Published under its own name also where the object is first read late.
     const fn even_when_late(self) -> Self {
         match self {
-            Self::StateReached { state, from, terminal, .. } => {
-                Self::StateReached { state, from, terminal, updated_when_late: false }
-            }
+            Self::StateReached { state, from, .. } => Self::StateReached { state, from, updated_when_late: false },
             other => other,
         }
     }
@@ -281,11 +272,7 @@ const fn row(
 }
 
 const fn reached(state: &'static str, from: &'static [&'static str]) -> Trigger {
-    Trigger::StateReached { state, from, terminal: false, updated_when_late: true }
-}
-
-const fn finally(state: &'static str, from: &'static [&'static str]) -> Trigger {
-    Trigger::StateReached { state, from, terminal: true, updated_when_late: true }
+    Trigger::StateReached { state, from, updated_when_late: true }
 }
 
 #[cfg(test)]
@@ -337,7 +324,9 @@ mod tests {
             assert!(!follows(kind, before, after), "{kind} {before} → {after}");
         }
         for row in CATALOG {
-            if let Trigger::StateReached { state, terminal: true, .. } = row.trigger {
+            if let Trigger::StateReached { state, .. } = row.trigger
+                && State::parse(state).is_final(row.kind)
+            {
                 let next = CATALOG.iter().filter(|other| other.kind == row.kind && other.name != "DisputeClosed");
                 let next = next.filter(
                     |other| matches!(other.trigger, Trigger::StateReached { from, .. } if from.contains(&state)),

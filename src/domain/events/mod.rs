@@ -13,7 +13,7 @@ mod schema;
 mod catalog;
 mod evidence;
 
-pub use catalog::{CATALOG, EventType, Trigger, event_type, is_final, updated_type};
+pub use catalog::{CATALOG, EventType, Trigger, event_type, updated_type};
 pub use cloudevent::{Encoded, Mode, Wire, decode};
 pub use derive::{Derivation, Permission, Reading, derive, needs_confirming_read};
 pub use event::{Event, NAMESPACE};

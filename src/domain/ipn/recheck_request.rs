@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
-use crate::domain::state::schema_version::NewerVersion;
+use crate::domain::schema_version::NewerVersion;
 use crate::domain::timestamp::Timestamp;
 
 /// A request to read one object.

@@ -164,6 +164,16 @@ impl State {
         }
     }
 
+    /// Whether an object of this kind never leaves the state. Unknown states are not final.
+    pub fn is_final(&self, kind: ObjectKind) -> bool {
+        match kind {
+            ObjectKind::ChargePermission => matches!(self, Self::Closed),
+            ObjectKind::Charge => matches!(self, Self::Captured | Self::Declined | Self::Canceled),
+            ObjectKind::Refund => matches!(self, Self::Refunded | Self::Declined),
+            ObjectKind::Dispute => matches!(self, Self::Resolved | Self::Closed),
+        }
+    }
+
     /// Reads any word.
     pub fn parse(word: &str) -> Self {
         KNOWN_STATES

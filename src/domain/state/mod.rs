@@ -5,7 +5,6 @@
 pub mod partitioner;
 pub mod reconcile_schedule;
 pub mod retention;
-pub mod schema_version;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

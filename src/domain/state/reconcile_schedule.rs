@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use crate::domain::events::is_final;
 use crate::domain::pay::{ObjectKind, State};
 use crate::domain::timestamp::Timestamp;
 
@@ -26,7 +25,7 @@ pub struct LastRead<'a> {
 
 /// When the object is due for the next read, with the period scaled by `period_factor`. Never for a final state.
 pub fn due(last_read: &LastRead<'_>, period_factor: f64) -> Option<Timestamp> {
-    if is_final(last_read.kind, last_read.state) {
+    if last_read.state.is_final(last_read.kind) {
         return None;
     }
     let age = last_read.read_started_at.since(last_read.last_updated);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::cause::{Cause, InboxPosition, Origin, Pending};
-use crate::domain::pay::ObjectId;
+use crate::domain::pay::{ObjectId, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
 /// One object that is to be read, or is being read.
@@ -249,5 +249,26 @@ impl Causes {
         }
         self.newest.shrink_to_fit();
         std::mem::take(&mut self.open)
+    }
+}
+/// What happened to an object so far. A dead letter carries it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadHistory {
+    /// The object, if the record was understood.
+    pub object: Option<ObjectRef>,
+    /// When the object's first cause arrived.
+    pub first_seen: Option<Timestamp>,
+    /// Number of causes: IPNs, rechecks and parent reads.
+    pub causes_seen: u32,
+    /// Number of reads that failed for a reason of the object's own.
+    pub attempts: u32,
+    /// How long these reads failed.
+    pub failing_for: Duration,
+}
+
+impl ReadHistory {
+    /// ReadHistory of a record whose object was never read.
+    pub fn of_one(first_seen: Timestamp) -> Self {
+        Self { first_seen: Some(first_seen), causes_seen: 1, ..Self::default() }
     }
 }

@@ -17,7 +17,7 @@ mod offsets;
 pub use account_work::Rules;
 pub use breaker::{Breaker, BreakerChange, BreakerRule};
 pub use cause::{Cause, InboxPosition, Origin, Pending};
-pub use entry::{Completed, Requeue};
+pub use entry::{Completed, ReadHistory, Requeue};
 pub use offsets::Offsets;
 pub use queue::{BoundHits, LaneReport, Released, WorkQueue};
 pub use quota::{Quota, TokenBucket};

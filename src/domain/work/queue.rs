@@ -10,9 +10,8 @@ use std::time::Duration;
 use super::account_work::{AccountWork, Rules};
 use super::breaker::BreakerChange;
 use super::cause::{Cause, InboxPosition, Pending};
-use super::entry::{Completed, Entry, Priority, Requeue};
+use super::entry::{Completed, Entry, Priority, ReadHistory, Requeue};
 use super::lane::Lane;
-use crate::domain::dead_letter::History;
 use crate::domain::pay::{Account, Environment, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
@@ -135,8 +134,8 @@ impl WorkQueue {
     }
 
     /// What became of the causes of an object whose read has just failed for good.
-    pub fn history_of(&self, object: &ObjectRef, now: Timestamp) -> History {
-        self.entry(object).map_or_else(History::default, |entry| History {
+    pub fn history_of(&self, object: &ObjectRef, now: Timestamp) -> ReadHistory {
+        self.entry(object).map_or_else(ReadHistory::default, |entry| ReadHistory {
             object: Some(object.clone()),
             first_seen: Some(entry.first_seen()),
             causes_seen: entry.causes.seen,

@@ -11,7 +11,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use serde::{Deserialize, Serialize};
 
 use super::ASK_TIMEOUT;
-use crate::domain::state::schema_version::NewerVersion;
+use crate::domain::schema_version::NewerVersion;
 use crate::kafka::TopicReader;
 
 /// The record with the key [`COMPLETENESS_MARKER_KEY`].

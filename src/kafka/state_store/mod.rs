@@ -21,7 +21,7 @@ use self::packed::Packed;
 pub use self::rebuild_from_events::rebuild_from_events;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef, State};
-use crate::domain::state::schema_version::NewerVersion;
+use crate::domain::schema_version::NewerVersion;
 use crate::domain::state::{KnownState, Observed, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;

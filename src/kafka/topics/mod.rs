@@ -24,7 +24,7 @@ pub use self::difference::{Difference, Severity};
 use self::partition_count::RecordedCount;
 use self::plan::plans;
 use crate::config::{Config, Kafka};
-use crate::domain::state::schema_version::NewerVersion;
+use crate::domain::schema_version::NewerVersion;
 use crate::kafka::acls::{AclEntry, Operation, PrincipalRole, Resource, is_refusal};
 
 /// What is wrong with the topics, and what to do.

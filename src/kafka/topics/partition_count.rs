@@ -11,7 +11,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Kafka;
-use crate::domain::state::schema_version::NewerVersion;
+use crate::domain::schema_version::NewerVersion;
 use crate::kafka::connection::cause;
 use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader};
 

@@ -5,15 +5,16 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 
 use crate::config::Kafka;
-use crate::domain::dead_letter::{DeadLetter, DeadLetterReason, History};
+use crate::domain::dead_letter::{DeadLetter, DeadLetterReason};
 use crate::domain::work::InboxPosition;
+use crate::domain::work::ReadHistory;
 use crate::kafka::inbox::{InboxRecord, read_back};
 
 /// Records that become dead letters with the next transaction.
 pub(in crate::worker) struct PendingDeadLetter {
     pub(in crate::worker) reason: DeadLetterReason,
     pub(in crate::worker) detail: String,
-    pub(in crate::worker) history: History,
+    pub(in crate::worker) history: ReadHistory,
     pub(in crate::worker) positions: Vec<InboxPosition>,
     /// The record at the only position, if it is still in memory; otherwise the inbox is read again.
     pub(in crate::worker) record: Option<InboxRecord>,

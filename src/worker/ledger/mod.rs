@@ -27,12 +27,13 @@ use self::reconciler::Reconciler;
 use self::report::ReportSchedule;
 use super::context::{LedgerConfig, Positions, UpdateUrls};
 use crate::config::Worker as Settings;
-use crate::domain::dead_letter::{DeadLetter, History};
+use crate::domain::dead_letter::DeadLetter;
 use crate::domain::events::Event;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectRef};
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
+use crate::domain::work::ReadHistory;
 use crate::domain::work::WorkQueue;
 use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::{Batch, StateRecord};
@@ -133,7 +134,7 @@ impl Ledger {
             Err(IntakeError { reason, detail }) => self.outgoing.dead_letters.push(PendingDeadLetter {
                 reason,
                 detail,
-                history: History::of_one(record.appended_at),
+                history: ReadHistory::of_one(record.appended_at),
                 positions: vec![record.position],
                 record: Some(record),
             }),

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use super::OwningPartitions;
 use super::reconciler::Reconciler;
-use crate::domain::events::is_final;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{ObjectKind, ObjectRef};
 use crate::domain::state::Observed;
@@ -54,7 +53,7 @@ impl Reconciler {
     fn visit(&mut self, known: &mut Known<'_>, slot: usize, now: Timestamp) -> Option<ObjectRef> {
         let view = known.store.view_slot(slot)?;
         match view.seen() {
-            Some((state, ..)) if !is_final(view.kind(), state) => {
+            Some((state, ..)) if !state.is_final(view.kind()) => {
                 self.visit_open(known, slot, now);
                 None
             }
@@ -73,7 +72,7 @@ impl Reconciler {
         if view.kind() != ObjectKind::ChargePermission
             && let Some(permission) = view.permission()
             && let Some(parent) = known.store.view_at(&permission)
-            && parent.seen().is_none_or(|(state, ..)| is_final(parent.kind(), state))
+            && parent.seen().is_none_or(|(state, ..)| state.is_final(parent.kind()))
         {
             self.guarded.this_pass.insert(permission);
         }

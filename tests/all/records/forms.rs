@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, History, Writer};
+use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Writer};
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::ipn::recheck_request::Recheck;
 use ipn_receiver::domain::pay::{
@@ -12,6 +12,7 @@ use ipn_receiver::domain::pay::{
 use ipn_receiver::domain::state::{KnownState, Observed, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
+use ipn_receiver::domain::work::ReadHistory;
 use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
 use ipn_receiver::kafka::state_store::CompletenessMarker;
 use serde_json::{Map, Value, json};
@@ -137,7 +138,7 @@ fn dead_letter_headers() -> Map<String, Value> {
     let letter = DeadLetter {
         reason: DeadLetterReason::UnknownObject,
         detail: "Amazon Pay answered 404".to_owned(),
-        history: History {
+        history: ReadHistory {
             object: Some(object(ObjectKind::Charge, PENDING_CHARGE)),
             first_seen: Some(at("2026-01-02T03:04:05.100Z")),
             causes_seen: 1,
