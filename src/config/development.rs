@@ -62,13 +62,7 @@ pub(super) fn load(setting: &DevelopmentSetting, folder: &Path, mistakes: &mut V
     }
     let mut trust_anchors: Option<TrustAnchors> = None;
     for file in &setting.trust_anchor_files {
-        let file = folder.join(file);
-        let read = std::fs::read_to_string(&file).map_err(|io| format!("{} cannot be read: {io}", file.display()));
-        let parsed = read.and_then(|pem| match TrustAnchors::from_pem(&pem) {
-            Ok(anchors) => Ok((pem, anchors)),
-            Err(bad) => Err(format!("{}: {bad}; a PEM file of root certificates is needed", file.display())),
-        });
-        match parsed {
+        match read_trust_anchors(&folder.join(file)) {
             Ok((pem, anchors)) => {
                 trust_anchor_pems.push(pem);
                 trust_anchors = Some(match trust_anchors {
@@ -93,6 +87,15 @@ pub(super) fn load(setting: &DevelopmentSetting, folder: &Path, mistakes: &mut V
         trust_anchors,
         trust_anchor_pems,
         topics,
+    }
+}
+
+/// A file's PEM text and the root certificates in it.
+fn read_trust_anchors(file: &Path) -> Result<(String, TrustAnchors), String> {
+    let pem = std::fs::read_to_string(file).map_err(|io| format!("{} cannot be read: {io}", file.display()))?;
+    match TrustAnchors::from_pem(&pem) {
+        Ok(anchors) => Ok((pem, anchors)),
+        Err(bad) => Err(format!("{}: {bad}; a PEM file of root certificates is needed", file.display())),
     }
 }
 

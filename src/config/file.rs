@@ -79,106 +79,134 @@ pub(super) fn parse(text: &str, environment: impl IntoIterator<Item = (String, S
 impl File {
     /// Values that can be parsed but are not allowed.
     pub(super) fn mistakes(&self) -> Vec<Mistake> {
-        let rules: &[(bool, &str, &str)] = &[
-            (
+        let rules = self.kafka_rules().into_iter().chain(self.ingress_rules()).chain(self.worker_rules());
+        let broken = rules.filter(|rule| !rule.holds).map(|rule| mistake(rule.setting, rule.requirement));
+        broken.chain(self.telemetry.mistakes()).chain(self.kafka.property_mistakes()).collect()
+    }
+
+    /// Rules for `[kafka]`.
+    fn kafka_rules(&self) -> Vec<Rule> {
+        vec![
+            rule(
                 !self.kafka.bootstrap_servers.is_empty(),
                 "kafka.bootstrap_servers",
                 "is missing; name at least one broker, as host:port",
             ),
-            (
+            rule(
                 self.kafka.bootstrap_servers.is_empty() || self.kafka.bootstrap_servers.split(',').all(is_server),
                 "kafka.bootstrap_servers",
                 "must be host:port, or several separated by commas; TLS is set in kafka.properties",
             ),
-            (
+            rule(
                 self.kafka.replication_factor >= 1,
                 "kafka.replication_factor",
                 "must be at least 1; 3 survives the loss of a broker",
             ),
-            (
+            rule(
                 is_topic_prefix(&self.kafka.topic_prefix),
                 "kafka.topic_prefix",
                 "must be 1 to 100 characters of a-z, A-Z, 0-9, hyphen and dot (no underscore: Kafka's metrics confuse it with a dot)",
             ),
-            ((1..=1000).contains(&self.kafka.partitions), "kafka.partitions", "must be between 1 and 1000"),
-            (
+            rule((1..=1000).contains(&self.kafka.partitions), "kafka.partitions", "must be between 1 and 1000"),
+            rule(
                 (2_000..=900_000).contains(&self.kafka.transaction_timeout_ms),
                 "kafka.transaction_timeout_ms",
                 "must be between 2000 and 900000 (Kafka's default maximum)",
             ),
-            (
+            rule(
                 (1_000..=1_800_000).contains(&self.kafka.session_timeout_ms),
                 "kafka.session_timeout_ms",
                 "must be between 1000 and 1800000, and within group.min.session.timeout.ms of the brokers (6000 by default)",
             ),
-            (
-                (1..=14_000).contains(&self.ingress.deadline_ms),
-                "ingress.deadline_ms",
-                "must be between 1 and 14000: SNS gives up after 15 s",
-            ),
-            (
+            rule(
                 self.kafka.append_timeout_ms < self.ingress.deadline_ms,
                 "kafka.append_timeout_ms",
                 "must be below ingress.deadline_ms, so that the answer is sent in time",
             ),
-            (
+        ]
+    }
+
+    /// Rules for the settings of the ingress: `[ingress]` and `[sns]`.
+    fn ingress_rules(&self) -> Vec<Rule> {
+        vec![
+            rule(
+                (1..=14_000).contains(&self.ingress.deadline_ms),
+                "ingress.deadline_ms",
+                "must be between 1 and 14000: SNS gives up after 15 s",
+            ),
+            rule(
                 (1024..=524_288).contains(&self.ingress.body_bytes_max),
                 "ingress.body_bytes_max",
                 "must be between 1024 and 524288 (512 KiB)",
             ),
-            (self.ingress.body_timeout_ms > 0, "ingress.body_timeout_ms", "must be at least 1"),
-            (
+            rule(self.ingress.body_timeout_ms > 0, "ingress.body_timeout_ms", "must be at least 1"),
+            rule(
                 self.ingress.body_bytes_in_flight_max >= self.ingress.body_bytes_max,
                 "ingress.body_bytes_in_flight_max",
                 "must be at least ingress.body_bytes_max",
             ),
-            (self.ingress.connections_max > 0, "ingress.connections_max", "must be at least 1"),
-            (self.sns.certificates_max > 0, "sns.certificates_max", "must be at least 1"),
-            (
+            rule(self.ingress.connections_max > 0, "ingress.connections_max", "must be at least 1"),
+            rule(self.sns.certificates_max > 0, "sns.certificates_max", "must be at least 1"),
+            rule(
                 (1..=1000).contains(&self.sns.certificate_fetches_max),
                 "sns.certificate_fetches_max",
                 "must be between 1 and 1000",
             ),
-            (
+            rule(
                 self.sns.ipn_age_max_h <= 87_600,
                 "sns.ipn_age_max_h",
                 "must be at most 87600 (ten years); 0 accepts any age",
             ),
-            ((0.01..=1.0).contains(&self.quota.share), "quota.share", "must be between 0.01 and 1"),
-            (
+        ]
+    }
+
+    /// Rules for the settings of the worker: quota, reads, events and merchants.
+    fn worker_rules(&self) -> Vec<Rule> {
+        vec![
+            rule((0.01..=1.0).contains(&self.quota.share), "quota.share", "must be between 0.01 and 1"),
+            rule(
                 (0.01..=1.0).contains(&self.quota.reconciliation_share),
                 "quota.reconciliation_share",
                 "must be between 0.01 and 1",
             ),
-            (
+            rule(
                 [&self.events.update_urls.na, &self.events.update_urls.eu, &self.events.update_urls.jp]
                     .iter()
                     .all(|url| url.starts_with("https://")),
                 "events.update_urls",
                 "each must start with https://",
             ),
-            (self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
-            (self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
-            (self.pay_api.key_reload_ms > 0, "pay_api.key_reload_ms", "must be at least 1"),
-            (self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
-            (self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
-            (self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
-            (self.worker.stub_after_d > 0.0, "worker.stub_after_d", "must be above 0; fractions are allowed"),
-            (
+            rule(self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
+            rule(self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
+            rule(self.pay_api.key_reload_ms > 0, "pay_api.key_reload_ms", "must be at least 1"),
+            rule(self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
+            rule(self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
+            rule(self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
+            rule(self.worker.stub_after_d > 0.0, "worker.stub_after_d", "must be above 0; fractions are allowed"),
+            rule(
                 (self.worker.stub_after_d..=36_500.0).contains(&self.worker.forget_after_d),
                 "worker.forget_after_d",
                 "must be at least worker.stub_after_d, and at most 36500 (a hundred years)",
             ),
-            (
+            rule(
                 self.reconciliation.period_factor > 0.0 && self.reconciliation.period_factor <= 1000.0,
                 "reconciliation.period_factor",
                 "must be above 0 and at most 1000; 2 reads half as often, enabled = false never",
             ),
-            (!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
-        ];
-        let broken = rules.iter().filter(|(holds, _, _)| !holds).map(|(_, setting, what)| mistake(*setting, *what));
-        broken.chain(self.telemetry.mistakes()).chain(self.kafka.property_mistakes()).collect()
+            rule(!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
+        ]
     }
+}
+
+/// What a setting must fulfil.
+struct Rule {
+    holds: bool,
+    setting: &'static str,
+    requirement: &'static str,
+}
+
+fn rule(holds: bool, setting: &'static str, requirement: &'static str) -> Rule {
+    Rule { holds, setting, requirement }
 }
 
 impl Kafka {

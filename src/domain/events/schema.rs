@@ -65,43 +65,55 @@ fn data(row: &EventType) -> Value {
             "state": state,
             "previousState": {"type": ["string", "null"], "description": "The last state that the receiver knew before this event; null if the object was not known."},
             "firstSight": {"type": "boolean"},
-            "reasons": {"type": "array", "items": {
-                "type": "object",
-                "required": ["reasonCode"],
-                "properties": {
-                    "reasonCode": {"type": "string", "examples": row.reasons},
-                    "reasonDescription": {"type": "string"},
-                },
-            }},
+            "reasons": {"type": "array", "items": reason(row)},
             "evidence": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"type": "string"},
                 "examples": [["became_chargeable", "descriptor_changed", "billing_address_changed", "attribute_change"]]},
             "permissionState": {"type": "string", "description": "State of the charge permission when it was last read."},
             "permissionReadAt": {"type": "string", "format": "date-time"},
-            "nextAction": {
-                "type": "object",
-                "required": ["code", "text"],
-                "properties": {
-                    "code": {"type": "string", "pattern": "^[A-Z_]+$"},
-                    "text": {"type": "string"},
-                    "url": {"type": "string", "format": "uri"},
-                    "deadline": {"type": "string"},
-                },
-            },
+            "nextAction": next_action(),
             "snapshot": {"type": "object", "description": "Every attribute of the object that is not about the buyer, under Amazon's names."},
-            "causes": {"type": "array", "items": {
-                "type": "object",
-                "required": ["type", "timestamp"],
-                "properties": {
-                    "type": {"type": "string", "examples": ["IPN", "PARENT_READ", "RECHECK", "RECONCILIATION"]},
-                    "timestamp": {"type": "string", "format": "date-time"},
-                    "messageId": {"type": "string", "format": "uuid", "description": "MessageId of the SNS message."},
-                    "notificationType": {"type": "string", "examples": ["STATE_CHANGE", "ATTRIBUTE_CHANGE"]},
-                    "readFor": {"type": "string", "description": "The object whose event needed this read."},
-                },
-            }},
+            "causes": {"type": "array", "items": cause()},
             "observedAt": {"type": "string", "format": "date-time"},
             "amazonPayRequestId": {"type": "string", "description": "x-amz-pay-request-id of the read from Amazon Pay."},
             "unexpectedTransition": {"const": true, "description": "Amazon does not document that this state can follow the previous state."},
+        },
+    })
+}
+
+fn reason(row: &EventType) -> Value {
+    json!({
+        "type": "object",
+        "required": ["reasonCode"],
+        "properties": {
+            "reasonCode": {"type": "string", "examples": row.reasons},
+            "reasonDescription": {"type": "string"},
+        },
+    })
+}
+
+fn next_action() -> Value {
+    json!({
+        "type": "object",
+        "required": ["code", "text"],
+        "properties": {
+            "code": {"type": "string", "pattern": "^[A-Z_]+$"},
+            "text": {"type": "string"},
+            "url": {"type": "string", "format": "uri"},
+            "deadline": {"type": "string"},
+        },
+    })
+}
+
+fn cause() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "timestamp"],
+        "properties": {
+            "type": {"type": "string", "examples": ["IPN", "PARENT_READ", "RECHECK", "RECONCILIATION"]},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "messageId": {"type": "string", "format": "uuid", "description": "MessageId of the SNS message."},
+            "notificationType": {"type": "string", "examples": ["STATE_CHANGE", "ATTRIBUTE_CHANGE"]},
+            "readFor": {"type": "string", "description": "The object whose event needed this read."},
         },
     })
 }

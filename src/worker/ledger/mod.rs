@@ -284,6 +284,9 @@ mod reconciler_tests;
 mod drain_tests;
 
 #[cfg(test)]
+mod parent_read_tests;
+
+#[cfg(test)]
 mod recheck_tests;
 
 #[cfg(test)]

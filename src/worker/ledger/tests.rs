@@ -14,9 +14,9 @@ use crate::domain::pay::{Account, DigestKey, Edge, Environment, Fetched, ObjectI
 use crate::domain::sns::{TopicPolicy, TopicRule};
 use crate::domain::work::{InboxPosition, Quota, Rules};
 
-const ID: &str = "P01-1111111-2222222-C000001";
+pub(super) const ID: &str = "P01-1111111-2222222-C000001";
 
-fn at(s: i64) -> Timestamp {
+pub(super) fn at(s: i64) -> Timestamp {
     Timestamp::from_unix_ms(1_767_000_000_000 + s * 1000)
 }
 
@@ -24,11 +24,11 @@ pub(in crate::worker) fn account() -> Account {
     Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live }
 }
 
-fn object() -> ObjectRef {
+pub(super) fn object() -> ObjectRef {
     ObjectRef { account: account(), kind: ObjectKind::Charge, id: ObjectId::parse(ID).unwrap() }
 }
 
-fn ledger(settings: Settings) -> Ledger {
+pub(super) fn ledger(settings: Settings) -> Ledger {
     let quota = Quota { burst: 1e6, per_second: 1e9 };
     let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
     let mut ledger = ledger_with(settings, rules, at(0));
@@ -65,7 +65,7 @@ pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Time
 }
 
 /// An inbox record about the charge, sent and appended at `sent_s`.
-fn record(offset: i64, sent_s: i64) -> InboxRecord {
+pub(super) fn record(offset: i64, sent_s: i64) -> InboxRecord {
     record_of(&object(), "STATE_CHANGE", offset, at(sent_s))
 }
 
@@ -93,12 +93,12 @@ pub(in crate::worker) fn record_of(
     }
 }
 
-fn decode(object: &ObjectRef, body: &serde_json::Value) -> Fetched {
+pub(super) fn decode(object: &ObjectRef, body: &serde_json::Value) -> Fetched {
     let edge = Edge::strict(DigestKey::derive(b"test"));
     Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap()
 }
 
-fn fetched(state: &str, updated_s: i64) -> Disposition {
+pub(super) fn fetched(state: &str, updated_s: i64) -> Disposition {
     let body = json!({"chargeId": ID, "chargePermissionId": "P01-1111111-2222222",
         "statusDetails": {"state": state, "lastUpdatedTimestamp": at(updated_s)}});
     Disposition::Fetched(Box::new(decode(&object(), &body)))
@@ -106,7 +106,7 @@ fn fetched(state: &str, updated_s: i64) -> Disposition {
 
 /// Reads the charge at `s` if it is due then. There is quota for it one second after the intake.
 #[allow(clippy::needless_pass_by_value, reason = "the callers read better")]
-fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> bool {
+pub(super) fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> bool {
     let due = ledger.queue.take_due(at(s));
     for object in &due {
         ledger.apply_read(object, disposition.clone(), at(s), at(s));
@@ -114,11 +114,11 @@ fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> bool {
     !due.is_empty()
 }
 
-fn published(ledger: &mut Ledger) -> Vec<&'static str> {
+pub(super) fn published(ledger: &mut Ledger) -> Vec<&'static str> {
     ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name).collect()
 }
 
-fn position(ledger: &Ledger) -> i64 {
+pub(super) fn position(ledger: &Ledger) -> i64 {
     ledger.inbox.positions()[&0]
 }
 
@@ -293,39 +293,6 @@ fn record_under_another_key_becomes_a_dead_letter() {
 }
 
 #[test]
-fn deferred_read_is_published_unless_a_newer_ipn_arrives() {
-    let refund = object().sibling(ObjectKind::Refund, ObjectId::parse("P01-1111111-2222222-R000001").unwrap());
-    let refunded = |state: &str| {
-        let body = json!({"refundId": refund.id, "chargeId": ID, "statusDetails": {"state": state, "lastUpdatedTimestamp": at(99)}});
-        Disposition::Fetched(Box::new(decode(&refund, &body)))
-    };
-    for has_newer_ipn in [false, true] {
-        let mut ledger = ledger(Settings::default());
-        ledger.take_in(record_of(&refund, "STATE_CHANGE", 0, at(100)), at(100));
-        assert_eq!(ledger.queue.take_due(at(101)), std::slice::from_ref(&refund));
-        ledger.apply_read(&refund, refunded("RefundInitiated"), at(101), at(101));
-        assert_eq!(ledger.queue.take_due(at(102)), [object()], "its charge is read");
-        assert_eq!(ledger.queue.attempts_of(&refund), 0, "the refund is deferred, its read did not fail");
-        let pending = ledger.queue.pending_of(&refund).unwrap();
-        assert!(pending.due <= at(102), "the next owner has no answer and reads it at once");
-        if has_newer_ipn {
-            ledger.take_in(record_of(&refund, "STATE_CHANGE", 1, at(102)), at(102));
-        }
-        ledger.apply_read(&object(), fetched("Captured", 99), at(102), at(103));
-        if has_newer_ipn {
-            assert_eq!(published(&mut ledger), ["ChargeCaptured"], "the answer is older than the IPN");
-            assert_eq!(ledger.queue.take_due(at(104)), std::slice::from_ref(&refund));
-            ledger.apply_read(&refund, refunded("Refunded"), at(104), at(104));
-            assert_eq!((published(&mut ledger), position(&ledger)), (vec!["RefundCompleted"], 2));
-        } else {
-            assert_eq!(published(&mut ledger), ["ChargeCaptured", "RefundInitiated"]);
-            assert_eq!(position(&ledger), 1);
-        }
-        assert!(ledger.queue.is_empty());
-    }
-}
-
-#[test]
 fn fully_captured_one_time_permission_needs_no_action() {
     let id = ObjectId::parse("P01-1111111-2222222").unwrap();
     let permission = object().sibling(ObjectKind::ChargePermission, id);
@@ -349,65 +316,5 @@ fn fully_captured_one_time_permission_needs_no_action() {
         ledger.apply_read(&permission, Disposition::Fetched(Box::new(decode(&permission, &closed))), at(100), at(100));
         let (event, _) = ledger.take_batch(vec![]).events.pop().unwrap();
         assert_eq!((event.event_type.name, event.next_action.code.as_str()), ("PermissionClosed", code));
-    }
-}
-
-#[test]
-fn charge_is_published_without_an_unreadable_permission() {
-    let permission = object().sibling(ObjectKind::ChargePermission, ObjectId::parse("P01-1111111-2222222").unwrap());
-    let quota = Quota { burst: 1e6, per_second: 1e9 };
-    let settings = Settings::default();
-    let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
-    for failure in [
-        Disposition::NotFound("404".into()),
-        Disposition::ObjectError("no JSON".into()),
-        Disposition::Systemic(Blame::Amazon, "503".into()),
-    ] {
-        let mut ledger = ledger_with(settings.clone(), rules, at(0));
-        ledger.take_in(record(0, 100), at(100));
-        assert_eq!(ledger.queue.take_due(at(101)), [object()]);
-        ledger.apply_read(&object(), fetched("Declined", 99), at(101), at(101));
-        let mut published_at = None;
-        for s in 102..2000 {
-            for due in ledger.queue.take_due(at(s)) {
-                let is_permission = due == permission;
-                ledger.apply_read(
-                    &due,
-                    if is_permission { failure.clone() } else { fetched("Declined", 99) },
-                    at(s),
-                    at(s),
-                );
-            }
-            if published_at.is_none() && published(&mut ledger) == ["ChargeDeclined"] {
-                published_at = Some(s);
-            }
-        }
-        // A failure of the permission alone ends the wait at once; an outage ends it after the patience.
-        let latest = if matches!(failure, Disposition::Systemic(..)) { 101 + 15 * 60 + 15 } else { 102 };
-        assert!(published_at.is_some_and(|s| s <= latest), "{failure:?}: {published_at:?}");
-    }
-}
-
-#[test]
-fn permission_event_carries_the_ids_of_the_charges_ipn() {
-    let quota = Quota { burst: 1e6, per_second: 1e9 };
-    let settings = Settings::default();
-    let rules = Rules { live: quota, sandbox: quota, ..Quotas::default().rules(&settings) };
-    let mut ledger = ledger_with(settings, rules, at(0));
-    ledger.take_in(record(0, 100), at(100));
-    assert!(read(&mut ledger, 101, fetched("Captured", 99)));
-    let permission = object().sibling(ObjectKind::ChargePermission, ObjectId::parse("P01-1111111-2222222").unwrap());
-    let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(98)}});
-    let answer = Disposition::Fetched(Box::new(decode(&permission, &body)));
-    assert_eq!(ledger.queue.take_due(at(102)), std::slice::from_ref(&permission));
-    ledger.apply_read(&permission, answer, at(102), at(102));
-    let events = ledger.take_batch(vec![]).events;
-    let names: Vec<_> = events.iter().map(|(event, _)| event.event_type.name).collect();
-    assert_eq!(names, ["PermissionChargeable", "ChargeCaptured"]);
-    let message_id = Some("72fd219f-d2d6-5fea-afff-70487e01d695".parse().unwrap());
-    let trace_id = Some("72fd219fd2d65feaafff70487e01d695".to_owned());
-    for (event, is_ipn) in events.iter().map(|(event, _)| event).zip([false, true]) {
-        let cause = &event.causes[0];
-        assert_eq!((cause.message_id(), cause.trace_id(), cause.is_ipn()), (message_id, trace_id.clone(), is_ipn));
     }
 }
