@@ -194,7 +194,7 @@ fn unreachable_hosts_are_named_within_seconds() {
         let (environment, config) = environment().await;
         let began = Instant::now();
         let checked = Checked::of(&config.replace(&kafka(), "127.0.0.1:1"), &[], &[]);
-        checked.has("fail", "kafka", "Connection refused", "nothing listens there");
+        checked.has("fail", "kafka", "Connection refused", "nothing listens at this address");
         checked.said("warn", "acls").first().expect("a line names the checks that were left out");
         assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
         let elsewhere = config.replace("topic_regions = []", "topic_regions = [\"eu-west-1\"]");

@@ -230,7 +230,7 @@ fn shortened_inbox_is_reported_and_read_again() {
         consumer.commit(&ahead, CommitMode::Sync).unwrap();
         drop(consumer);
         let serve = stage.serve().await;
-        assert!(serve.said().contains("the inbox ends before what was read"), "{}", serve.said());
+        assert!(serve.said().contains("the inbox ends before the committed offset"), "{}", serve.said());
         assert_eq!(all_lost(&serve).await, [0, 1, 0]);
         silence(&mut stage.reader).await;
         stage.publishes_next_change(&serve, CHARGE, &published).await;

@@ -33,7 +33,7 @@ fn known_state(state: &Value) -> String {
     let account = &object["account"];
     let mut lines = vec![
         ("type", word(&object["kind"])),
-        ("merchant", word(&account["merchant_id"])),
+        ("merchant", word(&account["merchantId"])),
         ("environment", word(&account["environment"])),
     ];
     if observed.is_object() {
