@@ -71,7 +71,7 @@ fn print_usage(control: SocketAddr, post_to: &str) {
     eprintln!("  ipn-receiver topics --config FILE && ipn-receiver serve --config FILE");
     eprintln!("Change objects; each change is posted as an IPN to {post_to}:");
     eprintln!("  curl -X POST 'http://{control}/charges/S02-1234567-1234567-C000001/Declined?reason=HardDeclined'");
-    eprintln!("  curl -X POST 'http://{control}/chargePermissions/S02-1234567-1234567/Closed?reason=BuyerCanceled'");
+    eprintln!("  curl -X POST 'http://{control}/chargePermissions/S02-1234567-1234567/Closed?reason=BuyerClosed'");
     eprintln!("  curl -X POST 'http://{control}/subscription'      posts a SubscriptionConfirmation");
     eprintln!("Make the Amazon Pay API fail, by default every read for 60 s:");
     eprintln!("  curl -X POST 'http://{control}/fault/status-503?seconds=60&one_in=1'");

@@ -114,17 +114,21 @@ fn program() -> Command {
     command
 }
 
-/// Lines up to one with `word`, then the rest is read and forgotten.
+/// The lines up to the first that contains `word`. The rest is read and dropped, so that the process never blocks.
 fn lines_until(stream: impl std::io::Read + Send + 'static, word: &str) -> Vec<String> {
-    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    let mut seen = Vec::new();
-    for line in lines.by_ref() {
-        seen.push(line);
-        if seen.last().is_some_and(|line| line.contains(word)) {
-            break;
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
         }
+    });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut seen: Vec<String> = Vec::new();
+    while !seen.last().is_some_and(|line| line.contains(word)) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = receiver.recv_timeout(left);
+        seen.push(line.unwrap_or_else(|_| panic!("no line contains {word:?}:\n{}", seen.join("\n"))));
     }
-    std::thread::spawn(move || lines.for_each(drop));
     seen
 }
 
@@ -140,7 +144,7 @@ fn simulators_print_a_working_configuration() {
             .spawn()
             .unwrap();
         let config = lines_until(simulators.stdout.take().unwrap(), "private_key_file").join("\n");
-        let output = lines_until(simulators.stderr.take().unwrap(), "Leave with").join("\n");
+        let output = lines_until(simulators.stderr.take().unwrap(), "Stop with Ctrl-C").join("\n");
         let _simulators = Process(simulators);
         let control = output.split_once("curl -X POST 'http://").unwrap().1.split_once('/').unwrap().0.to_owned();
 
