@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// The end of the log line of each published event.
+pub(crate) const EVENT_PUBLISHED: &str = " published\"";
+
 /// The program and settings of every process.
 pub(crate) struct Fleet {
     config: PathBuf,
@@ -179,7 +182,7 @@ impl Process {
     /// The start of the log line of its last published event; empty if there is none.
     pub(crate) fn last_published_at(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        log.lines().rfind(|line| line.contains("\"published")).unwrap_or_default().chars().take(60).collect()
+        log.lines().rfind(|line| line.contains(EVENT_PUBLISHED)).unwrap_or_default().chars().take(60).collect()
     }
 
     /// Waits until a worker owns its partitions, or another process has started.

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
+use crate::fleet::EVENT_PUBLISHED;
 use crate::random::Random;
 use crate::run;
 use crate::stage::Stage;
 
 const SESSION: Duration = Duration::from_secs(3);
-const PUBLISHED: &str = "\"published";
 const REJECTED: &str = "version 2 is newer than 1";
 
 #[test]
@@ -24,7 +24,7 @@ fn two_releases_in_a_group_lose_and_duplicate_nothing() {
         change_objects(&stage, &mut random, Duration::from_secs(4)).await;
         // A worker of the next release takes over partitions and writes its own records there.
         let first = stage.worker("next-version=return").await;
-        change_objects_until(&stage, &mut random, || first.has_logged(PUBLISHED)).await;
+        change_objects_until(&stage, &mut random, || first.has_logged(EVENT_PUBLISHED)).await;
         // After a rollback the old worker gets partitions with records that it cannot read.
         first.shut_down().await;
         change_objects_until(&stage, &mut random, || old.has_logged(REJECTED)).await;
@@ -32,7 +32,7 @@ fn two_releases_in_a_group_lose_and_duplicate_nothing() {
         let new = [stage.worker("next-version=return").await, stage.fleet.worker("next-version=return")];
         change_objects(&stage, &mut random, Duration::from_secs(2)).await;
         old.shut_down().await;
-        change_objects_until(&stage, &mut random, || new.iter().any(|worker| worker.has_logged(PUBLISHED))).await;
+        change_objects_until(&stage, &mut random, || new.iter().any(|worker| worker.has_logged(EVENT_PUBLISHED))).await;
         let (observed, findings) = stage.settle(Duration::from_mins(1)).await;
         println!("{} events during a rollout, a rollback and another rollout", observed.events.len());
         assert_eq!(findings, [""; 0], "logs in {}", stage.fleet.logs().display());

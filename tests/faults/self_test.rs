@@ -8,7 +8,7 @@ use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use serde_json::Value;
 
-use crate::fleet::{Process, until};
+use crate::fleet::{EVENT_PUBLISHED, Process, until};
 use crate::proxy::{RequestFault, RequestKind};
 use crate::run;
 use crate::stage::Stage;
@@ -79,7 +79,7 @@ async fn a_zombie_commits(broken: &'static str) -> BTreeSet<String> {
     let _successor = case.worker("");
     case.next_event().await;
     zombie.thaw();
-    until("the zombie tried to commit", || zombie.has_logged("in doubt") || zombie.has_logged("published")).await;
+    until("the zombie tried to commit", || zombie.has_logged("in doubt") || zombie.has_logged(EVENT_PUBLISHED)).await;
     case.kinds_of_findings(if broken.is_empty() { "" } else { "duplicate" }).await
 }
 
@@ -155,7 +155,7 @@ async fn a_death_before_the_commit(broken: &'static str) -> BTreeSet<String> {
     case.post_ipns_for_all();
     until("the worker was killed", || dying.has_ended()).await;
     let successor = case.stage.worker("").await;
-    until("the successor published", || successor.has_logged("published") || !case.broken.is_empty()).await;
+    until("the successor published", || successor.has_logged(EVENT_PUBLISHED) || !case.broken.is_empty()).await;
     tokio::time::sleep(SESSION).await;
     case.kinds_of_findings(if broken.is_empty() { "" } else { "lost" }).await
 }
@@ -184,7 +184,7 @@ async fn a_late_commit(broken: &'static str) -> BTreeSet<String> {
     case.stage.cluster.heal();
     case.stage.merchants.post_ipn(ObjectKind::ChargePermission, &ids[1]);
     tokio::time::sleep(LATE + Duration::from_secs(2)).await;
-    assert_eq!(worker.has_logged("may still be under way"), broken.is_empty());
+    assert_eq!(worker.has_logged("may still be in flight"), broken.is_empty());
     worker.kill();
     let _successor = case.worker("");
     let _ = (case.next_event().await, case.next_event().await);

@@ -122,7 +122,7 @@ fn lines_until(stream: impl std::io::Read + Send + 'static, word: &str) -> Vec<S
             let _ = sender.send(line);
         }
     });
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let mut seen: Vec<String> = Vec::new();
     while !seen.last().is_some_and(|line| line.contains(word)) {
         let left = deadline.saturating_duration_since(Instant::now());
