@@ -39,7 +39,7 @@ class Events:
         return [e for *_, e in self.records if e["subject"] == id_ and e["source"] == f"/amazonpay/{merchant}/sandbox"]
 
     def wait(self, merchant, id_, type_, count, within_s):
-        return self._wait(lambda: sum(name_of(e) == type_ for e in self.of(merchant, id_)) >= count, within_s)
+        return self._wait(lambda: sum(name_of(e) in type_.split("|") for e in self.of(merchant, id_)) >= count, within_s)
 
     def dead_of(self, message_ids):
         return [(reason, id_) for reason, id_ in self.dead if id_ in message_ids]

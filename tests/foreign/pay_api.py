@@ -82,13 +82,12 @@ class PayApi:
             for endpoint in [KINDS[kind]] if kind else KINDS.values():
                 self.endpoint_faults[(merchant, endpoint)] = fault
 
-    def count(self, merchant, kind, id_, status=None):
-        """How often an object was asked for."""
+    def count(self, merchant, kind, id_, *, since, status=None):
+        """How often an object was asked for since the log of reads was so long."""
         with self.lock:
             return sum(
-                1
-                for _, m, endpoint, i, s in self.reads
-                if (m, endpoint, i) == (merchant, KINDS[kind], id_) and status in (None, s)
+                (m, endpoint, i) == (merchant, KINDS[kind], id_) and status in (None, s)
+                for _, m, endpoint, i, s in self.reads[since:]
             )
 
     # ------------------------------------------------------------------------------------------ one request

@@ -12,24 +12,36 @@ from confluent_kafka.admin import AdminClient
 
 READY_WITHIN_S = 60
 
-# Beside the defaults: no quota in the way, and faults that are over in seconds.
-FAST = """
+# Times in which confirming reads and faults are over in seconds.
+SHORT = """
 [worker]
 confirm_after_ms = 1500
 systemic_retry_ms = 500
 breaker_probe_ms = 1000
 unknown_object_retries_ms = [300, 600, 1200]
 """
+# A permission that is NonChargeable is read every 12 h by default, a refund under way every 6 h: here every 4 s and 2 s.
+RECONCILING = """
+[reconciliation]
+enabled = true
+period_factor = 0.0001
+"""
+QUIET = """
+[reconciliation]
+enabled = false
+"""
+
+# The receivers that stories are played against. None has a quota in the way.
+WORLDS = {"fast": SHORT + QUIET, "defaults": QUIET, "reconciling": SHORT + RECONCILING, "restarted": SHORT + QUIET}
 
 
 class Service:
-    def __init__(self, binary, bootstrap_servers, folder, name, *, fast):
+    def __init__(self, binary, bootstrap_servers, folder, name):
         self.binary, self.bootstrap_servers, self.folder, self.name = binary, bootstrap_servers, folder, name
         self.prefix = f"foreign-{os.getpid()}-{int(time.time())}-{name}"
         self.port, self.admin_port = _free_port(), _free_port()
         self.config = os.path.join(folder, f"{name}.toml")
         self.log = os.path.join(folder, f"{name}.log")
-        self.fast = fast
         self.process = None
         self.topics = []
 
@@ -39,7 +51,6 @@ class Service:
 ingress.listen = "127.0.0.1:{self.port}"
 admin.listen = "127.0.0.1:{self.admin_port}"
 shutdown.notice_ms = 0
-reconciliation.enabled = false
 quota.share = 1.0
 quota.sandbox = {{ burst = 200, per_second = 100.0 }}
 
@@ -53,7 +64,7 @@ replication_factor = 1
 certificate_origins = ["{sns.origin}"]
 pay_api_endpoint = "{api.endpoint}"
 trust_anchor_files = ["{root_file}"]
-{FAST if self.fast else ""}"""
+{WORLDS[self.name]}"""
         for id_, key_id, owners in merchants:
             text += f"""
 [[merchants]]
@@ -75,7 +86,10 @@ private_key_file = "{api.key_file}"
             raise SystemExit(f"foreign: `topics` failed:\n{made.stdout}{made.stderr}")
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 2})
         self.topics = [t for t in admin.list_topics(timeout=10).topics if t.startswith(self.prefix)]
-        with open(self.log, "w") as log:
+        self.start_process()
+
+    def start_process(self):
+        with open(self.log, "a") as log:
             command = [self.binary, "--log-format", "json", "serve", "--config", self.config]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_WITHIN_S

@@ -3,7 +3,7 @@
 import datetime
 
 import sns
-from story import KEEP, E, anything, compact, holding, money, story
+from story import KEEP, E, anything, beginning, compact, holding, money, story
 
 KNOWN = E("PermissionChargeable", "permission", action="NONE")
 NEW_CHECKOUT = "REENGAGE_BUYER_WITH_NEW_CHECKOUT"
@@ -43,10 +43,10 @@ def _(a):
 
 @story(
     "update-page-of-subscription",
-    "The advice for a subscription whose card was deleted names the page of this very permission.",
+    "The advice for a subscription whose card was deleted names a page of Amazon's.",
     expect=[
         KNOWN,
-        E("PermissionNonChargeable", "permission", action="ASK_BUYER_TO_UPDATE_PAYMENT_METHOD", url=lambda a, url: bool(url) and url.startswith("https://") and a.things["permission"].id in url),
+        E("PermissionNonChargeable", "permission", action="ASK_BUYER_TO_UPDATE_PAYMENT_METHOD", url=beginning("https://")),
     ],
 )
 def _(a):
