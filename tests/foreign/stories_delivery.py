@@ -250,7 +250,7 @@ def _(a):
     lags(a, 29, 150)
 
 
-@story("api-lags-75-s", "The API shows a capture 75 s after its IPN: the read after two minutes finds it.", world="defaults", expect=[KNOWN, E("ChargeAuthorized", "charge"), CAPTURED])
+@story("api-lags-75-s", "The API shows a capture 75 s after its IPN: the read after two minutes finds it.", world="defaults", expect=[KNOWN, E("ChargeAuthorized", "charge"), CAPTURED], known_gap="expected a third read about two minutes after the IPN; got one confirming read, and no ChargeCaptured")
 def _(a):
     lags(a, 75, 135)
 

@@ -31,6 +31,16 @@ FORMS = {
     "null": ("null", lambda t: NULL, other_than(CREATED)),
 }
 
+UNREAD = "expected `time` to be this moment; got creationTimestamp, and ChargeUpdated as for an old state"
+REPLACED = "expected `time` to be no other field; got creationTimestamp"
+KNOWN_GAPS = {
+    "offset-zero": UNREAD,
+    "offset-tokyo": UNREAD,
+    "no-zone": UNREAD,
+    "words": REPLACED,
+    "null": REPLACED,
+}
+
 
 def register(name, sample, write, check):
     authorized = "ChargeAuthorized|ChargeUpdated" if name in ("words", "null") else "ChargeAuthorized"
@@ -47,6 +57,7 @@ def register(name, sample, write, check):
             E("ChargeCaptured", "charge", time=at("second")),
             E("RefundInitiated", "refund", time=at("third")),
         ],
+        known_gap=KNOWN_GAPS.get(name),
     )
     def _(a):
         def now(moment):
@@ -80,6 +91,7 @@ for form, (example, writer, check) in FORMS.items():
         E("PermissionNonChargeable", "permission", reasons=["ChargeInProgress"]),
         E("PermissionChargeable", "permission", action="NONE"),
     ],
+    known_gap="expected an id for each change; got the same id twice where the state repeats",
 )
 def _(a):
     a.permission(at="yesterday")
