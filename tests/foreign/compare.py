@@ -1,0 +1,114 @@
+"""Whether the events and dead letters of a story are those that it expects, and what holds for every event."""
+
+import glob
+import json
+import os
+
+import jsonschema
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+PRIVATE = ("Marker-", "marker@mail", "MARKERBUYER", "0301234567", "Visa ****", "Mastercard ****")
+
+
+def name_of(event):
+    return event["type"].split(".")[-2]
+
+
+def short(event):
+    return f"{name_of(event)}[{event['data']['nextAction']['code']}]"
+
+
+def differences(actor, events, dead_letters):
+    """What is otherwise than expected, in words. `events`: all of the story's, in the order of the topic."""
+    story = actor.story
+    found = actor.broken + actor.notes
+    for name, thing in actor.things.items():
+        got = [e for e in events if e["subject"] == thing.id and thing.merchant in e["source"].split("/")]
+        found += _compare_object(name, [x for x in story.expect if x.name == name], got, actor)
+    reasons = sorted(reason for reason, _ in dead_letters)
+    wanted = sorted(story.dead)
+    if len(reasons) != len(wanted) or any(w not in ("*", r) for w, r in zip(wanted, reasons)):
+        found.append(f"dead letters: expected {wanted or 'none'}, got {reasons or 'none'}")
+    return found
+
+
+def _compare_object(name, expected, got, actor):
+    found = []
+    for maybe in [x for x in expected if x.optional]:
+        match = next((e for e in got if name_of(e) == maybe.type), None)
+        if match:
+            got = [e for e in got if e is not match]
+    expected = [x for x in expected if not x.optional]
+    if len(expected) != len(got) or any(name_of(e) not in x.type.split("|") for x, e in zip(expected, got)):
+        found.append(f"{name}: expected {[str(x) for x in expected]}, got {[short(e) for e in got]}")
+        return found
+    for number, (want, event) in enumerate(zip(expected, got)):
+        before = got[number - 1]["data"]["state"] if number else None
+        fields = {"prev": before, "first": number == 0, **want.fields}
+        for field, value in fields.items():
+            is_ = actual(event, field)
+            if callable(value):
+                ok, value = value(actor, is_), getattr(value, "__doc__", None) or "other"
+            else:
+                ok = is_ == value
+            if not ok:
+                found.append(f"{name}, {want.type}, {field}: expected {value!r}, got {is_!r}")
+    return found
+
+
+def actual(event, field):
+    """A field of an event by the short name that stories use."""
+    data = event["data"]
+    action = data["nextAction"]
+    if field in ("action", "deadline", "url", "advice"):
+        return action.get({"action": "code", "advice": "text"}.get(field, field))
+    if field == "reasons":
+        return [r["reasonCode"] for r in data["reasons"]]
+    if field == "evidence":
+        return set(data.get("evidence", []))
+    if field == "causes":
+        return {c["type"] for c in data["causes"]}
+    if field == "time":
+        return event.get("time")
+    if field == "source":
+        return event["source"]
+    if field == "snapshot":
+        return data["snapshot"]
+    names = {"prev": "previousState", "first": "firstSight", "ptype": "chargePermissionType", "pstate": "permissionState"}
+    names["permission"] = "chargePermissionId"
+    return data.get(names.get(field, field))
+
+
+class Contract:
+    """What the documents promise of every event: schema, key, identity, order, privacy."""
+
+    def __init__(self):
+        self.schemas = {}
+        for path in glob.glob(os.path.join(ROOT, "schemas", "*.v1.json")):
+            with open(path) as file:
+                self.schemas[os.path.basename(path).split(".")[0]] = jsonschema.Draft202012Validator(json.load(file))
+
+    def breaches(self, records):
+        """`records`: (partition, key, text, event) in the order of each partition."""
+        found, ids, sequences = [], {}, {}
+        for _, key, text, event in records:
+            what = f"{name_of(event)} of {event['subject']}"
+            schema = self.schemas.get(name_of(event))
+            if schema is None:
+                found.append((event, f"{what}: no schema"))
+                continue
+            for error in schema.iter_errors(event):
+                found.append((event, f"{what}: {error.json_path}: {error.message[:120]}"))
+            if not key == event["partitionkey"] == event["data"]["chargePermissionId"]:
+                found.append((event, f"{what}: key {key}, partitionkey and chargePermissionId are not one"))
+            if event["id"] in ids:
+                found.append((event, f"{what}: the id of {ids[event['id']]} again"))
+            ids[event["id"]] = what
+            owner = (event["source"], key)
+            if event["sequence"] <= sequences.get(owner, ""):
+                found.append((event, f"{what}: sequence does not increase"))
+            sequences[owner] = event["sequence"]
+            for word in PRIVATE:
+                if word in text:
+                    found.append((event, f"{what}: private data: {word}"))
+        return found
