@@ -60,7 +60,7 @@ fn reads_never_exceed_the_quota_and_coalesce() {
 }
 
 #[test]
-fn a_shop_that_takes_most_of_the_quota_costs_some_429s_and_no_event() {
+fn shop_using_most_of_the_quota_costs_429s_and_no_event() {
     run(async {
         let (n_reads, n_throttled) = drain(Throttling { burst: 20, per_second: 50, used_by_shop_per_second: 40 }).await;
         assert!(n_throttled > 0, "the quota was really exceeded");

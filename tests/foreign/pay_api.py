@@ -2,7 +2,7 @@
 
 It checks the signature of every request as Amazon's SDKs make it, and answers objects in the shapes of Amazon's own samples.
 An object is a history of versions, each with the moment from which the API shows it, so the API can lag behind a
-notification. Endpoints and single objects can be told to fail, to answer late, or to answer something else.
+notification. Endpoints and single objects can be set to fail, to answer late, or to answer something else.
 """
 
 import base64

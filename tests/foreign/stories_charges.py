@@ -199,7 +199,7 @@ def _(a):
 
 @story(
     "permission-read-for-charge",
-    "The first IPN names a charge; its permission was never heard of, and is read first.",
+    "The first IPN names a charge; its permission is unknown, and is read first.",
     expect=[
         E("PermissionChargeable", "permission", action="NONE", causes={"HELPER_READ"}),
         E("ChargeAuthorized", "charge", pstate="Chargeable", ptype="Recurring", causes={"IPN"}),
@@ -233,7 +233,7 @@ def _(a):
 
 @story(
     "old-capture-first-seen",
-    "A charge that was captured three days ago is first heard of today: old news, as ChargeUpdated.",
+    "A charge that was captured three days ago is first seen today: an old change, published as ChargeUpdated.",
     expect=[KNOWN, E("ChargeUpdated", "charge", action="NONE", state="Captured", first=True, prev=None)],
 )
 def _(a):
@@ -245,7 +245,7 @@ def _(a):
 
 @story(
     "old-decline-first-seen",
-    "A charge that was declined three days ago is first heard of today: a decline is published as such however old.",
+    "A charge that was declined three days ago is first seen today: a decline is published as such however old.",
     expect=[KNOWN, E("ChargeDeclined", "charge", reasons=["HardDeclined"], first=True)],
 )
 def _(a):

@@ -151,7 +151,7 @@ def _(a):
 
 @story(
     "old-closing-first-seen",
-    "A permission that was closed three days ago is first heard of today: published as PermissionClosed however old.",
+    "A permission that was closed three days ago is first seen today: published as PermissionClosed however old.",
     expect=[E("PermissionClosed", "permission", action="REACH_OUT_BEFORE_NEXT_CYCLE", first=True)],
 )
 def _(a):

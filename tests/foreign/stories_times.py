@@ -1,4 +1,4 @@
-"""Stories of lastUpdatedTimestamp in every form that Amazon was seen to use, and in forms that nobody can read.
+"""Stories of lastUpdatedTimestamp in every form that Amazon was seen to use, and in forms that cannot be read.
 
 `time` of an event is that moment in UTC. Without a zone the documents do not say which, so it is not compared there. Where
 the value cannot be read they do not say either, nor how old the state is taken for; but `time` is never another field of the

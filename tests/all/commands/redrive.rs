@@ -60,7 +60,7 @@ fn redrive_publishes_each_unpublished_change_once() {
 }
 
 #[test]
-fn unknown_merchant_is_published_after_configuration_and_redrive() {
+fn unknown_merchants_ipn_is_published_after_redrive() {
     run(async {
         let mut stage = Stage::new(2, "").await;
         stage.environment.merchant_settings = "topic_owners = [\"A0SANDBOXMERCHANT\"]".to_owned();
