@@ -201,7 +201,7 @@ def _(a):
     "permission-read-for-charge",
     "The first IPN names a charge; its permission is unknown, and is read first.",
     expect=[
-        E("PermissionChargeable", "permission", action="NONE", causes={"HELPER_READ"}),
+        E("PermissionChargeable", "permission", action="NONE", causes={"PARENT_READ"}),
         E("ChargeAuthorized", "charge", pstate="Chargeable", ptype="Recurring", causes={"IPN"}),
     ],
 )

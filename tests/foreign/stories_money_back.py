@@ -73,8 +73,8 @@ def _(a):
     "refund-reads-its-charge",
     "The first IPN of all names a refund: its charge and permission are read for it, and published too.",
     expect=[
-        E("PermissionChargeable", "permission", causes={"HELPER_READ"}),
-        E("ChargeCaptured", "charge", causes={"HELPER_READ"}),
+        E("PermissionChargeable", "permission", causes={"PARENT_READ"}),
+        E("ChargeCaptured", "charge", causes={"PARENT_READ"}),
         E("RefundInitiated", "refund", permission=of("permission"), ptype="Recurring", causes={"IPN"}),
     ],
 )
