@@ -38,7 +38,7 @@ enum Command {
     /// for each check, with a remedy where one fails. Changes nothing.
     #[command(after_help = help("ipn-receiver check --config receiver.toml --role worker", Some("at least one check failed")))]
     Check(check::Arguments),
-    /// Create the missing Kafka topics, and print how the existing ones differ from what they must be.
+    /// Create the missing Kafka topics, and print how the existing topics differ from what the receiver needs.
     #[command(after_help = help("ipn-receiver topics --config receiver.toml --dry-run", Some("serve would not start")))]
     Topics(topics::Arguments),
     /// Print the contract of the events: the JSON Schema of one type, or an AsyncAPI document of all types.
@@ -47,7 +47,7 @@ enum Command {
     /// Print what the topics hold about one object: known state, pending work, events and dead letters.
     #[command(after_help = help("ipn-receiver inspect P01-1234567-7654321", Some("nothing was found")))]
     Inspect(inspect::Arguments),
-    /// Have the worker read objects from the Amazon Pay API: after an outage, or as a baseline on the first day (--seed).
+    /// Ask the worker to read objects from the Amazon Pay API after an outage, or to record a baseline on the first day (--seed).
     #[command(after_help = help("ipn-receiver recheck --merchant A1EXAMPLE --file ids.txt", None))]
     Recheck(recheck::Arguments),
     /// Append dead letters to the inbox again, each one once. Counts them and asks first. Publishes no event twice.

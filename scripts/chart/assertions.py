@@ -319,7 +319,7 @@ def notes_show_the_next_steps(r):
     environments = {m["environment"] for m in r.values["merchants"]}
     wanted = {
         f"curl -i https://{host}/ipn": bool(entrances),
-        "It cannot be reached from outside yet": not entrances,
+        "The receiver cannot be reached from outside the cluster yet": not entrances,
         "helm -n ipn test r --logs": True,
         "recheck": True,
         "logs job/r-ipn-receiver-topics": bool(r.kind("Job")),

@@ -57,8 +57,8 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
         return Ok(Exit::Success);
     }
     eprintln!(
-        "ipn-receiver: the topics hold nothing about {id}; IPNs that wait in the inbox are not searched. To have the object \
-         read, run: ipn-receiver recheck --merchant MERCHANT {id}"
+        "ipn-receiver: the topics hold nothing about {id}; IPNs and rechecks that wait in the inbox are not searched. To request a read of the object, \
+         run: ipn-receiver recheck --merchant MERCHANT {id}"
     );
     Ok(Exit::No)
 }

@@ -60,7 +60,7 @@ fn summary(found: &Comparison) -> String {
         (0, 0) => "All topics are correct. serve starts.".to_owned(),
         (0, _) => format!("{}. serve starts.", counted(n_warned, "warning")),
         _ => format!(
-            "{}, {}, {}. serve does not start.",
+            "{}, {}, {}. serve does not start: run `ipn-receiver topics` to create missing topics, and apply the remedy of each failure.",
             counted(n_missing, "missing topic"),
             counted(n_refused, "failure"),
             counted(n_warned, "warning")

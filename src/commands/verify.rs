@@ -26,7 +26,7 @@ pub struct Arguments {
     /// Files with one message each, as SNS posted it; "-" is standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     files: Vec<PathBuf>,
-    /// Verify for this time (2026-01-02T03:04:05Z), or with the word "message" for each message's own Timestamp. The default
+    /// The time for which to verify: 2026-01-02T03:04:05Z, or "message" for the Timestamp of each message. The default
     /// is now.
     #[arg(long, value_name = "TIME", value_parser = At::parse)]
     at: Option<At>,

@@ -204,7 +204,9 @@ pub(super) async fn one_order(mut runner: Runner<'_>) -> Result<bool, Error> {
     runner.post(ObjectKind::ChargePermission, ORDER, V2).await?;
     runner.expect(&[event("PermissionClosed", ORDER, "NONE")]).await;
 
-    runner.chapter("A refund is declined, and an older CHARGEBACK IPN names the charge");
+    runner.chapter(
+        "A refund is declined; a CHARGEBACK IPN in the old form names the charge, which did not change: no event",
+    );
     runner.amazon_puts(
         ObjectKind::Refund,
         REFUND,

@@ -162,7 +162,7 @@ fn when(row: &EventType) -> String {
         Trigger::StateReached { state, updated_when_late: true, .. } => {
             let updated = updated_type(row.kind).map_or("", |updated| updated.name);
             format!(
-                "a {} reaches `{state}`. If the receiver first reads the object more than 24 h later, it publishes \
+                "a {} reaches `{state}`. If the receiver does not know the object yet and the state is already more than 24 h old, it publishes \
                  `{updated}` instead",
                 row.kind
             )
@@ -170,7 +170,7 @@ fn when(row: &EventType) -> String {
         Trigger::StateReached { state, .. } => format!("a {} reaches `{state}`", row.kind),
         Trigger::UnknownState => format!("a {} reaches a state that is not on this page", row.kind),
         Trigger::AttributesChanged => format!(
-            "attributes of a {} change without a new state and two reads agree, or the receiver first reads an object whose \
+            "attributes of a {} change while its state stays the same, or the receiver first reads an object whose \
              state is more than 24 h old",
             row.kind
         ),
@@ -254,9 +254,9 @@ fn cases(row: &EventType) -> Vec<Case> {
 fn cases_by_reason(row: &EventType) -> Vec<Case> {
     let by_reason = |reason: &&'static str| Case::new(format!("`{reason}`"), Some(*reason));
     let mut cases: Vec<Case> = row.reasons.iter().map(by_reason).collect();
-    if let Some(at) = cases.iter().position(|case| case.reason == Some("AmazonClosed")) {
+    if cases.iter().any(|case| case.reason == Some("AmazonClosed")) {
         let used_up = Case::new("`AmazonClosed`, whole amount charged", Some("AmazonClosed"));
-        cases.insert(at, Case { is_used_up: true, ..used_up });
+        cases.insert(1, Case { is_used_up: true, ..used_up });
     }
     if !row.reasons.is_empty() {
         cases.push(Case::new("another reason", Some("AWordOfTomorrow")));
@@ -281,7 +281,11 @@ fn next_actions(row: &EventType) -> String {
     }
     let list: Vec<String> = sentences.iter().map(|sentence| format!("- {sentence}")).collect();
     let mut text = String::from("Next action, by type of the charge permission");
-    text += if row.reasons.len() > 1 { ". Of several reasons, the topmost in the table decides:\n\n" } else { ":\n\n" };
+    text += if row.reasons.len() > 1 {
+        ". If there are several reasons, the first row that matches one of them applies:\n\n"
+    } else {
+        ":\n\n"
+    };
     text += "| | OneTime | Recurring | PaymentMethodOnFile | type not known |\n|---|---|---|---|---|\n";
     let rows: Vec<_> = cases.iter().zip(&all).collect();
     for equal in rows.chunk_by(|(_, before), (_, after)| before == after) {

@@ -167,7 +167,7 @@ fn dry_run_creates_nothing_and_exit_code_says_if_serve_starts() {
                 "{said}"
             );
             assert_eq!(said.matches("would create ").count(), 4, "nothing was made: {said}");
-            assert!(said.ends_with("4 missing topics, 0 failures, 0 warnings. serve does not start.\n"), "{said}");
+            assert!(said.ends_with("4 missing topics, 0 failures, 0 warnings. serve does not start: run `ipn-receiver topics` to create missing topics, and apply the remedy of each failure.\n"), "{said}");
         }
         let (code, said) = command(&[]);
         assert!(code == 0 && said.matches("created ").count() == 4, "{said}");
@@ -177,7 +177,7 @@ fn dry_run_creates_nothing_and_exit_code_says_if_serve_starts() {
             assert_eq!(code, 1, "{said}");
             let remedy = format!("--entity-name {inbox} --add-config cleanup.policy=delete");
             assert!(said.starts_with("FAIL  ") && said.contains(&remedy), "{said}");
-            assert!(said.ends_with("0 missing topics, 1 failure, 1 warning. serve does not start.\n"), "{said}");
+            assert!(said.ends_with("0 missing topics, 1 failure, 1 warning. serve does not start: run `ipn-receiver topics` to create missing topics, and apply the remedy of each failure.\n"), "{said}");
         }
     });
 }

@@ -62,7 +62,14 @@ fn command(role: &str) -> Option<PrincipalRole> {
 fn report_mistakes(error: &config::Error, report: &mut Report) {
     for mistake in error.mistakes() {
         let check = if mistake.is_about_a_key() { "key" } else { "configuration" };
-        report.add(&Line::fail(check, mistake.to_string(), format!("correct {}", error.file().display())));
+        report.add(&Line::fail(
+            check,
+            mistake.to_string(),
+            format!(
+                "correct the setting or the file that this line names; the configuration file is {}",
+                error.file().display()
+            ),
+        ));
     }
 }
 

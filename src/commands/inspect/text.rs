@@ -16,10 +16,11 @@ pub(super) fn of(found: &Found, id: &ObjectId) -> String {
     for state in &found.known_state {
         text += &known_state(state);
     }
-    text += &section("children", &found.children, ["type", "id", "state", "since"], |child| {
-        let (object, observed) = (&child["object"], &child["observed"]);
-        [&object["kind"], &object["id"], &observed["state"], &observed["lastUpdated"]].map(word)
-    });
+    text +=
+        &section("charges, refunds and disputes", &found.children, ["type", "id", "state", "last updated"], |child| {
+            let (object, observed) = (&child["object"], &child["observed"]);
+            [&object["kind"], &object["id"], &observed["state"], &observed["lastUpdated"]].map(word)
+        });
     text += &section("events", &found.events, EVENT_COLUMNS, event_row);
     text += &section("dead letters", &found.dead_letters, ["written at", "position", "reason"], |record| {
         let (reason, detail) = (word(&record["reason"]), word(&record["detail"]));
@@ -63,8 +64,8 @@ fn observed_lines(observed: &Value) -> [(&'static str, String); 5] {
     [
         ("charge permission", format!("{}{permission_type}", word(&observed["chargePermissionId"]))),
         ("state", format!("{}{reasons}", word(&observed["state"]))),
-        ("since", word(&observed["lastUpdated"])),
-        ("read", word(&observed["readStartedAt"])),
+        ("last updated", word(&observed["lastUpdated"])),
+        ("last read", word(&observed["readStartedAt"])),
         ("last event", last_event),
     ]
 }

@@ -179,7 +179,11 @@ pub const TABLES: &[SettingsTable] = &[
                 Toml("5"),
                 "After this many such errors in a row the reads of a merchant are held back.",
             ),
-            setting("breaker_probe_ms", Toml("10000"), "While they are held back, one read is tried in this time."),
+            setting(
+                "breaker_probe_ms",
+                Toml("10000"),
+                "While the reads of a merchant are held back, one read is tried at this interval.",
+            ),
             setting(
                 "unknown_object_retries_ms",
                 Toml("[60000, 300000, 900000, 2100000]"),
@@ -205,7 +209,11 @@ pub const TABLES: &[SettingsTable] = &[
                 Toml("30.0"),
                 "After this many quiet days, the known state of an object in a final state is reduced to state, time and last event. Fractions are allowed.",
             ),
-            setting("forget_after_d", Toml("730.0"), "After this many quiet days it is deleted."),
+            setting(
+                "forget_after_d",
+                Toml("730.0"),
+                "After this many days without activity, the known state of an object in a final state is deleted.",
+            ),
         ],
     },
     SettingsTable {

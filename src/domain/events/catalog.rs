@@ -66,7 +66,7 @@ pub const CATALOG: &[EventType] = &[
         "PaymentMethodUpdated",
         Trigger::PaymentMethodChanged,
         &[],
-        "The buyer's payment method changed. `evidence` lists everything that shows the change.",
+        "The buyer's payment method or billing address changed; with the evidence `attribute_change` alone, it probably changed. `evidence` lists everything that shows the change.",
     ),
     row(
         PERMISSION,
@@ -110,8 +110,8 @@ pub const CATALOG: &[EventType] = &[
         reached("Declined", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]).even_when_late(),
         &[
             "SoftDeclined",
-            "HardDeclined",
             "ProcessingFailure",
+            "HardDeclined",
             "AmazonRejected",
             "TransactionTimedOut",
             "Declined",
@@ -126,7 +126,7 @@ pub const CATALOG: &[EventType] = &[
         CHARGE,
         "ChargeCanceled",
         reached("Canceled", &["AuthorizationInitiated", "Authorized", "CaptureInitiated"]),
-        &["MerchantCanceled", "BuyerCanceled", "AmazonCanceled", "ExpiredUnused", "ChargePermissionCanceled"],
+        &["MerchantCanceled", "BuyerCanceled", "ExpiredUnused", "AmazonCanceled", "ChargePermissionCanceled"],
         "The charge was canceled. The reasons say by whom.",
     ),
     row(

@@ -245,7 +245,7 @@ fn closed(situation: &Situation<'_>) -> Advice {
 const NONE: Advice = (ActionCode::None, "No action required.");
 const SEE_PERMISSION_CHARGEABLE: Advice = (
     ActionCode::None,
-    "No action required for this event. Do what the PermissionChargeable event published before it says.",
+    "No action required for this event. Follow the next action of the PermissionChargeable event that was published just before.",
 );
 const WAIT_FOR_CHARGEABLE: Advice =
     (ActionCode::Wait, "The charge permission cannot be charged yet. Wait for PermissionChargeable.");
@@ -257,11 +257,11 @@ const CAPTURE: Advice = (
 const WAIT: Advice = (ActionCode::Wait, "Amazon is still processing this; wait for the next event.");
 const RETRY_CHARGE: Advice = (
     ActionCode::RetryCharge,
-    "The charge permission can be charged again. If a charge was declined and payment is still due, retry the charge.",
+    "The charge permission can be charged again. If a charge was declined and payment is still due, create a new charge for the amount due.",
 );
 const CHECK_AND_RETRY: Advice = (
     ActionCode::RetryChargeAfterPermissionCheck,
-    "Read the charge permission from Amazon Pay; its state in this event may be out of date. If it is Chargeable, create the charge again. If not, wait for PermissionChargeable.",
+    "Read the charge permission from Amazon Pay, because its state in this event may be out of date. If it is Chargeable, create a new charge. If it is not, wait for the next PermissionChargeable event, even if the code of that event is NONE; then create a new charge if payment is still due.",
 );
 const CHECK_AND_CREATE_CHARGE: Advice = (
     ActionCode::RetryChargeAfterPermissionCheck,
@@ -273,7 +273,7 @@ const ASK_BUYER_TO_UPDATE: Advice = (
 );
 const UPDATE_PAGE: Advice = (
     ActionCode::OpenUpdatePage,
-    "Open Amazon's hosted Update page for this charge permission with your checkout script, and send the buyer there. Charge again when a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.",
+    "Open Amazon's hosted Update page for this charge permission with your checkout script, and send the buyer there. Create a new charge only when a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.",
 );
 const SETUP_PAGE: Advice = (
     ActionCode::OpenSetupPage,
@@ -285,11 +285,11 @@ const VERIFY_AMOUNT: Advice = (
 );
 const ASK_FOR_OTHER: Advice = (
     ActionCode::AskForOtherPaymentMethod,
-    "Ask the buyer for another payment method. Do not retry with the current one.",
+    "Ask the buyer for another payment method. Do not create another charge with the current payment method.",
 );
 const ASK_FOR_OTHER_OR_UPDATE: Advice = (
     ActionCode::AskForOtherPaymentMethod,
-    "Ask the buyer for another payment method. The type of the charge permission is not known, so the buyer may not be able to update the payment method at Amazon.",
+    "Ask the buyer for another payment method. The receiver could not read the type of the charge permission: look it up in Seller Central before you send the buyer to a page.",
 );
 const NEW_CHECKOUT: Advice =
     (ActionCode::ReengageBuyerWithNewCheckout, "Do not retry the charge. Ask the buyer to go through checkout again.");
@@ -307,7 +307,7 @@ const REACH_OUT: Advice = (
 );
 const NEXT_PERIOD: Advice = (
     ActionCode::WaitForNextPeriod,
-    "Amazon's limit for this month is used up. Charge again next month, when the charge permission is Chargeable.",
+    "Amazon's limit for this month is used up. Wait until a PermissionChargeable event has the code RETRY_CHARGE; then create a new charge if payment is still due.",
 );
 const RESPOND: Advice = (
     ActionCode::RespondToDispute,

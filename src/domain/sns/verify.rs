@@ -49,7 +49,7 @@ pub enum Error {
     SignatureVersionTooLow(String),
     /// Genuine, but too old by the receiver's clock: a replay, or the clock is wrong.
     #[error(
-        "message was sent at {sent_at}, {} h before our clock's {now}: a replay, a clock that is wrong, or sns.ipn_age_max_h is too short",
+        "message was sent at {sent_at}, {} h before this machine's clock, {now}: a replay, a clock that is wrong, or sns.ipn_age_max_h is too short",
         now.since(*sent_at).as_secs() / 3600
     )]
     TooOld {
@@ -60,7 +60,7 @@ pub enum Error {
     },
     /// Genuine, but from the future by the receiver's clock.
     #[error(
-        "message was sent at {sent_at}, {} s after our clock's {now}: the clock is wrong, or sns.ipn_ahead_max_s is too short",
+        "message was sent at {sent_at}, {} s after this machine's clock, {now}: the clock is wrong, or sns.ipn_ahead_max_s is too short",
         sent_at.since(*now).as_secs()
     )]
     TooNew {

@@ -2,7 +2,7 @@
 //! after N hints answers all N, and a hint that arrives during a read leads to exactly one more.
 //!
 //! Amazon's quota is per merchant, environment and operation, and so is a lane of this queue. Bounds are per merchant
-//! and environment, so that one merchant's trouble never delays another's.
+//! and environment, so that the failures of one merchant never delay another merchant.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::domain::timestamp::Timestamp;
 #[derive(Debug)]
 pub struct WorkQueue {
     rules: Rules,
-    /// When the partitions became ours: from then on tokens are counted.
+    /// When the partitions were assigned to this process. Tokens are counted from then on.
     since: Timestamp,
     accounts: BTreeMap<Account, AccountWork>,
     hits: BoundHits,

@@ -86,7 +86,7 @@ fn compare_replicas(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Diffe
         return Some(difference(
             Severity::Refused,
             format!("{asked}, as kafka.replication_factor is"),
-            "it survives the loss of fewer brokers than the settings promise",
+            "the topic survives the loss of fewer brokers than the settings promise",
             format!(
                 "reassign it with kafka-reassign-partitions.sh, or accept it with kafka.replication_factor = {count}"
             ),
@@ -102,7 +102,7 @@ fn compare_replicas(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Diffe
             Severity::Warned,
             "3 in production".to_owned(),
             why,
-            "reassign it with kafka-reassign-partitions.sh on a cluster of three brokers or more".to_owned(),
+            "add replicas with kafka-reassign-partitions.sh on a cluster of three brokers or more; no action required on a test broker".to_owned(),
         )
     })
 }

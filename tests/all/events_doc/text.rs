@@ -22,13 +22,36 @@ pub(super) const HOW_TO: &str = r#"
 `data.nextAction` says what Amazon's guides advise the merchant to do: `code` for programs, `text` for people. The type of the
 charge permission decides first, the reasons second. Act once per event `id`.
 
-- When a charge is declined, the charge permission often becomes NonChargeable too. These are two facts, and each event has its own
-  advice. First follow the permission's advice about the payment method; one mail to the buyer is enough. Then follow the advice of
-  the charge.
-- Only one event of a change has the code `RETRY_CHARGE`: `PermissionChargeable`, or `PaymentMethodUpdated` if the permission stayed
-  Chargeable all the time.
+- When a charge is declined, the charge permission often becomes NonChargeable too. Each change has its own event with its own
+  next action, and the two events arrive in either order. Send the buyer one mail for both events, not two.
+  If the codes differ, follow the event of the permission. The receiver does not count retries: limit them in your service.
+- If one change causes two events, only one has the code `RETRY_CHARGE`: `PermissionChargeable`, or `PaymentMethodUpdated` if the
+  permission was Chargeable before, too.
 - `url` is present only with `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`. `deadline` is present only with `RESPOND_TO_DISPUTE`, in Amazon's
-  format (`20260112T000000Z`, UTC). Amazon's hosted pages have no URL of their own; your checkout script opens them.
+  format (`20260112T000000Z`, UTC). In Europe `url` is by default https://pay.amazon.com/, where the buyer must open the permission.
+  Amazon's hosted pages (`OPEN_UPDATE_PAGE`, `OPEN_SETUP_PAGE`) have no URL: your checkout script opens them.
+
+## May I ship, retry, mail?
+
+| question | answer |
+|---|---|
+| May I ship? | On `ChargeAuthorized` if you capture later, or on `ChargeCaptured` (also on `ChargeUpdated` with `firstSight` true and the state `Captured`), if `source` ends with `/live`. Never on `PermissionChargeable`, `RefundDeclined` or `DisputeClosed`. |
+| May I create a new charge? | On the code `RETRY_CHARGE`, and after the check that `RETRY_CHARGE_AFTER_PERMISSION_CHECK` asks for; once for each payment that is due. |
+| May I mail the buyer? | On `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`, `ASK_FOR_OTHER_PAYMENT_METHOD`, `OPEN_UPDATE_PAGE`, `OPEN_SETUP_PAGE`, `VERIFY_AMOUNT_WITH_BUYER`, `REENGAGE_BUYER_WITH_NEW_CHECKOUT` and `REACH_OUT_BEFORE_NEXT_CYCLE`; once for each `chargePermissionId` and problem. |
+
+## Attributes of the event
+
+| attribute | meaning |
+|---|---|
+| `id` | identifies the change. The same change always has the same id: skip an id that you have processed |
+| `sequence` | 20 digits; increases within one `partitionkey`. Skip an event whose sequence is not greater than the last one that you processed |
+| `source` | `/amazonpay/<merchant id>/<live or sandbox>`. Check it, so that a sandbox event never ships goods |
+| `subject` | id of the object |
+| `partitionkey` | charge permission id; also the record key |
+| `time` | when Amazon last changed the object, not when the event was published |
+| `traceparent` | W3C trace context of the newest IPN that led to the event, if there is one |
+
+[examples/README.md](../examples/README.md) has programs to start from.
 
 ## Fields of `data`
 
@@ -40,7 +63,7 @@ charge permission decides first, the reasons second. Act once per event `id`.
 | `permissionState`, `permissionReadAt` | charges, refunds, disputes; if known | state of the charge permission when it was last read, and the time of that read |
 | `state`, `reasons` | always | Amazon's names; `reasons` may be empty or have several entries |
 | `previousState` | always, may be null | the last state that the receiver knew before this event; null if the object was not known |
-| `firstSight` | always | true if the object was not known before. If its state is then more than 24 h older than the IPN, most events are published as `…Updated` instead (see each event), with the advice for the current state |
+| `firstSight` | always | true if the receiver did not know the object before this event. If the state was already more than 24 h old when the IPN or the recheck asked for the read, most events are published as `…Updated` instead (see each event), with the next action for the current state |
 | `evidence` | `PaymentMethodUpdated` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
 | `nextAction` | always | see above |
 | `snapshot` | always | every other attribute of the object that is not about the buyer, under Amazon's names; amounts are text |
@@ -60,15 +83,19 @@ pub(super) fn never_means(row: &EventType) -> &'static str {
         "PermissionClosed" => "that a payment succeeded, or that the buyer received money back.",
         "PaymentMethodUpdated" => "that the permission is Chargeable. Check `state`.",
         "PermissionUpdated" => {
-            "that the state changed. If `firstSight` is true, the state is old and may still need an action."
+            "that the state changed. If `firstSight` is true, this is the first event of the permission: act on `state` and `nextAction`."
         }
         "ChargeAuthorizationInitiated" => "that the amount is reserved. The authorization can still be declined.",
         "ChargeAuthorized" => "that the buyer has paid. The charge must still be captured.",
         "ChargeCaptureInitiated" => "that the amount was captured. The capture can still be declined.",
         "ChargeCaptured" => "that no refund or dispute can follow.",
-        "ChargeDeclined" => "that the charge permission is closed. Check the events of the permission.",
+        "ChargeDeclined" => {
+            "that the charge permission is closed: check the events of the permission. Not every decline has this event. If Amazon declines your Create Charge request in its response, handle the decline there, too: Amazon does not promise an IPN for it."
+        }
         "ChargeCanceled" => "that a refund was made.",
-        "ChargeUpdated" => "that the state changed. If `firstSight` is true, the state is old.",
+        "ChargeUpdated" => {
+            "that the state changed. If `firstSight` is true, this is the first event of the charge: act on `state`. For example, if it is `Captured`, the buyer has paid, and no ChargeCaptured event follows."
+        }
         "RefundInitiated" => "that the buyer has received the money. The refund can still be declined.",
         "RefundCompleted" => "that the whole charge was refunded. Check the amount in `snapshot`.",
         "RefundDeclined" => "that the refund is still in progress. Declined is final.",
@@ -76,6 +103,8 @@ pub(super) fn never_means(row: &EventType) -> &'static str {
         "DisputeActionRequired" => "that the buyer has won.",
         "DisputeResolved" => "that the merchant has won, or lost. Check `snapshot.resolution`.",
         "DisputeClosed" => "that the merchant has won, or lost.",
-        _ => "that the object has failed. The receiver only does not know the state.",
+        _ => {
+            "that the object has failed. This version of the receiver does not know the state, so it gives no specific next action."
+        }
     }
 }
