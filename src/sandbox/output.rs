@@ -107,8 +107,9 @@ impl Output {
             return;
         }
         println!("{INDENT}next action: {}", self.painted(BOLD, code));
-        let url = event.pointer("/data/nextAction/url").and_then(Value::as_str).unwrap_or_default();
-        for line in wrapped(&format!("{advice} {url}"), ADVICE_WIDTH) {
+        let field = |name: &str| event.pointer(name).and_then(Value::as_str).unwrap_or_default();
+        let (url, deadline) = (field("/data/nextAction/url"), field("/data/nextAction/deadline"));
+        for line in wrapped(&format!("{advice} {url}{deadline}"), ADVICE_WIDTH) {
             println!("{INDENT}  {line}");
         }
     }

@@ -1,7 +1,7 @@
 //! `AMZN-PAY-RSASSA-PSS-V2`: how a GET to the Amazon Pay API is signed.
 //!
 //! The header set is the one of Amazon's PHP and .NET SDKs. The signature is RSASSA-PSS with SHA-256 and a salt
-//! of 32 bytes, which is the only salt length *ring* makes and the one V2 asks for.
+//! of 32 bytes, which V2 requires and *ring* uses.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub enum BadApiKey {
         "no PEM private key found; the .pem file that Seller Central let you download is needed, starting with \"-----BEGIN PRIVATE KEY-----\" or \"-----BEGIN RSA PRIVATE KEY-----\""
     )]
     NotPem,
-    /// The key needs a pass phrase; a service cannot ask for one.
+    /// The key is encrypted with a pass phrase, which a service cannot ask for.
     #[error("the private key is encrypted; decrypt it with: openssl pkey -in FILE -out NEW-FILE")]
     Encrypted,
     /// The public half of the pair.
@@ -37,7 +37,7 @@ pub enum BadApiKey {
         "this is the public key; the private one is needed, which Seller Central let you download when the pair was made"
     )]
     Public,
-    /// PEM, but no RSA key that can sign.
+    /// PEM, but not an RSA key that can sign.
     #[error("not an RSA private key of 2048 to 4096 bits, unencrypted, in PKCS#8 or PKCS#1 form")]
     NotRsa,
 }
@@ -72,14 +72,14 @@ impl ApiKey {
         Ok(Self { public_key_id: public_key_id.to_owned(), key_pair, digest_key: DigestKey::derive(&der) })
     }
 
-    /// What makes digests of private details.
+    /// The key for digests of private details.
     pub fn digest_key(&self) -> &DigestKey {
         &self.digest_key
     }
 
     /// Signs `GET` of one object.
     ///
-    /// `random` is where the salt comes from.
+    /// `random` is the source of the salt.
     pub fn sign_get(
         &self,
         region: Region,
@@ -103,8 +103,7 @@ impl ApiKey {
         SignedGet { host: region.api_host(), path, region, date, authorization }
     }
 
-    /// Environment-specific keys (`LIVE-…`, `SANDBOX-…`) name the environment by themselves; the path of the
-    /// others has to.
+    /// Environment-specific keys (`LIVE-…`, `SANDBOX-…`) name the environment. With other keys, the path must name it.
     fn path(&self, environment: Environment, kind: ObjectKind, id: &ObjectId) -> String {
         let id_upper = self.public_key_id.to_ascii_uppercase();
         let prefix = if id_upper.starts_with("LIVE") || id_upper.starts_with("SANDBOX") {
@@ -127,7 +126,7 @@ impl fmt::Debug for ApiKey {
 pub struct SignedGet {
     /// Host of the API.
     pub host: &'static str,
-    /// Path, safe as it is.
+    /// Path; it needs no escaping.
     pub path: String,
     region: Region,
     date: String,
@@ -135,7 +134,7 @@ pub struct SignedGet {
 }
 
 impl SignedGet {
-    /// Every header that goes with it.
+    /// Every header of the request.
     pub fn headers(&self) -> [(&'static str, &str); 6] {
         [
             ("accept", CONTENT_TYPE),
@@ -157,7 +156,7 @@ pub fn canonical_request(path: &str, region: Region, date: &str) -> String {
     )
 }
 
-/// What is signed: the algorithm's name and the canonical request's hash.
+/// The string to sign: the name of the algorithm and the hash of the canonical request.
 pub fn string_to_sign(canonical_request: &str) -> String {
     let hash = ring::digest::digest(&ring::digest::SHA256, canonical_request.as_bytes());
     format!("{ALGORITHM}\n{}", super::canonical_json::hex(hash.as_ref()))

@@ -1,4 +1,4 @@
-//! Where certificates may come from: the pin on the signing certificate's URL, and the one on its issuer's.
+//! The allowed sources of certificates: the pinned URL of the signing certificate, and of its issuer's certificate.
 
 use super::policy::Policy;
 use super::topic_policy::is_label;
@@ -6,35 +6,35 @@ use super::topic_policy::is_label;
 /// A URL that a signing certificate may be fetched from:
 /// `https://sns.<region>.amazonaws.com/SimpleNotificationService-<32 hex>.pem`, and nothing else.
 ///
-/// A development setting can name further origins; what comes from there is marked as such for good.
+/// A development setting can add origins. A certificate from such an origin stays marked as one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SigningCertUrl {
     url: String,
     source: CertSource,
 }
 
-/// Whose certificate a URL leads to.
+/// The owner of the certificate at a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CertSource {
-    /// The one of Amazon SNS in this region: issuer, name, key and validity count.
+    /// Amazon SNS in this region: issuer, name, key and validity are checked.
     Region(String),
-    /// One of a development setting: the key alone counts.
+    /// A development origin: only the key is used.
     Development,
 }
 
-/// Why a URL is not one of Amazon SNS's in a region that a merchant's topic names.
+/// Why a URL is not a certificate URL of Amazon SNS in an allowed region.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedCertUrl {
     /// Another scheme, or no URL.
     #[error("SigningCertURL does not begin with https://")]
     Scheme,
-    /// Another host, or one with a port or userinfo.
+    /// Another host, or a host with a port or userinfo.
     #[error("SigningCertURL is not at https://sns.<region>.amazonaws.com")]
     Host,
-    /// The host of a region, and nothing comes from there.
+    /// The host of a region that no allowed topic uses.
     #[error("SigningCertURL is in {0:?}, where no allowed topic is (merchants[].topic_regions)")]
     Region(String),
-    /// Another path, or something after it.
+    /// Another path, or text after the path.
     #[error("SigningCertURL's path is not /SimpleNotificationService-<32 hex>.pem")]
     Path,
 }
@@ -59,12 +59,12 @@ impl SigningCertUrl {
         &self.url
     }
 
-    /// Whose certificate is there.
+    /// The owner of the certificate.
     pub fn source(&self) -> &CertSource {
         &self.source
     }
 
-    /// The 32 hex digits of its file's name: for every known certificate the MD5 of its DER form.
+    /// The 32 hex digits of the file name. For every known certificate they are the MD5 of its DER form.
     pub fn hash(&self) -> &str {
         &self.url[self.url.len() - CERT_FILE_SUFFIX.len() - HASH_DIGITS..self.url.len() - CERT_FILE_SUFFIX.len()]
     }
@@ -92,7 +92,7 @@ impl IssuerUrl {
     }
 }
 
-/// The region in a URL that is good in every other respect.
+/// The region in a URL that is valid in all other parts.
 fn region_of(url: &str) -> Result<&str, RefusedCertUrl> {
     let rest = url.strip_prefix("https://").ok_or(RefusedCertUrl::Scheme)?;
     let (host, file) = rest.split_once('/').ok_or(RefusedCertUrl::Host)?;

@@ -51,12 +51,12 @@ pub(super) struct AccountWork {
     quota: Quota,
     reconciliation: Quota,
     since: Timestamp,
-    /// Which of [`ObjectKind::ALL`] is asked first.
+    /// Index in [`ObjectKind::ALL`] of the lane that goes first.
     first: usize,
 }
 
 impl AccountWork {
-    /// No work yet; `since` is when its quota began to be ours.
+    /// No work yet. Tokens are counted from `since`, when the partitions were assigned.
     pub(super) fn new(account: &Account, rules: &Rules, since: Timestamp) -> Self {
         let breaker = Breaker::new(rules.breaker);
         Self {

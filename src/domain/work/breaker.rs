@@ -59,7 +59,7 @@ impl Breaker {
         }
     }
 
-    /// A read failed for a reason that is not its object's.
+    /// A read failed for a systemic reason.
     pub fn failed(&mut self, now: Timestamp) -> Option<BreakerChange> {
         let State::Closed { failures } = &mut self.state else { return None };
         *failures += 1;
@@ -77,7 +77,7 @@ impl Breaker {
         was_open.then_some(BreakerChange::Closed)
     }
 
-    /// Whether reads are kept back.
+    /// Whether reads are held back.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
     }

@@ -1,4 +1,4 @@
-//! Entries by their objects' ids, each at a slot that it keeps, so that what orders them need not know ids.
+//! Entries by object id. Each entry keeps its slot, so that the orderings need slots only, not ids.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -8,7 +8,7 @@ use slab::Slab;
 use super::entry::Entry;
 use crate::domain::pay::ObjectId;
 
-/// Where an entry stands, until it is removed.
+/// The position of an entry until the entry is removed.
 pub(super) type Slot = u32;
 
 /// All entries of one operation.
@@ -28,12 +28,12 @@ impl Entries {
         self.slot_of(id).map(|slot| self.at(slot))
     }
 
-    /// Only for a slot where an entry stands.
+    /// The slot must hold an entry.
     pub(super) fn at(&self, slot: Slot) -> &Entry {
         &self.slots[slot as usize]
     }
 
-    /// Only for a slot where an entry stands.
+    /// The slot must hold an entry.
     pub(super) fn at_mut(&mut self, slot: Slot) -> &mut Entry {
         &mut self.slots[slot as usize]
     }
@@ -43,7 +43,7 @@ impl Entries {
         self.slots.get_mut(slot as usize)
     }
 
-    /// Only for an id that has no entry yet.
+    /// The id must have no entry yet.
     pub(super) fn insert(&mut self, entry: Entry) -> Slot {
         let hash = self.hashes.hash_one(&entry.id);
         let slot = Slot::try_from(self.slots.insert(entry)).expect("four thousand million objects fit no memory");
@@ -57,7 +57,7 @@ impl Entries {
         let found = self.by_id.find_entry(self.hashes.hash_one(&removed.id), |known| *known == slot);
         found.expect("every entry is found by its id").remove();
         if self.slots.is_empty() && self.slots.capacity() > CAPACITY_KEPT {
-            // A backlog that is done gives its memory back.
+            // Frees the memory of a drained backlog.
             *self = Self { hashes: std::mem::take(&mut self.hashes), ..Self::default() };
         }
     }

@@ -31,8 +31,8 @@ pub(super) struct Entry {
 #[derive(Clone, Copy, Debug)]
 struct Failing {
     attempts: u32,
-    /// Time between failures, each counted for no more than the longest wait, so that an outage between two of them, of
-    /// Amazon or of ours, does not count.
+    /// Time between failures, each counted for no more than the longest wait, so that an outage between two of them, at
+    /// Amazon or in the receiver, does not count.
     lasting: Duration,
     failed_at: Timestamp,
 }
@@ -96,7 +96,7 @@ pub(super) struct Causes {
 
 /// How many causes are remembered of one object.
 pub(super) const CAUSES_KEPT: usize = 16;
-/// An object's own trouble is looked at again within an hour; twice that allows for a queue.
+/// An object that fails is read again within an hour; twice that allows for a queue.
 const FAILING_COUNTED_MAX: Duration = Duration::from_hours(2);
 
 impl Entry {
@@ -139,7 +139,7 @@ impl Entry {
         **failing = Failing { attempts: failing.attempts + 1, lasting: failing.until(now), failed_at: now };
     }
 
-    /// What the state record must hold of it: nothing unless its inbox records were let go.
+    /// The pending work for the state record; `None` while its inbox records are still open.
     pub(super) fn pending(&self) -> Option<Pending> {
         if !self.is_released() {
             return None;

@@ -1,4 +1,4 @@
-//! One operation of one account: what waits for its time, and what is due, ranked by what matters first.
+//! One operation of one account: reads that wait until they are due, and due reads by priority.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) struct Lane {
     reconciliation: TokenBucket,
     waiting: BTreeSet<(Timestamp, Priority, Slot)>,
     due: [BTreeSet<(Timestamp, Slot)>; PRIORITIES.len()],
-    /// When inbox records began to wait, oldest first. May name what no longer waits.
+    /// When inbox records began to wait, oldest first. It may contain records that no longer wait.
     open: VecDeque<(Timestamp, Slot)>,
     /// How many inbox records wait.
     records_open: usize,
@@ -29,7 +29,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// An empty one.
+    /// An empty lane.
     pub(super) fn new(bucket: TokenBucket, reconciliation: TokenBucket) -> Self {
         Self {
             entries: Entries::default(),
@@ -53,13 +53,13 @@ impl Lane {
         let waits_anew = if entry.in_flight {
             entry.during.get_or_insert_default().add(cause, now)
         } else {
-            // The next read is the first one that can answer a hint. An operator is answered by any, a confirming one too.
+            // Only the next read can answer a hint. Any read answers a recheck, a confirming read too.
             entry.confirming &= priority != Priority::Fresh;
             entry.waiting = false;
             let waits_anew = entry.causes.add(cause, now);
             let (due, priority) = match (entry.priority, priority) {
                 (Priority::Confirming, Priority::Recheck) => (entry.due, entry.priority), // soon, and not sooner for a reason
-                // It overtakes a back-off and whatever matters less; what is due already keeps its time.
+                // A new cause ends a back-off and raises the priority. A read that is already due keeps its time.
                 (before, priority) => (entry.due.min(now), before.min(priority)),
             };
             if (due, priority) != (entry.due, entry.priority) {
@@ -117,7 +117,7 @@ impl Lane {
             || self.waiting.first().is_some_and(|(due, ..)| *due <= now)
     }
 
-    /// The read that is to go out now, if any is due and there is a token for it.
+    /// The next read, if one is due and there is a token for it.
     pub(super) fn take_due(&mut self, now: Timestamp, aged_after: Duration) -> Option<ObjectId> {
         while self.waiting.first().is_some_and(|(due, ..)| *due <= now) {
             let (due, priority, slot) = self.waiting.pop_first().expect("a first one was just seen");
@@ -139,7 +139,7 @@ impl Lane {
         Some(entry.id.clone())
     }
 
-    /// The priority that the next read is of, if anything is due.
+    /// The priority of the next read, if one is due.
     fn next_priority(&mut self, now: Timestamp, aged_after: Duration) -> Option<Priority> {
         let may_reconcile = self.reconciliation.has(now);
         let due_since = |priority: Priority| self.due[priority as usize].first().map(|(due, _)| *due);
@@ -155,7 +155,7 @@ impl Lane {
         preferred.or_else(|| due.next()).map(|(_, priority)| priority)
     }
 
-    /// The read answered its causes. Causes that came meanwhile make the object due again.
+    /// The read answered its causes. Causes that arrived during the read make the object due again.
     pub(super) fn complete(&mut self, id: &ObjectId, now: Timestamp) -> Option<Completed> {
         let slot = self.entries.slot_of(id)?;
         let entry = self.entries.at_mut(slot);
@@ -178,7 +178,7 @@ impl Lane {
         Some(Completed { causes: causes.newest.into_vec(), answered: causes.open.into_vec(), was_pending })
     }
 
-    /// The read answered nothing yet; another is due at `due`, or at once if a cause came meanwhile.
+    /// The read did not answer its causes. The next one is due at `due`, or at once if a cause arrived during the read.
     pub(super) fn requeue(&mut self, id: &ObjectId, why: Requeue, due: Timestamp, now: Timestamp) {
         let Some(slot) = self.entries.slot_of(id) else { return };
         let entry = self.entries.at_mut(slot);
@@ -201,7 +201,7 @@ impl Lane {
             Some(during) => {
                 let came = Priority::of(&during.newest);
                 entry.causes.absorb(*during);
-                entry.confirming &= came != Priority::Fresh; // a newer hint: its first read is not a confirming one
+                entry.confirming &= came != Priority::Fresh; // the first read after a newer hint is not a confirming read
                 let is_in_time = why == Requeue::Systemic || entry.confirming;
                 (if is_in_time { due } else { now }, priority.min(came))
             }
@@ -214,17 +214,17 @@ impl Lane {
         self.bucket.throttled(now, pause);
     }
 
-    /// Which part of its quota the lane uses just now.
+    /// The part of its quota that the lane uses at present.
     pub(super) fn quota_factor(&self) -> f64 {
         self.bucket.factor()
     }
 
-    /// How many reads it could let out at once.
+    /// How many reads could start at once.
     pub(super) fn quota_tokens(&self, now: Timestamp) -> f64 {
         self.bucket.tokens(now)
     }
 
-    /// Lets go of the records of objects that wait since `then` or longer, of at most so many.
+    /// Releases the records of objects that have waited since `then` or longer, of a limited number of objects.
     pub(super) fn release_since(&mut self, then: Timestamp, most: usize) -> Vec<(ObjectId, Vec<InboxPosition>)> {
         let mut released = Vec::new();
         while released.len() < most && self.open.front().is_some_and(|(at, _)| *at <= then) {
@@ -241,7 +241,7 @@ impl Lane {
         released
     }
 
-    /// Lets go of one object's records.
+    /// Releases the records of one object.
     pub(super) fn release(&mut self, id: &ObjectId) -> Vec<InboxPosition> {
         let slot = self.entries.slot_of(id);
         let positions = slot.map(|slot| self.entries.at_mut(slot).release()).unwrap_or_default();
@@ -254,22 +254,22 @@ impl Lane {
         self.records_open
     }
 
-    /// How many reads are under way.
+    /// How many reads are in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
     }
 
-    /// For how long its objects take at the present pace, each read once.
+    /// How long it takes at the current rate to read each object once.
     pub(super) fn time_left(&self) -> Duration {
         Duration::try_from_secs_f64(self.len() as f64 / self.bucket.per_second()).unwrap_or(Duration::MAX)
     }
 
-    /// When the oldest cause was taken in that has no answer yet. Looks at every entry.
+    /// When the oldest unanswered cause arrived. Visits every entry.
     pub(super) fn first_seen(&self) -> Timestamp {
         self.entries.iter().map(Entry::first_seen).min().unwrap_or(Timestamp::NEVER)
     }
 
-    /// How many objects are to be read for a reason. Looks at every entry.
+    /// How many objects are queued for a reason other than reconciliation. Visits every entry.
     pub(super) fn owed(&self) -> usize {
         self.entries.iter().filter(|entry| entry.priority != Priority::Reconcile).count()
     }

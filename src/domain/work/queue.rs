@@ -1,7 +1,7 @@
-//! One entry per object that is to be read. Notifications about the same object coalesce: ONE read that started
-//! after N hints answers all N, and a hint that arrives during a read leads to exactly one more.
+//! One entry per object to read. IPNs about the same object coalesce: one read that started after N hints answers all N,
+//! and a hint that arrives during a read causes exactly one more read.
 //!
-//! Amazon's quota is per merchant, environment and operation, and so is a lane of this queue. Bounds are per merchant
+//! Amazon's quota is per merchant, environment and operation, and so is a lane of this queue. Limits are per merchant
 //! and environment, so that the failures of one merchant never delay another merchant.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use super::lane::Lane;
 use crate::domain::pay::{Account, Environment, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
-/// All objects that are to be read, and those being read.
+/// All objects that are queued or being read.
 #[derive(Debug)]
 pub struct WorkQueue {
     rules: Rules,
@@ -25,10 +25,10 @@ pub struct WorkQueue {
     hits: BoundHits,
 }
 
-/// How often bounds were hit.
+/// How often limits were hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BoundHits {
-    /// [`Rules::reads_in_flight_max`], counted once in each call that it kept reads back.
+    /// [`Rules::reads_in_flight_max`], counted once for each call in which it delayed reads.
     pub reads_in_flight: u64,
     /// [`Rules::records_open_max`].
     pub records_open: u64,
@@ -39,13 +39,13 @@ pub struct BoundHits {
 pub struct LaneReport {
     /// Objects queued or in flight, without reconciliation.
     pub objects: usize,
-    /// When the oldest cause was taken in that has no answer yet; [`Timestamp::NEVER`] without any.
+    /// When the oldest unanswered cause arrived; [`Timestamp::NEVER`] if there is none.
     pub first_seen: Timestamp,
-    /// Which part of our quota is used: 1 unless Amazon throttled lately.
+    /// The part of the receiver's quota in use: 1 unless Amazon throttled recently.
     pub quota_factor: f64,
-    /// How many reads our quota would let out at once.
+    /// How many reads the receiver's quota allows at once.
     pub quota_tokens: f64,
-    /// For how long that many reads take at this pace.
+    /// How long that many reads take at the current rate.
     pub time_left: Duration,
     /// Whether the account's reads are held back.
     pub is_held_back: bool,
@@ -63,7 +63,7 @@ impl LaneReport {
     };
 }
 
-/// Inbox records that were let go, by the objects they are about.
+/// Inbox records that were released, by their objects.
 pub type Released = Vec<(ObjectRef, Vec<InboxPosition>)>;
 
 impl WorkQueue {
@@ -87,7 +87,7 @@ impl WorkQueue {
         self.lane_for(object).reconcile(&object.id, due);
     }
 
-    /// Whether it is to be read, or being read.
+    /// Whether the object is queued or being read.
     pub fn holds(&self, object: &ObjectRef) -> bool {
         self.entry(object).is_some()
     }
@@ -169,7 +169,7 @@ impl WorkQueue {
         self.accounts.get_mut(account)?.breaker.answered()
     }
 
-    /// Accounts whose reads are kept back.
+    /// Accounts whose reads are held back.
     pub fn held_back(&self) -> impl Iterator<Item = &Account> {
         self.accounts.iter().filter(|(_, work)| work.breaker.is_open()).map(|(account, _)| account)
     }
@@ -179,9 +179,9 @@ impl WorkQueue {
         self.lane_for(object).throttled(now, pause);
     }
 
-    /// Lets go of inbox records that wait for longer than `age_max`, and of all those of accounts with too many: their
-    /// objects' work is to be written as pending ([`WorkQueue::pending_of`]) in the transaction that passes them. At most
-    /// `objects_max` at a time, so that this transaction is short; the rest comes with the next call.
+    /// Releases inbox records that have waited longer than `age_max`, and all records of accounts with too many. The caller
+    /// writes the work of their objects as pending ([`WorkQueue::pending_of`]) in the transaction that moves the offsets. A call
+    /// releases at most `objects_max` objects, so that this transaction is short; the next call continues.
     pub fn release(&mut self, now: Timestamp, age_max: Duration, objects_max: usize) -> Released {
         let mut released = Vec::new();
         for (account, work) in &mut self.accounts {
@@ -198,17 +198,17 @@ impl WorkQueue {
         released
     }
 
-    /// Lets go of one object's inbox records, because its next read is some time away.
+    /// Releases the inbox records of one object, because its next read is some time away.
     pub fn release_one(&mut self, object: &ObjectRef) -> Vec<InboxPosition> {
         self.lane_for(object).release(&object.id)
     }
 
-    /// What the state record must hold of this object's work: nothing unless its inbox records were let go.
+    /// The pending work for the object's state record; `None` while its inbox records are still open.
     pub fn pending_of(&self, object: &ObjectRef) -> Option<Pending> {
         self.entry(object)?.pending()
     }
 
-    /// How often bounds were hit since this was last asked.
+    /// How often limits were hit since the last call.
     pub fn take_hits(&mut self) -> BoundHits {
         std::mem::take(&mut self.hits)
     }
