@@ -55,9 +55,13 @@ fn inspect_shows_state_pending_work_events_and_dead_letters() {
                 assert!(output.contains(part), "{mode}: {part} is missing in\n{output}");
             }
             let output = operator.ok("inspect", &[PERMISSION]);
-            for part in
-                ["ChargePermission\n", " (Recurring)\n", "children: 1", &format!("Charge  {CHARGE}"), "events: 3"]
-            {
+            for part in [
+                "ChargePermission\n",
+                " (Recurring)\n",
+                "charges, refunds and disputes: 1",
+                &format!("Charge  {CHARGE}"),
+                "events: 3",
+            ] {
                 assert!(output.contains(part), "{mode}: {part} is missing in\n{output}");
             }
             let shown: Value = serde_json::from_str(&operator.ok("inspect", &[CHARGE, "--json"])).unwrap();
