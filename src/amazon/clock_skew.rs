@@ -40,6 +40,16 @@ impl Peer {
     }
 }
 
+/// A host of Amazon whose clock is compared with this machine's.
+pub struct ClockSource {
+    /// What the host is for.
+    pub peer: Peer,
+    /// The HTTP client that reaches it.
+    pub client: reqwest::Client,
+    /// The URL to request; any answer has a `Date`.
+    pub url: String,
+}
+
 impl ClockWatch {
     /// A watch without comparisons yet; a difference of more than `offset_max` is an error.
     pub fn new(clock: Clock, offset_max: Duration) -> Self {
@@ -111,11 +121,11 @@ impl ClockWatch {
         }
     }
 
-    /// Asks each peer for its time, now and every hour, so that an idle receiver notices clock skew before it rejects
+    /// Asks each source for its time, now and every hour, so that an idle receiver notices clock skew before it rejects
     /// an IPN.
-    pub async fn run(self, peers: Vec<(Peer, reqwest::Client, String)>) {
+    pub async fn run(self, sources: Vec<ClockSource>) {
         loop {
-            for (peer, client, url) in &peers {
+            for ClockSource { peer, client, url } in &sources {
                 let outcome = client.head(url).timeout(REQUEST_TIMEOUT).send().await;
                 self.note(*peer, &outcome);
                 if let Err(error) = outcome {

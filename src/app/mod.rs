@@ -19,7 +19,7 @@ use self::admin::Readiness;
 use self::servers::{admin_server, ingress_server, listen, local_address, spawn_server};
 use self::watch_inbox::watch_inbox;
 use crate::amazon::Clients;
-use crate::amazon::clock_skew::{ClockWatch, Peer};
+use crate::amazon::clock_skew::{ClockSource, ClockWatch, Peer};
 use crate::amazon::pay_api::{ApiKeys, PayApi};
 use crate::amazon::signing_certs::SigningCerts;
 use crate::amazon::subscriptions::Subscriptions;
@@ -303,14 +303,15 @@ fn clock_peers(
     merchants: &Merchants,
     accounts: &[MerchantAccount],
     clients: &Clients,
-) -> Vec<(Peer, reqwest::Client, String)> {
+) -> Vec<ClockSource> {
     let policy = config.policy(merchants);
     let sns = policy.topics.regions().map(|region| format!("https://sns.{region}.amazonaws.com/"));
     let pay_api = accounts.iter().map(|account| format!("https://{}/", account.region.api_host()));
     let sns: BTreeSet<String> = sns.filter(|_| config.role.takes()).collect();
     let pay_api: BTreeSet<String> = pay_api.filter(|_| config.role.works()).collect();
-    let sns = sns.into_iter().map(|url| (Peer::CertificateHost, clients.cert_authorities.signing_certs.clone(), url));
-    sns.chain(pay_api.into_iter().map(|url| (Peer::PayApi, clients.pay_api.clone(), url))).collect()
+    let source = |peer: Peer, client: &reqwest::Client, url| ClockSource { peer, client: client.clone(), url };
+    let sns = sns.into_iter().map(|url| source(Peer::CertificateHost, &clients.cert_authorities.signing_certs, url));
+    sns.chain(pay_api.into_iter().map(|url| source(Peer::PayApi, &clients.pay_api, url))).collect()
 }
 
 fn warn_of_development() {
