@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ipn_receiver::domain::pay::{
     Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
-use ipn_receiver::domain::state::reconcile_schedule::{self, LastRead};
+use ipn_receiver::domain::state::reconcile_schedule;
 use ipn_receiver::domain::state::{KnownState, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::kafka::state_store::StateStore;
@@ -53,11 +53,7 @@ fn walk(store: &StateStore) -> Duration {
     let began = Instant::now();
     let due = (0..store.n_slots()).filter_map(|place| {
         let view = store.view_slot(place)?;
-        let (state, last_updated, read_started_at) = view.seen()?;
-        reconcile_schedule::due(
-            &LastRead { kind: view.kind(), id: view.id(), state, last_updated, read_started_at },
-            1.0,
-        )
+        reconcile_schedule::due(&view.last_read()?, 1.0)
     });
     assert!(due.count() > 0);
     began.elapsed()
@@ -131,6 +127,7 @@ fn known(n: u64) -> KnownState {
         payment_descriptor: None,
         billing_address: Some(word(1)),
         shipping_address: Some(word(2)),
+        metadata: None,
     });
     let observed = Observed {
         reasons: match state {
@@ -140,7 +137,9 @@ fn known(n: u64) -> KnownState {
         },
         captured: (state == State::Captured).then(|| Amount::parse("29.99").expect("an amount")),
         state,
-        last_updated: at,
+        last_updated: Some(at),
+        newest_update: None,
+        repeats: 0,
         charge_permission_id: id(&permission),
         charge_permission_type: is_permission.then(|| "Recurring".into()),
         attributes_digest: word(0),
@@ -148,7 +147,8 @@ fn known(n: u64) -> KnownState {
         unconfirmed_digest: None,
         payment_method_reason: None,
         private,
-        attribute_hint_published: None,
+        hint_settled: None,
+        hint_explained_at: None,
         read_started_at: at.plus(Duration::from_millis(2345)),
         last_event_id: Some(Uuid::from_u64_pair(n, 7)),
     };

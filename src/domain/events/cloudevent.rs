@@ -111,7 +111,8 @@ struct Attributes<'a> {
     #[serde(rename = "type")]
     event_type: String,
     subject: &'a ObjectId,
-    time: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Timestamp>,
     datacontenttype: &'static str,
     partitionkey: &'a ObjectId,
     sequence: String,
@@ -129,13 +130,13 @@ impl Attributes<'_> {
             ("ce_source", self.source),
             ("ce_type", self.event_type),
             ("ce_subject", self.subject.to_string()),
-            ("ce_time", self.time.to_string()),
             // In binary mode `datacontenttype` becomes the `content-type` header of the record.
             ("content-type", self.datacontenttype.to_owned()),
             ("ce_partitionkey", self.partitionkey.to_string()),
             ("ce_sequence", self.sequence),
         ];
-        attributes.into_iter().chain(traceparent).collect()
+        let time = self.time.map(|time| ("ce_time", time.to_string()));
+        attributes.into_iter().chain(time).chain(traceparent).collect()
     }
 }
 

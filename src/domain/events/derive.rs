@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger, event_type, payment_method_type, updated_type};
-use super::event::{AttributeChange, Event, StateFacts, attribute_event_id, state_event_id};
+use super::event::{AttributeChange, Event, StateFacts, attribute_event_id, codes, state_event_id};
 use super::evidence::Evidence;
 use super::next_action::{PermissionType, Situation, next_action};
 use crate::domain::pay::{
@@ -76,13 +76,13 @@ pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
         return first_sight(reading);
     };
     let fetched = reading.fetched;
-    if fetched.last_updated < known.last_updated && !reading.accept_stale {
+    let is_older = is_before(fetched.last_updated, known.last_updated.or(known.newest_update));
+    if is_older && !reading.accept_stale {
         return Derivation::Stale;
     }
     // A stub has no reasons and no digests to compare. The next read becomes the new basis of comparison.
-    let same_codes = known.is_stub()
-        || known.reasons.iter().map(|r| &r.reason_code).eq(fetched.reasons.iter().map(|r| &r.reason_code));
-    if fetched.state == known.state && same_codes && fetched.last_updated >= known.last_updated {
+    let same_codes = known.is_stub() || codes(&known.reasons) == codes(&fetched.reasons);
+    if fetched.state == known.state && same_codes && !is_older {
         same_state(known, reading)
     } else {
         new_state(known, reading)
@@ -92,18 +92,18 @@ pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
 /// Whether a confirming read is needed. Amazon's API may lag behind its IPNs, so an object that is older than the newest
 /// IPN by more than `slack` is read once more. An ATTRIBUTE_CHANGE IPN always needs a confirming read, since no time on
 /// the object moves with attributes.
-pub fn needs_confirming_read(causes: &[Cause], last_updated: Timestamp, slack: Duration) -> bool {
+pub fn needs_confirming_read(causes: &[Cause], last_updated: Option<Timestamp>, slack: Duration) -> bool {
     causes
         .iter()
         .filter(|cause| cause.is_ipn())
-        .any(|cause| cause.is_attribute_change() || cause.timestamp > last_updated.plus(slack))
+        .any(|cause| cause.is_attribute_change() || last_updated.is_none_or(|at| cause.timestamp > at.plus(slack)))
 }
 
 fn first_sight(reading: &Reading<'_>) -> Derivation {
     let fetched = reading.fetched;
     let reached = event_type(fetched.kind, &fetched.state);
     let newest_cause = reading.causes.iter().map(|cause| cause.timestamp).max();
-    let is_late = newest_cause.is_some_and(|newest| newest.since(fetched.last_updated) > LATE_AFTER);
+    let is_late = newest_cause.zip(fetched.last_updated).is_some_and(|(newest, at)| newest.since(at) > LATE_AFTER);
     let published_as = match reached.trigger {
         Trigger::StateReached { updated_when_late: true, .. } if is_late => {
             updated_type(fetched.kind).unwrap_or(reached)
@@ -121,9 +121,8 @@ fn first_sight(reading: &Reading<'_>) -> Derivation {
 /// Whether an IPN arrived for the very state that was recorded as a baseline without an event. The object changed while the
 /// baseline was recorded, so without this event the change would be missing. An old IPN that Amazon sends again is ignored.
 fn is_notified_of_baseline(known: &Observed, reading: &Reading<'_>) -> bool {
-    let is_recent = |cause: &Cause| {
-        cause.timestamp >= known.last_updated && cause.timestamp.since(known.last_updated) < NOTIFIED_WITHIN
-    };
+    let Some(updated) = known.last_updated else { return false };
+    let is_recent = |cause: &Cause| cause.timestamp >= updated && cause.timestamp.since(updated) < NOTIFIED_WITHIN;
     let is_unchanged = reading.fetched.state == known.state && reading.fetched.last_updated == known.last_updated;
     let mut ipns = reading.causes.iter().filter(|cause| cause.is_ipn() && !cause.is_attribute_change());
     known.last_event_id.is_none() && is_unchanged && ipns.any(is_recent)
@@ -132,13 +131,14 @@ fn is_notified_of_baseline(known: &Observed, reading: &Reading<'_>) -> bool {
 fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     let fetched = reading.fetched;
     let changes = Changes::between(known, reading);
-    let went_back = fetched.last_updated < known.last_updated;
+    let went_back = is_before(fetched.last_updated, known.last_updated.or(known.newest_update));
     let reached = event_type(fetched.kind, &fetched.state);
     let event = Event {
         unexpected_transition: went_back || !reached.may_follow(&known.state),
         ..state_event(reached, Some(known), reading)
     };
     let mut next = observed(reading, Some(known));
+    next.repeats = known.repeats.max(repeat(Some(known), fetched));
     next.attribute_revision += u64::from(changes.any());
     next.payment_method_reason =
         payment_method_reason(known.payment_method_reason.as_deref(), &fetched.state, &fetched.reasons);
@@ -160,7 +160,7 @@ fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
 /// The state is unchanged; attributes or Amazon's time may have changed.
 fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     let changes = Changes::between(known, reading);
-    let is_newer = reading.fetched.last_updated > known.last_updated;
+    let is_newer = is_before(known.newest_update(), reading.fetched.last_updated);
     if changes.any() && !is_newer {
         let unconfirmed = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
         if known.unconfirmed_digest.as_ref() != Some(&unconfirmed) {
@@ -182,7 +182,7 @@ fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     }
     if !(reading.is_confirming || changes.any() || known.is_stub()) {
         // The confirming read decides whether an attribute explains the IPN. The former attributes of a stub are unknown.
-        next.attribute_hint_published = known.attribute_hint_published;
+        next.hint_settled = known.hint_settled;
     }
     current(events, next)
 }
@@ -217,8 +217,7 @@ impl Changes {
 /// Evidence for an ATTRIBUTE_CHANGE IPN that no visible attribute explains even after the confirming read. Amazon usually
 /// hides the payment method, so most likely the payment method changed. Each such IPN causes one event.
 fn unexplained_hint(known: &Observed, reading: &Reading<'_>) -> Vec<Evidence> {
-    let is_new = newest_hint(reading)
-        .is_some_and(|hint| known.attribute_hint_published.is_none_or(|published| hint > published));
+    let is_new = newest_hint(reading).is_some_and(|hint| known.hint_settled.is_none_or(|published| hint > published));
     let is_published = reading.object.kind == ObjectKind::ChargePermission && reading.is_confirming && is_new;
     if is_published { vec![Evidence::AttributeChange] } else { vec![] }
 }
@@ -233,7 +232,7 @@ fn current(events: Vec<Event>, observed: Observed) -> Derivation {
 }
 
 fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading: &Reading<'_>) -> Event {
-    let id = state_event_id(&state_facts(event_type, reading));
+    let id = state_event_id(&StateFacts { repeat: repeat(known, reading.fetched), ..state_facts(event_type, reading) });
     event(id, event_type, &[], known, reading)
 }
 
@@ -291,7 +290,20 @@ fn attribute_event(
 
 fn state_facts<'a>(event_type: &'a EventType, reading: &Reading<'a>) -> StateFacts<'a> {
     let Fetched { state, reasons, last_updated, .. } = reading.fetched;
-    StateFacts { object: reading.object, event_type, state, reasons, last_updated: *last_updated }
+    StateFacts { object: reading.object, event_type, state, reasons, last_updated: *last_updated, repeat: 0 }
+}
+
+/// Zero for an event whose time is newer than all earlier ones of the object, else a number that no other of its events has.
+/// Amazon's time may repeat, go back or be unreadable, so it cannot distinguish two changes.
+fn repeat(known: Option<&Observed>, fetched: &Fetched) -> u64 {
+    let Some(known) = known else { return 0 };
+    let is_newer = fetched.last_updated.is_some() && fetched.last_updated > known.newest_update();
+    if is_newer { 0 } else { known.repeats + 1 }
+}
+
+/// Whether both times are known and the first is before the second.
+fn is_before(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one < other)
 }
 
 /// All attributes beside the state, as one text.
@@ -335,6 +347,8 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         state: fetched.state.clone(),
         reasons: fetched.reasons.clone(),
         last_updated: fetched.last_updated,
+        newest_update: known.and_then(Observed::newest_update).filter(|newest| Some(*newest) > fetched.last_updated),
+        repeats: known.map_or(0, |known| known.repeats),
         charge_permission_id: reading.permission.id.clone(),
         charge_permission_type: fetched
             .charge_permission_type
@@ -346,7 +360,8 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         payment_method_reason: None,
         captured: (fetched.kind == ObjectKind::Charge).then(|| fetched.captured()).flatten(),
         private,
-        attribute_hint_published: newest_hint(reading).max(known.and_then(|known| known.attribute_hint_published)),
+        hint_explained_at: known.and_then(|known| known.hint_explained_at),
+        hint_settled: newest_hint(reading).max(known.and_then(|known| known.hint_settled)),
         read_started_at: reading.read_started_at,
         last_event_id: known.and_then(|known| known.last_event_id),
     }

@@ -1,5 +1,6 @@
 //! One event and its id.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -43,8 +44,8 @@ pub struct Event {
     pub snapshot: Arc<Map<String, Value>>,
     /// Why the object was read.
     pub causes: Vec<Cause>,
-    /// Amazon's `lastUpdatedTimestamp`.
-    pub last_updated: Timestamp,
+    /// Amazon's `lastUpdatedTimestamp`, if it can be read.
+    pub last_updated: Option<Timestamp>,
     /// When the object was read.
     pub observed_at: Timestamp,
     /// Amazon's id of the read request.
@@ -71,7 +72,10 @@ pub(super) struct StateFacts<'a> {
     pub(super) event_type: &'a EventType,
     pub(super) state: &'a State,
     pub(super) reasons: &'a [Reason],
-    pub(super) last_updated: Timestamp,
+    pub(super) last_updated: Option<Timestamp>,
+    /// Zero for an event whose `last_updated` is newer than that of every earlier event of the object. Each other event of
+    /// the object has a number of its own.
+    pub(super) repeat: u64,
 }
 
 /// The facts that the id of an attribute event depends on in addition.
@@ -84,15 +88,19 @@ pub(super) struct AttributeChange<'a> {
 
 /// The id of "this object reached this state". Amounts, the local clock and Kafka offsets are never part of an id.
 pub(super) fn state_event_id(facts: &StateFacts<'_>) -> Uuid {
-    let StateFacts { object, event_type, state, reasons, last_updated } = facts;
+    let StateFacts { object, event_type, state, reasons, last_updated, repeat } = facts;
     let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
-    uuid(&(merchant_id, environment, id, event_type.name, state, codes(reasons), last_updated))
+    let (name, codes) = (event_type.name, codes(reasons));
+    match repeat {
+        0 => uuid(&(merchant_id, environment, id, name, state, codes, last_updated)),
+        _ => uuid(&(merchant_id, environment, id, name, state, codes, last_updated, repeat)),
+    }
 }
 
 /// The id of "attributes of this object changed". Amazon's `lastUpdatedTimestamp` moves with the state only, so the id
-/// also depends on digests of the attributes and on the number of the change.
+/// also depends on digests of the attributes and on the number of the change, which no other change of the object has.
 pub(super) fn attribute_event_id(facts: &StateFacts<'_>, change: &AttributeChange<'_>) -> Uuid {
-    let StateFacts { object, event_type, state, reasons, last_updated } = facts;
+    let StateFacts { object, event_type, state, reasons, last_updated, repeat: _ } = facts;
     let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
     let AttributeChange { evidence, before, after, revision } = change;
     let codes = codes(reasons);
@@ -100,7 +108,8 @@ pub(super) fn attribute_event_id(facts: &StateFacts<'_>, change: &AttributeChang
     uuid(&(merchant_id, environment, id, name, state, codes, last_updated, evidence, before, after, revision))
 }
 
-fn codes(reasons: &[Reason]) -> Vec<&str> {
+/// A set: Amazon lists the same reasons in any order.
+pub(super) fn codes(reasons: &[Reason]) -> BTreeSet<&str> {
     reasons.iter().map(|reason| reason.reason_code.as_str()).collect()
 }
 
@@ -132,7 +141,8 @@ mod tests {
             event_type: event_type(ObjectKind::Charge, &State::Declined),
             state: &State::Declined,
             reasons: &reasons,
-            last_updated: Timestamp::from_unix_ms(1_767_323_045_000),
+            last_updated: Some(Timestamp::from_unix_ms(1_767_323_045_000)),
+            repeat: 0,
         });
         assert_eq!(id.to_string(), "450cdbe8-c210-5636-81ea-8dc435dd2d16");
     }

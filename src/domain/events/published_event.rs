@@ -21,7 +21,7 @@ pub struct PublishedEvent {
     /// The object that the event is about.
     pub object: ObjectRef,
     id: Uuid,
-    time: Timestamp,
+    time: Option<Timestamp>,
     sequence: u64,
     data: Data,
 }
@@ -45,7 +45,8 @@ struct Structured {
 struct Attributes {
     id: Uuid,
     source: String,
-    time: Timestamp,
+    #[serde(default)]
+    time: Option<Timestamp>,
     sequence: String,
 }
 
@@ -78,7 +79,7 @@ impl PublishedEvent {
             let attributes = Attributes {
                 id: text("ce_id")?.parse().ok()?,
                 source: text("ce_source")?.to_owned(),
-                time: Timestamp::parse_sns(text("ce_time")?)?,
+                time: text("ce_time").and_then(Timestamp::parse_sns),
                 sequence: text("ce_sequence")?.to_owned(),
             };
             (attributes, serde_json::from_slice(value).ok()?)
@@ -108,6 +109,9 @@ impl PublishedEvent {
             state,
             reasons,
             last_updated: self.time,
+            newest_update: before.as_ref().and_then(Observed::newest_update).filter(|newest| Some(*newest) > self.time),
+            // Events do not carry this number either. The sequence number is greater than any earlier one.
+            repeats: self.sequence,
             charge_permission_id,
             charge_permission_type: charge_permission_type.filter(|_| self.object.kind == ObjectKind::ChargePermission),
             attributes_digest: digest(&snapshot),
@@ -117,7 +121,8 @@ impl PublishedEvent {
             unconfirmed_digest: None,
             captured: captured(&snapshot).filter(|_| self.object.kind == ObjectKind::Charge),
             private: None,
-            attribute_hint_published: hint.max(before.and_then(|before| before.attribute_hint_published)),
+            hint_settled: hint.max(before.and_then(|before| before.hint_settled)),
+            hint_explained_at: None,
             read_started_at: self.data.observed_at.minus(READ_BEFORE),
             last_event_id: Some(self.id),
         }

@@ -33,8 +33,9 @@ pub struct Fetched {
     pub state: State,
     /// Why; empty where Amazon gives none.
     pub reasons: Vec<Reason>,
-    /// When the state last changed, in whole seconds.
-    pub last_updated: Timestamp,
+    /// Amazon's time of the last change of the state. None where Amazon's answer has no readable time: no other field
+    /// replaces it.
+    pub last_updated: Option<Timestamp>,
     /// All other fields that are safe to publish, under Amazon's names.
     pub snapshot: Arc<Map<String, Value>>,
     /// Equal for equal snapshots.
@@ -122,9 +123,7 @@ impl Fetched {
             last_updated: ["lastUpdatedTimestamp", "lastUpdateTimestamp"]
                 .iter()
                 .filter_map(|name| details.get(*name))
-                .chain(object.get("creationTimestamp"))
-                .find_map(Timestamp::from_amazon)
-                .ok_or(DecodeError::Missing("statusDetails.lastUpdatedTimestamp"))?,
+                .find_map(Timestamp::from_amazon),
             snapshot_digest: digest(&snapshot),
             snapshot: Arc::new(snapshot),
             private: (kind == ObjectKind::ChargePermission).then(|| edge.digests.digests(&object)),

@@ -52,6 +52,9 @@ pub struct PrivateDigests {
     /// Of `shippingAddress`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipping_address: Option<String>,
+    /// Of the merchant's own metadata and the terms of the subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
 }
 
 /// Which private details differ.
@@ -63,6 +66,8 @@ pub struct PrivateChanges {
     pub billing_address: bool,
     /// `shippingAddress`.
     pub shipping_address: bool,
+    /// `merchantMetadata`, `recurringMetadata` or `paymentMethodOnFileMetadata`.
+    pub metadata: bool,
 }
 
 impl Edge {
@@ -90,7 +95,16 @@ impl DigestKey {
             payment_descriptor: of("paymentPreferences"),
             billing_address: of("billingAddress"),
             shipping_address: of("shippingAddress"),
+            metadata: self.metadata_digest(object),
         }
+    }
+
+    /// One digest of everything that the merchant itself may change. Its free text never leaves this function.
+    fn metadata_digest(&self, object: &Map<String, Value>) -> Option<String> {
+        let fields = ["merchantMetadata", "recurringMetadata", "paymentMethodOnFileMetadata"];
+        let present = fields.iter().filter_map(|field| Some(((*field).to_owned(), shown(object.get(*field)?)?)));
+        let present: Map<String, Value> = present.collect();
+        (!present.is_empty()).then(|| self.digest("metadata", &Value::Object(present)))
     }
 
     fn digest(&self, field: &str, value: &Value) -> String {
@@ -111,6 +125,7 @@ impl PrivateDigests {
             payment_descriptor: differs(&self.payment_descriptor, &earlier.payment_descriptor),
             billing_address: differs(&self.billing_address, &earlier.billing_address),
             shipping_address: differs(&self.shipping_address, &earlier.shipping_address),
+            metadata: differs(&self.metadata, &earlier.metadata),
         }
     }
 
@@ -125,6 +140,7 @@ impl PrivateDigests {
             payment_descriptor: self.payment_descriptor.clone().or_else(|| earlier.payment_descriptor.clone()),
             billing_address: self.billing_address.clone().or_else(|| earlier.billing_address.clone()),
             shipping_address: self.shipping_address.clone().or_else(|| earlier.shipping_address.clone()),
+            metadata: self.metadata.clone().or_else(|| earlier.metadata.clone()),
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct KnownState {
     /// On permissions: the last sequence number of an event of the permission or of one of its objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
+    /// On permissions: a published event advises to wait until the permission can be charged again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_awaited: Option<RetryAwaited>,
     /// Pending work whose inbox records were already committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
@@ -40,8 +43,17 @@ pub struct Observed {
     pub state: State,
     /// Amazon's reasons of that state.
     pub reasons: Vec<Reason>,
-    /// Amazon's `lastUpdatedTimestamp`.
-    pub last_updated: Timestamp,
+    /// Amazon's `lastUpdatedTimestamp`, if it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_updated: Option<Timestamp>,
+    /// The newest `lastUpdatedTimestamp` of all reads, where it is newer than `last_updated`: Amazon's time went back or
+    /// could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_update: Option<Timestamp>,
+    /// How many events had a `lastUpdatedTimestamp` that was not newer than that of every earlier event. Their ids
+    /// contain this number, so that two changes never have the same id.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u64,
     /// The permission that the object belongs to; of a permission its own id.
     pub charge_permission_id: ObjectId,
     /// Set on permissions only.
@@ -65,12 +77,24 @@ pub struct Observed {
     pub private: Option<PrivateDigests>,
     /// On permissions: SNS `Timestamp` of the newest ATTRIBUTE_CHANGE IPN that was published or explained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attribute_hint_published: Option<Timestamp>,
+    pub hint_settled: Option<Timestamp>,
+    /// On permissions: when a change was last seen that explains an ATTRIBUTE_CHANGE IPN sent at about that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint_explained_at: Option<Timestamp>,
     /// When the read began. An IPN that was appended well before it needs no other read.
     pub read_started_at: Timestamp,
     /// Id of the last event; none while the object is a baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event_id: Option<Uuid>,
+}
+
+/// What a merchant waits for: an event of this permission that says that it can be charged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryAwaited {
+    /// Amazon's time of the newest change whose event advises to wait; none if that time could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// Version of [`KnownState`] that this release writes.
@@ -79,12 +103,12 @@ pub const VERSION: u32 = 1;
 impl KnownState {
     /// State of an object of which nothing is known yet.
     pub fn blank(object: ObjectRef) -> Self {
-        Self { version: VERSION, object, observed: None, sequence: None, pending: None }
+        Self { version: VERSION, object, observed: None, sequence: None, retry_awaited: None, pending: None }
     }
 
     /// Whether nothing is known, so that no record is needed.
     pub fn is_blank(&self) -> bool {
-        self.observed.is_none() && self.sequence.is_none() && self.pending.is_none()
+        self.observed.is_none() && self.sequence.is_none() && self.retry_awaited.is_none() && self.pending.is_none()
     }
 
     /// The next sequence number: the current time in milliseconds, or the last number plus one if that is greater. So it
@@ -98,6 +122,11 @@ impl KnownState {
 }
 
 impl Observed {
+    /// The newest `lastUpdatedTimestamp` of all reads.
+    pub fn newest_update(&self) -> Option<Timestamp> {
+        self.newest_update.max(self.last_updated)
+    }
+
     /// Keeps only what is needed to recognize a late IPN: the state, its time and the last event. The attributes are dropped,
     /// so the next read, if there is one, becomes the new basis of comparison.
     #[must_use]
@@ -116,6 +145,10 @@ impl Observed {
     pub fn is_stub(&self) -> bool {
         self.attributes_digest.is_empty()
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

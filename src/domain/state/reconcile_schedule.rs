@@ -17,8 +17,8 @@ pub struct LastRead<'a> {
     pub id: &'a str,
     /// The state that was read.
     pub state: &'a State,
-    /// Amazon's time of that state.
-    pub last_updated: Timestamp,
+    /// Amazon's time of that state, if it could be read.
+    pub last_updated: Option<Timestamp>,
     /// When the read started.
     pub read_started_at: Timestamp,
 }
@@ -28,7 +28,8 @@ pub fn due(last_read: &LastRead<'_>, period_factor: f64) -> Option<Timestamp> {
     if last_read.state.is_final(last_read.kind) {
         return None;
     }
-    let age = last_read.read_started_at.since(last_read.last_updated);
+    // An unknown time counts as new: the object is read more often, not less.
+    let age = last_read.last_updated.map_or(Duration::ZERO, |updated| last_read.read_started_at.since(updated));
     let period = period(last_read.kind, last_read.state, age).mul_f64(period_factor * jitter(last_read.id));
     Some(last_read.read_started_at.plus(period))
 }
@@ -105,6 +106,7 @@ mod tests {
             let last_updated = Timestamp::from_unix_ms(1_767_000_000_000);
             let read_started_at = last_updated.plus(Duration::from_hours(age_h));
             let state = State::parse(state);
+            let last_updated = Some(last_updated);
             let last_read = LastRead { kind, id: &id, state: &state, last_updated, read_started_at };
             let expected = period_h.map(|hours| read_started_at.plus(Duration::from_hours(hours)));
             assert_eq!(due(&last_read, 1.0), expected, "{kind} {state} after {age_h} h");

@@ -18,8 +18,10 @@ pub struct Retention {
 /// The facts that date the last activity of an object.
 #[derive(Clone, Copy, Debug)]
 pub struct LastActivity {
-    /// When the state changed and when it was read, if it ever was.
-    pub read: Option<(Timestamp, Timestamp)>,
+    /// When the state changed, if that is known.
+    pub last_updated: Option<Timestamp>,
+    /// When the object was read, if it ever was.
+    pub read_started_at: Option<Timestamp>,
     /// On permissions: the last sequence number, which is the time of the last event of the permission or of its objects.
     pub sequence: Option<u64>,
 }
@@ -38,9 +40,9 @@ pub enum RetentionAction {
 impl LastActivity {
     /// Time of the last activity; the Unix epoch if there was none.
     pub fn at(self) -> Timestamp {
-        let (updated, read) = self.read.unwrap_or((Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(0)));
-        let published = self.sequence.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
-        updated.max(read).max(Timestamp::from_unix_ms(published))
+        let published = self.sequence.and_then(|ms| i64::try_from(ms).ok()).map(Timestamp::from_unix_ms);
+        let newest = self.last_updated.max(self.read_started_at).max(published);
+        newest.unwrap_or(Timestamp::from_unix_ms(0))
     }
 }
 
@@ -93,8 +95,9 @@ mod tests {
             (None, Some(7_000), 7),
             (None, None, 0),
         ] {
-            let read = read.map(|(updated, read)| (at(updated), at(read)));
-            assert_eq!(LastActivity { read, sequence }.at(), at(since_s));
+            let (last_updated, read_started_at) =
+                (read.map(|(updated, _)| at(updated)), read.map(|(_, read)| at(read)));
+            assert_eq!(LastActivity { last_updated, read_started_at, sequence }.at(), at(since_s));
         }
     }
 }

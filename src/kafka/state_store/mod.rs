@@ -17,11 +17,12 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 pub use self::completeness_marker::{COMPLETENESS_MARKER_KEY, CompletenessMarker, CompletenessMarkers};
-use self::packed::Packed;
+use self::packed::{Packed, Seen};
 pub use self::rebuild_from_events::rebuild_from_events;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
-use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef, State};
+use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::schema_version::NewerVersion;
+use crate::domain::state::reconcile_schedule::LastRead;
 use crate::domain::state::{KnownState, Observed, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
@@ -263,9 +264,11 @@ impl RecordView<'_> {
         self.packed.id.as_str()
     }
 
-    /// Its state, when that changed, and when it was read, if the object was ever read.
-    pub fn seen(&self) -> Option<(&State, Timestamp, Timestamp)> {
-        self.packed.observed.as_ref().map(|seen| (&seen.state, seen.last_updated, seen.read_started_at))
+    /// The object's last read, if it was ever read.
+    pub fn last_read(&self) -> Option<LastRead<'_>> {
+        let Seen { state, last_updated, read_started_at, .. } = self.packed.observed.as_ref()?;
+        let (kind, id) = (self.kind(), self.id());
+        Some(LastRead { kind, id, state, last_updated: *last_updated, read_started_at: *read_started_at })
     }
 
     /// Since when nothing happened to the object.

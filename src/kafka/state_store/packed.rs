@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::pay::{Account, Amount, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State};
 use crate::domain::state::retention::LastActivity;
-use crate::domain::state::{KnownState, Observed};
+use crate::domain::state::{KnownState, Observed, RetryAwaited};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 
@@ -27,7 +27,7 @@ pub(super) struct Packed {
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) state: State,
-    pub(super) last_updated: Timestamp,
+    pub(super) last_updated: Option<Timestamp>,
     pub(super) read_started_at: Timestamp,
     /// Empty if it is the object's own id.
     permission_id: Word<30>,
@@ -46,7 +46,11 @@ struct Rare {
     unconfirmed_digest: Option<Box<str>>,
     payment_method_reason: Option<Box<str>>,
     private: Option<PackedPrivate>,
-    attribute_hint_published: Option<Timestamp>,
+    hint_settled: Option<Timestamp>,
+    hint_explained_at: Option<Timestamp>,
+    newest_update: Option<Timestamp>,
+    repeats: u64,
+    retry_awaited: Option<RetryAwaited>,
 }
 
 /// [`PrivateDigests`].
@@ -56,6 +60,7 @@ struct PackedPrivate {
     payment_descriptor: Option<Digest>,
     billing_address: Option<Digest>,
     shipping_address: Option<Digest>,
+    metadata: Option<Digest>,
 }
 
 /// A text: a short one is stored inline, a longer one on the heap.
@@ -74,8 +79,8 @@ enum Digest {
 
 impl Packed {
     pub(super) fn pack(state: KnownState, account: u32, partition: i32) -> Self {
-        let KnownState { version: _, object, observed, sequence, pending } = state;
-        let mut rare = Rare { sequence, pending: pending.map(Box::new), ..Rare::default() };
+        let KnownState { version: _, object, observed, sequence, retry_awaited, pending } = state;
+        let mut rare = Rare { sequence, retry_awaited, pending: pending.map(Box::new), ..Rare::default() };
         let observed = observed.map(|observed| Seen::pack(observed, &object.id, &mut rare));
         Self {
             id: Word::of(object.id.as_str()),
@@ -95,6 +100,7 @@ impl Packed {
         KnownState {
             observed: self.observed.as_ref().map(|seen| seen.unpack(&object.id, rare)),
             sequence: rare.sequence,
+            retry_awaited: rare.retry_awaited,
             pending: rare.pending.as_deref().cloned(),
             ..KnownState::blank(object)
         }
@@ -109,7 +115,8 @@ impl Packed {
     /// Since when nothing happened to the object.
     pub(super) fn quiet_since(&self) -> Timestamp {
         LastActivity {
-            read: self.observed.as_ref().map(|seen| (seen.last_updated, seen.read_started_at)),
+            last_updated: self.observed.as_ref().and_then(|seen| seen.last_updated),
+            read_started_at: self.observed.as_ref().map(|seen| seen.read_started_at),
             sequence: self.rare.as_ref().and_then(|rare| rare.sequence),
         }
         .at()
@@ -140,7 +147,10 @@ impl Seen {
         rare.unconfirmed_digest = observed.unconfirmed_digest.map(Into::into);
         rare.payment_method_reason = observed.payment_method_reason.map(Into::into);
         rare.private = observed.private.as_ref().map(PackedPrivate::pack);
-        rare.attribute_hint_published = observed.attribute_hint_published;
+        rare.hint_settled = observed.hint_settled;
+        rare.hint_explained_at = observed.hint_explained_at;
+        rare.newest_update = observed.newest_update;
+        rare.repeats = observed.repeats;
         let permission_id = observed.charge_permission_id;
         Self {
             state: observed.state,
@@ -171,7 +181,10 @@ impl Seen {
             payment_method_reason: text(&rare.payment_method_reason),
             captured: self.captured,
             private: rare.private.as_ref().map(PackedPrivate::unpack),
-            attribute_hint_published: rare.attribute_hint_published,
+            hint_settled: rare.hint_settled,
+            hint_explained_at: rare.hint_explained_at,
+            newest_update: rare.newest_update,
+            repeats: rare.repeats,
             read_started_at: self.read_started_at,
             last_event_id: self.last_event_id,
         }
@@ -186,6 +199,7 @@ impl PackedPrivate {
             payment_descriptor: digest(&private.payment_descriptor),
             billing_address: digest(&private.billing_address),
             shipping_address: digest(&private.shipping_address),
+            metadata: digest(&private.metadata),
         }
     }
 
@@ -196,6 +210,7 @@ impl PackedPrivate {
             payment_descriptor: text(&self.payment_descriptor),
             billing_address: text(&self.billing_address),
             shipping_address: text(&self.shipping_address),
+            metadata: text(&self.metadata),
         }
     }
 }

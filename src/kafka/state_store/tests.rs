@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::pay::{Environment, PrivateDigests, Reason};
+use crate::domain::pay::{Environment, PrivateDigests, Reason, State};
+use crate::domain::state::RetryAwaited;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, Origin};
 
@@ -42,12 +43,13 @@ fn at() -> impl Strategy<Value = Timestamp> {
 }
 
 prop_compose! {
-    fn private()(key_id in word(), digests in prop::collection::vec(prop::option::of(word()), 3)) -> PrivateDigests {
+    fn private()(key_id in word(), digests in prop::collection::vec(prop::option::of(word()), 4)) -> PrivateDigests {
         PrivateDigests {
             key_id,
             payment_descriptor: digests[0].clone(),
             billing_address: digests[1].clone(),
             shipping_address: digests[2].clone(),
+            metadata: digests[3].clone(),
         }
     }
 }
@@ -56,7 +58,8 @@ prop_compose! {
     fn observed()(
         state in prop::sample::select(vec!["Chargeable", "Captured", "Tomorrow"]),
         codes in prop::collection::vec(word(), 0..3),
-        times in (at(), at(), prop::option::of(at())),
+        times in (prop::option::of(at()), at(), prop::option::of(at()), prop::option::of(at())),
+        repeats in 0..2_u64,
         id in prop::sample::select(vec!["P01-1-1", "another-id-of-more-than-thirty-characters"]),
         words in (word(), prop::option::of(word()), prop::option::of(word()), prop::option::of(word())),
         attribute_revision in 0..3_u64,
@@ -68,6 +71,8 @@ prop_compose! {
             state: State::parse(state),
             reasons: codes.into_iter().map(|reason_code| Reason { reason_code, reason_description: None }).collect(),
             last_updated: times.0,
+            newest_update: times.3,
+            repeats,
             charge_permission_id: ObjectId::parse(id).unwrap(),
             charge_permission_type: words.1,
             attributes_digest: words.0,
@@ -76,7 +81,8 @@ prop_compose! {
             payment_method_reason: words.3,
             captured: captured.and_then(|amount| Amount::parse(&amount.to_string())),
             private,
-            attribute_hint_published: times.2,
+            hint_settled: times.2,
+            hint_explained_at: times.3,
             read_started_at: times.1,
             last_event_id,
         }
@@ -98,10 +104,12 @@ fn pending() -> impl Strategy<Value = Pending> {
 
 fn step() -> impl Strategy<Value = Step> {
     let observed = prop::option::weighted(0.9, observed());
-    let record = (object(), observed, prop::option::of(any::<u64>()), prop::option::weighted(0.2, pending()));
-    let record = record.prop_map(|(object, observed, sequence, pending)| KnownState {
+    let awaited = prop::option::weighted(0.2, prop::option::of(at()).prop_map(|since| RetryAwaited { since }));
+    let parts = (observed, prop::option::of(any::<u64>()), awaited, prop::option::weighted(0.2, pending()));
+    let record = (object(), parts).prop_map(|(object, (observed, sequence, retry_awaited, pending))| KnownState {
         observed,
         sequence,
+        retry_awaited,
         pending,
         ..KnownState::blank(object)
     });

@@ -13,7 +13,7 @@ use super::reconciler::Reconciler;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{ObjectKind, ObjectRef};
 use crate::domain::state::Observed;
-use crate::domain::state::reconcile_schedule::{self, LastRead};
+use crate::domain::state::reconcile_schedule;
 use crate::domain::state::retention::RetentionAction;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::WorkQueue;
@@ -52,14 +52,14 @@ impl Reconciler {
     /// Returns the object if its state record must be written.
     fn visit(&mut self, known: &mut Known<'_>, slot: usize, now: Timestamp) -> Option<ObjectRef> {
         let view = known.store.view_slot(slot)?;
-        match view.seen() {
-            Some((state, ..)) if !state.is_final(view.kind()) => {
+        match view.last_read() {
+            Some(read) if !read.state.is_final(view.kind()) => {
                 self.visit_open(known, slot, now);
                 None
             }
-            seen => {
+            read => {
                 // A record that was never read only holds a sequence number: there is nothing to shrink.
-                let action = self.retention.action(view.quiet_since(), view.is_stub() || seen.is_none(), now);
+                let action = self.retention.action(view.quiet_since(), view.is_stub() || read.is_none(), now);
                 let object = (action != RetentionAction::Keep).then(|| view.object())?;
                 self.expire(known, &object, action).then_some(object)
             }
@@ -72,7 +72,7 @@ impl Reconciler {
         if view.kind() != ObjectKind::ChargePermission
             && let Some(permission) = view.permission()
             && let Some(parent) = known.store.view_at(&permission)
-            && parent.seen().is_none_or(|(state, ..)| state.is_final(parent.kind()))
+            && parent.last_read().is_none_or(|read| read.state.is_final(parent.kind()))
         {
             self.guarded.this_pass.insert(permission);
         }
@@ -150,9 +150,7 @@ pub(super) fn is_unchanged(known: Option<&Observed>, observed: &Observed) -> boo
 }
 
 fn due_at(view: &RecordView<'_>, factor: f64) -> Option<Timestamp> {
-    let (state, last_updated, read_started_at) = view.seen()?;
-    let look = LastRead { kind: view.kind(), id: view.id(), state, last_updated, read_started_at };
-    reconcile_schedule::due(&look, factor)
+    reconcile_schedule::due(&view.last_read()?, factor)
 }
 
 /// How many reads an operation's slice of the quota allows during two passes.

@@ -45,7 +45,9 @@ fn know(ledger: &mut Ledger, object: &ObjectRef, state: &str, ago: Duration) {
     let observed = Observed {
         state: State::parse(state),
         reasons: vec![],
-        last_updated: at,
+        last_updated: Some(at),
+        newest_update: None,
+        repeats: 0,
         charge_permission_id: permission().id,
         charge_permission_type: None,
         attributes_digest: "0123456789abcdef".into(),
@@ -54,7 +56,8 @@ fn know(ledger: &mut Ledger, object: &ObjectRef, state: &str, ago: Duration) {
         payment_method_reason: None,
         captured: None,
         private: None,
-        attribute_hint_published: None,
+        hint_settled: None,
+        hint_explained_at: None,
         read_started_at: at,
         last_event_id: Some(uuid::Uuid::from_u128(7)),
     };
@@ -144,15 +147,8 @@ fn longest_due_objects_are_queued_first_and_few_at_a_time() {
     let mut due: Vec<_> = (0..5000)
         .map(|n| {
             let known = ledger.store.view_at(&charge(n)).unwrap();
-            let (state, last_updated, read_started_at) = known.seen().unwrap();
-            let look = crate::domain::state::reconcile_schedule::LastRead {
-                kind: known.kind(),
-                id: known.id(),
-                state,
-                last_updated,
-                read_started_at,
-            };
-            (crate::domain::state::reconcile_schedule::due(&look, 1.0).unwrap(), charge(n))
+            let last_read = known.last_read().unwrap();
+            (crate::domain::state::reconcile_schedule::due(&last_read, 1.0).unwrap(), charge(n))
         })
         .collect();
     due.sort();

@@ -81,7 +81,9 @@ impl Ledger {
 
 fn report_event(event: &Event, sequence: u64, now: Timestamp) {
     metrics::counter!("ipn_receiver_events_published_total", "event_type" => event.event_type.name).increment(1);
-    metrics::histogram!("ipn_receiver_event_delay_seconds").record(now.since(event.last_updated).as_secs_f64());
+    if let Some(last_updated) = event.last_updated {
+        metrics::histogram!("ipn_receiver_event_delay_seconds").record(now.since(last_updated).as_secs_f64());
+    }
     let newest_first = || event.causes.iter().rev();
     let message_ids: Vec<String> =
         newest_first().filter_map(Cause::message_id).map(|message_id| message_id.to_string()).collect();

@@ -9,7 +9,7 @@ use ipn_receiver::domain::ipn::recheck_request::Recheck;
 use ipn_receiver::domain::pay::{
     Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
-use ipn_receiver::domain::state::{KnownState, Observed, VERSION};
+use ipn_receiver::domain::state::{KnownState, Observed, RetryAwaited, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::ReadHistory;
@@ -62,7 +62,9 @@ fn permission() -> KnownState {
                 reason_code: "PaymentMethodInvalid".to_owned(),
                 reason_description: Some("Amazon's own sentence.".to_owned()),
             }],
-            last_updated: at("2026-01-01T03:04:05.000Z"),
+            last_updated: Some(at("2026-01-01T03:04:05.000Z")),
+            newest_update: Some(at("2026-01-01T03:04:06.000Z")),
+            repeats: 2,
             charge_permission_id: id(PERMISSION),
             charge_permission_type: Some("Recurring".to_owned()),
             attributes_digest: "0123456789abcdef".to_owned(),
@@ -75,12 +77,15 @@ fn permission() -> KnownState {
                 payment_descriptor: Some("1111111111111111".to_owned()),
                 billing_address: Some("2222222222222222".to_owned()),
                 shipping_address: Some("3333333333333333".to_owned()),
+                metadata: Some("4444444444444444".to_owned()),
             }),
-            attribute_hint_published: Some(at("2026-01-01T03:04:06.000Z")),
+            hint_settled: Some(at("2026-01-01T03:04:06.000Z")),
+            hint_explained_at: Some(at("2026-01-01T03:04:06.500Z")),
             read_started_at: at("2026-01-01T03:04:07.000Z"),
             last_event_id: Some(Uuid::from_u128(1)),
         }),
         sequence: Some(1_767_236_647_000),
+        retry_awaited: Some(RetryAwaited { since: Some(at("2026-01-01T03:04:05.000Z")) }),
         pending: None,
     }
 }
@@ -109,6 +114,7 @@ fn pending() -> KnownState {
         object: object(ObjectKind::Charge, PENDING_CHARGE),
         observed: None,
         sequence: None,
+        retry_awaited: None,
         pending: Some(Pending {
             causes: causes.into(),
             causes_seen: 4,
@@ -127,11 +133,21 @@ fn stub() -> KnownState {
         state: State::parse("Captured"),
         charge_permission_type: None,
         attribute_revision: 0,
-        attribute_hint_published: None,
+        hint_settled: None,
+        hint_explained_at: None,
+        newest_update: None,
+        repeats: 0,
         ..permission().observed.unwrap()
     };
     let object = object(ObjectKind::Charge, STUB_CHARGE);
-    KnownState { version: VERSION, object, observed: Some(observed.stub()), sequence: None, pending: None }
+    KnownState {
+        version: VERSION,
+        object,
+        observed: Some(observed.stub()),
+        sequence: None,
+        retry_awaited: None,
+        pending: None,
+    }
 }
 
 fn dead_letter_headers() -> Map<String, Value> {

@@ -156,7 +156,7 @@ fn newer_time_alone_publishes_nothing() {
     let mut watched = Watched::new();
     watched.set("/statusDetails/lastUpdatedTimestamp", json!(200));
     assert_eq!(watched.read(), published(&[]));
-    assert_eq!(watched.known.as_ref().unwrap().last_updated, Timestamp::from_unix_ms(200_000));
+    assert_eq!(watched.known.as_ref().unwrap().last_updated, Some(Timestamp::from_unix_ms(200_000)));
     watched.set("/statusDetails/lastUpdatedTimestamp", json!(300));
     watched.set("/paymentPreferences/0/paymentDescriptor", json!("Visa 2"));
     assert_eq!(watched.read(), published(&["PaymentMethodUpdated descriptor_changed"]));

@@ -101,7 +101,7 @@ proptest! {
         }
         let last = history.last().unwrap();
         let known = reader.known.as_ref().unwrap();
-        prop_assert_eq!((known.state.as_str(), known.last_updated.unix_ms()), (last.state, last.updated_s * 1000));
+        prop_assert_eq!((known.state.as_str(), known.last_updated.map(Timestamp::unix_ms)), (last.state, Some(last.updated_s * 1000)));
         let published = reader.published.last().unwrap();
         prop_assert_eq!(published.state.as_str(), last.state);
         let codes: Vec<&str> = published.reasons.iter().map(|reason| reason.reason_code.as_str()).collect();
@@ -124,7 +124,7 @@ proptest! {
         let mut facts: HashMap<_, HashSet<String>> = HashMap::new();
         for event in &once.published {
             let codes: Vec<&String> = event.reasons.iter().map(|reason| &reason.reason_code).collect();
-            let fact = format!("{} {} {codes:?} {}", event.event_type.name, event.state, event.last_updated);
+            let fact = format!("{} {} {codes:?} {:?}", event.event_type.name, event.state, event.last_updated);
             facts.entry(event.id).or_default().insert(fact);
         }
         prop_assert!(facts.values().all(|facts| facts.len() == 1), "{:?}", facts);

@@ -267,7 +267,7 @@ fn read_older_than_newest_ipn_is_confirmed() {
     let slack = Duration::from_secs(5);
     let updated = Timestamp::from_unix_ms(100_000);
     let needs = |kind: &str, sent_s: i64| {
-        needs_confirming_read(&[cause("STATE_CHANGE", 1), cause(kind, sent_s)], updated, slack)
+        needs_confirming_read(&[cause("STATE_CHANGE", 1), cause(kind, sent_s)], Some(updated), slack)
     };
     assert!(
         !needs("STATE_CHANGE", 105)
@@ -277,7 +277,7 @@ fn read_older_than_newest_ipn_is_confirmed() {
     );
     for origin in [Origin::parent_read(ObjectId::parse("R").unwrap(), &[]), Origin::Reconciliation] {
         let without_ipn = Cause { origin, ..cause("", 999) };
-        assert!(!needs_confirming_read(&[without_ipn], updated, slack));
+        assert!(!needs_confirming_read(&[without_ipn], Some(updated), slack));
     }
 }
 
@@ -378,6 +378,10 @@ fn ipn_after_baseline_of_same_state_publishes_it() {
 #[test]
 fn recheck_needs_no_confirming_read() {
     let slack = Duration::from_secs(5);
-    assert!(!needs_confirming_read(&[recheck(false)], Timestamp::from_unix_ms(0), slack));
-    assert!(needs_confirming_read(&[recheck(false), cause("STATE_CHANGE", 10)], Timestamp::from_unix_ms(0), slack));
+    assert!(!needs_confirming_read(&[recheck(false)], Some(Timestamp::from_unix_ms(0)), slack));
+    assert!(needs_confirming_read(
+        &[recheck(false), cause("STATE_CHANGE", 10)],
+        Some(Timestamp::from_unix_ms(0)),
+        slack
+    ));
 }

@@ -109,7 +109,7 @@ fn known_state_is_rebuilt_from_events_in_both_modes() {
             assert_eq!(of("B01-1-2").sequence, Some(last_sequence));
             let observed = of(object.id.as_str()).observed.clone().unwrap();
             known.private = None; // not published
-            known.attribute_revision = last_sequence;
+            (known.attribute_revision, known.repeats) = (last_sequence, last_sequence);
             // The last read may have published nothing.
             known.read_started_at = observed.read_started_at;
             if n_published == reads.len() {

@@ -84,7 +84,7 @@ fn early_payloads_are_decoded() {
         "statusDetail": {"state": "Declined", "reasonCode": "SoftDeclined", "lastUpdatedTimestamp": 1_767_323_045_000_i64}});
     let fetched = decode(ObjectKind::Charge, "S01-1-2-C1", &charge).unwrap();
     assert_eq!(
-        (fetched.state, fetched.last_updated.to_string().as_str()),
+        (fetched.state, fetched.last_updated.unwrap().to_string().as_str()),
         (State::Declined, "2026-01-02T03:04:05.000Z")
     );
 }
@@ -130,6 +130,6 @@ fn unknown_words_are_kept_and_unknown_fields_ignored() {
         (fetched.state, fetched.reasons[0].reason_code.as_str()),
         (State::Other("Teleported".into()), "NovelReason")
     );
-    assert_eq!(fetched.last_updated.to_string(), "2026-01-02T03:04:05.000Z");
+    assert_eq!(fetched.last_updated.unwrap().to_string(), "2026-01-02T03:04:05.000Z");
     assert_eq!(fetched.snapshot.keys().collect::<Vec<_>>(), ["convertedAmount", "conversionRate"]);
 }
