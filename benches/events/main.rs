@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use ipn_receiver::domain::events::{Derivation, Mode, NAMESPACE, Permission, Reading, Wire, derive};
+use ipn_receiver::domain::events::{Derivation, Mode, NAMESPACE, Permission, PermissionSeen, Reading, Wire, derive};
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{
     Account, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef, State,
@@ -95,12 +95,13 @@ impl Scene {
             permission: Permission {
                 id: &self.permission,
                 permission_type: Some("Recurring"),
-                seen: Some((&State::Chargeable, at)),
+                seen: Some(PermissionSeen { state: &State::Chargeable, reasons: &[], last_updated: None, read_at: at }),
+                retry_awaited: None,
             },
             captured: None,
             update_url: "https://payments.amazon.com/jr/your-account/ba/{ChargePermissionId}",
             causes: &self.causes,
-            is_confirming: false,
+            hint_is_ripe: false,
             read_started_at: at,
             observed_at: at,
             accept_stale: false,

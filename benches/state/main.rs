@@ -149,6 +149,9 @@ fn known(n: u64) -> KnownState {
         private,
         hint_settled: None,
         hint_explained_at: None,
+        retry_advised_at: None,
+        unconfirmed_reads: 0,
+        stub: false,
         read_started_at: at.plus(Duration::from_millis(2345)),
         last_event_id: Some(Uuid::from_u64_pair(n, 7)),
     };

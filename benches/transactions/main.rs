@@ -182,11 +182,16 @@ fn an_event() -> (Event, KnownState) {
     let reading = Reading {
         object: &object,
         fetched: &fetched.expect("a charge"),
-        permission: Permission { id: &id("B01-1234567-7654321"), permission_type: Some("Recurring"), seen: None },
+        permission: Permission {
+            id: &id("B01-1234567-7654321"),
+            permission_type: Some("Recurring"),
+            seen: None,
+            retry_awaited: None,
+        },
         captured: None,
         update_url: "",
         causes: &[],
-        is_confirming: false,
+        hint_is_ripe: false,
         read_started_at: at,
         observed_at: at,
         accept_stale: false,

@@ -182,6 +182,11 @@ impl File {
             rule(self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
             rule(self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
             rule(self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
+            rule(
+                !self.worker.confirm_reads_after_ms.is_empty() && self.worker.confirm_reads_after_ms.is_sorted(),
+                "worker.confirm_reads_after_ms",
+                "must have at least one time, and the times must grow",
+            ),
             rule(self.worker.stub_after_d > 0.0, "worker.stub_after_d", "must be above 0; fractions are allowed"),
             rule(
                 (self.worker.stub_after_d..=36_500.0).contains(&self.worker.forget_after_d),

@@ -34,7 +34,7 @@ impl Busy {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("receiver.toml");
-        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_after_ms = 200\n\
+        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_reads_after_ms = [200]\n\
                         worker.unknown_object_retries_ms = []\nquota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
         let collector = Collector::start(Mode::Accept);
         let settings = format!("{settings}{}", collector.settings());

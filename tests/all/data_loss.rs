@@ -62,7 +62,7 @@ impl Stage {
     async fn serve(&self) -> Serve {
         let file = self.folder.path().join("receiver.toml");
         let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n\
-                        worker.confirm_after_ms = 100\nworker.pending_after_ms = 200\nworker.systemic_retry_ms = 100\n\
+                        worker.confirm_reads_after_ms = [100]\nworker.pending_after_ms = 200\nworker.systemic_retry_ms = 100\n\
                         quota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
         let more = self.environment.config_for_another_process(&self.kafka.bootstrap_servers).unwrap();
         std::fs::write(&file, format!("{settings}{more}")).unwrap();

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ipn_receiver::domain::events::{
-    CATALOG, Derivation, Encoded, Event, EventType, Evidence, Mode, NextAction, Permission, PermissionType, Reading,
-    Situation, Trigger, Wire, derive, next_action, updated_type,
+    CATALOG, Derivation, Encoded, Event, EventType, Evidence, Mode, NextAction, Permission, PermissionSeen,
+    PermissionType, Reading, Situation, Trigger, Wire, derive, next_action, updated_type,
 };
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{
@@ -73,12 +73,17 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             permission: Permission {
                 id: &permission,
                 permission_type: Some("Recurring"),
-                seen: (fetched.kind != ObjectKind::ChargePermission)
-                    .then_some((&State::Chargeable, Timestamp::from_unix_ms(CHANGED_AT * 1000 - 86_400_000))),
+                seen: (fetched.kind != ObjectKind::ChargePermission).then_some(PermissionSeen {
+                    state: &State::Chargeable,
+                    reasons: &[],
+                    last_updated: None,
+                    read_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 - 86_400_000),
+                }),
+                retry_awaited: None,
             },
             captured: None,
             update_url: UPDATE_URL,
-            is_confirming: false,
+            hint_is_ripe: false,
             causes: &causes,
             read_started_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700),
             observed_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1901),
@@ -193,18 +198,26 @@ fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> Next
     };
     let reasons: Vec<Reason> =
         case.reason.map(|code| Reason { reason_code: code.to_owned(), reason_description: None }).into_iter().collect();
+    let permission_id = id(ObjectKind::ChargePermission);
+    let permission_state = case.permission.map(State::parse);
+    let at = Timestamp::from_unix_ms;
+    let permission = permission_state.as_ref().map(|state| PermissionSeen {
+        state,
+        reasons: &case.permission_reasons,
+        last_updated: Some(at(2)),
+        read_at: at(3),
+    });
     let situation = Situation {
-        kind: row.kind,
-        state: &state,
-        reasons: &reasons,
+        last_updated: Some(at(1)),
+        permission,
         permission_type,
         is_first_sight: case.is_first_sight,
         is_chargeable_again: case.is_chargeable_again,
         is_used_up: case.is_used_up,
+        retry_was_advised: case.retry_was_advised,
         evidence: case.evidence,
-        deadline: None,
-        charge_permission_id: &id(ObjectKind::ChargePermission),
         update_url: UPDATE_URL,
+        ..Situation::of(row.kind, &state, &reasons, &permission_id)
     };
     next_action(row, &situation)
 }
@@ -217,6 +230,10 @@ struct Case {
     is_first_sight: bool,
     is_chargeable_again: bool,
     is_used_up: bool,
+    retry_was_advised: bool,
+    /// On charges: the permission's state, which is newer than the charge's.
+    permission: Option<&'static str>,
+    permission_reasons: Vec<Reason>,
     state: &'static str,
     evidence: &'static [Evidence],
 }
@@ -232,11 +249,22 @@ fn cases(row: &EventType) -> Vec<Case> {
     match row.name {
         "PermissionChargeable" => vec![
             Case::new("first sight, or after `ChargeInProgress`", None),
-            Case { is_chargeable_again: true, ..Case::new("after NonChargeable for another reason", None) },
+            Case {
+                is_chargeable_again: true,
+                ..Case::new("after NonChargeable for another reason, or after a decline that waits for it", None)
+            },
         ],
         "PaymentMethodUpdated" => vec![
             method("evidence has `became_chargeable`", "Chargeable", &[Evidence::BecameChargeable]),
             method("other evidence, permission is Chargeable", "Chargeable", &[Evidence::DescriptorChanged]),
+            Case {
+                retry_was_advised: true,
+                ..method(
+                    "the same, minutes after an event with RETRY_CHARGE",
+                    "Chargeable",
+                    &[Evidence::DescriptorChanged],
+                )
+            },
             method("other evidence, permission is not Chargeable", "NonChargeable", &[Evidence::DescriptorChanged]),
         ],
         "PermissionUpdated" => vec![
@@ -254,6 +282,9 @@ fn cases(row: &EventType) -> Vec<Case> {
 fn cases_by_reason(row: &EventType) -> Vec<Case> {
     let by_reason = |reason: &&'static str| Case::new(format!("`{reason}`"), Some(*reason));
     let mut cases: Vec<Case> = row.reasons.iter().map(by_reason).collect();
+    if row.name == "ChargeDeclined" {
+        cases.splice(0..0, cases_by_permission());
+    }
     if cases.iter().any(|case| case.reason == Some("AmazonClosed")) {
         let used_up = Case::new("`AmazonClosed`, whole amount charged", Some("AmazonClosed"));
         cases.insert(1, Case { is_used_up: true, ..used_up });
@@ -267,6 +298,33 @@ fn cases_by_reason(row: &EventType) -> Vec<Case> {
     }
     cases.push(Case::new("no reason", None));
     cases
+}
+
+/// What the permission's last known state changes in the advice for a declined charge.
+fn cases_by_permission() -> [Case; 3] {
+    let retryable = "`SoftDeclined`, `ProcessingFailure` or `HardDeclined`";
+    let invalid = Reason { reason_code: "PaymentMethodInvalid".to_owned(), reason_description: None };
+    [
+        Case {
+            permission: Some("Closed"),
+            ..Case::new(format!("{retryable}; the permission is Closed"), Some("HardDeclined"))
+        },
+        Case {
+            permission: Some("Chargeable"),
+            ..Case::new(
+                format!("{retryable}; the permission became Chargeable after the decline"),
+                Some("HardDeclined"),
+            )
+        },
+        Case {
+            permission: Some("NonChargeable"),
+            permission_reasons: vec![invalid],
+            ..Case::new(
+                "`SoftDeclined` or `ProcessingFailure`; the permission has no usable payment method",
+                Some("SoftDeclined"),
+            )
+        },
+    ]
 }
 
 fn next_actions(row: &EventType) -> String {

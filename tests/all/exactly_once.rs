@@ -118,7 +118,7 @@ async fn post_all(stage: &Stage, app: &App, bodies: &[String]) {
 #[test]
 fn each_change_is_published_once_in_order_across_a_restart() {
     run(async {
-        let stage = Stage::new(4, "worker.confirm_after_ms = 200").await;
+        let stage = Stage::new(4, "worker.confirm_reads_after_ms = [200]").await;
         let objects = fifty_objects();
         let mut reader = stage.reader();
         let mut app = stage.receiver().await;
@@ -245,7 +245,7 @@ async fn limit_event_bytes(stage: &Stage, bytes: usize) {
 #[test]
 fn replayed_inbox_publishes_nothing() {
     run(async {
-        let stage = Stage::new(1, "worker.confirm_after_ms = 200").await;
+        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [200]").await;
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         let objects: Vec<Object> = fifty_objects().into_iter().filter(|object| object.merchant == 0).collect();

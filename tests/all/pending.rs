@@ -64,7 +64,7 @@ fn next_process_completes_pending_work() {
 #[test]
 fn lagging_read_is_confirmed_and_then_published() {
     run(async {
-        let stage = Stage::new(1, "worker.confirm_after_ms = 500").await;
+        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [500]").await;
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         let long_ago = OffsetDateTime::now_utc().unix_timestamp() - 600;
@@ -87,7 +87,7 @@ fn lagging_read_is_confirmed_and_then_published() {
 #[test]
 fn attribute_changes_are_published_after_confirmation() {
     run(async {
-        let stage = Stage::new(1, "worker.confirm_after_ms = 100").await;
+        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]").await;
         let mut reader = stage.reader();
         let app = stage.receiver().await;
         stage.environment.put(

@@ -125,7 +125,7 @@ fn reads_reuse_connections_without_compression() {
 #[test]
 fn each_change_is_published_once_after_every_api_fault() {
     run(async {
-        let settings = "worker.breaker_probe_ms = 100\nworker.systemic_retry_ms = 100\nworker.confirm_after_ms = 300\n\
+        let settings = "worker.breaker_probe_ms = 100\nworker.systemic_retry_ms = 100\nworker.confirm_reads_after_ms = [300]\n\
                         worker.unknown_object_retries_ms = [60000]\nworker.settle_slack_ms = 0\npay_api.timeout_ms = 1000";
         let stage = Stage::new(1, settings).await;
         let mut reader = stage.reader();

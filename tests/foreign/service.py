@@ -15,7 +15,7 @@ READY_WITHIN_S = 60
 # Times in which confirming reads and faults are over in seconds.
 SHORT = """
 [worker]
-confirm_after_ms = 1500
+confirm_reads_after_ms = [1500]
 systemic_retry_ms = 500
 breaker_probe_ms = 1000
 unknown_object_retries_ms = [300, 600, 1200]

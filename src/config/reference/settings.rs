@@ -162,12 +162,12 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "settle_slack_ms",
                 Toml("5000"),
-                "If an object's last update is older than its IPN by more than this, the object is read once more: a confirming read.",
+                "If an object's last update is older than its IPN by more than this, the object is read again: confirming reads.",
             ),
             setting(
-                "confirm_after_ms",
-                Toml("30000"),
-                "The confirming read comes after this time, and at the latest after twice this time.",
+                "confirm_reads_after_ms",
+                Toml("[30000, 120000, 600000, 3600000]"),
+                "Confirming reads come at these times after the IPN, or up to half as much later, until the object is as new as the IPN. An ATTRIBUTE_CHANGE IPN that nothing explains is published after the first of these times.",
             ),
             setting(
                 "systemic_retry_ms",

@@ -2,19 +2,22 @@
 //!
 //! A pure function: the same known state and the same read always give the same events with the same ids.
 
+mod advice;
+mod changes;
+mod hints;
+
 use std::time::Duration;
 
-use serde_json::Value;
 use uuid::Uuid;
 
+use self::changes::{Changes, fingerprint};
+use self::hints::HintDecision;
 use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger, event_type, payment_method_type, updated_type};
 use super::event::{AttributeChange, Event, StateFacts, attribute_event_id, codes, state_event_id};
 use super::evidence::Evidence;
-use super::next_action::{PermissionType, Situation, next_action};
-use crate::domain::pay::{
-    Amount, Fetched, ObjectId, ObjectKind, ObjectRef, PrivateChanges, PrivateDigests, Reason, State,
-};
-use crate::domain::state::Observed;
+use super::next_action::{ActionCode, PermissionSeen, next_action};
+use crate::domain::pay::{Amount, Fetched, ObjectId, ObjectKind, ObjectRef, Reason, State};
+use crate::domain::state::{Observed, RetryAwaited};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
 
@@ -33,8 +36,9 @@ pub struct Reading<'a> {
     pub update_url: &'a str,
     /// Why the object was read.
     pub causes: &'a [Cause],
-    /// This is the confirming read of these causes.
-    pub is_confirming: bool,
+    /// The read began long enough after the oldest ATTRIBUTE_CHANGE IPN among the causes: an attribute that explains the IPN
+    /// would be visible.
+    pub hint_is_ripe: bool,
     /// When the read began.
     pub read_started_at: Timestamp,
     /// When the answer was compared.
@@ -50,8 +54,10 @@ pub struct Permission<'a> {
     pub id: &'a ObjectId,
     /// Its type, if known.
     pub permission_type: Option<&'a str>,
-    /// Its state and when it was read, if it was. None for reads of the permission itself.
-    pub seen: Option<(&'a State, Timestamp)>,
+    /// What was last read of it, if it was. None for reads of the permission itself.
+    pub seen: Option<PermissionSeen<'a>>,
+    /// A published event of the permission or of one of its charges advises to wait until it can be charged again.
+    pub retry_awaited: Option<RetryAwaited>,
 }
 
 /// The result of comparing a read with known state.
@@ -65,9 +71,32 @@ pub enum Derivation {
         events: Vec<Event>,
         /// The new known state.
         observed: Box<Observed>,
-        /// Attributes differ although Amazon's time is the same. A second read must agree before an event is published.
-        is_unconfirmed: bool,
+        /// Whether the attributes of the object are certain.
+        attributes: Attributes,
     },
+}
+
+/// Whether a difference of attributes is certain. Amazon's time does not move with attributes, so an answer with other
+/// attributes at the same time may also be an older answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attributes {
+    /// There is no difference, or two reads agree about it.
+    Settled,
+    /// Attributes differ although Amazon's time is the same. A second read must agree before an event is published.
+    Unconfirmed,
+    /// Attributes differed at each of several reads. The last read was taken as the truth.
+    Unsettled,
+}
+
+/// Which further reads the causes of a read need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfirmingReads {
+    /// The read answered every cause.
+    None,
+    /// One, some time after the IPN.
+    Once,
+    /// Several, at growing distances from the IPN, as long as the object is older than the IPN.
+    UntilSettled,
 }
 
 /// Compares known state with a read.
@@ -76,27 +105,35 @@ pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
         return first_sight(reading);
     };
     let fetched = reading.fetched;
-    let is_older = is_before(fetched.last_updated, known.last_updated.or(known.newest_update));
-    if is_older && !reading.accept_stale {
+    let went_back = is_before(fetched.last_updated, known.last_updated.or(known.newest_update));
+    if went_back && !reading.accept_stale {
         return Derivation::Stale;
     }
-    // A stub has no reasons and no digests to compare. The next read becomes the new basis of comparison.
+    // A stub has no reasons to compare.
     let same_codes = known.is_stub() || codes(&known.reasons) == codes(&fetched.reasons);
-    if fetched.state == known.state && same_codes && !is_older {
+    if fetched.state == known.state && same_codes && !went_back {
         same_state(known, reading)
     } else {
-        new_state(known, reading)
+        new_state(known, reading, went_back)
     }
 }
 
-/// Whether a confirming read is needed. Amazon's API may lag behind its IPNs, so an object that is older than the newest
-/// IPN by more than `slack` is read once more. An ATTRIBUTE_CHANGE IPN always needs a confirming read, since no time on
-/// the object moves with attributes.
-pub fn needs_confirming_read(causes: &[Cause], last_updated: Option<Timestamp>, slack: Duration) -> bool {
-    causes
-        .iter()
-        .filter(|cause| cause.is_ipn())
-        .any(|cause| cause.is_attribute_change() || last_updated.is_none_or(|at| cause.timestamp > at.plus(slack)))
+/// The confirming reads that the causes of a read still need, after the read led to `observed`.
+///
+/// Amazon's API may lag behind its IPNs, so an object that is older than its newest IPN by more than `slack` is read again.
+/// An unreadable time proves neither, so one more read must do. An ATTRIBUTE_CHANGE IPN moves no time of the object.
+pub fn confirming_reads(reading: &Reading<'_>, observed: &Observed, slack: Duration) -> ConfirmingReads {
+    let ipns = || reading.causes.iter().filter(|cause| cause.is_ipn());
+    let is_permission = reading.fetched.kind == ObjectKind::ChargePermission;
+    let has_newer =
+        |at: Timestamp| ipns().any(|cause| !cause.is_attribute_change() && cause.timestamp > at.plus(slack));
+    match reading.fetched.last_updated {
+        Some(at) if has_newer(at) => ConfirmingReads::UntilSettled,
+        _ if hints::are_open(observed, reading) => ConfirmingReads::Once,
+        None if ipns().next().is_some() => ConfirmingReads::Once,
+        _ if !is_permission && ipns().any(Cause::is_attribute_change) => ConfirmingReads::Once,
+        _ => ConfirmingReads::None,
+    }
 }
 
 fn first_sight(reading: &Reading<'_>) -> Derivation {
@@ -110,12 +147,12 @@ fn first_sight(reading: &Reading<'_>) -> Derivation {
         }
         _ => reached,
     };
-    let payment_method_reason = payment_method_reason(None, &fetched.state, &fetched.reasons);
-    let observed = Observed { payment_method_reason, ..observed(reading, None) };
+    let observed = observed(reading, None);
     if Cause::are_seeds(reading.causes) {
-        return current(vec![], observed);
+        return current(vec![], observed, reading);
     }
-    current(vec![state_event(published_as, None, reading)], observed)
+    let events = vec![state_event(published_as, None, reading)];
+    with_attributes(events, Comparison { known: None, next: observed, changes: Changes::default() }, reading)
 }
 
 /// Whether an IPN arrived for the very state that was recorded as a baseline without an event. The object changed while the
@@ -128,107 +165,105 @@ fn is_notified_of_baseline(known: &Observed, reading: &Reading<'_>) -> bool {
     known.last_event_id.is_none() && is_unchanged && ipns.any(is_recent)
 }
 
-fn new_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
-    let fetched = reading.fetched;
-    let changes = Changes::between(known, reading);
-    let went_back = is_before(fetched.last_updated, known.last_updated.or(known.newest_update));
-    let reached = event_type(fetched.kind, &fetched.state);
+/// A read beside the known state that it is compared with.
+struct Comparison<'a> {
+    known: Option<&'a Observed>,
+    next: Observed,
+    changes: Changes,
+}
+
+fn new_state(known: &Observed, reading: &Reading<'_>, went_back: bool) -> Derivation {
+    let reached = event_type(reading.fetched.kind, &reading.fetched.state);
     let event = Event {
         unexpected_transition: went_back || !reached.may_follow(&known.state),
         ..state_event(reached, Some(known), reading)
     };
+    let changes = Changes::between(known, reading);
     let mut next = observed(reading, Some(known));
-    next.repeats = known.repeats.max(repeat(Some(known), fetched));
-    next.attribute_revision += u64::from(changes.any());
-    next.payment_method_reason =
-        payment_method_reason(known.payment_method_reason.as_deref(), &fetched.state, &fetched.reasons);
-    let became_chargeable = fetched.state == State::Chargeable && known.payment_method_reason.is_some();
-    let mut evidence = changes.evidence();
-    if became_chargeable {
-        evidence.insert(0, Evidence::BecameChargeable);
-    }
-    let mut events = vec![event];
-    if !evidence.is_empty() {
-        events.push(attribute_event(payment_method_type(), &evidence, known, &next, reading));
-    }
-    if changes.private.shipping_address {
-        events.extend(updated_event(known, &next, reading));
-    }
-    current(events, next)
+    next.repeats = known.repeats.max(repeat(Some(known), reading.fetched));
+    // The state event carries the changed snapshot; only a private detail needs an event of its own.
+    let changes = Changes { snapshot: false, ..changes };
+    with_attributes(vec![event], Comparison { known: Some(known), next, changes }, reading)
 }
 
 /// The state is unchanged; attributes or Amazon's time may have changed.
 fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     let changes = Changes::between(known, reading);
     let is_newer = is_before(known.newest_update(), reading.fetched.last_updated);
-    if changes.any() && !is_newer {
-        let unconfirmed = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
-        if known.unconfirmed_digest.as_ref() != Some(&unconfirmed) {
-            let read_started_at = reading.read_started_at;
-            let observed = Observed { unconfirmed_digest: Some(unconfirmed), read_started_at, ..known.clone() };
-            return Derivation::Current { events: vec![], observed: Box::new(observed), is_unconfirmed: true };
-        }
-    }
+    let attributes = if is_newer || !changes.any() { Attributes::Settled } else { attributes(known, reading) };
     let mut next = observed(reading, Some(known));
-    next.payment_method_reason.clone_from(&known.payment_method_reason);
-    let evidence = if changes.any() { changes.evidence() } else { unexplained_hint(known, reading) };
-    next.attribute_revision += u64::from(changes.any() || !evidence.is_empty());
+    if attributes == Attributes::Unconfirmed {
+        let observed = Observed {
+            unconfirmed_digest: Some(fingerprint(&next.attributes_digest, reading.fetched.private.as_ref())),
+            unconfirmed_reads: known.unconfirmed_reads + 1,
+            read_started_at: reading.read_started_at,
+            ..known.clone()
+        };
+        return Derivation::Current { events: vec![], observed: Box::new(observed), attributes };
+    }
     let mut events = Vec::new();
+    if is_newer && advice::answers_wait(Some(known), reading) {
+        // The permission was not chargeable between two reads, and a merchant waits until it is chargeable again.
+        let reached = event_type(reading.fetched.kind, &reading.fetched.state);
+        events.push(state_event(reached, Some(known), reading));
+        next.repeats = known.repeats.max(repeat(Some(known), reading.fetched));
+    }
+    let derivation = with_attributes(events, Comparison { known: Some(known), next, changes }, reading);
+    match derivation {
+        Derivation::Current { events, observed, .. } => Derivation::Current { events, observed, attributes },
+        Derivation::Stale => derivation,
+    }
+}
+
+/// Whether a read at the same time of Amazon's, with other attributes, is believed.
+fn attributes(known: &Observed, reading: &Reading<'_>) -> Attributes {
+    let seen = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
+    if known.unconfirmed_digest.as_ref() == Some(&seen) {
+        Attributes::Settled
+    } else if known.unconfirmed_reads + 1 < UNCONFIRMED_READS_MAX {
+        Attributes::Unconfirmed
+    } else {
+        Attributes::Unsettled
+    }
+}
+
+/// Adds the events for a changed payment method and for changed attributes.
+fn with_attributes(mut events: Vec<Event>, compared: Comparison<'_>, reading: &Reading<'_>) -> Derivation {
+    let Comparison { known, mut next, changes } = compared;
+    let is_chargeable = reading.fetched.state == State::Chargeable;
+    let became_chargeable = is_chargeable && known.is_some_and(|known| known.payment_method_reason.is_some());
+    if became_chargeable {
+        next.hint_explained_at = Some(reading.fetched.last_updated.unwrap_or(reading.read_started_at));
+    }
+    if changes.explain_hints() {
+        next.hint_explained_at = Some(reading.read_started_at);
+    }
+    let hints = hints::decide(&next, changes.explain_hints(), reading);
+    next.hint_settled = hints.settled().max(next.hint_settled);
+    let mut evidence = changes.evidence();
+    if became_chargeable {
+        evidence.insert(0, Evidence::BecameChargeable);
+    }
+    if matches!(hints, HintDecision::Unexplained(_)) {
+        evidence.push(Evidence::AttributeChange);
+    }
+    next.attribute_revision += u64::from(changes.any() || !evidence.is_empty());
     if !evidence.is_empty() {
         events.push(attribute_event(payment_method_type(), &evidence, known, &next, reading));
     }
     if changes.snapshot || changes.private.shipping_address {
         events.extend(updated_event(known, &next, reading));
     }
-    if !(reading.is_confirming || changes.any() || known.is_stub()) {
-        // The confirming read decides whether an attribute explains the IPN. The former attributes of a stub are unknown.
-        next.hint_settled = known.hint_settled;
-    }
-    current(events, next)
+    current(events, next, reading)
 }
 
-/// Which attributes changed.
-struct Changes {
-    snapshot: bool,
-    private: PrivateChanges,
-}
-
-impl Changes {
-    fn between(known: &Observed, reading: &Reading<'_>) -> Self {
-        let private = match (&reading.fetched.private, &known.private) {
-            (Some(now), Some(then)) => now.changes_since(then),
-            _ => PrivateChanges::default(),
-        };
-        let snapshot = !known.is_stub() && reading.fetched.snapshot_digest != known.attributes_digest;
-        Self { snapshot, private }
-    }
-
-    fn any(&self) -> bool {
-        self.snapshot || self.private != PrivateChanges::default()
-    }
-
-    fn evidence(&self) -> Vec<Evidence> {
-        let descriptor = self.private.payment_descriptor.then_some(Evidence::DescriptorChanged);
-        let billing_address = self.private.billing_address.then_some(Evidence::BillingAddressChanged);
-        descriptor.into_iter().chain(billing_address).collect()
-    }
-}
-
-/// Evidence for an ATTRIBUTE_CHANGE IPN that no visible attribute explains even after the confirming read. Amazon usually
-/// hides the payment method, so most likely the payment method changed. Each such IPN causes one event.
-fn unexplained_hint(known: &Observed, reading: &Reading<'_>) -> Vec<Evidence> {
-    let is_new = newest_hint(reading).is_some_and(|hint| known.hint_settled.is_none_or(|published| hint > published));
-    let is_published = reading.object.kind == ObjectKind::ChargePermission && reading.is_confirming && is_new;
-    if is_published { vec![Evidence::AttributeChange] } else { vec![] }
-}
-
-fn newest_hint(reading: &Reading<'_>) -> Option<Timestamp> {
-    reading.causes.iter().filter(|cause| cause.is_attribute_change()).map(|cause| cause.timestamp).max()
-}
-
-fn current(events: Vec<Event>, observed: Observed) -> Derivation {
+fn current(events: Vec<Event>, observed: Observed, reading: &Reading<'_>) -> Derivation {
     let last_event_id = events.last().map(|event| event.id).or(observed.last_event_id);
-    Derivation::Current { events, observed: Box::new(Observed { last_event_id, ..observed }), is_unconfirmed: false }
+    let advises_retry = |event: &Event| event.next_action.code == ActionCode::RetryCharge;
+    let is_advised = reading.fetched.kind == ObjectKind::ChargePermission && events.iter().any(advises_retry);
+    let retry_advised_at = is_advised.then_some(reading.read_started_at).or(observed.retry_advised_at);
+    let observed = Box::new(Observed { last_event_id, retry_advised_at, ..observed });
+    Derivation::Current { events, observed, attributes: Attributes::Settled }
 }
 
 fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading: &Reading<'_>) -> Event {
@@ -254,8 +289,8 @@ fn event(
         previous_state: known.map(|known| known.state.clone()),
         reasons: fetched.reasons.clone(),
         evidence: evidence.to_vec(),
-        permission_seen: reading.permission.seen.map(|(state, at)| (state.clone(), at)),
-        next_action: next_action(event_type, &situation(evidence, known, reading)),
+        permission_seen: reading.permission.seen.map(|seen| (seen.state.clone(), seen.read_at)),
+        next_action: next_action(event_type, &advice::situation(evidence, known, reading)),
         snapshot: fetched.snapshot.clone(),
         causes: reading.causes.to_vec(),
         last_updated: fetched.last_updated,
@@ -267,7 +302,7 @@ fn event(
 }
 
 /// The event for changed attributes. Refunds have none; a dispute publishes the event of its state again.
-fn updated_event(known: &Observed, next: &Observed, reading: &Reading<'_>) -> Option<Event> {
+fn updated_event(known: Option<&Observed>, next: &Observed, reading: &Reading<'_>) -> Option<Event> {
     let kind = reading.object.kind;
     let of_state = || (kind == ObjectKind::Dispute).then(|| event_type(kind, &reading.fetched.state));
     let published_as = updated_type(kind).or_else(of_state)?;
@@ -277,15 +312,15 @@ fn updated_event(known: &Observed, next: &Observed, reading: &Reading<'_>) -> Op
 fn attribute_event(
     event_type: &'static EventType,
     evidence: &[Evidence],
-    known: &Observed,
+    known: Option<&Observed>,
     next: &Observed,
     reading: &Reading<'_>,
 ) -> Event {
-    let before = fingerprint(&known.attributes_digest, known.private.as_ref());
+    let before = known.map_or_else(String::new, |known| fingerprint(&known.attributes_digest, known.private.as_ref()));
     let after = fingerprint(&next.attributes_digest, next.private.as_ref());
     let change = AttributeChange { evidence, before: &before, after: &after, revision: next.attribute_revision };
     let id = attribute_event_id(&state_facts(event_type, reading), &change);
-    event(id, event_type, evidence, Some(known), reading)
+    event(id, event_type, evidence, known, reading)
 }
 
 fn state_facts<'a>(event_type: &'a EventType, reading: &Reading<'a>) -> StateFacts<'a> {
@@ -306,38 +341,9 @@ fn is_before(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     one.zip(other).is_some_and(|(one, other)| one < other)
 }
 
-/// All attributes beside the state, as one text.
-fn fingerprint(snapshot_digest: &str, private: Option<&PrivateDigests>) -> String {
-    let digests =
-        private.map(|private| [&private.payment_descriptor, &private.billing_address, &private.shipping_address]);
-    let parts = digests.into_iter().flatten().map(|digest| digest.as_deref().unwrap_or("-"));
-    parts.fold(snapshot_digest.to_owned(), |all, part| all + "/" + part)
-}
-
-fn situation<'a>(evidence: &'a [Evidence], known: Option<&Observed>, reading: &Reading<'a>) -> Situation<'a> {
-    let fetched = reading.fetched;
-    let was_unusable = known.is_some_and(|known| {
-        known.state == State::NonChargeable
-            && (known.payment_method_reason.is_some()
-                || known.reasons.iter().any(|reason| reason.reason_code != "ChargeInProgress"))
-    });
-    Situation {
-        kind: fetched.kind,
-        state: &fetched.state,
-        reasons: &fetched.reasons,
-        permission_type: PermissionType::of(reading.permission.permission_type),
-        is_first_sight: known.is_none(),
-        is_chargeable_again: was_unusable,
-        is_used_up: fetched.is_used_up(reading.captured),
-        evidence,
-        deadline: fetched.snapshot.get("merchantResponseDeadline").and_then(Value::as_str),
-        charge_permission_id: reading.permission.id,
-        update_url: reading.update_url,
-    }
-}
-
 fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
     let fetched = reading.fetched;
+    let remembered = known.and_then(|known| known.payment_method_reason.as_deref());
     let private = match (&fetched.private, known.and_then(|known| known.private.as_ref())) {
         (Some(now), Some(then)) => Some(now.over(then)),
         (Some(one), None) | (None, Some(one)) => Some(one.clone()),
@@ -357,13 +363,16 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         attributes_digest: fetched.snapshot_digest.clone(),
         attribute_revision: known.map_or(0, |known| known.attribute_revision),
         unconfirmed_digest: None,
-        payment_method_reason: None,
+        unconfirmed_reads: 0,
+        payment_method_reason: payment_method_reason(remembered, &fetched.state, &fetched.reasons),
         captured: (fetched.kind == ObjectKind::Charge).then(|| fetched.captured()).flatten(),
         private,
+        hint_settled: known.and_then(|known| known.hint_settled),
         hint_explained_at: known.and_then(|known| known.hint_explained_at),
-        hint_settled: newest_hint(reading).max(known.and_then(|known| known.hint_settled)),
+        retry_advised_at: known.and_then(|known| known.retry_advised_at),
         read_started_at: reading.read_started_at,
         last_event_id: known.and_then(|known| known.last_event_id),
+        stub: false,
     }
 }
 
@@ -381,6 +390,8 @@ pub(super) fn payment_method_reason(remembered: Option<&str>, state: &State, rea
 /// Amazon's IPNs follow a change within seconds; one hour leaves room for delays.
 const NOTIFIED_WITHIN: Duration = Duration::from_hours(1);
 const LATE_AFTER: Duration = Duration::from_hours(24);
+/// An attribute that differs at each read, such as a counter, is believed at the third read. No object is read for ever.
+const UNCONFIRMED_READS_MAX: u64 = 3;
 
 #[cfg(test)]
 mod tests;
@@ -390,3 +401,6 @@ mod evidence_tests;
 
 #[cfg(test)]
 mod properties;
+
+#[cfg(test)]
+mod advice_properties;

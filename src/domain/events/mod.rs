@@ -10,14 +10,16 @@ mod published_event;
 mod next_action;
 mod schema;
 
+mod awaited;
 mod catalog;
 mod evidence;
 
+pub use awaited::retry_awaited;
 pub use catalog::{CATALOG, EventType, Trigger, event_type, updated_type};
 pub use cloudevent::{Encoded, Mode, Wire, decode};
-pub use derive::{Derivation, Permission, Reading, derive, needs_confirming_read};
+pub use derive::{Attributes, ConfirmingReads, Derivation, Permission, Reading, confirming_reads, derive};
 pub use event::{Event, NAMESPACE};
 pub use evidence::Evidence;
-pub use next_action::{ActionCode, NextAction, PermissionType, Situation, next_action};
+pub use next_action::{ActionCode, NextAction, PermissionSeen, PermissionType, Situation, next_action};
 pub use published_event::{History, PublishedEvent};
 pub use schema::{asyncapi, schema};

@@ -3,11 +3,15 @@
 //!
 //! Merchants read the texts, often without being native speakers of English: short, plain sentences only.
 
+mod advice;
+
 use serde::{Serialize, Serializer};
 
+use self::advice::*;
 use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger};
 use super::evidence::Evidence;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
+use crate::domain::timestamp::Timestamp;
 
 /// The advice in `data.nextAction` of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +26,10 @@ pub struct NextAction {
     /// Deadline of the action, in the format that Amazon uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<String>,
+    /// The text advises to wait until an event says that the charge permission can be charged. Such an event must follow
+    /// as soon as that is so.
+    #[serde(skip)]
+    pub awaits_retry: bool,
 }
 
 /// Every code of a [`NextAction`].
@@ -44,6 +52,15 @@ pub enum ActionCode {
     None,
 }
 
+/// The codes of advice to wait until the permission can be charged again.
+pub(super) const AWAITING_RETRY: [ActionCode; 5] = [
+    ActionCode::RetryChargeAfterPermissionCheck,
+    ActionCode::AskBuyerToUpdatePaymentMethod,
+    ActionCode::OpenUpdatePage,
+    ActionCode::AskForOtherPaymentMethod,
+    ActionCode::WaitForNextPeriod,
+];
+
 /// Type of a charge permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PermissionType {
@@ -57,6 +74,19 @@ pub enum PermissionType {
     Unknown,
 }
 
+/// The last read of a permission.
+#[derive(Clone, Copy, Debug)]
+pub struct PermissionSeen<'a> {
+    /// Its state.
+    pub state: &'a State,
+    /// Amazon's reasons of that state.
+    pub reasons: &'a [Reason],
+    /// Amazon's time of that state, if it could be read.
+    pub last_updated: Option<Timestamp>,
+    /// When the read began.
+    pub read_at: Timestamp,
+}
+
 /// The facts that decide the next action.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
@@ -66,6 +96,10 @@ pub struct Situation<'a> {
     pub state: &'a State,
     /// Amazon's reasons; may be empty.
     pub reasons: &'a [Reason],
+    /// Amazon's time of that state, if it could be read.
+    pub last_updated: Option<Timestamp>,
+    /// On charges, refunds and disputes: the last read of the charge permission.
+    pub permission: Option<PermissionSeen<'a>>,
     /// The type of its charge permission.
     pub permission_type: PermissionType,
     /// The object was not known before.
@@ -74,6 +108,10 @@ pub struct Situation<'a> {
     pub is_chargeable_again: bool,
     /// On permissions: its whole amount was charged.
     pub is_used_up: bool,
+    /// On PaymentMethodUpdated: an event of the same act of the buyer said RETRY_CHARGE.
+    pub retry_was_advised: bool,
+    /// On PaymentMethodUpdated: a charge was declined after the change.
+    pub is_older_than_decline: bool,
     /// On PaymentMethodUpdated: what shows the change.
     pub evidence: &'a [Evidence],
     /// On disputes: `merchantResponseDeadline`.
@@ -84,13 +122,36 @@ pub struct Situation<'a> {
     pub update_url: &'a str,
 }
 
-impl Situation<'_> {
+impl<'a> Situation<'a> {
+    /// An object in this state; nothing else is known of it.
+    pub fn of(kind: ObjectKind, state: &'a State, reasons: &'a [Reason], charge_permission_id: &'a ObjectId) -> Self {
+        Self {
+            kind,
+            state,
+            reasons,
+            last_updated: None,
+            permission: None,
+            permission_type: PermissionType::Unknown,
+            is_first_sight: false,
+            is_chargeable_again: false,
+            is_used_up: false,
+            retry_was_advised: false,
+            is_older_than_decline: false,
+            evidence: &[],
+            deadline: None,
+            charge_permission_id,
+            update_url: "",
+        }
+    }
+
     fn has(&self, wanted: &[&str]) -> bool {
-        self.reasons.iter().any(|reason| wanted.contains(&reason.reason_code.as_str()))
+        has(self.reasons, wanted)
     }
 }
 
-type Advice = (ActionCode, &'static str);
+fn has(reasons: &[Reason], wanted: &[&str]) -> bool {
+    reasons.iter().any(|reason| wanted.contains(&reason.reason_code.as_str()))
+}
 
 impl PermissionType {
     /// Amazon's three types, and `Unknown`.
@@ -137,7 +198,7 @@ impl Serialize for ActionCode {
 
 /// The next action of an event of this type.
 pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAction {
-    let (code, text) = match event_type.trigger {
+    let Advice { code, text, awaits_retry } = match event_type.trigger {
         Trigger::StateReached { .. } | Trigger::UnknownState => advise(situation),
         // The object was first read long after it reached this state. The advice for the state still applies.
         Trigger::AttributesChanged if situation.is_first_sight => advise(situation),
@@ -147,14 +208,17 @@ pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAct
     let url = (code == ActionCode::AskBuyerToUpdatePaymentMethod)
         .then(|| situation.update_url.replace("{ChargePermissionId}", situation.charge_permission_id.as_str()));
     let deadline = situation.deadline.filter(|_| code == ActionCode::RespondToDispute).map(str::to_owned);
-    NextAction { code, text, url, deadline }
+    NextAction { code, text, url, deadline, awaits_retry }
 }
 
 /// Only one event of a change says RETRY_CHARGE, so that a merchant does not charge twice: where the permission became
 /// Chargeable, its PermissionChargeable event says so.
 fn payment_method_updated(situation: &Situation<'_>) -> Advice {
     match situation.state {
+        State::Closed => NONE,
         _ if situation.evidence.contains(&Evidence::BecameChargeable) => SEE_PERMISSION_CHARGEABLE,
+        State::Chargeable if situation.is_older_than_decline => SEE_DECLINE,
+        State::Chargeable if situation.retry_was_advised => SEE_PERMISSION_CHARGEABLE,
         State::Chargeable => RETRY_CHARGE,
         _ => WAIT_FOR_CHARGEABLE,
     }
@@ -178,13 +242,24 @@ fn advise(situation: &Situation<'_>) -> Advice {
     }
 }
 
+/// The permission's last known state decides first: no advice may wait for a state that cannot come, or for a change that
+/// has already happened.
 fn charge_declined(situation: &Situation<'_>) -> Advice {
     use PermissionType::{OneTime, PaymentMethodOnFile, Recurring, Unknown};
-    if situation.has(&["SoftDeclined", "ProcessingFailure"]) {
-        return CHECK_AND_RETRY;
-    }
-    if !situation.has(&["HardDeclined"]) {
+    let is_retryable = situation.has(&["SoftDeclined", "ProcessingFailure"]);
+    if !is_retryable && !situation.has(&["HardDeclined"]) {
         return NEW_CHECKOUT;
+    }
+    match situation.permission {
+        Some(permission) if *permission.state == State::Closed => return closed_before_charge(situation),
+        Some(permission) if permission.became_chargeable_after(situation.last_updated) => {
+            return RETRY_SINCE_CHARGEABLE;
+        }
+        Some(permission) if is_retryable && permission.needs_payment_method(situation.last_updated) => {
+            return update_payment_method(situation.permission_type);
+        }
+        _ if is_retryable => return CHECK_AND_RETRY,
+        _ => {}
     }
     match situation.permission_type {
         Recurring | PaymentMethodOnFile => ASK_BUYER_TO_UPDATE,
@@ -193,11 +268,43 @@ fn charge_declined(situation: &Situation<'_>) -> Advice {
     }
 }
 
+impl PermissionSeen<'_> {
+    /// Whether it is Chargeable, and became so after this time of Amazon's.
+    fn became_chargeable_after(&self, then: Option<Timestamp>) -> bool {
+        *self.state == State::Chargeable && then.zip(self.last_updated).is_some_and(|(then, at)| then < at)
+    }
+
+    /// Whether it lacks a usable payment method, and that is not older than this time of Amazon's.
+    fn needs_payment_method(&self, then: Option<Timestamp>) -> bool {
+        let is_older = then.zip(self.last_updated).is_some_and(|(then, at)| at < then);
+        *self.state == State::NonChargeable && !is_older && has(self.reasons, PAYMENT_METHOD_REASONS)
+    }
+}
+
+/// A charge of a permission that is closed: only a new agreement with the buyer helps.
+fn closed_before_charge(situation: &Situation<'_>) -> Advice {
+    match situation.permission_type {
+        PermissionType::PaymentMethodOnFile => SETUP_PAGE,
+        PermissionType::OneTime | PermissionType::Recurring | PermissionType::Unknown => NEW_CHECKOUT_AFTER_CLOSING,
+    }
+}
+
+/// The permission has no usable payment method.
+fn update_payment_method(permission_type: PermissionType) -> Advice {
+    match permission_type {
+        PermissionType::PaymentMethodOnFile => UPDATE_PAGE,
+        PermissionType::Recurring => ASK_BUYER_TO_UPDATE,
+        PermissionType::OneTime => ASK_FOR_OTHER,
+        PermissionType::Unknown => ASK_FOR_OTHER_OR_UPDATE,
+    }
+}
+
 fn charge_canceled(situation: &Situation<'_>) -> Advice {
     if situation.reasons.is_empty() || situation.has(&["MerchantCanceled", "BuyerCanceled"]) {
         NONE
     } else if situation.has(&["ExpiredUnused"]) {
-        CHECK_AND_CREATE_CHARGE
+        let is_closed = situation.permission.is_some_and(|permission| *permission.state == State::Closed);
+        if is_closed { closed_before_charge(situation) } else { CHECK_AND_CREATE_CHARGE }
     } else {
         NEW_CHECKOUT
     }
@@ -207,12 +314,7 @@ fn charge_canceled(situation: &Situation<'_>) -> Advice {
 fn non_chargeable(situation: &Situation<'_>) -> Advice {
     use PermissionType::{OneTime, PaymentMethodOnFile, Recurring, Unknown};
     if situation.has(PAYMENT_METHOD_REASONS) {
-        return match situation.permission_type {
-            PaymentMethodOnFile => UPDATE_PAGE,
-            Recurring => ASK_BUYER_TO_UPDATE,
-            OneTime => ASK_FOR_OTHER,
-            Unknown => ASK_FOR_OTHER_OR_UPDATE,
-        };
+        return update_payment_method(situation.permission_type);
     }
     if situation.has(&["MFAFailed"]) {
         return match situation.permission_type {
@@ -241,86 +343,6 @@ fn closed(situation: &Situation<'_>) -> Advice {
         OneTime | Recurring | Unknown => NEW_CHECKOUT_AFTER_CLOSING,
     }
 }
-
-const NONE: Advice = (ActionCode::None, "No action required.");
-const SEE_PERMISSION_CHARGEABLE: Advice = (
-    ActionCode::None,
-    "No action required for this event. Follow the next action of the PermissionChargeable event that was published just before.",
-);
-const WAIT_FOR_CHARGEABLE: Advice =
-    (ActionCode::Wait, "The charge permission cannot be charged yet. Wait for PermissionChargeable.");
-const DONE: Advice = (ActionCode::None, "The whole amount was charged. No action required.");
-const CAPTURE: Advice = (
-    ActionCode::None,
-    "No action required now. Capture the charge when you ship, unless it is captured automatically.",
-);
-const WAIT: Advice = (ActionCode::Wait, "Amazon is still processing this; wait for the next event.");
-const RETRY_CHARGE: Advice = (
-    ActionCode::RetryCharge,
-    "The charge permission can be charged again. If a charge was declined and payment is still due, create a new charge for the amount due.",
-);
-const CHECK_AND_RETRY: Advice = (
-    ActionCode::RetryChargeAfterPermissionCheck,
-    "Read the charge permission from Amazon Pay, because its state in this event may be out of date. If it is Chargeable, create a new charge. If it is not, wait for the next PermissionChargeable event, even if the code of that event is NONE; then create a new charge if payment is still due.",
-);
-const CHECK_AND_CREATE_CHARGE: Advice = (
-    ActionCode::RetryChargeAfterPermissionCheck,
-    "The authorization expired before it was captured. If payment is still due, read the charge permission from Amazon Pay; if it is Chargeable, create a new charge.",
-);
-const ASK_BUYER_TO_UPDATE: Advice = (
-    ActionCode::AskBuyerToUpdatePaymentMethod,
-    "Ask the buyer to update the payment method at the URL. Do not retry the charge until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.",
-);
-const UPDATE_PAGE: Advice = (
-    ActionCode::OpenUpdatePage,
-    "Open Amazon's hosted Update page for this charge permission with your checkout script, and send the buyer there. Create a new charge only when a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.",
-);
-const SETUP_PAGE: Advice = (
-    ActionCode::OpenSetupPage,
-    "To charge this buyer again, open Amazon's hosted Setup page with your checkout script, and send the buyer there.",
-);
-const VERIFY_AMOUNT: Advice = (
-    ActionCode::VerifyAmountWithBuyer,
-    "The buyer did not confirm the payment at the bank. Verify the amount with the buyer, then request the confirmation again.",
-);
-const ASK_FOR_OTHER: Advice = (
-    ActionCode::AskForOtherPaymentMethod,
-    "Ask the buyer for another payment method. Do not create another charge with the current payment method.",
-);
-const ASK_FOR_OTHER_OR_UPDATE: Advice = (
-    ActionCode::AskForOtherPaymentMethod,
-    "Ask the buyer for another payment method. The receiver could not read the type of the charge permission: look it up in Seller Central before you send the buyer to a page.",
-);
-const NEW_CHECKOUT: Advice =
-    (ActionCode::ReengageBuyerWithNewCheckout, "Do not retry the charge. Ask the buyer to go through checkout again.");
-const NEW_CHECKOUT_OVER_LIMIT: Advice = (
-    ActionCode::ReengageBuyerWithNewCheckout,
-    "The limit of this order is used up. To charge more, ask the buyer to go through checkout again.",
-);
-const NEW_CHECKOUT_AFTER_CLOSING: Advice = (
-    ActionCode::ReengageBuyerWithNewCheckout,
-    "The charge permission is closed and cannot be charged again. To charge this buyer, ask the buyer to go through checkout again.",
-);
-const REACH_OUT: Advice = (
-    ActionCode::ReachOutBeforeNextCycle,
-    "The buyer canceled the subscription at Amazon. Stop the subscription, or contact the buyer before the next billing cycle.",
-);
-const NEXT_PERIOD: Advice = (
-    ActionCode::WaitForNextPeriod,
-    "Amazon's limit for this month is used up. Wait until a PermissionChargeable event has the code RETRY_CHARGE; then create a new charge if payment is still due.",
-);
-const RESPOND: Advice = (
-    ActionCode::RespondToDispute,
-    "Respond to the dispute before the deadline. Without a response, the buyer wins the dispute.",
-);
-const REFUND_FAILED: Advice = (
-    ActionCode::ContactSupport,
-    "The refund failed; the buyer has not received the money. Check the balance of your Amazon Pay account, then contact Amazon Pay or refund the buyer in another way.",
-);
-const CHECK_AND_CONTACT_AMAZON: Advice = (
-    ActionCode::ContactSupport,
-    "No standard action exists for this case. Check the object in Seller Central, and contact Amazon Pay if necessary.",
-);
 
 #[cfg(test)]
 mod tests;

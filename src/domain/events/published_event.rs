@@ -7,12 +7,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::awaited;
 use super::derive::payment_method_reason;
+use super::next_action::{AWAITING_RETRY, ActionCode};
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{
     Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State, captured, digest,
 };
-use crate::domain::state::{KnownState, Observed};
+use crate::domain::state::{KnownState, Observed, RetryAwaited};
 use crate::domain::timestamp::Timestamp;
 
 /// The parts of a published event that known state is rebuilt from.
@@ -31,7 +33,14 @@ pub struct PublishedEvent {
 pub struct History {
     objects: HashMap<ObjectRef, (u64, Observed)>,
     /// By permission.
-    sequences: HashMap<ObjectRef, u64>,
+    permissions: HashMap<ObjectRef, PermissionHistory>,
+}
+
+/// What all events of a permission and of its objects leave behind.
+#[derive(Debug, Default)]
+struct PermissionHistory {
+    sequence: u64,
+    retry_awaited: Option<RetryAwaited>,
 }
 
 #[derive(Deserialize)]
@@ -59,9 +68,15 @@ struct Data {
     charge_permission_type: Option<String>,
     state: State,
     reasons: Vec<Reason>,
+    next_action: PublishedAction,
     snapshot: Map<String, Value>,
     causes: Vec<PublishedCause>,
     observed_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct PublishedAction {
+    code: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -99,6 +114,19 @@ impl PublishedEvent {
         })
     }
 
+    /// Whether merchants wait for an event with RETRY_CHARGE after this event. The code says so almost as well as the text: at
+    /// worst one more event says RETRY_CHARGE.
+    fn retry_awaited(&self, before: Option<RetryAwaited>) -> Option<RetryAwaited> {
+        let code = |code: ActionCode| self.data.next_action.code == code.as_str();
+        let is_permission = self.data.object_type == ObjectKind::ChargePermission;
+        if is_permission && (self.data.state == State::Closed || code(ActionCode::RetryCharge)) {
+            return None;
+        }
+        let waits = AWAITING_RETRY.iter().any(|awaiting| code(*awaiting));
+        let may_check = code(ActionCode::RetryChargeAfterPermissionCheck);
+        if waits { Some(awaited::add(before, RetryAwaited { since: self.time, may_check })) } else { before }
+    }
+
     fn observed(self, before: Option<Observed>) -> Observed {
         let Data { charge_permission_id, charge_permission_type, state, reasons, snapshot, causes, .. } = self.data;
         let is_hint = |cause: &&PublishedCause| cause.notification_type == Some(NotificationType::AttributeChange);
@@ -123,6 +151,9 @@ impl PublishedEvent {
             private: None,
             hint_settled: hint.max(before.and_then(|before| before.hint_settled)),
             hint_explained_at: None,
+            retry_advised_at: None,
+            unconfirmed_reads: 0,
+            stub: false,
             read_started_at: self.data.observed_at.minus(READ_BEFORE),
             last_event_id: Some(self.id),
         }
@@ -133,8 +164,11 @@ impl History {
     /// Adds an event. The events of an object must come in the order of `sequence`; an older one changes nothing.
     pub fn add(&mut self, event: PublishedEvent) {
         let permission = event.object.sibling(ObjectKind::ChargePermission, event.data.charge_permission_id.clone());
-        let last = self.sequences.entry(permission).or_default();
-        *last = event.sequence.max(*last);
+        let permission = self.permissions.entry(permission).or_default();
+        if event.sequence > permission.sequence {
+            permission.sequence = event.sequence;
+            permission.retry_awaited = event.retry_awaited(permission.retry_awaited);
+        }
         let before = self.objects.remove(&event.object);
         let known = match before {
             Some((sequence, observed)) if sequence >= event.sequence => (sequence, observed),
@@ -151,9 +185,10 @@ impl History {
             let (key, blank) = blank(object);
             known.entry(key).or_insert(blank).observed = Some(observed);
         }
-        for (permission, sequence) in self.sequences {
+        for (permission, PermissionHistory { sequence, retry_awaited }) in self.permissions {
             let (key, blank) = blank(permission);
-            known.entry(key).or_insert(blank).sequence = Some(sequence);
+            let state = known.entry(key).or_insert(blank);
+            (state.sequence, state.retry_awaited) = (Some(sequence), retry_awaited);
         }
         known.into_values().collect()
     }

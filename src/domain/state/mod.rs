@@ -59,13 +59,16 @@ pub struct Observed {
     /// Set on permissions only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge_permission_type: Option<String>,
-    /// Digest of all other published attributes; empty in a stub.
+    /// Digest of all other published attributes.
     pub attributes_digest: String,
     /// How often the attributes changed.
     pub attribute_revision: u64,
     /// Digest of changed attributes that one read showed and no second read has confirmed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed_digest: Option<String>,
+    /// How many reads in a row showed changed attributes, each different from the one before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unconfirmed_reads: u64,
     /// On permissions: the payment-method reason that made it NonChargeable, kept until it is Chargeable or Closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method_reason: Option<String>,
@@ -81,11 +84,17 @@ pub struct Observed {
     /// On permissions: when a change was last seen that explains an ATTRIBUTE_CHANGE IPN sent at about that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint_explained_at: Option<Timestamp>,
+    /// On permissions: when the read began whose event said RETRY_CHARGE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_advised_at: Option<Timestamp>,
     /// When the read began. An IPN that was appended well before it needs no other read.
     pub read_started_at: Timestamp,
     /// Id of the last event; none while the object is a baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event_id: Option<Uuid>,
+    /// Only the state, its time, the digest of the attributes and the last event are left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stub: bool,
 }
 
 /// What a merchant waits for: an event of this permission that says that it can be charged again.
@@ -95,6 +104,9 @@ pub struct RetryAwaited {
     /// Amazon's time of the newest change whose event advises to wait; none if that time could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Every such event also advises to read the permission and to retry if it is Chargeable.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_check: bool,
 }
 
 /// Version of [`KnownState`] that this release writes.
@@ -127,23 +139,24 @@ impl Observed {
         self.newest_update.max(self.last_updated)
     }
 
-    /// Keeps only what is needed to recognize a late IPN: the state, its time and the last event. The attributes are dropped,
-    /// so the next read, if there is one, becomes the new basis of comparison.
+    /// Keeps only what is needed to recognize a late IPN or a late change: the state, its time, the digest of the attributes
+    /// and the last event.
     #[must_use]
     pub fn stub(self) -> Self {
         Self {
             reasons: Vec::new(),
-            attributes_digest: String::new(),
             unconfirmed_digest: None,
+            unconfirmed_reads: 0,
             payment_method_reason: None,
             private: None,
+            stub: true,
             ..self
         }
     }
 
     /// Whether only the stub is left.
     pub fn is_stub(&self) -> bool {
-        self.attributes_digest.is_empty()
+        self.stub
     }
 }
 

@@ -84,6 +84,12 @@ pub struct Pending {
     pub causes_seen: u32,
     /// When the worker consumed the first cause.
     pub first_seen: Timestamp,
+    /// When the worker consumed the newest cause, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_seen: Option<Timestamp>,
+    /// When the worker consumed the oldest ATTRIBUTE_CHANGE IPN that is neither published nor explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence_seen: Option<Timestamp>,
     /// When the next read is due.
     pub due: Timestamp,
     /// Reads that failed because of this object.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::arrivals::Arrivals;
 use super::cause::{Cause, InboxPosition, Origin, Pending};
 use crate::domain::pay::{ObjectId, ObjectRef};
 use crate::domain::timestamp::Timestamp;
@@ -87,8 +88,7 @@ pub(super) struct Causes {
     pub(super) newest: SmallVec<[Cause; 1]>,
     /// Inbox records not yet answered, not even by pending work.
     pub(super) open: SmallVec<[InboxPosition; 1]>,
-    /// When the first cause was taken in; never, if there is none.
-    first_seen: Timestamp,
+    pub(super) arrivals: Arrivals,
     pub(super) seen: u32,
     /// Whether the state record holds (or is about to hold) these as pending.
     pub(super) released: bool,
@@ -115,9 +115,9 @@ impl Entry {
     }
 
     pub(super) fn restored(id: ObjectId, pending: Pending, priority: Priority) -> Self {
-        let Pending { causes, causes_seen, first_seen, due, attempts, failing_ms, failed_at, confirming } = pending;
-        let causes =
-            Causes { newest: causes.into(), seen: causes_seen, first_seen, released: true, ..Causes::default() };
+        let arrivals = Arrivals::restored(pending.first_seen, pending.newest_seen, pending.evidence_seen);
+        let Pending { causes, causes_seen, due, attempts, failing_ms, failed_at, confirming, .. } = pending;
+        let causes = Causes { newest: causes.into(), seen: causes_seen, arrivals, released: true, ..Causes::default() };
         let lasting = Duration::from_millis(failing_ms);
         let failing = failed_at.map(|failed_at| Box::new(Failing { attempts, lasting, failed_at }));
         Self { causes, failing, confirming, ..Self::new(id, due, priority) }
@@ -149,11 +149,16 @@ impl Entry {
         let due = newest.map_or(self.due, |newest| newest.timestamp);
         let during = self.during.iter().flat_map(|during| &during.newest);
         let mut causes: Vec<Cause> = self.causes.newest.iter().chain(during).cloned().collect();
-        causes.drain(..causes.len().saturating_sub(CAUSES_KEPT));
+        while causes.len() > CAUSES_KEPT {
+            causes.remove(dropped_first(&causes));
+        }
+        let arrivals = self.arrivals();
         Some(Pending {
             causes,
             causes_seen: self.causes.seen.saturating_add(self.during.as_ref().map_or(0, |during| during.seen)),
-            first_seen: self.first_seen(),
+            first_seen: arrivals.first(),
+            newest_seen: (arrivals.newest() != arrivals.first()).then(|| arrivals.newest()),
+            evidence_seen: arrivals.evidence(),
             due,
             attempts: self.attempts(),
             failing_ms: self.failing.as_ref().map_or(0, |failing| failing.lasting.as_millis() as u64),
@@ -171,13 +176,24 @@ impl Entry {
 
     /// When the oldest cause was taken in that has no answer yet; never, if there is none.
     pub(super) fn first_seen(&self) -> Timestamp {
-        let during = self.during.as_ref().map_or(Timestamp::NEVER, |during| during.first_seen);
-        self.causes.first_seen.min(during)
+        self.arrivals().first()
+    }
+
+    /// When the causes arrived that have no answer yet.
+    fn arrivals(&self) -> Arrivals {
+        let mut arrivals = self.causes.arrivals;
+        arrivals.absorb(self.during.as_ref().map_or(Arrivals::NONE, |during| during.arrivals));
+        arrivals
+    }
+
+    /// Whether it was read, its events were published, and its confirming read is not due yet: no backlog.
+    pub(super) fn awaits_confirmation(&self, now: Timestamp) -> bool {
+        self.priority == Priority::Confirming && now < self.due
     }
 
     /// Whether an inbox record has been waiting since `then` or longer.
     pub(super) fn is_open_since(&self, then: Timestamp) -> bool {
-        let is_open = |causes: &Causes| !causes.open.is_empty() && causes.first_seen <= then;
+        let is_open = |causes: &Causes| !causes.open.is_empty() && causes.arrivals.first() <= then;
         is_open(&self.causes) || self.during.as_deref().is_some_and(is_open)
     }
 
@@ -200,6 +216,11 @@ impl Priority {
     }
 }
 
+/// The oldest cause, unless it is the newest evidence. An IPN that is itself the evidence of a change must not be lost.
+fn dropped_first(oldest_first: &[Cause]) -> usize {
+    usize::from(oldest_first.iter().rposition(Cause::is_attribute_change) == Some(0))
+}
+
 impl Failing {
     fn until(&self, now: Timestamp) -> Duration {
         self.lasting + now.since(self.failed_at).min(FAILING_COUNTED_MAX)
@@ -208,7 +229,7 @@ impl Failing {
 
 impl Default for Causes {
     fn default() -> Self {
-        Self { newest: SmallVec::new(), open: SmallVec::new(), first_seen: Timestamp::NEVER, seen: 0, released: false }
+        Self { newest: SmallVec::new(), open: SmallVec::new(), arrivals: Arrivals::NONE, seen: 0, released: false }
     }
 }
 
@@ -220,7 +241,7 @@ impl Causes {
         if let Some(position) = cause.position() {
             self.open.push(position);
         }
-        self.first_seen = self.first_seen.min(now);
+        self.arrivals.add(cause.is_attribute_change(), now);
         // By the sender's time, since the newest is what a read must answer; arrival order says nothing.
         let at = self.newest.partition_point(|known| known.timestamp <= cause.timestamp);
         self.newest.insert(at, cause);
@@ -232,15 +253,16 @@ impl Causes {
         self.seen = self.seen.saturating_add(other.seen);
         self.open.extend(other.open);
         self.released |= other.released;
-        self.first_seen = self.first_seen.min(other.first_seen);
+        self.arrivals.absorb(other.arrivals);
         self.newest.extend(other.newest);
         self.newest.sort_by_key(|cause| cause.timestamp);
         self.drop_oldest();
     }
 
     fn drop_oldest(&mut self) {
-        let too_many = self.newest.len().saturating_sub(CAUSES_KEPT);
-        self.newest.drain(..too_many);
+        while self.newest.len() > CAUSES_KEPT {
+            self.newest.remove(dropped_first(&self.newest));
+        }
     }
 
     fn release(&mut self) -> SmallVec<[InboxPosition; 1]> {

@@ -264,14 +264,23 @@ impl Lane {
         Duration::try_from_secs_f64(self.len() as f64 / self.bucket.per_second()).unwrap_or(Duration::MAX)
     }
 
-    /// When the oldest unanswered cause arrived. Visits every entry.
-    pub(super) fn first_seen(&self) -> Timestamp {
-        self.entries.iter().map(Entry::first_seen).min().unwrap_or(Timestamp::NEVER)
+    /// The evidence among the causes of the read that just ended was published or explained.
+    pub(super) fn evidence_settled(&mut self, id: &ObjectId) {
+        if let Some(slot) = self.entries.slot_of(id) {
+            self.entries.at_mut(slot).causes.arrivals.evidence_settled();
+        }
     }
 
-    /// How many objects are queued for a reason other than reconciliation. Visits every entry.
-    pub(super) fn owed(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.priority != Priority::Reconcile).count()
+    /// When the oldest unanswered cause arrived. Visits every entry.
+    pub(super) fn first_seen(&self, now: Timestamp) -> Timestamp {
+        let late = self.entries.iter().filter(|entry| !entry.awaits_confirmation(now));
+        late.map(Entry::first_seen).min().unwrap_or(Timestamp::NEVER)
+    }
+
+    /// How many objects are queued for a reason other than reconciliation, and not read yet. Visits every entry.
+    pub(super) fn owed(&self, now: Timestamp) -> usize {
+        let is_owed = |entry: &&Entry| entry.priority != Priority::Reconcile && !entry.awaits_confirmation(now);
+        self.entries.iter().filter(is_owed).count()
     }
 
     pub(super) fn len(&self) -> usize {

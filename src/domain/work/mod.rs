@@ -11,10 +11,12 @@ mod quota;
 mod entries;
 mod entry;
 
+mod arrivals;
 mod cause;
 mod offsets;
 
 pub use account_work::Rules;
+pub use arrivals::Arrivals;
 pub use breaker::{Breaker, BreakerChange, BreakerRule};
 pub use cause::{Cause, InboxPosition, Origin, Pending};
 pub use entry::{Completed, ReadHistory, Requeue};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::account_work::{AccountWork, Rules};
+use super::arrivals::Arrivals;
 use super::breaker::BreakerChange;
 use super::cause::{Cause, InboxPosition, Pending};
 use super::entry::{Completed, Entry, Priority, ReadHistory, Requeue};
@@ -123,6 +124,16 @@ impl WorkQueue {
         self.entry(object).map_or((&[], false), |entry| (&entry.causes.newest, entry.confirming))
     }
 
+    /// When the causes arrived that the read which just ended was for.
+    pub fn arrivals_of(&self, object: &ObjectRef) -> Arrivals {
+        self.entry(object).map_or(Arrivals::NONE, |entry| entry.causes.arrivals)
+    }
+
+    /// The evidence among the causes of the read that just ended was published or explained.
+    pub fn evidence_settled(&mut self, object: &ObjectRef) {
+        self.lane_for(object).evidence_settled(&object.id);
+    }
+
     /// Reads of this object that failed so far for a reason of its own.
     pub fn attempts_of(&self, object: &ObjectRef) -> u32 {
         self.entry(object).map_or(0, Entry::attempts)
@@ -216,8 +227,8 @@ impl WorkQueue {
     /// How each operation of each account is. Looks at every entry.
     pub fn lanes(&self, now: Timestamp) -> Vec<(&Account, ObjectKind, LaneReport)> {
         let of = |lane: &Lane, work: &AccountWork| LaneReport {
-            objects: lane.owed(),
-            first_seen: lane.first_seen(),
+            objects: lane.owed(now),
+            first_seen: lane.first_seen(now),
             quota_factor: lane.quota_factor(),
             quota_tokens: lane.quota_tokens(now),
             time_left: lane.time_left(),

@@ -35,6 +35,7 @@ pub(super) struct Seen {
     attribute_revision: u64,
     pub(super) captured: Option<Amount>,
     last_event_id: Option<Uuid>,
+    stub: bool,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -48,6 +49,8 @@ struct Rare {
     private: Option<PackedPrivate>,
     hint_settled: Option<Timestamp>,
     hint_explained_at: Option<Timestamp>,
+    retry_advised_at: Option<Timestamp>,
+    unconfirmed_reads: u64,
     newest_update: Option<Timestamp>,
     repeats: u64,
     retry_awaited: Option<RetryAwaited>,
@@ -123,7 +126,7 @@ impl Packed {
     }
 
     pub(super) fn is_stub(&self) -> bool {
-        self.observed.as_ref().is_some_and(|seen| seen.attributes_digest.is_empty())
+        self.observed.as_ref().is_some_and(|seen| seen.stub)
     }
 
     pub(super) fn take_pending(&mut self) -> Option<Pending> {
@@ -149,6 +152,8 @@ impl Seen {
         rare.private = observed.private.as_ref().map(PackedPrivate::pack);
         rare.hint_settled = observed.hint_settled;
         rare.hint_explained_at = observed.hint_explained_at;
+        rare.retry_advised_at = observed.retry_advised_at;
+        rare.unconfirmed_reads = observed.unconfirmed_reads;
         rare.newest_update = observed.newest_update;
         rare.repeats = observed.repeats;
         let permission_id = observed.charge_permission_id;
@@ -161,6 +166,7 @@ impl Seen {
             attribute_revision: observed.attribute_revision,
             captured: observed.captured,
             last_event_id: observed.last_event_id,
+            stub: observed.stub,
         }
     }
 
@@ -183,10 +189,13 @@ impl Seen {
             private: rare.private.as_ref().map(PackedPrivate::unpack),
             hint_settled: rare.hint_settled,
             hint_explained_at: rare.hint_explained_at,
+            retry_advised_at: rare.retry_advised_at,
+            unconfirmed_reads: rare.unconfirmed_reads,
             newest_update: rare.newest_update,
             repeats: rare.repeats,
             read_started_at: self.read_started_at,
             last_event_id: self.last_event_id,
+            stub: self.stub,
         }
     }
 }
@@ -253,9 +262,5 @@ impl Digest {
             Self::Hex(bytes) => format!("{:016x}", u64::from_be_bytes(*bytes)),
             Self::Text(text) => text.to_string(),
         }
-    }
-
-    fn is_empty(&self) -> bool {
-        matches!(self, Self::Text(text) if text.is_empty())
     }
 }

@@ -83,6 +83,9 @@ prop_compose! {
             private,
             hint_settled: times.2,
             hint_explained_at: times.3,
+            retry_advised_at: times.3,
+            unconfirmed_reads: repeats,
+            stub: repeats == 1,
             read_started_at: times.1,
             last_event_id,
         }
@@ -94,6 +97,8 @@ fn pending() -> impl Strategy<Value = Pending> {
         causes: vec![Cause { origin: Origin::parent_read(read_for.id, &[]), timestamp: at }],
         causes_seen: 1,
         first_seen: at,
+        newest_seen: Some(at),
+        evidence_seen: None,
         due: at,
         attempts: 0,
         failing_ms: 0,
@@ -104,7 +109,10 @@ fn pending() -> impl Strategy<Value = Pending> {
 
 fn step() -> impl Strategy<Value = Step> {
     let observed = prop::option::weighted(0.9, observed());
-    let awaited = prop::option::weighted(0.2, prop::option::of(at()).prop_map(|since| RetryAwaited { since }));
+    let awaited = prop::option::weighted(
+        0.2,
+        prop::option::of(at()).prop_map(|since| RetryAwaited { since, may_check: since.is_none() }),
+    );
     let parts = (observed, prop::option::of(any::<u64>()), awaited, prop::option::weighted(0.2, pending()));
     let record = (object(), parts).prop_map(|(object, (observed, sequence, retry_awaited, pending))| KnownState {
         observed,

@@ -1,7 +1,7 @@
 //! Backlogs and outages in virtual time: the ledger against a model of Amazon Pay that counts reads and throttles by the
 //! published quota. No clock and no socket, so hours pass in a second and every run is the same.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use serde_json::json;
@@ -90,6 +90,8 @@ pub(in crate::worker) struct Drive {
     in_flight: VecDeque<(i64, ObjectRef, i64)>,
     pub(in crate::worker) reads: Vec<(i64, ObjectRef, Purpose)>,
     pub(in crate::worker) published: Vec<(i64, ObjectRef)>,
+    /// Events whose evidence is an ATTRIBUTE_CHANGE IPN.
+    hints_published: Vec<(i64, ObjectRef)>,
     /// Events whose only cause is reconciliation.
     pub(in crate::worker) found: usize,
 }
@@ -108,6 +110,7 @@ impl Drive {
             in_flight: VecDeque::new(),
             reads: Vec::new(),
             published: Vec::new(),
+            hints_published: Vec::new(),
             found: 0,
         }
     }
@@ -161,7 +164,10 @@ impl Drive {
         if self.ledger.has_output() {
             assert!(self.ledger.take_pending_dead_letters().is_empty(), "no dead letter is expected");
             let batch = self.ledger.take_batch(vec![]);
-            self.published.extend(batch.events.iter().map(|(event, _)| (self.now_ms, event.object.clone())));
+            for (event, _) in &batch.events {
+                let published = if event.evidence.is_empty() { &mut self.published } else { &mut self.hints_published };
+                published.push((self.now_ms, event.object.clone()));
+            }
             let is_found = |event: &Event| matches!(&event.causes[..], [Cause { origin: Origin::Reconciliation, .. }]);
             self.found += batch.events.iter().filter(|(event, _)| is_found(event)).count();
             let positions = self.ledger.inbox.positions();
@@ -200,6 +206,8 @@ impl Drive {
         let mut published: BTreeMap<&ObjectRef, usize> = BTreeMap::new();
         self.published.iter().for_each(|(_, object)| *published.entry(object).or_default() += 1);
         let wrong: Vec<_> = self.amazon.objects.keys().filter(|object| published.get(object) != Some(&1)).collect();
+        let hints: BTreeSet<&ObjectRef> = self.hints_published.iter().map(|(_, object)| object).collect();
+        assert_eq!(hints.len(), self.hints_published.len(), "one event for all ATTRIBUTE_CHANGE IPNs of a permission");
         assert!(wrong.is_empty(), "{} objects not published exactly once, such as {}", wrong.len(), wrong[0].id);
     }
 }

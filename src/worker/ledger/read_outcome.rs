@@ -8,9 +8,12 @@ use super::deferred_reads::{ObjectRead, Permission};
 use super::reconcile_walk::is_unchanged;
 use crate::amazon::pay_api::Disposition;
 use crate::domain::dead_letter::DeadLetterReason;
-use crate::domain::events::{self, Derivation, Event, Reading, derive, needs_confirming_read};
+use crate::domain::events::{
+    self, Attributes, ConfirmingReads, Derivation, Event, PermissionSeen, Reading, confirming_reads, derive,
+    retry_awaited,
+};
 use crate::domain::pay::{Amount, Fetched, ObjectKind, ObjectRef, State};
-use crate::domain::state::Observed;
+use crate::domain::state::{Observed, RetryAwaited};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, Completed, Origin, Requeue};
 
@@ -72,19 +75,23 @@ impl Ledger {
     fn derive(&mut self, read: &ObjectRead, permission: &ObjectRef, now: Timestamp) {
         let ObjectRead { object, fetched, started_at } = read;
         let attempts = self.queue.attempts_of(object);
-        let (causes, is_confirming) = self.queue.causes_of(object);
+        let causes = self.queue.causes_of(object).0;
+        let arrivals = self.queue.arrivals_of(object);
+        let distances = self.confirming_distances(object);
         let is_reconciliation = causes.is_empty();
         let reconciliation = [Cause { origin: Origin::Reconciliation, timestamp: *started_at }];
         let causes = if is_reconciliation { &reconciliation[..] } else { causes };
-        let known_permission = self.store.observed(permission);
+        let known_permission = self.store.get(permission);
+        let retry_awaited = known_permission.as_ref().and_then(|known| known.retry_awaited);
+        let known_permission = known_permission.and_then(|known| known.observed);
         let reading = Reading {
             object,
             fetched,
-            permission: permission_facts(permission, known_permission.as_ref(), read),
+            permission: permission_facts(permission, known_permission.as_ref(), retry_awaited, read),
             captured: self.captured_of(permission, fetched),
             update_url: self.update_urls.get(&object.account).map_or("", String::as_str),
             causes,
-            is_confirming,
+            hint_is_ripe: arrivals.is_evidence_ripe(*started_at, distances[0]),
             read_started_at: *started_at,
             observed_at: now,
             accept_stale: attempts >= OLDER_ANSWERS_MAX,
@@ -92,17 +99,30 @@ impl Ledger {
         let known = self.store.observed(object);
         match derive(known.as_ref(), &reading) {
             Derivation::Stale => self.read_again_after_older_answer(object, attempts, now),
-            Derivation::Current { events, observed, is_unconfirmed } => {
+            Derivation::Current { events, observed, attributes } => {
                 let slack = Duration::from_millis(self.settings.settle_slack_ms);
-                let is_lagging = !is_confirming && needs_confirming_read(causes, fetched.last_updated, slack);
+                let confirming = confirming_reads(&reading, &observed, slack);
+                let next_read = match (attributes, confirming) {
+                    (Attributes::Unconfirmed, _) => Some(now.plus(distances[0])),
+                    (_, ConfirmingReads::None) => None,
+                    (_, ConfirmingReads::Once) => arrivals.next_read(*started_at, &distances[..1]),
+                    (_, ConfirmingReads::UntilSettled) => arrivals.next_read(*started_at, &distances),
+                };
+                if attributes == Attributes::Unsettled {
+                    report_unsettled(object);
+                }
                 let has_found = is_reconciliation && !events.is_empty();
+                let is_evidence_settled = observed.hint_settled != known.as_ref().and_then(|known| known.hint_settled);
                 if is_reconciliation && is_unchanged(known.as_ref(), &observed) {
                     self.note_read(object, *started_at);
                 } else {
                     self.publish(object, permission, Publication { events, observed: *observed }, now);
                 }
-                if is_unconfirmed || is_lagging {
-                    self.requeue(object, Requeue::Confirm, self.confirm_after(object), now);
+                if is_evidence_settled {
+                    self.queue.evidence_settled(object);
+                }
+                if let Some(next_read) = next_read {
+                    self.requeue(object, Requeue::Confirm, next_read.since(now), now);
                 } else {
                     self.complete(object, now);
                     // An IPN that came during the read was late, not lost.
@@ -138,7 +158,11 @@ impl Ledger {
         let Publication { events, observed } = publication;
         for event in events {
             // The permission's record keeps the sequence number, even if the permission itself was never read.
-            let sequence = self.store.update(permission, partition, |state| state.next_sequence(now));
+            let sequence = self.store.update(permission, partition, |state| {
+                let updated = state.observed.as_ref().and_then(|observed| observed.last_updated);
+                state.retry_awaited = retry_awaited(state.retry_awaited, &event, updated);
+                state.next_sequence(now)
+            });
             self.outgoing.note_changed(permission);
             self.inbox.latency.note_event(&event.causes);
             self.outgoing.events.push((event, sequence));
@@ -222,26 +246,44 @@ impl Ledger {
         self.outgoing.note_changed(object);
     }
 
-    /// The object's id spreads confirming reads, so that a burst of IPNs is not confirmed in a burst.
-    fn confirm_after(&self, object: &ObjectRef) -> Duration {
-        let base = self.settings.confirm_after_ms;
+    /// How long after an IPN the confirming reads of an object come. Its id spreads them, so that a burst of IPNs is not
+    /// confirmed in a burst.
+    fn confirming_distances(&self, object: &ObjectRef) -> Vec<Duration> {
         let spread: u64 = object.id.as_str().bytes().fold(7, |sum, byte| (sum * 31 + u64::from(byte)) % 1000);
-        Duration::from_millis(base + base * spread / 1000)
+        let spread = |after_ms: &u64| Duration::from_millis(after_ms + after_ms * spread / 2000);
+        self.settings.confirm_reads_after_ms.iter().map(spread).collect()
     }
 }
 
 fn permission_facts<'a>(
     permission: &'a ObjectRef,
     known: Option<&'a Observed>,
+    retry_awaited: Option<RetryAwaited>,
     read: &'a ObjectRead,
 ) -> events::Permission<'a> {
     let known_type = known.and_then(|known| known.charge_permission_type.as_deref());
-    let is_parent = read.object.kind != ObjectKind::ChargePermission;
+    let is_child = read.object.kind != ObjectKind::ChargePermission;
     events::Permission {
         id: &permission.id,
         permission_type: read.fetched.charge_permission_type.as_deref().or(known_type),
-        seen: known.filter(|_| is_parent).map(|known| (&known.state, known.read_started_at)),
+        seen: known.filter(|_| is_child).map(|known| PermissionSeen {
+            state: &known.state,
+            reasons: &known.reasons,
+            last_updated: known.last_updated,
+            read_at: known.read_started_at,
+        }),
+        retry_awaited,
     }
+}
+
+fn report_unsettled(object: &ObjectRef) {
+    metrics::counter!("ipn_receiver_unsettled_attributes_total").increment(1);
+    tracing::warn!(
+        object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
+        environment = %object.account.environment,
+        "Amazon Pay shows other attributes of an object at each read; the last read was published as the truth. Ask Amazon \
+         Pay about the object if this repeats"
+    );
 }
 
 /// Five older answers within about an hour (4, 8, 12, 16 and 20 minutes apart), then the next one is believed.

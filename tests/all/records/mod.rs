@@ -177,7 +177,7 @@ async fn append(stage: &Stage, topic: &str, records: impl IntoIterator<Item = Va
 #[test]
 fn worker_continues_from_first_release_records() {
     run(async {
-        let stage = Stage::new(1, "worker.confirm_after_ms = 100").await;
+        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]").await;
         assert_eq!(stage.environment.merchants, [MERCHANT]);
         let topics = stage.kafka().topics();
         let state = goldens("state-").into_iter().filter(|(name, _)| !name.starts_with("state-partition-count"));

@@ -64,16 +64,21 @@ impl Watched {
         let reading = Reading {
             object: &self.object,
             fetched: &fetched,
-            permission: Permission { id: &self.object.id, permission_type: Some("Recurring"), seen: None },
+            permission: Permission {
+                id: &self.object.id,
+                permission_type: Some("Recurring"),
+                seen: None,
+                retry_awaited: None,
+            },
             captured: None,
             update_url: "",
             causes: &causes,
-            is_confirming: confirms,
+            hint_is_ripe: confirms,
             read_started_at: Timestamp::from_unix_ms(0),
             observed_at: Timestamp::from_unix_ms(0),
             accept_stale: false,
         };
-        let Derivation::Current { events, observed, is_unconfirmed } = derive(self.known.as_ref(), &reading) else {
+        let Derivation::Current { events, observed, attributes } = derive(self.known.as_ref(), &reading) else {
             panic!()
         };
         self.known = Some(*observed);
@@ -82,7 +87,7 @@ impl Watched {
                 event.evidence.iter().map(|e| serde_json::to_value(e).unwrap().as_str().unwrap().to_owned()).collect();
             [vec![event.event_type.name.to_owned()], evidence].concat().join(" ")
         });
-        ((names.collect(), is_unconfirmed), events.iter().map(|event| event.id).collect())
+        ((names.collect(), attributes == Attributes::Unconfirmed), events.iter().map(|event| event.id).collect())
     }
 }
 
@@ -200,11 +205,71 @@ fn explained_attribute_ipn_needs_no_own_event() {
 }
 
 #[test]
-fn attribute_ipn_at_first_sight_publishes_state_only() {
+fn attribute_ipn_at_first_sight_is_published() {
     let mut watched = Watched::new();
     watched.known = None;
     assert_eq!(watched.read_after(&[500], false).0.0, ["PermissionChargeable"]);
-    assert_eq!(watched.read_after(&[500], true).0, published(&[]));
+    assert_eq!(watched.read_after(&[500], true).0, published(&["PaymentMethodUpdated attribute_change"]));
+    watched.known = None;
+    let in_backlog = watched.read_after(&[500], true).0;
+    assert_eq!(in_backlog, published(&["PermissionChargeable", "PaymentMethodUpdated attribute_change"]));
+}
+
+#[test]
+fn balance_limit_and_expiry_explain_no_attribute_ipn() {
+    for (pointer, value) in
+        [("/limits/amountBalance/amount", json!("9")), ("/expirationTimestamp", json!("20270102T030405Z"))]
+    {
+        let mut watched = Watched::new();
+        watched.set(pointer, value);
+        assert_eq!(watched.read_after(&[500], false).0, unconfirmed(), "{pointer}");
+        let both = published(&["PaymentMethodUpdated attribute_change", "PermissionUpdated"]);
+        assert_eq!(watched.read_after(&[500], true).0, both, "{pointer}");
+        assert_eq!(watched.read_after(&[500], true).0, published(&[]), "{pointer}");
+    }
+}
+
+#[test]
+fn merchants_own_metadata_explains_an_attribute_ipn() {
+    for (field, value) in [
+        ("merchantMetadata", json!({"noteToBuyer": "never published"})),
+        ("recurringMetadata", json!({"frequency": {"unit": "Month", "value": "2"}})),
+    ] {
+        let mut watched = Watched::new();
+        watched.body[field] = json!({"merchantReferenceId": "1", "frequency": {"unit": "Month", "value": "1"}});
+        watched.known = None;
+        watched.read();
+        watched.body[field] = value;
+        assert_eq!(watched.read_after(&[500], false).0, unconfirmed(), "{field}");
+        let (outcome, _) = watched.read_after(&[500], true);
+        assert!(!outcome.0.iter().any(|event| event.contains("attribute_change")), "{field} {outcome:?}");
+    }
+}
+
+#[test]
+fn state_in_progress_explains_no_attribute_ipn() {
+    let mut watched = Watched::new();
+    let in_progress =
+        json!({"state": "NonChargeable", "reasons": [{"reasonCode": "ChargeInProgress"}], "lastUpdatedTimestamp": 501});
+    watched.set("/statusDetails", in_progress);
+    assert_eq!(watched.read_after(&[500], false).0, published(&["PermissionNonChargeable"]));
+    assert_eq!(watched.read_after(&[500], true).0, published(&["PaymentMethodUpdated attribute_change"]));
+}
+
+#[test]
+fn one_act_of_the_buyer_is_one_event() {
+    let broken = json!({"state": "NonChargeable", "reasons": [{"reasonCode": "PaymentMethodExpired"}], "lastUpdatedTimestamp": 200});
+    let fixed = json!({"state": "Chargeable", "reasons": null, "lastUpdatedTimestamp": 300});
+    for (hint_s, published_later) in [(299, false), (301, false), (899, false), (1000, true), (-400, true)] {
+        let mut watched = Watched::new();
+        watched.set("/statusDetails", broken.clone());
+        watched.read();
+        watched.set("/statusDetails", fixed.clone());
+        let chargeable = published(&["PermissionChargeable", "PaymentMethodUpdated became_chargeable"]);
+        assert_eq!(watched.read(), chargeable);
+        let later = watched.read_after(&[hint_s], true).0;
+        assert_eq!(!later.0.is_empty(), published_later, "{hint_s}");
+    }
 }
 
 #[test]

@@ -66,21 +66,21 @@ impl Reader {
             let reading = Reading {
                 object: &self.object,
                 fetched: &fetched,
-                permission: Permission { id: &self.object.id, permission_type: None, seen: None },
+                permission: Permission { id: &self.object.id, permission_type: None, seen: None, retry_awaited: None },
                 captured: None,
                 update_url: "",
                 causes: &[],
-                is_confirming: false,
+                hint_is_ripe: false,
                 read_started_at: Timestamp::from_unix_ms(0),
                 observed_at: Timestamp::from_unix_ms(0),
                 accept_stale: false,
             };
-            let Derivation::Current { events, observed, is_unconfirmed } = derive(self.known.as_ref(), &reading) else {
+            let Derivation::Current { events, observed, attributes } = derive(self.known.as_ref(), &reading) else {
                 panic!("Amazon's time never goes back here")
             };
             self.published.extend(events);
             self.known = Some(*observed);
-            if !is_unconfirmed {
+            if attributes != Attributes::Unconfirmed {
                 return;
             }
         }

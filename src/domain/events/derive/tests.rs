@@ -46,9 +46,9 @@ fn published_by(kind: ObjectKind, reads: &[(&str, &[&str], i64, &str)]) -> Vec<V
         let fetched = fetched(kind, state, codes, *updated_s, balance);
         match derive(known.as_ref(), &reading(&object(kind), &fetched, &[], false)) {
             Derivation::Stale => published.push(vec!["stale"]),
-            Derivation::Current { events, observed, is_unconfirmed } => {
+            Derivation::Current { events, observed, attributes } => {
                 let names = events.iter().map(|event| event.event_type.name);
-                published.push(names.chain(is_unconfirmed.then_some("unconfirmed")).collect());
+                published.push(names.chain((attributes == Attributes::Unconfirmed).then_some("unconfirmed")).collect());
                 known = Some(*observed);
             }
         }
@@ -63,10 +63,10 @@ fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause],
         fetched,
         causes,
         accept_stale,
-        permission: Permission { id: &object.id, permission_type: None, seen: None },
+        permission: Permission { id: &object.id, permission_type: None, seen: None, retry_awaited: None },
         captured: None,
         update_url: "",
-        is_confirming: false,
+        hint_is_ripe: false,
         read_started_at: at,
         observed_at: at,
     }
@@ -262,70 +262,85 @@ fn unexpected_transition_is_published_and_flagged() {
     }
 }
 
+/// Which further reads the causes of a read with this time need.
+fn confirms(kind: ObjectKind, causes: &[Cause], updated_s: Option<i64>) -> ConfirmingReads {
+    let mut fetched = fetched(kind, "Tomorrow", &[], 0, "0");
+    fetched.last_updated = updated_s.map(|s| Timestamp::from_unix_ms(s * 1000));
+    let object = object(kind);
+    let reading = reading(&object, &fetched, causes, false);
+    let Derivation::Current { observed, .. } = derive(None, &reading) else { panic!() };
+    confirming_reads(&reading, &observed, Duration::from_secs(5))
+}
+
 #[test]
 fn read_older_than_newest_ipn_is_confirmed() {
-    let slack = Duration::from_secs(5);
-    let updated = Timestamp::from_unix_ms(100_000);
-    let needs = |kind: &str, sent_s: i64| {
-        needs_confirming_read(&[cause("STATE_CHANGE", 1), cause(kind, sent_s)], Some(updated), slack)
-    };
-    assert!(
-        !needs("STATE_CHANGE", 105)
-            && needs("STATE_CHANGE", 106)
-            && needs("ATTRIBUTE_CHANGE", 50)
-            && needs("NOVEL", 106)
-    );
+    use ConfirmingReads::{None as No, Once, UntilSettled};
+    for (kind, sent_s, updated_s, expected) in [
+        ("STATE_CHANGE", 105, Some(100), No),
+        ("STATE_CHANGE", 106, Some(100), UntilSettled),
+        ("ATTRIBUTE_CHANGE", 50, Some(100), Once),
+        ("NOVEL", 106, Some(100), UntilSettled),
+        ("STATE_CHANGE", 106, None, Once),
+    ] {
+        let causes = [cause("STATE_CHANGE", 1), cause(kind, sent_s)];
+        assert_eq!(confirms(ObjectKind::Charge, &causes, updated_s), expected, "{kind} {sent_s} {updated_s:?}");
+    }
     for origin in [Origin::parent_read(ObjectId::parse("R").unwrap(), &[]), Origin::Reconciliation] {
         let without_ipn = Cause { origin, ..cause("", 999) };
-        assert!(!needs_confirming_read(&[without_ipn], Some(updated), slack));
+        assert_eq!(confirms(ObjectKind::Charge, &[without_ipn], Some(100)), No);
     }
 }
 
 /// Derives the read `then` from a stub of the read `first`.
-fn of_stub(kind: ObjectKind, first: &Fetched, then: &Fetched, causes: &[Cause], is_confirming: bool) -> Derivation {
+fn of_stub(kind: ObjectKind, first: &Fetched, then: &Fetched, causes: &[Cause]) -> Derivation {
     let Derivation::Current { observed, .. } = derive(None, &reading(&object(kind), first, &[], false)) else {
         panic!()
     };
     let stub = observed.stub();
     assert!(stub.is_stub());
-    derive(Some(&stub), &Reading { is_confirming, ..reading(&object(kind), then, causes, false) })
+    derive(Some(&stub), &Reading { hint_is_ripe: true, ..reading(&object(kind), then, causes, false) })
 }
 
 #[test]
-fn stub_compares_state_only() {
+fn stub_publishes_changed_state_and_attributes() {
     let kind = ObjectKind::Charge;
     let first = fetched(kind, "Declined", &["HardDeclined"], 30, "0");
     for (state, codes, updated_s, balance, published) in [
         ("Declined", &["HardDeclined"][..], 30, "0", &[][..]),
-        ("Declined", &["HardDeclined"], 30, "5", &[]),
         ("Declined", &[], 30, "0", &[]),
-        ("Declined", &["Novel"], 40, "5", &[]),
+        ("Declined", &["Novel"], 40, "5", &["ChargeUpdated"]),
         ("Captured", &[], 40, "0", &["ChargeCaptured"]),
     ] {
         let then = fetched(kind, state, codes, updated_s, balance);
-        let Derivation::Current { events, observed, is_unconfirmed } = of_stub(kind, &first, &then, &[], false) else {
-            panic!()
-        };
+        let Derivation::Current { events, observed, attributes } = of_stub(kind, &first, &then, &[]) else { panic!() };
         let names: Vec<&str> = events.iter().map(|event| event.event_type.name).collect();
-        assert_eq!((names, is_unconfirmed), (published.to_vec(), false), "{state} {codes:?} {updated_s} {balance}");
+        assert_eq!(
+            (names, attributes),
+            (published.to_vec(), Attributes::Settled),
+            "{state} {codes:?} {updated_s} {balance}"
+        );
         assert!(events.iter().all(|event| event.previous_state == Some(State::Declined)));
-        assert_eq!(observed.attributes_digest, then.snapshot_digest, "the next read compares attributes again");
+        assert!(!observed.is_stub() && observed.attributes_digest == then.snapshot_digest);
     }
+    let refunded = fetched(kind, "Declined", &["HardDeclined"], 30, "5");
+    let Derivation::Current { observed, attributes, .. } = of_stub(kind, &first, &refunded, &[]) else { panic!() };
+    assert_eq!(attributes, Attributes::Unconfirmed);
+    let Derivation::Current { events, .. } = derive(Some(&observed), &reading(&object(kind), &refunded, &[], false))
+    else {
+        panic!()
+    };
+    assert_eq!(events[0].event_type.name, "ChargeUpdated");
     let earlier = fetched(kind, "Authorized", &[], 20, "0");
-    assert_eq!(of_stub(kind, &first, &earlier, &[], false), Derivation::Stale);
+    assert_eq!(of_stub(kind, &first, &earlier, &[]), Derivation::Stale);
 }
 
 #[test]
-fn attribute_ipn_for_stub_publishes_nothing() {
+fn attribute_ipn_for_closed_permission_publishes_nothing() {
     let kind = ObjectKind::ChargePermission;
     let closed = fetched(kind, "Closed", &["BuyerClosed"], 30, "0");
     let hint = [cause("ATTRIBUTE_CHANGE", 5000)];
-    let Derivation::Current { events, observed, .. } = of_stub(kind, &closed, &closed, &hint, false) else { panic!() };
-    assert!(events.is_empty());
-    let object = object(kind);
-    let confirming = Reading { is_confirming: true, ..reading(&object, &closed, &hint, false) };
-    let Derivation::Current { events, .. } = derive(Some(&observed), &confirming) else { panic!() };
-    assert_eq!(events, []);
+    let Derivation::Current { events, observed, .. } = of_stub(kind, &closed, &closed, &hint) else { panic!() };
+    assert!(events.is_empty() && observed.hint_settled == Some(hint[0].timestamp));
 }
 
 fn recheck(seed: bool) -> Cause {
@@ -377,11 +392,7 @@ fn ipn_after_baseline_of_same_state_publishes_it() {
 
 #[test]
 fn recheck_needs_no_confirming_read() {
-    let slack = Duration::from_secs(5);
-    assert!(!needs_confirming_read(&[recheck(false)], Some(Timestamp::from_unix_ms(0)), slack));
-    assert!(needs_confirming_read(
-        &[recheck(false), cause("STATE_CHANGE", 10)],
-        Some(Timestamp::from_unix_ms(0)),
-        slack
-    ));
+    assert_eq!(confirms(ObjectKind::Charge, &[recheck(false)], Some(0)), ConfirmingReads::None);
+    let with_ipn = [recheck(false), cause("STATE_CHANGE", 10)];
+    assert_eq!(confirms(ObjectKind::Charge, &with_ipn, Some(0)), ConfirmingReads::UntilSettled);
 }

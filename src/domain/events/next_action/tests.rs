@@ -10,17 +10,11 @@ fn codes(kind: ObjectKind, state: &str, reasons: &[&str], is_used_up: bool) -> [
     let id = ObjectId::parse("B01-1234567-7654321").unwrap();
     PermissionType::ALL.map(|permission_type| {
         let situation = Situation {
-            kind,
-            state: &state,
-            reasons: &reasons,
             permission_type,
-            is_first_sight: false,
-            is_chargeable_again: false,
             is_used_up,
-            evidence: &[],
             deadline: Some("20260112T000000Z"),
-            charge_permission_id: &id,
             update_url: "https://pay.example/{ChargePermissionId}",
+            ..Situation::of(kind, &state, &reasons, &id)
         };
         let action = next_action(event_type(kind, &state), &situation);
         assert!(!action.text.is_empty());
@@ -123,17 +117,9 @@ fn updated_event_advises_only_at_first_sight() {
     let reasons = [Reason { reason_code: "PaymentMethodInvalid".to_owned(), reason_description: None }];
     let id = ObjectId::parse("B01-1234567-7654321").unwrap();
     let situation = |is_first_sight| Situation {
-        kind: ObjectKind::ChargePermission,
-        state: &state,
-        reasons: &reasons,
         permission_type: PermissionType::Recurring,
         is_first_sight,
-        is_chargeable_again: false,
-        is_used_up: false,
-        evidence: &[],
-        deadline: None,
-        charge_permission_id: &id,
-        update_url: "",
+        ..Situation::of(ObjectKind::ChargePermission, &state, &reasons, &id)
     };
     let updated = updated_type(ObjectKind::ChargePermission).unwrap();
     let codes = [true, false].map(|is_first_sight| next_action(updated, &situation(is_first_sight)).code);
@@ -160,4 +146,59 @@ fn action_code_is_serialized_as_its_name() {
     ] {
         assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
     }
+}
+
+/// The codes of a declined charge by permission type, where the permission was last read in this state. Amazon's times of
+/// the permission's state and of the decline are seconds.
+fn declined_under(
+    reason: &str,
+    (permission_state, permission_reason): (&str, &str),
+    permission_s: Option<i64>,
+    declined_s: Option<i64>,
+) -> [&'static str; 4] {
+    let reasons = |code: &str| vec![Reason { reason_code: code.to_owned(), reason_description: None }];
+    let at = |s: i64| Timestamp::from_unix_ms(s * 1000);
+    let (reasons, permission_reasons) = (reasons(reason), reasons(permission_reason));
+    let state = State::parse(permission_state);
+    let id = ObjectId::parse("B01-1234567-7654321").unwrap();
+    let permission = PermissionSeen {
+        state: &state,
+        reasons: &permission_reasons,
+        last_updated: permission_s.map(at),
+        read_at: at(0),
+    };
+    PermissionType::ALL.map(|permission_type| {
+        let situation = Situation {
+            permission_type,
+            permission: Some(permission),
+            last_updated: declined_s.map(at),
+            ..Situation::of(ObjectKind::Charge, &State::Declined, &reasons, &id)
+        };
+        next_action(event_type(ObjectKind::Charge, &State::Declined), &situation).code.as_str()
+    })
+}
+
+#[test]
+fn advice_for_a_decline_is_never_older_than_the_permission() {
+    let closed = ("Closed", "BuyerClosed");
+    let chargeable = ("Chargeable", "");
+    let broken = ("NonChargeable", "PaymentMethodExpired");
+    for reason in ["SoftDeclined", "HardDeclined", "ProcessingFailure"] {
+        for permission_s in [None, Some(1), Some(9)] {
+            let codes = declined_under(reason, closed, permission_s, Some(5));
+            assert_eq!(codes, [REENGAGE, REENGAGE, SETUP, REENGAGE], "{reason} {permission_s:?}");
+        }
+        assert_eq!(declined_under(reason, chargeable, Some(9), Some(5)), [CHECK; 4], "{reason}");
+    }
+    let hard = [OTHER, ASK, ASK, OTHER];
+    for (permission_s, declined_s) in [(Some(5), Some(5)), (Some(1), Some(5)), (None, Some(5)), (Some(9), None)] {
+        let codes = declined_under("HardDeclined", chargeable, permission_s, declined_s);
+        assert_eq!(codes, hard, "{permission_s:?} is not known to be after {declined_s:?}");
+    }
+    let update = [OTHER, ASK, UPDATE, OTHER];
+    assert_eq!(declined_under("SoftDeclined", broken, Some(9), Some(5)), update);
+    assert_eq!(declined_under("SoftDeclined", broken, Some(5), Some(5)), update);
+    assert_eq!(declined_under("SoftDeclined", broken, Some(1), Some(5)), [CHECK; 4], "it was fixed before the charge");
+    assert_eq!(declined_under("SoftDeclined", ("NonChargeable", "ChargeInProgress"), Some(9), Some(5)), [CHECK; 4]);
+    assert_eq!(declined_under("AmazonRejected", chargeable, Some(9), Some(5)), [REENGAGE; 4], "never retried");
 }

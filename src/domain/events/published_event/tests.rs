@@ -48,11 +48,16 @@ fn life(object: &ObjectRef, reads: &[Read]) -> (Observed, Vec<(Event, u64)>) {
         let reading = Reading {
             object,
             fetched: &fetched,
-            permission: Permission { id: &permission, permission_type: Some("Recurring"), seen: None },
+            permission: Permission {
+                id: &permission,
+                permission_type: Some("Recurring"),
+                seen: None,
+                retry_awaited: None,
+            },
             captured: None,
             update_url: "",
             causes: &[Cause { origin, timestamp: at }],
-            is_confirming: true,
+            hint_is_ripe: true,
             read_started_at: at.minus(READ_BEFORE),
             observed_at: at,
             accept_stale: false,
@@ -90,7 +95,7 @@ fn known_state_is_rebuilt_from_events_in_both_modes() {
     let charge: &[Read] =
         &[("Authorized", &[], 10, "0", "STATE_CHANGE"), ("Captured", &[], 20, "9.99", "STATE_CHANGE")];
     for (kind, reads, n_published) in [
-        (ObjectKind::ChargePermission, permission, 3),
+        (ObjectKind::ChargePermission, permission, 4),
         (ObjectKind::ChargePermission, attributes, 3),
         (ObjectKind::Charge, charge, 2),
     ] {
@@ -136,11 +141,16 @@ fn rebuilt_state_publishes_only_changes() {
         let reading = Reading {
             object: &object,
             fetched: &fetched,
-            permission: Permission { id: &permission, permission_type: Some("Recurring"), seen: None },
+            permission: Permission {
+                id: &permission,
+                permission_type: Some("Recurring"),
+                seen: None,
+                retry_awaited: None,
+            },
             captured: None,
             update_url: "",
             causes: &[],
-            is_confirming: false,
+            hint_is_ripe: false,
             read_started_at: at,
             observed_at: at,
             accept_stale: false,

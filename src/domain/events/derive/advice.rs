@@ -1,0 +1,92 @@
+//! The facts that decide the next action of an event.
+
+use serde_json::Value;
+
+use super::{Reading, hints, is_before};
+use crate::domain::events::evidence::Evidence;
+use crate::domain::events::next_action::{PermissionType, Situation};
+use crate::domain::pay::{ObjectKind, State};
+use crate::domain::state::Observed;
+use crate::domain::timestamp::Timestamp;
+
+/// The facts of an event.
+pub(super) fn situation<'a>(
+    evidence: &'a [Evidence],
+    known: Option<&Observed>,
+    reading: &Reading<'a>,
+) -> Situation<'a> {
+    let fetched = reading.fetched;
+    Situation {
+        kind: fetched.kind,
+        state: &fetched.state,
+        reasons: &fetched.reasons,
+        last_updated: fetched.last_updated,
+        permission: reading.permission.seen,
+        permission_type: PermissionType::of(reading.permission.permission_type),
+        is_first_sight: known.is_none(),
+        is_chargeable_again: is_chargeable_again(known, reading),
+        is_used_up: fetched.is_used_up(reading.captured),
+        retry_was_advised: retry_was_advised(evidence, known, reading),
+        is_older_than_decline: is_older_than_decline(evidence, reading),
+        evidence,
+        deadline: fetched.snapshot.get("merchantResponseDeadline").and_then(Value::as_str),
+        charge_permission_id: reading.permission.id,
+        update_url: reading.update_url,
+    }
+}
+
+/// Whether a merchant waits for a permission to become chargeable, and this read shows that it did after what the merchant
+/// waits for. It may have been unusable between two reads only.
+///
+/// Amazon's times have whole seconds. Where both happened in one second, the order is unknown: a permission that moved since
+/// the last read counts as later, one that is read for the first time does not.
+pub(super) fn answers_wait(known: Option<&Observed>, reading: &Reading<'_>) -> bool {
+    let is_permission = reading.fetched.kind == ObjectKind::ChargePermission;
+    let Some(awaited) = reading.permission.retry_awaited.filter(|_| is_permission) else { return false };
+    let is_after = match (awaited.since, reading.fetched.last_updated) {
+        (Some(since), Some(updated)) => since < updated || (since == updated && known.is_some()),
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    reading.fetched.state == State::Chargeable && is_after
+}
+
+/// Whether a permission can be charged after it could not. Not if a decline is newer than this state.
+fn is_chargeable_again(known: Option<&Observed>, reading: &Reading<'_>) -> bool {
+    let was_unusable = known.is_some_and(|known| {
+        known.state == State::NonChargeable
+            && (known.payment_method_reason.is_some()
+                || known.reasons.iter().any(|reason| reason.reason_code != "ChargeInProgress"))
+    });
+    let awaited_since = reading.permission.retry_awaited.and_then(|awaited| awaited.since);
+    let is_declined_since = is_before(reading.fetched.last_updated, awaited_since);
+    answers_wait(known, reading) || (was_unusable && !is_declined_since)
+}
+
+/// Whether an event with RETRY_CHARGE was published for the same act of the buyer. One act needs one retry.
+fn retry_was_advised(evidence: &[Evidence], known: Option<&Observed>, reading: &Reading<'_>) -> bool {
+    let Some((known, advised_at)) = known.and_then(|known| Some((known, known.retry_advised_at?))) else {
+        return false;
+    };
+    if reading.permission.retry_awaited.is_some() {
+        return false; // the charge was declined again since
+    }
+    match newest_hint(evidence, reading) {
+        Some(hint) => {
+            hints::are_near(hint, advised_at) || known.last_updated.is_some_and(|at| hints::are_near(hint, at))
+        }
+        None => hints::are_near(reading.read_started_at, advised_at),
+    }
+}
+
+/// Whether the only evidence is an IPN that Amazon sent before the decline that a merchant waits for.
+fn is_older_than_decline(evidence: &[Evidence], reading: &Reading<'_>) -> bool {
+    let awaited_since = reading.permission.retry_awaited.and_then(|awaited| awaited.since);
+    is_before(newest_hint(evidence, reading), awaited_since)
+}
+
+/// When the newest ATTRIBUTE_CHANGE IPN was sent, if such IPNs are the only evidence.
+fn newest_hint(evidence: &[Evidence], reading: &Reading<'_>) -> Option<Timestamp> {
+    let hints = reading.causes.iter().filter(|cause| cause.is_attribute_change());
+    hints.map(|cause| cause.timestamp).max().filter(|_| evidence == [Evidence::AttributeChange])
+}
