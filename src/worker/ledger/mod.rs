@@ -30,11 +30,10 @@ use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::events::Event;
 use crate::domain::ipn::routing::Merchants;
-use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectRef};
+use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::KnownState;
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::ReadHistory;
-use crate::domain::work::WorkQueue;
+use crate::domain::work::{Cause, ReadHistory, WorkQueue};
 use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::{Batch, StateRecord};
 use crate::kafka::state_store::{Restored, StateStore};
@@ -119,7 +118,7 @@ impl Ledger {
                     self.compare_permission(&object, &claimed);
                 }
                 self.owning_partitions.insert(&object.account.merchant_id, record.position.partition);
-                if self.is_answered(&object, &record) {
+                if self.is_answered(&object, &record) && !self.is_open_evidence(&object, &cause) {
                     tracing::debug!(
                         object_id = %object.id, merchant = %object.account.merchant_id,
                         environment = %object.account.environment, partition = record.position.partition,
@@ -218,6 +217,12 @@ impl Ledger {
         }
     }
 
+    /// Whether the IPN itself is the evidence of a change that no event reports yet. No read answers such an IPN.
+    fn is_open_evidence(&self, object: &ObjectRef, cause: &Cause) -> bool {
+        let settled = || self.store.observed(object).and_then(|observed| observed.hint_settled);
+        object.kind == ObjectKind::ChargePermission && cause.is_attribute_change() && Some(cause.timestamp) > settled()
+    }
+
     /// Whether the last read of the object started well after this record was appended.
     fn is_answered(&self, object: &ObjectRef, record: &InboxRecord) -> bool {
         if !self.clocks_agree {
@@ -276,6 +281,9 @@ const RELEASE_EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod hint_tests;
 
 #[cfg(test)]
 mod reconciler_tests;
