@@ -224,6 +224,7 @@ fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> Next
 
 /// One row of an event's table: its name, a reason, and the other facts that decide.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Case {
     name: String,
     reason: Option<&'static str>,

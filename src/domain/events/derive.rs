@@ -4,6 +4,7 @@
 
 mod advice;
 mod changes;
+mod confirming;
 mod hints;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use self::changes::{Changes, fingerprint};
+pub use self::confirming::{ConfirmingReads, confirming_reads};
 use self::hints::HintDecision;
 use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger, event_type, payment_method_type, updated_type};
 use super::event::{AttributeChange, Event, StateFacts, attribute_event_id, codes, state_event_id};
@@ -88,17 +90,6 @@ pub enum Attributes {
     Unsettled,
 }
 
-/// Which further reads the causes of a read need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfirmingReads {
-    /// The read answered every cause.
-    None,
-    /// One, some time after the IPN.
-    Once,
-    /// Several, at growing distances from the IPN, as long as the object is older than the IPN.
-    UntilSettled,
-}
-
 /// Compares known state with a read.
 pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
     let Some(known) = known.filter(|known| !is_notified_of_baseline(known, reading)) else {
@@ -115,24 +106,6 @@ pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
         same_state(known, reading)
     } else {
         new_state(known, reading, went_back)
-    }
-}
-
-/// The confirming reads that the causes of a read still need, after the read led to `observed`.
-///
-/// Amazon's API may lag behind its IPNs, so an object that is older than its newest IPN by more than `slack` is read again.
-/// An unreadable time proves neither, so one more read must do. An ATTRIBUTE_CHANGE IPN moves no time of the object.
-pub fn confirming_reads(reading: &Reading<'_>, observed: &Observed, slack: Duration) -> ConfirmingReads {
-    let ipns = || reading.causes.iter().filter(|cause| cause.is_ipn());
-    let is_permission = reading.fetched.kind == ObjectKind::ChargePermission;
-    let has_newer =
-        |at: Timestamp| ipns().any(|cause| !cause.is_attribute_change() && cause.timestamp > at.plus(slack));
-    match reading.fetched.last_updated {
-        Some(at) if has_newer(at) => ConfirmingReads::UntilSettled,
-        _ if hints::are_open(observed, reading) => ConfirmingReads::Once,
-        None if ipns().next().is_some() => ConfirmingReads::Once,
-        _ if !is_permission && ipns().any(Cause::is_attribute_change) => ConfirmingReads::Once,
-        _ => ConfirmingReads::None,
     }
 }
 
@@ -262,7 +235,7 @@ fn current(events: Vec<Event>, observed: Observed, reading: &Reading<'_>) -> Der
     let advises_retry = |event: &Event| event.next_action.code == ActionCode::RetryCharge;
     let is_advised = reading.fetched.kind == ObjectKind::ChargePermission && events.iter().any(advises_retry);
     let retry_advised_at = is_advised.then_some(reading.read_started_at).or(observed.retry_advised_at);
-    let observed = Box::new(Observed { last_event_id, retry_advised_at, ..observed });
+    let observed = Box::new(Observed { retry_advised_at, last_event_id, ..observed });
     Derivation::Current { events, observed, attributes: Attributes::Settled }
 }
 

@@ -7,6 +7,7 @@ mod advice;
 
 use serde::{Serialize, Serializer};
 
+#[allow(clippy::wildcard_imports, reason = "every advice is used below, by name")]
 use self::advice::*;
 use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger};
 use super::evidence::Evidence;
@@ -89,6 +90,7 @@ pub struct PermissionSeen<'a> {
 
 /// The facts that decide the next action.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Situation<'a> {
     /// The type of the object that changed.
     pub kind: ObjectKind,

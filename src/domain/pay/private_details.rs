@@ -59,6 +59,7 @@ pub struct PrivateDigests {
 
 /// Which private details differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "one for each detail")]
 pub struct PrivateChanges {
     /// `paymentPreferences`.
     pub payment_descriptor: bool,

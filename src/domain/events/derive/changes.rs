@@ -23,17 +23,17 @@ impl Changes {
         Self { snapshot: reading.fetched.snapshot_digest != known.attributes_digest, private }
     }
 
-    pub(super) fn any(&self) -> bool {
+    pub(super) fn any(self) -> bool {
         self.snapshot || self.explain_hints()
     }
 
     /// Whether something changed that Amazon reports with an ATTRIBUTE_CHANGE IPN. Balances, limits and the expiry move with
     /// each charge and each month, so they explain none.
-    pub(super) fn explain_hints(&self) -> bool {
+    pub(super) fn explain_hints(self) -> bool {
         self.private != PrivateChanges::default()
     }
 
-    pub(super) fn evidence(&self) -> Vec<Evidence> {
+    pub(super) fn evidence(self) -> Vec<Evidence> {
         let descriptor = self.private.payment_descriptor.then_some(Evidence::DescriptorChanged);
         let billing_address = self.private.billing_address.then_some(Evidence::BillingAddressChanged);
         descriptor.into_iter().chain(billing_address).collect()
