@@ -37,7 +37,9 @@ impl ThrottledAlerts {
             tracing::error!(
                 error,
                 suppressed,
-                "this release cannot read the known state, so this worker publishes nothing for its partitions; their IPNs                  wait in the inbox. During a rollout this ends when the last worker of the older release has stopped;                  otherwise run the release that the error names"
+                "this release cannot read the known state, so this worker publishes nothing for its partitions; their IPNs \
+                 wait in the inbox. During a rollout this ends when the last worker of the older release has stopped; \
+                 otherwise run the release that the error names"
             );
         } else {
             tracing::warn!(
@@ -54,7 +56,9 @@ impl ThrottledAlerts {
         tracing::warn!(
             merchant = %object.account.merchant_id, environment = %object.account.environment, operation = %object.kind,
             suppressed, retry_after_s = retry_after.map(|wait| wait.as_secs()),
-            "Amazon Pay throttles the receiver (429): it halves its read rate and raises it slowly again. If this repeats,              another program uses more of the quota than quota.share leaves it, or quota.live or quota.sandbox is higher              than Amazon Pay allows"
+            "Amazon Pay throttles the receiver (429): it halves its read rate and raises it slowly again. If this repeats, \
+             another program uses more of the quota than quota.share leaves it, or quota.live or quota.sandbox is higher \
+             than Amazon Pay allows"
         );
     }
 
@@ -65,7 +69,8 @@ impl ThrottledAlerts {
         match blame {
             Blame::Credentials => tracing::error!(
                 %merchant, %environment, error, suppressed,
-                "Amazon Pay rejects the credentials; work of this merchant waits, nothing is lost. Check public_key_id,                  private_key_file and this machine's clock"
+                "Amazon Pay rejects the credentials; work of this merchant waits, nothing is lost. Check public_key_id, \
+                 private_key_file and this machine's clock"
             ),
             Blame::Amazon => tracing::warn!(
                 %merchant, %environment, error, suppressed,
@@ -73,7 +78,8 @@ impl ThrottledAlerts {
             ),
             Blame::Network => tracing::warn!(
                 %merchant, %environment, error, suppressed,
-                "Amazon Pay cannot be reached; work of this merchant waits and is retried, nothing is lost. If this lasts,                  check DNS, firewall and proxy"
+                "Amazon Pay cannot be reached; work of this merchant waits and is retried, nothing is lost. If this lasts, \
+                 check DNS, firewall and proxy"
             ),
         }
     }
