@@ -1,4 +1,4 @@
-//! Throttled log lines about failed reads and about the worker starting over: what failed, and who must act.
+//! Throttled log lines about failed reads and about restores after an error: what failed, and who must act.
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ impl Default for ThrottledAlerts {
 }
 
 impl ThrottledAlerts {
-    /// The worker starts over. All causes share one throttle.
+    /// The worker drops its state in memory and restores it. All causes share one throttle.
     pub(super) fn started_over(&self, error: &Error) {
         let (is_stuck, error) = (error.is_stuck(), error.to_string());
         let Some(suppressed) = self.resets.allow(()) else {
-            tracing::debug!(error, "the worker starts over again and restores its state from Kafka");
+            tracing::debug!(error, "the worker drops its state in memory again and restores it from Kafka");
             return;
         };
         if is_stuck {
@@ -45,7 +45,8 @@ impl ThrottledAlerts {
             tracing::warn!(
                 error,
                 suppressed,
-                "the worker starts over and restores its state from Kafka; nothing is lost, nothing is published twice"
+                "after an error the worker drops its state in memory and restores it from Kafka; nothing is lost, nothing is \
+                 published twice"
             );
         }
     }
