@@ -127,8 +127,8 @@ impl Outbox {
         })
     }
 
-    /// Publishes a batch. `positions` holds an offset for every assigned partition, also for those that did not move: the
-    /// group coordinator checks the generation of the member only for partitions whose offset is committed.
+    /// Publishes a batch. `positions` holds an offset for every assigned partition, also for those that did not move: a
+    /// transaction without offsets sends no `TxnOffsetCommit`, so no group coordinator would check the member's generation.
     pub fn commit(
         &self,
         batch: &Batch,
