@@ -17,7 +17,7 @@ use crate::telemetry::{self, LogFormat};
 #[derive(Debug, Parser)]
 #[command(
     version, arg_required_else_help = true,
-    after_help = help("ipn-receiver check --config receiver.toml", Some("the command ran, and its answer is no"))
+    after_help = help("ipn-receiver check --config receiver.toml", Some(Exit::No.meaning()))
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -44,26 +44,27 @@ enum Command {
     /// Print the contract of the events: the JSON Schema of one type, or an AsyncAPI document of all types.
     #[command(after_help = help("ipn-receiver schema ChargeDeclined", None))]
     Schema(schema::Arguments),
-    /// Print what the topics hold about one object: known state, pending work, events and dead letters.
+    /// Print the records about one object in the topics: known state, pending work, events and dead letters.
     #[command(after_help = help("ipn-receiver inspect P01-1234567-7654321", Some("nothing was found")))]
     Inspect(inspect::Arguments),
-    /// Ask the worker to read objects from the Amazon Pay API after an outage, or to record a baseline on the first day (--seed).
+    /// Request reads of objects by the worker: after an outage, or to record a baseline on the first day (--seed).
     #[command(after_help = help("ipn-receiver recheck --merchant A1EXAMPLE --file ids.txt", None))]
     Recheck(recheck::Arguments),
-    /// Append dead letters to the inbox again, each one once. Counts them and asks first. Publishes no event twice.
+    /// Append dead letters to the inbox again, each one once. Prints their number and asks for confirmation. No event is
+    /// published twice.
     #[command(after_help = help("ipn-receiver redrive --filter reason=unknown_merchant", None))]
     Redrive(redrive::Arguments),
     /// Verify saved SNS messages with the same checks as `serve`.
     #[command(after_help = help("ipn-receiver verify --at message message.json", Some("at least one message is not genuine")))]
     Verify(verify::Arguments),
-    /// Ask a running receiver for its health over HTTP. For container images, which have no other HTTP client.
+    /// Request the health of a running receiver over HTTP. For container images, which have no other HTTP client.
     #[command(after_help = help(
         "ipn-receiver healthcheck --url http://127.0.0.1:9090/readyz --within-s 30",
-        Some("the receiver does not give the expected answer"),
+        Some("the receiver did not return the expected status"),
     ))]
     Healthcheck(healthcheck::Arguments),
     /// Run the receiver against simulators of Amazon SNS and the Amazon Pay API on loopback. Needs nothing installed.
-    #[command(after_help = help("ipn-receiver sandbox --once", Some("an expected event did not come")))]
+    #[command(after_help = help("ipn-receiver sandbox --once", Some("an expected event was not published")))]
     Sandbox(SandboxArguments),
 }
 
@@ -75,7 +76,7 @@ struct SandboxArguments {
     /// With --scenario backlog: how many objects change while the Amazon Pay API is down. Each causes four IPNs.
     #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(4..=100_000))]
     objects: usize,
-    /// Exit after the scenario. The exit code is 1 if an expected event did not come.
+    /// Exit after the scenario. The exit code is 1 if an expected event was not published.
     #[arg(long)]
     once: bool,
     /// Run only the simulators of SNS and of the Amazon Pay API, and print a configuration for a receiver that you start

@@ -177,7 +177,7 @@ impl App {
         tracing::info!(
             notice_ms,
             grace_ms,
-            "shutting down: not ready from now on; requests are accepted during notice_ms, then the running ones finish"
+            "shutting down: /readyz answers 503; requests are accepted for notice_ms, then running ones get grace_ms to finish"
         );
         self.readiness.is_leaving.store(true, Ordering::Relaxed);
         // Requests are still accepted: load balancers need a moment to notice that this process is not ready.
@@ -186,7 +186,9 @@ impl App {
         if let Some(ingress) = &self.ingress
             && tokio::time::timeout(grace, ingress.server.stop(true)).await.is_err()
         {
-            tracing::warn!("requests were aborted after shutdown.grace_ms; Amazon SNS repeats them");
+            tracing::warn!(
+                "requests that were not finished within shutdown.grace_ms were aborted; Amazon SNS sends them again"
+            );
         }
         if let Some(worker) = self.worker {
             let stopped = tokio::task::spawn_blocking(move || worker.stop());
@@ -199,7 +201,7 @@ impl App {
         if let Some(RunningIngress { inbox, .. }) = self.ingress {
             let flushed = tokio::task::spawn_blocking(move || inbox.flush(INBOX_FLUSH_TIMEOUT));
             if let Ok(Err(error)) = flushed.await {
-                tracing::warn!(%error, "the inbox producer was not flushed; Amazon SNS repeats what was not answered 200");
+                tracing::warn!(%error, "the inbox producer could not flush its records; Amazon SNS sends every IPN again that was not answered 200");
             }
         }
         let spans = self.spans;
@@ -208,7 +210,7 @@ impl App {
         for task in self.tasks {
             task.abort();
         }
-        tracing::info!("stopped");
+        tracing::info!("ipn-receiver stopped");
     }
 }
 
@@ -317,13 +319,16 @@ fn clock_peers(
 fn warn_of_development() {
     metrics::gauge!("ipn_receiver_development_settings").set(1.0);
     tracing::error!(
-        "DEVELOPMENT SETTINGS ARE IN FORCE: whoever controls the origins, roots, topics and endpoints of [development] \
+        "DEVELOPMENT SETTINGS ARE ACTIVE: whoever controls the origins, roots, topics and endpoints of [development] \
          can forge IPNs and objects. Remove the table for production"
     );
 }
 
 async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
-    tracing::info!(bootstrap_servers = config.kafka.bootstrap_servers, "checking the topics");
+    tracing::info!(
+        bootstrap_servers = config.kafka.bootstrap_servers,
+        "connecting to Kafka and comparing the topics with the requirements"
+    );
     let found = topics::check(config).await;
     let found = found.map_err(|error| error.to_users(&config.kafka, &PrincipalRole::of(config.role)))?;
     for difference in found.warned() {

@@ -63,7 +63,7 @@ pub(super) fn admin_server(
 pub(super) fn spawn_server(name: &'static str, server: Server) -> JoinHandle<()> {
     tokio::spawn(async move {
         if let Err(error) = server.await {
-            tracing::error!(%error, server = name, "HTTP server failed");
+            tracing::error!(%error, server = name, "HTTP server failed; it answers no more requests until the process is restarted");
         }
     })
 }

@@ -8,7 +8,7 @@ use actix_web::web;
 use super::admin::Readiness;
 use crate::kafka::inbox::Inbox;
 
-/// Probes at this interval, for ever. Logs each change, and a failure that lasts once a minute.
+/// Probes at this interval, forever. Logs each change, and a lasting failure once a minute.
 pub(super) async fn watch_inbox(inbox: Arc<Inbox>, readiness: web::Data<Readiness>, interval: Duration) {
     let mut failing_since: Option<Instant> = None;
     let mut logged_at = Instant::now();
@@ -16,7 +16,7 @@ pub(super) async fn watch_inbox(inbox: Arc<Inbox>, readiness: web::Data<Readines
         let probed = inbox.clone();
         let timeout = interval.max(Duration::from_secs(1));
         let probe = tokio::task::spawn_blocking(move || probed.probe(timeout)).await;
-        let outcome = probe.unwrap_or_else(|_| Err("the probe failed".to_owned()));
+        let outcome = probe.unwrap_or_else(|_| Err("the probe of the inbox panicked".to_owned()));
         match (&outcome, failing_since) {
             (Err(error), None) => {
                 tracing::error!(error, "not ready: Kafka does not accept records for the inbox; IPNs are answered 503");

@@ -7,7 +7,7 @@ use super::Error;
 /// Whether a command may write.
 #[derive(Debug, clap::Args)]
 pub(super) struct Confirmation {
-    /// Append without asking.
+    /// Append without asking for confirmation.
     #[arg(long)]
     yes: bool,
 }

@@ -12,9 +12,9 @@ use crate::kafka::inbox;
 /// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// The command did its work, and the answer is yes.
+    /// The command did its work, and the result is positive.
     Success,
-    /// The command did its work, and the answer is no: a check failed, a message is not genuine, nothing was found.
+    /// The command did its work, and the result is negative: a check failed, a message is not genuine, nothing was found.
     No,
     /// The command-line arguments are wrong.
     Usage,
@@ -75,7 +75,7 @@ impl Exit {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Success => "success",
-            Self::No => "the command ran, and its answer is no",
+            Self::No => "the command ran, and the result is negative, for example a failed check",
             Self::Usage => "the command-line arguments are wrong",
             Self::Failed => "the command could not do its work",
             Self::Config => "the configuration is wrong",

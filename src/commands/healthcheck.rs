@@ -15,12 +15,13 @@ pub struct Arguments {
     /// The expected HTTP status.
     #[arg(long, value_name = "STATUS", default_value_t = 200, value_parser = clap::value_parser!(u16).range(100..=599))]
     expect: u16,
-    /// Repeat the request every 0.5 s for up to this many seconds until the expected status comes; 0 sends one request.
+    /// Repeat the request every 0.5 s, for at most this many seconds, until the expected status is returned. 0 sends one
+    /// request.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3600))]
     within_s: u64,
 }
 
-/// Sends the request and prints the answer. The answer is no if the expected status does not come.
+/// Sends the request and prints the response. Returns [`Exit::No`] if the expected status is not returned.
 pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let Arguments { url, expect, within_s } = arguments;
     // The receiver is on this host or network; a proxy may have no route to it.

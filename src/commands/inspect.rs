@@ -42,7 +42,7 @@ struct Found {
     dead_letters: Vec<Value>,
 }
 
-/// Reads the state topic, the events topic and the dead-letter topic. The answer is no if they hold nothing.
+/// Reads the state topic, the events topic and the dead-letter topic. Returns [`Exit::No`] if they hold nothing.
 pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let kafka = &arguments.config.load()?.kafka;
     let id = ObjectId::parse(&arguments.object).ok_or_else(|| {

@@ -2,7 +2,7 @@
 //!
 //! It counts first, and asks. Each dead letter is appended once: one Kafka transaction holds a chunk of records and the offsets
 //! up to which the dead-letter topic was processed, committed under a consumer group of this filter. So the command can be
-//! killed at any time and run again, and of two runs at the same time the later one fences the earlier one.
+//! killed at any time and run again, and if two runs overlap, the later one fences the earlier one.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

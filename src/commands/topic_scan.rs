@@ -1,4 +1,5 @@
-//! Reads a topic from given offsets to its present end, for commands: extent, committed offsets, progress and errors.
+//! Reads a topic from given offsets to its current end offsets, for commands: log start and end, committed offsets, progress
+//! and errors.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

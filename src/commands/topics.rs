@@ -16,7 +16,7 @@ pub struct Arguments {
     dry_run: bool,
 }
 
-/// Creates and compares the topics. The answer is no if `serve` would not start with them.
+/// Creates and compares the topics. Returns [`Exit::No`] if `serve` would not start with them.
 pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let config = arguments.config.load()?;
     let found = if arguments.dry_run { plan(&config).await? } else { create(&config).await? };

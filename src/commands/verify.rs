@@ -30,7 +30,7 @@ pub struct Arguments {
     /// is now.
     #[arg(long, value_name = "TIME", value_parser = At::parse)]
     at: Option<At>,
-    /// The signing certificate (PEM) to use instead of the one at the message's SigningCertURL. Nothing is fetched then.
+    /// Use this signing certificate (PEM) instead of the one at the message's SigningCertURL. Then the command fetches nothing.
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
     /// Check the message's topic against this configuration (TOML). Without it, every topic is accepted.
@@ -97,7 +97,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     verify_files(&options, authorities, &mut std::io::stdout().lock()).await
 }
 
-/// Verifies every file and writes a report for each. The answer is no if a message is not genuine; it is a failure if a
+/// Verifies every file and writes a report for each. Returns [`Exit::No`] if a message is not genuine; it is a failure if a
 /// message could not be verified.
 pub async fn verify_files(
     options: &Options,

@@ -214,7 +214,9 @@ impl Ingress {
         metrics::counter!("ipn_receiver_requests_total", "outcome" => slug).increment(1);
         let outcome = slug;
         match (self.allow_log(slug, error.topic()), error.severity()) {
-            (None, _) => tracing::debug!(%error, outcome, "request rejected; equal lines are suppressed"),
+            (None, _) => {
+                tracing::debug!(%error, outcome, "request rejected; further lines with this outcome are suppressed")
+            }
             (Some(suppressed), Severity::Info) => tracing::info!(%error, outcome, suppressed, "request rejected"),
             (Some(suppressed), Severity::Warn) => tracing::warn!(%error, outcome, suppressed, "{NOT_STORED}"),
             (Some(suppressed), Severity::Error) => tracing::error!(%error, outcome, suppressed, "{NOT_STORED}"),
@@ -248,7 +250,7 @@ fn log_stored(notification: &Notification, traceparent: TraceParent) {
 /// Equal log lines are written once in this interval.
 pub const LOG_EVERY: Duration = Duration::from_secs(10);
 const NOT_STORED: &str =
-    "a message that may be genuine was not stored, answered 503; Amazon SNS repeats it for an hour at most";
+    "a message that may be genuine was not stored, answered 503; Amazon SNS retries it for an hour at most";
 
 impl Accepted {
     fn as_str(self) -> &'static str {

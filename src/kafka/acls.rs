@@ -290,6 +290,7 @@ const fn row(operation: Operation, place: Place, roles: &'static [PrincipalRole]
     Row { operation, place, roles, why }
 }
 
+const READER_GROUP: &str = "its readers look up the coordinator of this group id; they join no group";
 const ROWS: &[Row] = &[
     row(Create, Place::NewTopics, &[Topics], "it creates missing topics"),
     row(Write, Place::Inbox, &[Ingest, Redrive, Recheck], "it appends records to the inbox"),
@@ -315,8 +316,8 @@ const ROWS: &[Row] = &[
         "it compares the topic's settings with the required ones",
     ),
     row(Read, Place::WorkerGroup, &[Worker], "workers share the inbox as this consumer group"),
-    row(Describe, Place::ReaderGroups, &[Worker], "a consumer needs a group id, although it joins no group"),
-    row(Describe, Place::InspectGroup, &[Inspect], "a consumer needs a group id, although it joins no group"),
+    row(Describe, Place::ReaderGroups, &[Worker], READER_GROUP),
+    row(Describe, Place::InspectGroup, &[Inspect], READER_GROUP),
     row(Read, Place::RedriveGroups, &[Redrive], "it commits the progress of each filter under a group of its own"),
     row(Write, Place::WorkerIds, &[Worker], "it writes events, state and offsets in one transaction"),
     row(Write, Place::RedriveIds, &[Redrive], "it appends dead letters to the inbox in transactions"),

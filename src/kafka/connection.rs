@@ -225,9 +225,9 @@ const WORDS: &[Words] = &[
 
 const CLIENT_CERTIFICATE: &str = "the brokers ask for a client certificate that they trust (mutual TLS): set \"ssl.certificate.location\" and \
                                   \"ssl.key.location\"";
-const SPEAK_TLS: &str = "the broker closes the connection: if this port uses TLS, set \"security.protocol\" = \"ssl\", or \"sasl_ssl\" with a \
-                         user and password";
-const NAME_A_USER: &str = "the broker closes the connection after TLS: if this port requires a user, set \"security.protocol\" = \"sasl_ssl\", \
+const SPEAK_TLS: &str = "the broker closes the connection: if this port uses TLS, set \"security.protocol\" = \"ssl\", or \"sasl_ssl\" with \
+                         the SASL user and password";
+const NAME_A_USER: &str = "the broker closes the connection after the TLS handshake: if this port requires SASL, set \"security.protocol\" = \"sasl_ssl\", \
                            \"sasl.mechanism\", \"sasl.username\" and \"sasl.password\"";
 const REMEDY: &str = "check kafka.bootstrap_servers and kafka.properties";
 /// How often the log is read.

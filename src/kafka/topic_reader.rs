@@ -39,7 +39,7 @@ pub struct ReaderSettings<'a> {
 pub enum End {
     /// At the end of the log, or at the offset of [`ReadRange::to`] if that comes first.
     OfLog,
-    /// Where the caller [closes](TopicRecords::close) it. The end of the log ends nothing.
+    /// Where the caller [closes](TopicRecords::close) it. At the end of the log the reader waits for more records.
     WhenClosed,
 }
 
@@ -55,7 +55,7 @@ pub struct ReadRange {
     pub is_temporary: fn(&KafkaError) -> bool,
 }
 
-/// One way through the records of a topic.
+/// One pass through the records of a topic.
 pub struct TopicRecords<'a> {
     consumer: &'a BaseConsumer,
     /// Partitions that have not ended.
@@ -109,7 +109,7 @@ impl TopicReader {
         Ok(Self { consumer: BaseConsumer::from_config(&client)?, topic: settings.topic })
     }
 
-    /// The consumer, for questions about the topic and the group.
+    /// The consumer, for requests about the topic and the group.
     pub fn consumer(&self) -> &BaseConsumer {
         &self.consumer
     }
@@ -213,7 +213,7 @@ impl<'a> TopicRecords<'a> {
         self.open.values().map(|extent| usize::try_from(extent.end - extent.next).unwrap_or(0)).sum()
     }
 
-    /// Whether the record is one to read; moves its partition on.
+    /// Whether the record is in the range to read; advances its partition.
     fn takes(&mut self, message: &BorrowedMessage<'_>) -> bool {
         let (partition, offset) = (message.partition(), message.offset());
         let Some(extent) = self.open.get_mut(&partition) else { return false };

@@ -29,7 +29,7 @@ pub(super) struct PartitionOffsets {
 pub(super) type OffsetsByPartition = BTreeMap<i32, PartitionOffsets>;
 
 impl PartitionOffsets {
-    /// Where to continue: at the committed offset if the log holds it, otherwise at the start.
+    /// Where to continue: at the committed offset if it is in the range of the log, otherwise at the log start.
     pub(super) fn position(&self) -> i64 {
         self.committed.filter(|at| (self.start..=self.end).contains(at)).unwrap_or(self.start)
     }
@@ -65,7 +65,7 @@ impl GroupContext {
 
 impl ClientContext for GroupContext {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "error of the inbox consumer; it recovers by itself");
+        tracing::debug!(%error, reason, "the inbox consumer reported an error; librdkafka retries by itself");
     }
 }
 
@@ -80,7 +80,11 @@ impl ConsumerContext for GroupContext {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let Rebalance::Assign(assigned) = rebalance else { return };
         if let Err(error) = consumer.pause(assigned) {
-            tracing::error!(%error, "assigned partitions could not be paused; records may be consumed before the state is restored");
+            tracing::error!(
+                %error,
+                "the assigned partitions could not be paused; inbox records that arrive before the state is restored are \
+                 dropped and consumed again afterwards, nothing is lost"
+            );
         }
         if let Some(group) = consumer.group_metadata() {
             let partitions = assigned
@@ -102,7 +106,7 @@ pub(super) fn join(kafka: &Kafka) -> Result<BaseConsumer<GroupContext>, KafkaErr
         .set("partition.assignment.strategy", "range")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        // Never skip: if the offset is gone, continue at the start of the log, and the gap is noticed.
+        // Never skip records: if the offset is out of range, continue at the log start; the gap is detected.
         .set("auto.offset.reset", "earliest")
         .set("isolation.level", "read_committed")
         // Signals the end of a partition, which the age of unread records needs.

@@ -1,7 +1,8 @@
-//! Data that Kafka should hold and has lost: the group's offsets, unread inbox records, known state. The worker detects
+//! Data that Kafka should hold and has lost: committed offsets, unread inbox records, known state. The worker detects
 //! each loss when it takes over partitions, logs it as an error, and recovers what can be recovered.
 //!
-//! - Lost offsets: the inbox is read from its start. The known state says what was answered, so nothing is published twice.
+//! - Lost offsets: the inbox is read from its beginning. The known state says what was published, so nothing is published
+//!   twice.
 //! - Lost unread records: their number is logged, and the remaining records are read.
 //! - Lost state: it is rebuilt from the events topic, so nothing is published twice. The inbox is read again from its
 //!   start, because the lost records also held pending work.
@@ -38,9 +39,9 @@ pub(super) enum DataLoss {
     Offsets { start: i64 },
     /// Records were deleted before they were read.
     InboxStart { expected: i64, start: i64 },
-    /// The inbox ends before the committed offset.
+    /// The committed offset is beyond the end of the inbox.
     InboxEnd { expected: i64, end: i64 },
-    /// Records of the state topic were deleted, or the topic was created again.
+    /// Records of the state topic were deleted, or the topic was recreated.
     State { log_start: i64, n_rebuilt: usize },
 }
 
@@ -220,9 +221,9 @@ impl DataLoss {
             Self::Offsets { start } => tracing::error!(
                 partition,
                 from = start,
-                "the group's offsets are lost (no worker ran for longer than offsets.retention.minutes, or the group was \
-                 deleted or renamed): the inbox is read again from its start. Nothing is published twice; dead letters may be \
-                 written a second time"
+                "the committed offsets of the consumer group are missing (no worker ran for longer than \
+                 offsets.retention.minutes, or the group was deleted or renamed): the inbox is read again from its beginning. \
+                 Nothing is published twice; dead letters may be written a second time"
             ),
             Self::InboxStart { expected, start } => tracing::error!(
                 partition,
@@ -230,23 +231,24 @@ impl DataLoss {
                 to = start,
                 n_lost = start - expected,
                 "inbox records were deleted before they were read (records deleted by hand, or older than retention.ms): \
-                 their IPNs are lost, the rest is read. An affected object is published with its next IPN, or by \
-                 `ipn-receiver recheck` with its id"
+                 their IPNs are lost, later ones are read. To publish the changes now, run `ipn-receiver recheck` with the ids \
+                 of the affected objects; otherwise they are published with the next IPN or reconciliation of each object"
             ),
             Self::InboxEnd { expected, end } => tracing::error!(
                 partition,
                 expected,
                 end,
-                "the inbox ends before the committed offset (topic created again, or its end lost with a broker): it is read \
-                 again from its start. Acknowledged IPNs may be lost; run `ipn-receiver recheck` with the ids of their objects"
+                "the committed offset is beyond the end of the inbox (topic recreated, or log truncated after a broker \
+                 failure): the inbox is read again from its beginning. Acknowledged IPNs may be lost; run `ipn-receiver recheck` \
+                 with the ids of their objects"
             ),
             Self::State { log_start, n_rebuilt } => tracing::error!(
                 partition,
                 log_start,
                 n_rebuilt,
-                "state records are lost (deleted by hand, a cleanup.policy with delete, or the topic created again): the state \
-                 is rebuilt from the events topic, and the inbox is read again for pending work. Nothing is published twice, \
-                 except for objects whose last event is older than the events topic: they are published as first sight again"
+                "state records are lost (deleted by hand, a cleanup.policy with delete, or the topic recreated): the state is \
+                 rebuilt from the events topic, and the inbox is read again for pending work. Nothing is published twice, \
+                 except that objects whose last event is no longer in the events topic are published as first sight again"
             ),
         }
     }

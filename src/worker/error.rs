@@ -1,4 +1,4 @@
-//! Errors after which the worker drops its ledger and starts over.
+//! Errors after which the worker drops its ledger and restores the state from Kafka.
 
 use rdkafka::error::KafkaError;
 
@@ -14,9 +14,9 @@ pub(super) enum Error {
     Restore(#[from] state_store::Error),
     #[error("Kafka: {}", acls::describe_error(.0))]
     Kafka(#[from] KafkaError),
-    #[error("the inbox consumer failed for good: {}", acls::describe_error(.0))]
+    #[error("fatal error of the inbox consumer: {}", acls::describe_error(.0))]
     Consumer(KafkaError),
-    #[error("inbox partition {0} ends before the committed offset")]
+    #[error("the committed offset of inbox partition {0} is beyond the end of its log")]
     InboxEnd(i32),
 }
 

@@ -37,9 +37,7 @@ impl Handle {
     pub fn stop(self) {
         self.status.stop.store(true, Ordering::Relaxed);
         if self.thread.join().is_err() {
-            tracing::error!(
-                "the worker panicked; what was not committed is done again by the next owner of its partitions"
-            );
+            tracing::error!("the worker panicked; the next owner of its partitions repeats the uncommitted work");
         }
     }
 
@@ -49,7 +47,7 @@ impl Handle {
         if silent_for > self.silence_max {
             tracing::error!(
                 silent_s = silent_for.as_secs(),
-                "the worker hangs in a request to Kafka; the process exits, to be restarted"
+                "the worker hangs in a request to Kafka; the process exits with an error so that its supervisor restarts it"
             );
         }
         self.thread.is_finished() || silent_for > self.silence_max

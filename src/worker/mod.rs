@@ -102,7 +102,7 @@ impl Worker {
                 Ok(()) => pause = Duration::ZERO,
                 Err(error @ Error::Consumer(_)) => {
                     // The thread ends, `app` notices, and the process exits so that it is restarted.
-                    tracing::error!(%error, "the worker stops and the process exits, to be restarted; nothing is lost");
+                    tracing::error!(%error, "the worker stops, and the process exits with an error so that its supervisor restarts it; nothing is lost");
                     break;
                 }
                 Err(error) => {
@@ -316,12 +316,12 @@ impl Worker {
         if let Err(error) = self.commit(Duration::ZERO)
             && !error.is_committed()
         {
-            tracing::warn!(%error, "the last transaction before the shutdown failed; the next owner of the partitions continues its work");
+            tracing::warn!(%error, "the last transaction before the shutdown failed; the next owner of the partitions repeats its work");
         }
         let abandoned = self.ledger().map_or(0, |ledger| ledger.queue.in_flight());
         tracing::info!(
             n_reads_abandoned = abandoned,
-            "worker leaves the consumer group; abandoned reads are repeated by the next owner"
+            "worker leaves the consumer group; the next owner of its partitions repeats the abandoned reads"
         );
         self.outbox = None;
         self.consumer.unsubscribe();

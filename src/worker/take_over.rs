@@ -1,4 +1,4 @@
-//! Taking over assigned partitions: fence the former owner, restore the state, resume the inbox.
+//! Taking over assigned partitions: fence the previous owner, restore the state, resume the inbox.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -40,14 +40,15 @@ impl Worker {
         tracing::info!(
             n_objects,
             duration_ms = started.elapsed().as_millis() as u64,
-            "state restored, inbox open: the worker publishes again"
+            "state restored from Kafka; the worker consumes the inbox and publishes events"
         );
         #[cfg(feature = "failpoints")]
         self.commit_delayed_batch()?;
         Ok(())
     }
 
-    /// Writes the barrier, which fences the former owner, and reads the state up to it. None without an assignment.
+    /// Commits the barrier, after which the previous owner can commit nothing, and reads the state up to it. None without an
+    /// assignment.
     fn fence_and_restore(&self, outbox: &mut Outbox) -> Result<Option<TakenOver>, Error> {
         let Some(assignment) = &self.assignment else { return Ok(None) };
         let topic = self.context.kafka.topics().inbox;

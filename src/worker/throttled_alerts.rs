@@ -1,4 +1,4 @@
-//! Throttled log lines about failed reads and about the worker starting over: what failed, and who must act.
+//! Throttled log lines about failed reads and about restores after an error: what failed, and who must act.
 
 use std::time::Duration;
 
@@ -26,24 +26,27 @@ impl Default for ThrottledAlerts {
 }
 
 impl ThrottledAlerts {
-    /// The worker starts over. All causes share one throttle.
+    /// The worker drops its state in memory and restores it. All causes share one throttle.
     pub(super) fn started_over(&self, error: &Error) {
         let (is_stuck, error) = (error.is_stuck(), error.to_string());
         let Some(suppressed) = self.resets.allow(()) else {
-            tracing::debug!(error, "the worker starts over again and restores its state from Kafka");
+            tracing::debug!(error, "the worker drops its state in memory again and restores it from Kafka");
             return;
         };
         if is_stuck {
             tracing::error!(
                 error,
                 suppressed,
-                "this release cannot read the known state, so this worker publishes nothing for its partitions; their IPNs                  wait in the inbox. During a rollout this ends when the last worker of the older release has stopped;                  otherwise run the release that the error names"
+                "this release cannot read the known state, so this worker publishes nothing for its partitions; their IPNs \
+                 wait in the inbox. During a rollout this ends when the last worker of the older release has stopped; \
+                 otherwise run the release that the error names"
             );
         } else {
             tracing::warn!(
                 error,
                 suppressed,
-                "the worker starts over and restores its state from Kafka; nothing is lost, nothing is published twice"
+                "after an error the worker drops its state in memory and restores it from Kafka; nothing is lost, nothing is \
+                 published twice"
             );
         }
     }
@@ -54,7 +57,9 @@ impl ThrottledAlerts {
         tracing::warn!(
             merchant = %object.account.merchant_id, environment = %object.account.environment, operation = %object.kind,
             suppressed, retry_after_s = retry_after.map(|wait| wait.as_secs()),
-            "Amazon Pay throttles the receiver (429): it halves its read rate and raises it slowly again. If this repeats,              another program uses more of the quota than quota.share leaves it, or quota.live or quota.sandbox is higher              than Amazon Pay allows"
+            "Amazon Pay throttles the receiver (429): it halves its read rate and raises it slowly again. If this repeats, \
+             another program uses more of the quota than quota.share leaves it, or quota.live or quota.sandbox is higher \
+             than Amazon Pay allows"
         );
     }
 
@@ -65,7 +70,8 @@ impl ThrottledAlerts {
         match blame {
             Blame::Credentials => tracing::error!(
                 %merchant, %environment, error, suppressed,
-                "Amazon Pay rejects the credentials; work of this merchant waits, nothing is lost. Check public_key_id,                  private_key_file and this machine's clock"
+                "Amazon Pay rejects the credentials; work of this merchant waits, nothing is lost. Check public_key_id, \
+                 private_key_file and this machine's clock"
             ),
             Blame::Amazon => tracing::warn!(
                 %merchant, %environment, error, suppressed,
@@ -73,7 +79,8 @@ impl ThrottledAlerts {
             ),
             Blame::Network => tracing::warn!(
                 %merchant, %environment, error, suppressed,
-                "Amazon Pay cannot be reached; work of this merchant waits and is retried, nothing is lost. If this lasts,                  check DNS, firewall and proxy"
+                "Amazon Pay cannot be reached; work of this merchant waits and is retried, nothing is lost. If this lasts, \
+                 check DNS, firewall and proxy"
             ),
         }
     }

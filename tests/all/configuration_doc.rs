@@ -1,4 +1,4 @@
-//! `docs/configuration.md` is written from `config::reference`.
+//! `docs/configuration.md` is generated from `config::reference`.
 //! After a change: `UPDATE_DOCS=1 cargo test --test all configuration_doc`.
 
 use std::fmt::Write as _;
@@ -9,12 +9,12 @@ use ipn_receiver::config::reference::{DefaultValue, SettingsTable, TABLES};
 const INTRODUCTION: &str = r#"# Configuration
 
 For operators: every setting of the receiver, with its default and its meaning. The settings that a first start needs are under
-[A smallest configuration](#a-smallest-configuration). This file is written from the code (`UPDATE_DOCS=1 cargo test --test all
+[A smallest configuration](#a-smallest-configuration). This file is generated from the code (`UPDATE_DOCS=1 cargo test --test all
 configuration_doc`).
 
 The receiver reads one TOML file: `--config FILE`, or the environment variable `IPN_RECEIVER_CONFIG`. It checks the whole file
-before it starts anything, and reports every mistake with the name of the setting and what would be right.
-`ipn-receiver check --offline --config FILE` does the same without starting.
+before it starts anything, and reports every mistake with the name of the setting and the accepted values.
+`ipn-receiver check --offline --config FILE` makes the same check and does not start the receiver.
 
 ## A smallest configuration
 
@@ -30,7 +30,7 @@ public_key_id = "LIVE-AEXAMPLE"             # Seller Central > Integration Centr
 private_key_file = "/run/secrets/amazon-pay.pem"
 ```
 
-On a single broker, for a test, add `replication_factor = 1` under `[kafka]`: if that broker is lost, acknowledged IPNs are lost.
+For a single test broker, add `replication_factor = 1` under `[kafka]`. If that broker is lost, acknowledged IPNs are lost.
 
 ## Environment variables
 
@@ -39,14 +39,14 @@ between the parts:
 
 | setting | environment variable |
 |---|---|
-| address of brokers | `IPN_RECEIVER__KAFKA__BOOTSTRAP_SERVERS` |
+| addresses of the brokers | `IPN_RECEIVER__KAFKA__BOOTSTRAP_SERVERS` |
 | property `sasl.password` of librdkafka | `IPN_RECEIVER__KAFKA__PROPERTIES__SASL_PASSWORD` |
 | key id of the first merchant | `IPN_RECEIVER__MERCHANTS__0__PUBLIC_KEY_ID` |
 
-The merchants are numbered from 0, in the order of the file. Numbers, truth values and lists are written as in TOML:
+The merchants are numbered from 0, in the order of the file. Write numbers, booleans and lists as in TOML:
 `IPN_RECEIVER__MERCHANTS__0__TOPIC_OWNERS='["A1PROVIDER"]'`. Everything else is text.
 
-These variables are no settings of the file:
+These environment variables have no setting in the file:
 
 | environment variable | meaning |
 |---|---|
@@ -58,7 +58,7 @@ These variables are no settings of the file:
 ## Units
 
 The end of a name is the unit: `_ms` milliseconds, `_s` seconds, `_h` hours, `_d` days, `_bytes_max` bytes. Every other `_max` is a
-count. A limit that is hit is counted by the metric `ipn_receiver_limit_hits_total`, see [metrics.md](metrics.md).
+count. The metric `ipn_receiver_limit_hits_total` counts how often a limit is hit, see [metrics.md](metrics.md).
 "#;
 
 fn document() -> String {

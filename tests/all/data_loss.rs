@@ -168,7 +168,7 @@ fn lost_offsets_are_reported_and_replay_publishes_nothing() {
         serve.stop();
         stage.admin().delete_groups(&[&stage.kafka.group()], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
         let serve = stage.serve().await;
-        assert!(serve.said().contains("the group's offsets are lost"), "{}", serve.said());
+        assert!(serve.said().contains("committed offsets of the consumer group are missing"), "{}", serve.said());
         assert_eq!(all_lost(&serve).await, [3, 0, 0], "one for each partition");
         until("the inbox is processed again", || inbox_records_left(&stage.kafka) == 0).await;
         silence(&mut stage.reader).await;
@@ -230,7 +230,7 @@ fn shortened_inbox_is_reported_and_read_again() {
         consumer.commit(&ahead, CommitMode::Sync).unwrap();
         drop(consumer);
         let serve = stage.serve().await;
-        assert!(serve.said().contains("the inbox ends before the committed offset"), "{}", serve.said());
+        assert!(serve.said().contains("the committed offset is beyond the end of the inbox"), "{}", serve.said());
         assert_eq!(all_lost(&serve).await, [0, 1, 0]);
         silence(&mut stage.reader).await;
         stage.publishes_next_change(&serve, CHARGE, &published).await;

@@ -1,11 +1,11 @@
-//! The layering: arrows between the rooms of `src/` point down only, and `domain/` is pure.
+//! The layering: a module of `src/` imports modules of lower layers only, and `domain/` is pure.
 //!
-//! A failure names the file and the line that break the rule. A new room of `src/` needs a floor here.
+//! A failure names the file and the line that break the rule. Add a new module of `src/` to a layer here.
 
 use std::path::{Path, PathBuf};
 
-/// The rooms of `src/`, floor by floor from the top. A room may name rooms of lower floors, and no other.
-const FLOORS: &[&[&str]] = &[
+/// The modules of `src/`, layer by layer from the top. A module may import modules of lower layers only.
+const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["sandbox"],
@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// The same for the folders and files of `domain/`.
-const DOMAIN_FLOORS: &[&[&str]] = &[
+const DOMAIN_LAYERS: &[&[&str]] = &[
     &["dead_letter"],
     &["events"],
     &["state"],
@@ -61,19 +61,19 @@ const IMPURE: &[&str] = &[
 ];
 
 #[test]
-fn arrows_between_rooms_point_down() {
-    assert_arrows_point_down(&source(), "crate", FLOORS);
+fn modules_import_only_lower_layers() {
+    assert_imports_lower_layers(&source(), "crate", LAYERS);
 }
 
 #[test]
-fn arrows_within_the_domain_point_down() {
-    assert_arrows_point_down(&source().join("domain"), "crate::domain", DOMAIN_FLOORS);
+fn domain_modules_import_only_lower_layers() {
+    assert_imports_lower_layers(&source().join("domain"), "crate::domain", DOMAIN_LAYERS);
 }
 
 #[test]
-fn an_arrow_up_is_found() {
-    let floors: &[&[&str]] = &[&["app"], &["kafka", "amazon"], &["domain"]];
-    for (room, line, is_broken) in [
+fn import_of_a_higher_layer_is_found() {
+    let layers: &[&[&str]] = &[&["app"], &["kafka", "amazon"], &["domain"]];
+    for (module, line, is_broken) in [
         ("app", "use crate::kafka::Broker;", false),
         ("kafka", "use crate::app::App;", true),
         ("kafka", "let clients = crate::amazon::Clients::new();", true),
@@ -83,7 +83,7 @@ fn an_arrow_up_is_found() {
         ("app", "use crate::{domain, kafka};", true),
         ("app", "use crate::unknown::Thing;", true),
     ] {
-        assert_eq!(broken_arrow(room, line, "crate", floors).is_some(), is_broken, "{room}: {line}");
+        assert_eq!(forbidden_import(module, line, "crate", layers).is_some(), is_broken, "{module}: {line}");
     }
 }
 
@@ -96,52 +96,52 @@ fn the_domain_is_pure() {
         Some(format!("{}:{at}: {word}", file.display()))
     });
     let broken: Vec<String> = broken.collect();
-    assert!(broken.is_empty(), "the domain must not name these:\n{}", broken.join("\n"));
+    assert!(broken.is_empty(), "the domain must not use these:\n{}", broken.join("\n"));
 }
 
-fn assert_arrows_point_down(folder: &Path, root: &str, floors: &[&[&str]]) {
+fn assert_imports_lower_layers(folder: &Path, root: &str, layers: &[&[&str]]) {
     let files = rust_files(folder);
     assert!(files.len() >= 20, "the sources were found: {files:?}");
     let broken = lines_of(&files).filter_map(|(file, at, line)| {
-        let room = room_of(file.strip_prefix(folder).unwrap())?;
-        let why = broken_arrow(&room, &line, root, floors)?;
+        let module = module_of(file.strip_prefix(folder).unwrap())?;
+        let why = forbidden_import(&module, &line, root, layers)?;
         Some(format!("{}:{at}: {why}", file.display()))
     });
     let broken: Vec<String> = broken.collect();
-    assert!(broken.is_empty(), "arrows must point down:\n{}", broken.join("\n"));
-    let rooms = files.iter().filter_map(|file| room_of(file.strip_prefix(folder).unwrap()));
-    let unknown: Vec<String> = rooms.filter(|room| floor(room, floors).is_none()).collect();
-    assert!(unknown.is_empty(), "rooms without a floor: {unknown:?}");
+    assert!(broken.is_empty(), "a module may import lower layers only:\n{}", broken.join("\n"));
+    let modules = files.iter().filter_map(|file| module_of(file.strip_prefix(folder).unwrap()));
+    let unknown: Vec<String> = modules.filter(|module| layer(module, layers).is_none()).collect();
+    assert!(unknown.is_empty(), "modules without a layer: {unknown:?}");
 }
 
-/// What is wrong with this line of this room.
-fn broken_arrow(room: &str, line: &str, root: &str, floors: &[&[&str]]) -> Option<String> {
-    let own_floor = floor(room, floors)?;
+/// Why this line of this module breaks the rule, if it does.
+fn forbidden_import(module: &str, line: &str, root: &str, layers: &[&[&str]]) -> Option<String> {
+    let own_layer = layer(module, layers)?;
     let code = code(line);
     let prefix = format!("{root}::");
     code.match_indices(&prefix).find_map(|(at, _)| {
         let name: String =
             code[at + prefix.len()..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         if name.is_empty() && code[at + prefix.len()..].starts_with('{') {
-            return Some(format!("name one room a line, not `{prefix}{{…}}`"));
+            return Some(format!("name one module per line, not `{prefix}{{…}}`"));
         }
         // A name with a capital is an item of the root itself.
-        let is_room =
+        let is_module =
             name.starts_with(|c: char| c.is_ascii_lowercase()) && name != "deserialize_text" && name != "printable";
-        let fits = !is_room || name == room || floor(&name, floors).is_some_and(|floor| floor > own_floor);
-        (!fits).then(|| format!("{room} must not name {name}"))
+        let fits = !is_module || name == module || layer(&name, layers).is_some_and(|layer| layer > own_layer);
+        (!fits).then(|| format!("{module} must not import {name}"))
     })
 }
 
-fn floor(room: &str, floors: &[&[&str]]) -> Option<usize> {
-    floors.iter().position(|rooms| rooms.contains(&room))
+fn layer(module: &str, layers: &[&[&str]]) -> Option<usize> {
+    layers.iter().position(|modules| modules.contains(&module))
 }
 
-/// The room that a file stands in; none for the root itself, which names all rooms.
-fn room_of(path: &Path) -> Option<String> {
+/// The module of a file; none for the root itself, which names all modules.
+fn module_of(path: &Path) -> Option<String> {
     let first = path.components().next()?.as_os_str().to_string_lossy();
-    let room = first.strip_suffix(".rs").unwrap_or(&first);
-    (!["lib", "mod"].contains(&room)).then(|| room.to_owned())
+    let module = first.strip_suffix(".rs").unwrap_or(&first);
+    (!["lib", "mod"].contains(&module)).then(|| module.to_owned())
 }
 
 /// A line without its comment.

@@ -6,6 +6,7 @@ use ipn_receiver::sandbox::sns::SignatureVersion;
 use serde_json::Value;
 
 use crate::harness::{committed_records, kafka, run, until};
+use crate::layering::rust_files;
 use crate::process::Serve;
 
 const PERMISSION: &str = "C02-0000001-1111111";
@@ -90,4 +91,20 @@ fn one_id_finds_the_log_lines_of_an_ipn_and_its_trace() {
         assert_eq!(event["traceparent"], TRACEPARENT);
         serve.stop();
     });
+}
+
+/// A text that goes on in the next line of the source needs a backslash there; without it the text contains the indentation.
+#[test]
+fn no_text_contains_the_indentation_of_its_source() {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for folder in ["amazon", "app", "ingress", "kafka", "worker"] {
+        for file in rust_files(&source.join(folder)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for (at, line) in text.lines().enumerate() {
+                let code = line.trim_start();
+                let is_text = code.contains('"') && !code.starts_with("//");
+                assert!(!(is_text && code.contains("     ")), "{}:{}: {code}", file.display(), at + 1);
+            }
+        }
+    }
 }

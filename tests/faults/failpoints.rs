@@ -42,7 +42,7 @@ fn kill_at_any_failpoint_loses_and_duplicates_nothing() {
             let began = Instant::now();
             change_objects_until(&stage, &format!("a worker is killed {point}"), &mut random, || {
                 // Partitions are revoked when another worker joins.
-                if point == "during-revoke" && joining.is_none() && dying.has_logged("inbox open") {
+                if point == "during-revoke" && joining.is_none() && dying.has_logged("state restored from Kafka") {
                     joining = Some(stage.fleet.worker(""));
                 }
                 dying.has_ended()

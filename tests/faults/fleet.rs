@@ -187,7 +187,8 @@ impl Process {
 
     /// Waits until a worker owns its partitions, or another process has started.
     pub(crate) async fn is_up(&self) {
-        let log_line = if self.name.starts_with("worker") { "inbox open" } else { "ipn-receiver started" };
+        let log_line =
+            if self.name.starts_with("worker") { "state restored from Kafka" } else { "ipn-receiver started" };
         until(&format!("{} is up", self.name), || self.has_logged(log_line)).await;
     }
 }

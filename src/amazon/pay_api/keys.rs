@@ -40,7 +40,7 @@ impl ApiKeys {
         Some((key.region, key.current.read().0.clone()))
     }
 
-    /// Reloads changed key files, at this interval, for ever.
+    /// Reloads changed key files at this interval, forever.
     pub async fn keep_fresh(self, every: Duration) {
         let log_throttle = LogThrottle::new(LOG_EVERY);
         loop {

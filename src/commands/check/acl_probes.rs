@@ -1,8 +1,8 @@
 //! ACL probes: each one uses an ACL in a way that has no visible effect, and so finds out whether the ACL is granted.
 //!
 //! The probe of Write sends a record that is larger than the topic accepts: the broker first checks the ACL and then rejects
-//! the record. Two traces remain on the brokers: the transactional id of a probe, for the week that brokers keep idle ids, and
-//! the end of an aborted transaction in `__consumer_offsets`.
+//! the record. Two things remain on the brokers: the transactional id of a probe, until `transactional.id.expiration.ms` (7 days), and
+//! an abort marker in `__consumer_offsets`.
 
 use std::time::{Duration, Instant};
 

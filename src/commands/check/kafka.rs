@@ -18,7 +18,7 @@ pub(super) async fn check(config: &Config, roles: &[PrincipalRole], report: &mut
     let settings = kafka.clone();
     let connected = tokio::task::spawn_blocking(move || Connection::open(&settings, TIMEOUT).map(drop)).await;
     match connected.expect("connecting does not panic") {
-        Ok(()) => report.add(&Line::pass("kafka", format!("{servers} answers"))),
+        Ok(()) => report.add(&Line::pass("kafka", format!("connected to {servers}"))),
         Err(unconnected) => {
             let what = format!("{servers} cannot be reached: {}", unconnected.what);
             report.add(&Line::fail("kafka", what, unconnected.remedy));

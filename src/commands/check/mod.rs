@@ -32,7 +32,8 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Runs all checks. The answer is no if one fails. A configuration that cannot be used has an exit code of its own.
+/// Runs all checks. Returns [`Exit::No`] if one fails, [`Exit::Config`] if the configuration
+/// cannot be used.
 pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let mut report = if arguments.json { Report::json() } else { Report::text() };
     let role = arguments.role.as_deref();

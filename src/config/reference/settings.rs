@@ -7,7 +7,7 @@ use super::{DefaultValue, Setting, SettingsTable};
 pub const TABLES: &[SettingsTable] = &[
     SettingsTable {
         name: "",
-        purpose: "The setting outside of all tables.",
+        purpose: "A top-level setting, before the first table of the file.",
         settings: &[setting(
             "role",
             Toml(r#""all""#),
@@ -25,14 +25,14 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "body_bytes_in_flight_max",
                 Toml("67108864"),
-                "Limit for all bodies that are being received, beyond the first 16 KiB of each. An IPN needs none of it.",
+                "Limit for the sum of all bodies that are being received. The first 16 KiB of each body do not count, and an IPN is smaller than that.",
             ),
             setting(
                 "connections_max",
                 Toml("10000"),
-                "Connections open at the same time. More wait in the system's queue.",
+                "Connections open at the same time. Further connections wait in the operating system's accept queue.",
             ),
-            setting("threads", Toml("0"), "Threads. 0 means one per core."),
+            setting("threads", Toml("0"), "Threads of the HTTP server. 0 means one per core."),
             setting("retry_after_s", Toml("20"), "The `Retry-After` header of a 503."),
         ],
     },
@@ -41,7 +41,11 @@ pub const TABLES: &[SettingsTable] = &[
         purpose: "The port for health checks and metrics. It must never be public.",
         settings: &[
             setting("listen", Toml(r#""0.0.0.0:9090""#), "Address of `/healthz`, `/readyz` and `/metrics`."),
-            setting("probe_interval_ms", Toml("2000"), "How often the receiver checks that Kafka would take a record."),
+            setting(
+                "probe_interval_ms",
+                Toml("2000"),
+                "How often the receiver checks that Kafka would accept an inbox record.",
+            ),
             setting(
                 "clock_offset_max_s",
                 Toml("60"),
@@ -53,43 +57,51 @@ pub const TABLES: &[SettingsTable] = &[
         name: "kafka",
         purpose: "The cluster and its topics. Properties for TLS and SASL are in [kafka.md](kafka.md).",
         settings: &[
-            setting("bootstrap_servers", Required, "Brokers to connect to first, as `host:port`, separated by commas."),
+            setting(
+                "bootstrap_servers",
+                Required,
+                "`bootstrap.servers`: brokers to connect to first, as `host:port`, separated by commas.",
+            ),
             setting("topic_prefix", Toml(r#""amazonpay""#), "The names of the four topics begin with this and a dot."),
             setting(
                 "partitions",
                 Toml("12"),
-                "Partitions of the inbox and the state topic. The count cannot be changed later.",
+                "Partitions of each topic that `topics` creates. The count of the inbox and the state topic cannot be changed later.",
             ),
             setting(
                 "replication_factor",
                 Toml("3"),
-                "Replicas of each partition when `topics` creates them; a topic with fewer is refused. With 2 or more, `min.insync.replicas` is 2.",
+                "Replicas of each partition of the topics that `topics` creates. `serve` refuses a topic with fewer replicas. With 2 or more, `topics` sets `min.insync.replicas` to 2.",
             ),
-            setting("group_id", Other("`<topic_prefix>.worker`"), "Consumer group of the workers."),
+            setting(
+                "group_id",
+                Other("`<topic_prefix>.worker`"),
+                "Consumer group of the workers, and the prefix of their transactional ids.",
+            ),
             setting(
                 "session_timeout_ms",
                 Toml("30000"),
-                "The group waits this long for a member that sends no heartbeat.",
+                "`session.timeout.ms`: if a worker sends no heartbeat for this time, the group removes it and reassigns its partitions.",
             ),
             setting(
                 "transaction_timeout_ms",
                 Toml("15000"),
-                "The broker aborts the transaction of a dead process after this time.",
+                "`transaction.timeout.ms`: the broker aborts a transaction that stays open for longer, for example because its process died.",
             ),
             setting(
                 "append_timeout_ms",
                 Toml("8000"),
-                "A record that Kafka does not acknowledge within this time is answered 503.",
+                "If Kafka does not acknowledge an inbox record within this time, the IPN is answered 503.",
             ),
             setting(
                 "append_linger_ms",
                 Toml("0"),
-                "The inbox producer waits this long for more records to send together.",
+                "`linger.ms` of the inbox producer: how long it waits for more records to send in one batch.",
             ),
             setting(
                 "properties",
                 Other("none"),
-                r#"Any other property of librdkafka, such as `"security.protocol" = "ssl"`. Properties that a guarantee depends on are refused."#,
+                r#"Any other property of librdkafka, such as `"security.protocol" = "ssl"`. The receiver does not start with a property that a guarantee depends on, such as `acks`."#,
             ),
         ],
     },
@@ -115,7 +127,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "certificate_fetches_max",
                 Toml("32"),
-                "Certificates fetched at the same time. A message that needs one more is answered 503.",
+                "Limit for fetches of certificates at the same time. A message that needs one more fetch is answered 503.",
             ),
             setting(
                 "certificate_failure_ms",
@@ -143,21 +155,25 @@ pub const TABLES: &[SettingsTable] = &[
         purpose: "How the worker reads objects and publishes events.",
         settings: &[
             setting("reads_in_flight_max", Toml("16"), "Reads at the same time, for each merchant and environment."),
-            setting("records_per_round_max", Toml("500"), "Inbox records that the worker takes in one round."),
+            setting(
+                "records_per_round_max",
+                Toml("500"),
+                "Inbox records that the worker consumes in one round, before it starts reads and commits.",
+            ),
             setting(
                 "records_open_max",
                 Toml("10000"),
-                "Inbox records without an answer, for each merchant and environment. Beyond it their work is written to the state topic.",
+                "Inbox records whose objects are not read yet, for each merchant and environment. If there are more, their work is written to the state topic as pending work, and their offsets are committed.",
             ),
             setting(
                 "answers_kept_max",
                 Toml("1000"),
-                "Refunds and disputes that are kept in memory until their charge has been read. More are read again.",
+                "Refunds and disputes that are kept in memory until their charge is read. Further ones are read again later.",
             ),
             setting(
                 "pending_after_ms",
                 Toml("10000"),
-                "Work without an answer after this time is written to the state topic, and the inbox moves on.",
+                "If an object is not read within this time after its IPN was consumed, the work is written to the state topic as pending work, and the inbox offset is committed.",
             ),
             setting(
                 "settle_slack_ms",
@@ -172,22 +188,22 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "systemic_retry_ms",
                 Toml("5000"),
-                "Wait after an error of the network, of Amazon or of credentials.",
+                "Time until the retry after a systemic failure: an error of the network, of Amazon or of the credentials.",
             ),
             setting(
                 "breaker_failures",
                 Toml("5"),
-                "After this many such errors in a row the reads of a merchant are held back.",
+                "After this many systemic failures in a row the circuit breaker opens: the reads of the merchant stop.",
             ),
             setting(
                 "breaker_probe_ms",
                 Toml("10000"),
-                "While the reads of a merchant are held back, one read is tried at this interval.",
+                "While the circuit breaker is open, one read is sent as a probe at this interval.",
             ),
             setting(
                 "unknown_object_retries_ms",
                 Toml("[60000, 300000, 900000, 2100000]"),
-                "Waits between reads of an object that neither Amazon nor the receiver knows. After them the IPN becomes a dead letter.",
+                "Times between the reads of an object that Amazon Pay does not find and the receiver has never read. After the last one the IPN becomes a dead letter.",
             ),
             setting(
                 "aged_after_ms",
@@ -197,17 +213,17 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "pending_age_max_h",
                 Toml("168"),
-                "Longest time that an object may fail for a reason of its own. After it the IPN becomes a dead letter.",
+                "Longest time for which reads of an object may fail because of the object itself. After that the IPN becomes a dead letter.",
             ),
             setting(
                 "inbox_clock_margin_ms",
                 Toml("10000"),
-                "An IPN that is older than the last read of its object by more than this needs no further read.",
+                "If an inbox record was appended earlier than the last read of its object by more than this, its IPN needs no further read.",
             ),
             setting(
                 "stub_after_d",
                 Toml("30.0"),
-                "After this many quiet days, the known state of an object in a final state is reduced to state, time and last event. Fractions are allowed.",
+                "After this many days without activity, the known state of an object in a final state is reduced to state, time and last event. Fractions are allowed.",
             ),
             setting(
                 "forget_after_d",
@@ -218,31 +234,43 @@ pub const TABLES: &[SettingsTable] = &[
     },
     SettingsTable {
         name: "quota",
-        purpose: "Which part of Amazon's quota the receiver uses.",
+        purpose: "How much of Amazon's quota the receiver uses.",
         settings: &[
             setting(
                 "share",
                 Toml("0.8"),
-                "The receiver's part of Amazon's quota, from 0.01 to 1. The shop's own calls use the rest.",
+                "The fraction of Amazon's quota that the receiver uses, from 0.01 to 1. The shop's own calls use the rest.",
             ),
-            setting("reconciliation_share", Toml("0.1"), "The part of that share for reconciliation, from 0.01 to 1."),
+            setting(
+                "reconciliation_share",
+                Toml("0.1"),
+                "The fraction of `quota.share` that reconciliation may use, from 0.01 to 1.",
+            ),
             setting(
                 "live",
                 Toml("{ burst = 20.0, per_second = 4.0 }"),
                 "Amazon's quota in live, for each merchant and operation.",
             ),
-            setting("sandbox", Toml("{ burst = 5.0, per_second = 1.0 }"), "The same in sandbox."),
+            setting(
+                "sandbox",
+                Toml("{ burst = 5.0, per_second = 1.0 }"),
+                "Amazon's quota in sandbox, for each merchant and operation.",
+            ),
         ],
     },
     SettingsTable {
         name: "reconciliation",
         purpose: "Reads of objects that may have changed without an IPN.",
         settings: &[
-            setting("enabled", Toml("true"), "Whether objects that may still change are read although no IPN came."),
+            setting(
+                "enabled",
+                Toml("true"),
+                "Whether the receiver periodically reads objects that may still change, without an IPN.",
+            ),
             setting(
                 "period_factor",
                 Toml("1.0"),
-                "Multiplies every time between two such reads: 2 reads half as often.",
+                "Factor for all intervals between these reads: with 2, objects are read half as often.",
             ),
         ],
     },
@@ -270,17 +298,17 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "na",
                 Toml(r#""https://payments.amazon.com/jr/your-account/ba/{ChargePermissionId}""#),
-                "North America, as Amazon's guide gives it.",
+                "North America. The URL is in Amazon's integration guide.",
             ),
             setting(
                 "eu",
                 Toml(r#""https://pay.amazon.com/""#),
-                "Europe: the buyer's own page, since Amazon documents no page for a single permission.",
+                "Europe. The buyer's account page, because Amazon documents no page for a single permission.",
             ),
             setting(
                 "jp",
                 Toml(r#""https://payments.amazon.co.jp/jr/your-account/ba/{ChargePermissionId}""#),
-                "Japan, from older code of Amazon.",
+                "Japan. The URL is from older code of Amazon.",
             ),
         ],
     },
@@ -296,7 +324,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "sample_ratio",
                 Toml("1.0"),
-                "Which part of the traces that begin in the receiver is recorded, from 0 to 1. A message with a `traceparent` follows its sampled flag.",
+                "The fraction of the traces that begin in the receiver and are recorded, from 0 to 1. If a request has a `traceparent`, its sampled flag decides.",
             ),
         ],
     },
@@ -307,9 +335,13 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "notice_ms",
                 Toml("5000"),
-                r#"Time between "not ready" and the last accepted request, so that load balancers notice."#,
+                r#"How long the receiver still accepts requests after `/readyz` answers 503, so that load balancers stop sending requests."#,
             ),
-            setting("grace_ms", Toml("20000"), "Time to finish requests, and then the same again for the worker."),
+            setting(
+                "grace_ms",
+                Toml("20000"),
+                "Time limit for running requests to finish. Then the worker gets the same time to finish its reads and its last transaction.",
+            ),
         ],
     },
     SettingsTable {
@@ -327,7 +359,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "public_key_id_file",
                 Other("none"),
-                "A file that holds the id instead, to rotate it together with the key.",
+                "A file with the id, used instead of `public_key_id` to rotate the id together with the key.",
             ),
             setting(
                 "private_key_file",
@@ -337,13 +369,13 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "topic_owners",
                 Other("the merchant itself"),
-                "Merchant ids of those who entered the URL in Seller Central, such as a solution provider.",
+                "Merchant ids of the accounts in which the Merchant URL was entered in Seller Central, such as a solution provider's.",
             ),
             setting("topic_arns", Toml("[]"), "Further topics, whose names do not follow Amazon Pay's pattern."),
             setting(
                 "topic_regions",
                 Other("na: `us-east-1`; eu: `eu-west-1`; jp: `ap-northeast-1`, `us-west-2`, `us-east-1`"),
-                "AWS regions of the topics. For Japan no sample is known, so check the log there.",
+                "AWS regions of the topics. For Japan no real IPN was available to verify the list: if the log says that a topic is not allowed, add its region.",
             ),
             setting(
                 "signature_version_min",
@@ -359,20 +391,20 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "certificate_origins",
                 Toml("[]"),
-                "Further origins of signing certificates, as `http://HOST:PORT/FOLDER/`. There only the signature is checked, neither issuer nor name.",
+                "Further origins of signing certificates, as `http://HOST:PORT/FOLDER/`. For a certificate from there only the signature of the message is checked, not issuer and name of the certificate.",
             ),
             setting(
                 "trust_anchor_files",
                 Toml("[]"),
                 "PEM files with further root certificates, for signing certificates and for TLS to these endpoints. Not with the chart.",
             ),
-            setting("topic_arns", Toml("[]"), "Further topics of every merchant."),
+            setting("topic_arns", Toml("[]"), "Further topics, accepted for every merchant."),
             setting(
                 "pay_api_endpoint",
                 Other("Amazon's"),
-                "Where the Amazon Pay API is, such as `https://localhost:8443`.",
+                "Base URL of the Amazon Pay API, such as `https://localhost:8443`.",
             ),
-            setting("sns_endpoint", Other("Amazon's"), "Where the SNS API is, for confirming subscriptions."),
+            setting("sns_endpoint", Other("Amazon's"), "Base URL of the SNS API, which confirms subscriptions."),
         ],
     },
 ];

@@ -1,11 +1,11 @@
-//! A circuit breaker per account: after consecutive systemic failures it holds reads back, and lets single probes out until
-//! one is answered.
+//! A circuit breaker per account: after consecutive systemic failures it holds reads back, and allows one probe at a time
+//! until one is answered.
 
 use std::time::Duration;
 
 use crate::domain::timestamp::Timestamp;
 
-/// When it opens, and how often it probes.
+/// When a breaker opens, and how often it probes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerRule {
     /// Systemic failures in a row that open it.
@@ -23,9 +23,9 @@ pub struct Breaker {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Reads go out; so many of the last ones failed.
+    /// Reads are sent; this many of the last ones failed.
     Closed { failures: u32 },
-    /// None goes out before `probe_at`; then one, and no other until it is answered or that long again has passed.
+    /// No read is sent before `probe_at`; then one probe, and the next one when it is answered or after another interval.
     Open { probe_at: Timestamp },
 }
 
@@ -44,7 +44,7 @@ impl Breaker {
         Self { rule, state: State::Closed { failures: 0 } }
     }
 
-    /// Whether a read would be let out now.
+    /// Whether a read may be sent now.
     pub fn would_let(&self, now: Timestamp) -> bool {
         match self.state {
             State::Closed { .. } => true,
@@ -52,7 +52,7 @@ impl Breaker {
         }
     }
 
-    /// A read goes out: while it is open, that was the probe.
+    /// A read is sent: while the breaker is open, it is the probe.
     pub fn let_out(&mut self, now: Timestamp) {
         if let State::Open { probe_at } = &mut self.state {
             *probe_at = now.plus(self.rule.probe_every);

@@ -167,7 +167,7 @@ impl Entry {
         })
     }
 
-    /// Lets go of its inbox records; its work is to be written as pending.
+    /// Releases its inbox records, so that their offsets can be committed; its work must be written as pending.
     pub(super) fn release(&mut self) -> Vec<InboxPosition> {
         let mut positions = self.causes.release().into_vec();
         positions.extend(self.during.iter_mut().flat_map(|during| during.release()));

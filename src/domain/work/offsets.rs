@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// The records of one partition that were consumed and not yet answered.
+/// The records of one partition that were consumed and are not complete yet.
 #[derive(Debug)]
 pub struct Offsets {
     open: BTreeSet<i64>,
@@ -22,12 +22,12 @@ impl Offsets {
         self.next = self.next.max(offset + 1);
     }
 
-    /// A record was answered: by events, by "no change", by pending work or by a dead letter.
+    /// A record is complete: by events, by "no change", by pending work or by a dead letter.
     pub fn done(&mut self, offset: i64) {
         self.open.remove(&offset);
     }
 
-    /// The position that may be committed: everything below it is answered.
+    /// The position that may be committed: every record below it is complete.
     pub fn position(&self) -> i64 {
         self.open.first().copied().unwrap_or(self.next)
     }
@@ -47,7 +47,7 @@ impl Offsets {
         self.committed = position;
     }
 
-    /// How many records wait for their answer.
+    /// How many consumed records are not complete.
     pub fn open(&self) -> usize {
         self.open.len()
     }

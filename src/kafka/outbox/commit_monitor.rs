@@ -61,11 +61,11 @@ impl CommitMonitor {
         let observations = self.observations();
         if let Some(why) = &observations.unanswered {
             return Err(in_doubt(format!(
-                "the request to commit was sent again ({why}), and the first may still be in flight"
+                "EndTxn was sent again ({why}), and the first request may still be in flight"
             )));
         }
         // Without any answer in the log the commit is in doubt: another version of librdkafka may log other words.
-        if observations.is_answered { Ok(()) } else { Err(in_doubt("no answer to the commit was observed".to_owned())) }
+        if observations.is_answered { Ok(()) } else { Err(in_doubt("no response to EndTxn was observed".to_owned())) }
     }
 
     fn observations(&self) -> MutexGuard<'_, Observations> {

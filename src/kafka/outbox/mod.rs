@@ -53,10 +53,10 @@ pub struct StateRecord {
     pub value: Option<KnownState>,
 }
 
-/// The outcome of a transaction is not known, or the transaction failed, or its producer may write no other one. The text
-/// says why.
+/// The outcome of a transaction is not known, or the transaction failed, or its producer may not begin another one. The
+/// text says why.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {what}", if *.is_committed { "transaction committed, but its producer may not write another" } else { "transaction in doubt" })]
+#[error("{}: {what}", if *.is_committed { "transaction committed, but its producer may not begin another one" } else { "transaction in doubt" })]
 pub struct InDoubt {
     what: String,
     /// Kafka's error code, if an ACL is missing.
@@ -76,7 +76,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// A new producer. It ends the transaction that an earlier producer of the same id left open. Blocks.
+    /// A new producer. Its `InitProducerId` completes or aborts the transaction that an earlier producer of the same
+    /// transactional id left open. Blocks.
     pub fn open(kafka: &Kafka, transactional_id: &str, wire: Wire) -> Result<Self, InDoubt> {
         let mut client = kafka.client();
         let debug = CommitMonitor::debug(&client);
@@ -108,8 +109,8 @@ impl Outbox {
         })
     }
 
-    /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can write there any
-    /// more, so a reader that has reached the barrier has read everything.
+    /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can commit a
+    /// transaction there, so a `read_committed` reader that has reached the barrier has read everything.
     pub fn barrier(
         &mut self,
         nonce: &str,
@@ -126,8 +127,8 @@ impl Outbox {
         })
     }
 
-    /// Publishes a batch. `positions` holds an offset for every assigned partition, also for those that did not move: the
-    /// group fences a transaction only by its offsets.
+    /// Publishes a batch. `positions` holds an offset for every assigned partition, also for those that did not move: a
+    /// transaction without offsets sends no `TxnOffsetCommit`, so no group coordinator would check the member's generation.
     pub fn commit(
         &self,
         batch: &Batch,

@@ -1,7 +1,7 @@
 //! The completeness marker: a partition of the state topic states that it holds everything published, from this log start on.
 //!
 //! The log start of a compacted topic does not move by itself. If it is beyond the marker's, or if there is no marker,
-//! records were deleted or the topic was created again.
+//! records were deleted or the topic was recreated.
 
 use std::collections::BTreeMap;
 

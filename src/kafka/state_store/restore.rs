@@ -71,7 +71,7 @@ pub fn restore(
         };
         let partition = message.partition();
         if message.key() == Some(BARRIER_KEY.as_bytes()) && message.payload() == Some(nonce.as_bytes()) {
-            // While this worker owns the partition, no other one writes there after the barrier.
+            // While this worker owns the partition, no other one commits records there after the barrier.
             records.close(partition);
             restored.barrier_at = message.timestamp().to_millis().map(Timestamp::from_unix_ms);
             continue;

@@ -232,7 +232,7 @@ impl Comparison {
             RecordedCount::Missing => tracing::warn!(
                 partitions,
                 "the state topic has no recorded partition count: an earlier version created it, or its first record was \
-                 deleted; the present count is recorded"
+                 deleted; the current partition count is recorded"
             ),
         }
         record_count(kafka).await

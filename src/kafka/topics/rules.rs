@@ -31,15 +31,15 @@ pub(super) fn rules(wanted: &Wanted, found: &Found) -> Vec<Rule> {
             ALL,
             "min.insync.replicas",
             Need::AtMost(replicas),
-            "it requires more replicas than there are: some versions of Kafka then accept no record, others require fewer \
-             than it says",
+            "it requires more in-sync replicas than the topic has replicas: some versions of Kafka then reject every \
+             record, others require only the replicas that exist",
         ),
         refused(
             &[Role::Inbox],
             "retention.ms",
             Need::MoreThan(wanted.inbox_keeps.as_millis() as f64),
-            "pending work may need the record for worker.pending_age_max_h plus two days for repairs, to write a dead letter \
-             from it (a lower worker.pending_age_max_h is a remedy, too)",
+            "a dead letter is a copy of its inbox record, so the record must exist for worker.pending_age_max_h plus two days \
+             for repairs (a lower worker.pending_age_max_h is a remedy, too)",
         ),
     ];
     if found.replicas >= 2 {
@@ -126,7 +126,7 @@ const RULES: &[Rule] = &[
         &[Role::State],
         "segment.ms",
         Need::AtMost(DAY_MS),
-        "the newest segment is never compacted, and a restore reads all of it",
+        "the active segment is never compacted, and a restore reads all of it",
     ),
     warned(
         &[Role::State],
