@@ -22,9 +22,9 @@ pub(super) fn parse(text: &str) -> Option<Written> {
     }
     let time_ms = time_of_day(&mut rest)?;
     rest.skip(b' ');
-    let offset_ms = zone(&mut rest)?;
-    let moment = midnight_ms.checked_add(time_ms)?.checked_sub(offset_ms.unwrap_or(0))?;
-    rest.0.is_empty().then_some(Written { moment: Timestamp(moment), has_zone: offset_ms.is_some() })
+    let has_zone = !rest.0.is_empty();
+    let offset_ms = if has_zone { offset_ms(&mut rest)? } else { 0 };
+    rest.0.is_empty().then_some(Written { moment: Timestamp(midnight_ms + time_ms - offset_ms), has_zone })
 }
 
 fn date(rest: &mut Scanner<'_>) -> Option<i64> {
@@ -52,19 +52,16 @@ fn time_of_day(rest: &mut Scanner<'_>) -> Option<i64> {
     (is_usual || time_ms == DAY_MS && minute == 0).then_some(time_ms)
 }
 
-/// Inner `None`: no zone is written.
-fn zone(rest: &mut Scanner<'_>) -> Option<Option<i64>> {
-    if rest.0.is_empty() {
-        return Some(None);
-    }
+/// How far the written time is ahead of UTC.
+fn offset_ms(rest: &mut Scanner<'_>) -> Option<i64> {
     if rest.skip_any(b"Zz") || rest.skip_word(b"UTC") || rest.skip_word(b"GMT") {
-        return Some(Some(0));
+        return Some(0);
     }
     let sign = if rest.skip(b'-') { -1 } else { i64::from(rest.skip(b'+')) };
     let hours = rest.number(2).filter(|hours| *hours < 24 && sign != 0)?;
     let has_minutes = rest.skip(b':') || !rest.0.is_empty();
     let minutes = if has_minutes { rest.number(2).filter(|minutes| *minutes < 60)? } else { 0 };
-    Some(Some(sign * (hours * 60 + minutes) * 60_000))
+    Some(sign * (hours * 60 + minutes) * 60_000)
 }
 
 /// What is left of the text.
