@@ -7,6 +7,8 @@
 
 pub mod timestamp;
 
+mod decimal;
+
 pub mod sns;
 
 pub mod ipn;

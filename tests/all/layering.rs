@@ -27,6 +27,7 @@ const DOMAIN_LAYERS: &[&[&str]] = &[
     &["ipn"],
     &["sns", "pay"],
     &["timestamp", "trace", "record_headers", "schema_version"],
+    &["decimal"],
 ];
 
 /// What makes code impure: runtimes, clients, logs, clocks, randomness, the environment and globals.

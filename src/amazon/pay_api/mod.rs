@@ -2,7 +2,9 @@
 
 mod disposition;
 mod keys;
+mod unreadable;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ring::rand::SystemRandom;
@@ -10,6 +12,7 @@ use ring::rand::SystemRandom;
 use self::disposition::{Answer, Outcome, is_word};
 pub use self::disposition::{Blame, Disposition};
 pub use self::keys::ApiKeys;
+use self::unreadable::UnreadableValues;
 use crate::amazon::clock_skew::{ClockWatch, Peer};
 use crate::config::PayApi as Settings;
 use crate::domain::pay::{Edge, FreeText, ObjectRef};
@@ -28,6 +31,7 @@ pub struct PayApi {
     timeout: Duration,
     answer_bytes_max: usize,
     free_text: FreeText,
+    unreadable_values: Arc<UnreadableValues>,
 }
 
 impl PayApi {
@@ -48,6 +52,7 @@ impl PayApi {
             timeout: Duration::from_millis(settings.timeout_ms),
             answer_bytes_max: settings.answer_bytes_max,
             free_text,
+            unreadable_values: Arc::default(),
         }
     }
 
@@ -62,7 +67,10 @@ impl PayApi {
         let outcome = tokio::time::timeout(self.timeout, self.get(object, &mut span)).await;
         let disposition = Disposition::of(object, outcome.unwrap_or(Outcome::TimedOut(self.timeout)));
         match &disposition {
-            Disposition::Fetched(_) => span.end(),
+            Disposition::Fetched(fetched) => {
+                self.unreadable_values.report(object, &fetched.unreadable);
+                span.end();
+            }
             other => span.fail(other.as_str()),
         }
         metrics::histogram!("ipn_receiver_pay_api_read_seconds", "operation" => object.kind.as_str())

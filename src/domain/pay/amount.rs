@@ -12,9 +12,10 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// Digits, and perhaps a point and one to six more.
+    /// Digits, and perhaps a point and one to six more; a minus sign before them, since a balance may be overdrawn.
     pub fn parse(text: &str) -> Option<Self> {
-        let (whole, places) = text.split_once('.').unwrap_or((text, "0"));
+        let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+        let (whole, places) = digits.split_once('.').unwrap_or((digits, "0"));
         let is_number = |text: &str, most: usize| {
             (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
         };
@@ -22,7 +23,7 @@ impl Amount {
             return None;
         }
         let places: i64 = format!("{places:0<6}").parse().ok()?;
-        Some(Self { millionths: whole.parse::<i64>().ok()? * 1_000_000 + places })
+        Some(Self { millionths: sign * (whole.parse::<i64>().ok()? * 1_000_000 + places) })
     }
 
     /// Nothing at all.
@@ -46,8 +47,8 @@ mod tests {
         let amount = |text| Amount::parse(text).unwrap();
         assert!(amount("14.00") == amount("14") && amount("14.5") == amount("14.500000") && amount("0.00").is_zero());
         assert_eq!([amount("0.10"), amount("0.20"), amount("9.99")].into_iter().sum::<Amount>(), amount("10.29"));
-        assert!(amount("9.99") < amount("10"));
-        for text in ["", ".", "1.", ".5", "-1", "1,00", "1e3", "1.0000001", "1234567890123456789", " 1"] {
+        assert!(amount("9.99") < amount("10") && amount("-0.01") < amount("0") && amount("-12.50") < amount("-12"));
+        for text in ["", ".", "1.", ".5", "-", "--1", "1,00", "1e3", "1.0000001", "1234567890123456789", " 1"] {
             assert_eq!(Amount::parse(text), None, "{text:?}");
         }
     }

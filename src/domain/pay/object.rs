@@ -1,19 +1,26 @@
-//! Decodes objects of the Amazon Pay API leniently: unknown states and reasons are kept, `null` and early spellings are
-//! accepted. Only the identity is strict: the answer must be the requested object.
+//! Decodes objects of the Amazon Pay API leniently: unknown states and reasons are kept, and each kind of value is read in every
+//! form that it may have (`values`). Only the identity is strict: the answer must be the requested object.
+//!
+//! What cannot be read is left out and listed in [`Fetched::unreadable`]; it is never replaced by another field.
 //!
 //! Buyer data (name, e-mail, phone, addresses, payment descriptor, free text) is dropped here, at the edge.
 
-use std::fmt;
+mod fields;
+mod reasons;
+mod state;
+
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::fields::FIELD_NAMES;
+pub use self::state::State;
 use super::amount::Amount;
 use super::canonical_json::digest;
 use super::ids::{Environment, ObjectId, ObjectKind};
-use super::private_details::{Edge, FreeText, PrivateDigests};
-use crate::domain::deserialize_text;
+use super::private_details::{Edge, PrivateDigests};
+use super::values::{Shape, Unreadable, field, word};
 use crate::domain::timestamp::Timestamp;
 
 /// One object as it was read.
@@ -40,32 +47,12 @@ pub struct Fetched {
     pub snapshot: Arc<Map<String, Value>>,
     /// Equal for equal snapshots.
     pub snapshot_digest: String,
+    /// The fields whose values could not be read.
+    pub unreadable: Vec<Unreadable>,
     /// On permissions: digests of private details, which must not be stored.
     pub private: Option<PrivateDigests>,
     /// The `x-amz-pay-request-id` header of the answer. The caller sets it.
     pub request_id: Option<Box<str>>,
-}
-
-/// A state of any of the four kinds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names are Amazon's own words")]
-pub enum State {
-    Chargeable,
-    NonChargeable,
-    Closed,
-    AuthorizationInitiated,
-    Authorized,
-    CaptureInitiated,
-    Captured,
-    Declined,
-    Canceled,
-    RefundInitiated,
-    Refunded,
-    UnderReview,
-    ActionRequired,
-    Resolved,
-    /// A word that Amazon added.
-    Other(Box<str>),
 }
 
 /// A reason as Amazon gives it.
@@ -102,30 +89,28 @@ impl Fetched {
         body: &[u8],
     ) -> Result<Self, DecodeError> {
         let Ok(Value::Object(object)) = serde_json::from_slice(body) else { return Err(DecodeError::NotJson) };
-        if text(&object, kind.id_field()) != Some(id.as_str()) {
+        if word(&object, kind.id_field()) != Some(id.as_str()) {
             return Err(DecodeError::Identity("object"));
         }
-        if text(&object, "releaseEnvironment").is_some_and(|found| !found.eq_ignore_ascii_case(environment.as_str())) {
-            return Err(DecodeError::Identity("environment"));
-        }
         // Payloads of 2020 spell it without the s.
-        let details = object.get("statusDetails").or_else(|| object.get("statusDetail")).and_then(Value::as_object);
+        let details = ["statusDetails", "statusDetail"].iter().find_map(|name| field(&object, name)?.as_object());
         let details = details.ok_or(DecodeError::Missing("statusDetails"))?;
-        let snapshot = snapshot(kind, &object, details, edge.free_text);
+        let state = word(details, "state").ok_or(DecodeError::Missing("statusDetails.state"))?;
+        let mut answer = Answer { object: &object, details, unreadable: Vec::new() };
+        answer.check_environment(environment)?;
+        let snapshot = fields::snapshot(kind, &mut answer, edge.free_text);
         Ok(Self {
             kind,
             id: id.clone(),
-            charge_permission_id: text(&object, "chargePermissionId").and_then(ObjectId::parse),
-            charge_permission_type: text(&object, "chargePermissionType").map(str::to_owned),
-            charge_id: text(&object, "chargeId").and_then(ObjectId::parse),
-            state: text(details, "state").map(State::parse).ok_or(DecodeError::Missing("statusDetails.state"))?,
-            reasons: reasons(details),
-            last_updated: ["lastUpdatedTimestamp", "lastUpdateTimestamp"]
-                .iter()
-                .filter_map(|name| details.get(*name))
-                .find_map(Timestamp::from_amazon),
+            charge_permission_id: answer.id("chargePermissionId"),
+            charge_permission_type: answer.permission_type(),
+            charge_id: answer.id("chargeId"),
+            state: State::of_answer(kind, state),
+            reasons: reasons::read(details, &mut answer.unreadable),
+            last_updated: answer.last_updated(),
             snapshot_digest: digest(&snapshot),
             snapshot: Arc::new(snapshot),
+            unreadable: answer.unreadable(),
             private: (kind == ObjectKind::ChargePermission).then(|| edge.digests.digests(&object)),
             request_id: None,
         })
@@ -135,13 +120,89 @@ impl Fetched {
     pub fn is_used_up(&self, captured: Option<Amount>) -> bool {
         let limits = self.snapshot.get("limits");
         let limit = |name: &str| amount(limits?.get(name)?);
-        limit("amountBalance").is_some_and(Amount::is_zero)
+        limit("amountBalance").is_some_and(|balance| balance <= Amount::default())
             || captured.is_some_and(|captured| !captured.is_zero() && limit("amountLimit") == Some(captured))
     }
 
     /// On charges: how much was captured.
     pub fn captured(&self) -> Option<Amount> {
         captured(&self.snapshot)
+    }
+}
+
+/// An answer while it is decoded.
+struct Answer<'a> {
+    object: &'a Map<String, Value>,
+    details: &'a Map<String, Value>,
+    unreadable: Vec<Unreadable>,
+}
+
+impl Answer<'_> {
+    /// An environment that is not known says nothing: the request named one, and Amazon answered it.
+    fn check_environment(&mut self, expected: Environment) -> Result<(), DecodeError> {
+        let is = |environment: Environment, found: &str| found.eq_ignore_ascii_case(environment.as_str());
+        match word(self.object, "releaseEnvironment") {
+            Some(found) if is(expected, found) => Ok(()),
+            Some(found) if is(Environment::Live, found) || is(Environment::Sandbox, found) => {
+                Err(DecodeError::Identity("environment"))
+            }
+            _ => {
+                self.miss("releaseEnvironment", field(self.object, "releaseEnvironment"));
+                Ok(())
+            }
+        }
+    }
+
+    fn id(&mut self, name: &'static str) -> Option<ObjectId> {
+        let id = word(self.object, name).and_then(ObjectId::parse);
+        if id.is_none() {
+            self.miss(name, field(self.object, name));
+        }
+        id
+    }
+
+    /// Amazon's three words in any case; any other word is kept.
+    fn permission_type(&mut self) -> Option<String> {
+        let name = "chargePermissionType";
+        let Some(found) = word(self.object, name) else {
+            self.miss(name, field(self.object, name));
+            return None;
+        };
+        let known = ["OneTime", "Recurring", "PaymentMethodOnFile"];
+        let documented = known.iter().find(|known| known.eq_ignore_ascii_case(found));
+        Some((*documented.unwrap_or(&found)).to_owned())
+    }
+
+    /// The one time that every answer must have. Absent, it is as unreadable as in an unknown form.
+    fn last_updated(&mut self) -> Option<Timestamp> {
+        let written =
+            || ["lastUpdatedTimestamp", "lastUpdateTimestamp"].iter().filter_map(|name| field(self.details, name));
+        let time = written().find_map(Timestamp::from_amazon);
+        if time.is_none() {
+            let shape = Shape::of(written().find(|value| !value.is_null()).or(written().next()));
+            self.unreadable.push(Unreadable { field: "lastUpdatedTimestamp", shape });
+        }
+        time
+    }
+
+    /// Reports `value` unless Amazon says that there is none.
+    fn miss(&mut self, field: &'static str, value: Option<&Value>) {
+        let is_none =
+            value.is_none_or(|value| value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty()));
+        if !is_none {
+            self.unreadable.push(Unreadable { field, shape: Shape::of(value) });
+        }
+    }
+
+    /// Each field once.
+    fn unreadable(&mut self) -> Vec<Unreadable> {
+        let mut listed: Vec<Unreadable> = Vec::new();
+        for missed in self.unreadable.drain(..) {
+            if listed.iter().all(|known| known.field != missed.field) {
+                listed.push(missed);
+            }
+        }
+        listed
     }
 }
 
@@ -154,151 +215,8 @@ fn amount(price: &Value) -> Option<Amount> {
     Amount::parse(price.get("amount")?.as_str()?)
 }
 
-impl State {
-    /// Amazon's word for it.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Other(word) => word,
-            known => KNOWN_STATES.iter().find(|(state, _)| state == known).map_or("", |(_, word)| word),
-        }
-    }
-
-    /// Whether an object of this kind never leaves the state. Unknown states are not final.
-    pub fn is_final(&self, kind: ObjectKind) -> bool {
-        match kind {
-            ObjectKind::ChargePermission => matches!(self, Self::Closed),
-            ObjectKind::Charge => matches!(self, Self::Captured | Self::Declined | Self::Canceled),
-            ObjectKind::Refund => matches!(self, Self::Refunded | Self::Declined),
-            ObjectKind::Dispute => matches!(self, Self::Resolved | Self::Closed),
-        }
-    }
-
-    /// Reads any word.
-    pub fn parse(word: &str) -> Self {
-        KNOWN_STATES
-            .iter()
-            .find(|(_, known)| *known == word)
-            .map_or_else(|| Self::Other(word.into()), |(state, _)| state.clone())
-    }
-}
-
-/// A permission has a list (`null`, or with a null code in it, when there is no reason), the others one code.
-fn reasons(details: &Map<String, Value>) -> Vec<Reason> {
-    let reason = |object: &Map<String, Value>| {
-        Some(Reason {
-            reason_code: text(object, "reasonCode")?.to_owned(),
-            reason_description: text(object, "reasonDescription").map(str::to_owned),
-        })
-    };
-    match details.get("reasons") {
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_object).filter_map(reason).collect(),
-        _ => reason(details).into_iter().collect(),
-    }
-}
-
-fn snapshot(
-    kind: ObjectKind,
-    object: &Map<String, Value>,
-    details: &Map<String, Value>,
-    free_text: FreeText,
-) -> Map<String, Value> {
-    let mut snapshot: Map<String, Value> = published_fields(kind)
-        .iter()
-        .filter_map(|field| Some(((*field).to_owned(), object.get(*field).filter(|value| !value.is_null())?.clone())))
-        .collect();
-    if let Some(resolution) = text(details, "resolution") {
-        snapshot.insert("resolution".to_owned(), resolution.into());
-    }
-    // The merchant's own order number; the free text beside it may name a buyer.
-    let words: &[&str] = match free_text {
-        FreeText::Dropped => &["merchantReferenceId"],
-        FreeText::Published => &["merchantReferenceId", "noteToBuyer", "customInformation"],
-    };
-    if let Some(Value::Object(metadata)) = object.get("merchantMetadata") {
-        snapshot.extend(words.iter().filter_map(|word| Some(((*word).to_owned(), text(metadata, word)?.into()))));
-    }
-    snapshot
-}
-
-/// The fields that hold no buyer data. A field that Amazon adds is not published until it is listed here.
-fn published_fields(kind: ObjectKind) -> &'static [&'static str] {
-    match kind {
-        ObjectKind::ChargePermission => &[
-            "chargePermissionReferenceId",
-            "recurringMetadata",
-            "paymentMethodOnFileMetadata",
-            "limits",
-            "presentmentCurrency",
-            "platformId",
-            "creationTimestamp",
-            "expirationTimestamp",
-        ],
-        ObjectKind::Charge => &[
-            "chargeAmount",
-            "captureAmount",
-            "refundedAmount",
-            "convertedAmount",
-            "conversionRate",
-            "softDescriptor",
-            "captureNow",
-            "canHandlePendingAuthorization",
-            "chargeInitiator",
-            "channel",
-            "platformId",
-            "creationTimestamp",
-            "expirationTimestamp",
-        ],
-        ObjectKind::Refund => &["chargeId", "refundAmount", "softDescriptor", "creationTimestamp"],
-        ObjectKind::Dispute => &[
-            "chargeId",
-            "disputeType",
-            "disputeAmount",
-            "filingReason",
-            "merchantResponseDeadline",
-            "resolutionAuthority",
-            "creationTimestamp",
-        ],
-    }
-}
-
-fn text<'a>(object: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
-    object.get(field).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for State {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for State {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserialize_text(deserializer, "a state", |word| Some(Self::parse(word)))
-    }
-}
-
-const KNOWN_STATES: &[(State, &str)] = &[
-    (State::Chargeable, "Chargeable"),
-    (State::NonChargeable, "NonChargeable"),
-    (State::Closed, "Closed"),
-    (State::AuthorizationInitiated, "AuthorizationInitiated"),
-    (State::Authorized, "Authorized"),
-    (State::CaptureInitiated, "CaptureInitiated"),
-    (State::Captured, "Captured"),
-    (State::Declined, "Declined"),
-    (State::Canceled, "Canceled"),
-    (State::RefundInitiated, "RefundInitiated"),
-    (State::Refunded, "Refunded"),
-    (State::UnderReview, "UnderReview"),
-    (State::ActionRequired, "ActionRequired"),
-    (State::Resolved, "Resolved"),
-];
-
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod values_tests;

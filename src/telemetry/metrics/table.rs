@@ -2,6 +2,7 @@
 
 use super::Exporter::{Any, Ingest, Worker};
 use super::{Exporter, Kind, Label, Metric, Values};
+use crate::domain::pay::FIELD_NAMES;
 
 /// Every metric: of all processes, of the ingress, of the worker.
 #[rustfmt::skip] // A metric is a row of three lines: its name and labels, its HELP, its reading.
@@ -108,6 +109,9 @@ pub const METRICS: &[Metric] = &[
     row(Kind::Counter, Worker, "ipn_receiver_pay_api_reads_total", &[MERCHANT, ENVIRONMENT, OPERATION, READ_OUTCOME],
         "Reads of the Amazon Pay API by outcome.",
         "fetched is the normal outcome. The alert CredentialsRefused fires on credentials. throttled means that others use more of the quota than quota.share leaves them."),
+    row(Kind::Counter, Worker, "ipn_receiver_unreadable_values_total", &[FIELD],
+        "Values in Amazon Pay's answers that could not be read. Counted at each read of the object.",
+        "Should be 0. Events are published without the value. The alert UnreadableValues fires on any value above 0; the log shows an object."),
     row(Kind::Histogram(REQUEST), Worker, "ipn_receiver_pay_api_read_seconds", &[OPERATION],
         "Time of a read of the Amazon Pay API, for every outcome.",
         "Shows how fast Amazon Pay answers; a read that reaches pay_api.timeout_ms counts as network."),
@@ -188,6 +192,7 @@ const READ_OUTCOME: Label = Label {
     name: "outcome",
     values: Values::Words(&["fetched", "not_found", "object_error", "throttled", "network", "amazon", "credentials"]),
 };
+const FIELD: Label = Label { name: "field", values: Values::Words(FIELD_NAMES) };
 const TRANSACTION_OUTCOME: Label = Label { name: "outcome", values: Values::Words(&["committed", "in_doubt"]) };
 const EVENT_TYPE: Label = Label { name: "event_type", values: Values::EventTypes };
 const LIMIT: Label =

@@ -73,6 +73,22 @@ charge permission decides first, the reasons second. Act once per event `id`.
 | `unexpectedTransition` | if true | Amazon does not document that this state can follow the previous state |
 
 Releases within `v1` may add fields, event types and values: ignore those that you do not know.
+
+## Values
+
+Amazon's answers have the same value in several forms. The receiver reads each of them and publishes one:
+
+| value | read | published |
+|---|---|---|
+| `time` | ISO 8601 in basic or extended form with any offset (none means UTC), or seconds or milliseconds since 1970 | UTC with milliseconds: `2026-01-02T03:04:05.000Z` |
+| dates in `snapshot`, `nextAction.deadline` | the same | Amazon's documented form in UTC: `20260102T030405Z` |
+| amounts, `conversionRate`, `frequency.value` | text or number | text in plain digits: `"14.00"`; a number loses the zeros at its end: `"14"` |
+| `captureNow` and other flags | `true`, or the text `"true"` | `true` or `false` |
+| `reasons` | a list, one object, one code, or codes as keys | a list, each code once |
+| `state` | the documented word in any case, `Cancelled`, or the words of Amazon's guides (`Completed`, `Pending`) | the documented word; an unknown word unchanged |
+
+A value that cannot be read, such as the time `yesterday`, is left out: without `lastUpdatedTimestamp` an event has no `time`. It is never
+replaced by another field. The receiver logs and counts it (`ipn_receiver_unreadable_values_total`).
 "#;
 
 /// The misunderstanding that a reader of this event is most likely to have.

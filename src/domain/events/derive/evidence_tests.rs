@@ -60,7 +60,11 @@ impl Watched {
             .collect();
         let edge = Edge::strict(DigestKey::derive(self.key));
         let identity = (self.object.kind, &self.object.id);
-        let fetched = Fetched::decode(identity, Environment::Live, &edge, self.body.to_string().as_bytes()).unwrap();
+        let decoded = Fetched::decode(identity, Environment::Live, &edge, self.body.to_string().as_bytes()).unwrap();
+        // The times of these tests are so near to 1970 that an answer cannot mean them.
+        let updated_s = self.body["statusDetails"]["lastUpdatedTimestamp"].as_i64();
+        let last_updated = updated_s.map(|s| Timestamp::from_unix_ms(s * 1000)).or(decoded.last_updated);
+        let fetched = Fetched { last_updated, ..decoded };
         let reading = Reading {
             object: &self.object,
             fetched: &fetched,

@@ -57,11 +57,13 @@ impl Reader {
         let kind = self.object.kind;
         let reasons: Vec<_> = version.reason.iter().map(|code| json!({"reasonCode": code})).collect();
         let amount = version.balance.to_string();
-        let body = json!({kind.id_field(): self.object.id, "limits": amount, "refundedAmount": amount, "disputeAmount": amount,
+        let body = json!({kind.id_field(): self.object.id, "limits": {"amountBalance": amount}, "refundedAmount": amount, "disputeAmount": amount,
             "statusDetails": {"state": version.state, "reasons": reasons, "lastUpdatedTimestamp": version.updated_s}});
         let identity = (kind, &self.object.id);
         let edge = Edge::strict(DigestKey::derive(b"key"));
-        let fetched = Fetched::decode(identity, Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
+        let decoded = Fetched::decode(identity, Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
+        // These times are so near to 1970 that an answer cannot mean them.
+        let fetched = Fetched { last_updated: Some(Timestamp::from_unix_ms(version.updated_s * 1000)), ..decoded };
         loop {
             let reading = Reading {
                 object: &self.object,

@@ -19,7 +19,8 @@ fn fetched(kind: ObjectKind, state: &str, codes: &[&str], updated_s: i64, balanc
     let reasons: Vec<Value> = codes.iter().map(|code| json!({"reasonCode": code})).collect();
     let body = json!({kind.id_field(): "P01-1-2", "statusDetails": {"state": state, "lastUpdatedTimestamp": updated_s,
         "reasons": reasons}, "limits": {"amountBalance": balance}, "refundedAmount": balance, "refundAmount": balance});
-    decode(kind, &body)
+    // The times of these tests are so near to 1970 that an answer cannot mean them.
+    Fetched { last_updated: Some(Timestamp::from_unix_ms(updated_s * 1000)), ..decode(kind, &body) }
 }
 
 fn decode(kind: ObjectKind, body: &Value) -> Fetched {

@@ -1,10 +1,10 @@
 //! Tests of decoding Amazon Pay's answers.
 
 use super::*;
-use crate::domain::pay::{DigestKey, Edge};
+use crate::domain::pay::{DigestKey, Edge, FreeText};
 use serde_json::json;
 
-fn decode(kind: ObjectKind, id: &str, body: &Value) -> Result<Fetched, DecodeError> {
+pub(super) fn decode(kind: ObjectKind, id: &str, body: &Value) -> Result<Fetched, DecodeError> {
     read(kind, id, body.to_string().as_bytes())
 }
 
