@@ -335,7 +335,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "notice_ms",
                 Toml("5000"),
-                r#"How long the receiver still accepts requests after `/readyz` answers 503, so that load balancers stop sending requests."#,
+                "How long the receiver still accepts requests after `/readyz` answers 503, so that load balancers stop sending requests.",
             ),
             setting(
                 "grace_ms",

@@ -1,11 +1,13 @@
 //! Random histories: whatever Amazon does and whenever the object is read, the last state is published, and nothing twice.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::events::event;
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind, digest};
 
 /// One version of an object.
@@ -29,7 +31,7 @@ fn histories() -> impl Strategy<Value = (ObjectKind, Vec<Version>)> {
             prop::sample::select(vec![None, Some("PaymentMethodInvalid"), Some("ChargeInProgress"), Some("Novel")]);
         let version = (prop::sample::select(states), reason, 0..3_u8, 0..3_i64);
         prop::collection::vec(version, 1..12).prop_map(move |versions| {
-            let mut at_s = 100;
+            let mut at_s = 1_767_000_000;
             let versions = versions.into_iter().map(|(state, reason, balance, later_s)| {
                 at_s += later_s; // two changes in one of Amazon's seconds, now and then
                 Version { state, reason, balance, updated_s: at_s }
@@ -38,6 +40,14 @@ fn histories() -> impl Strategy<Value = (ObjectKind, Vec<Version>)> {
         })
     })
 }
+
+/// A permission; each test sets the state and the times.
+static FETCHED: LazyLock<Fetched> = LazyLock::new(|| {
+    let object = Reader::new(ObjectKind::ChargePermission).object;
+    let body = json!({object.kind.id_field(): object.id, "statusDetails": {"state": "Chargeable"}});
+    let edge = Edge::strict(DigestKey::derive(b"key"));
+    Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap()
+});
 
 /// Reads like the worker: a second time where a confirming read is needed.
 struct Reader {
@@ -59,24 +69,16 @@ impl Reader {
         let amount = version.balance.to_string();
         let body = json!({kind.id_field(): self.object.id, "limits": {"amountBalance": amount}, "refundedAmount": amount, "disputeAmount": amount,
             "statusDetails": {"state": version.state, "reasons": reasons, "lastUpdatedTimestamp": version.updated_s}});
-        let identity = (kind, &self.object.id);
+        self.read_body(&body);
+    }
+
+    fn read_body(&mut self, body: &serde_json::Value) {
+        let identity = (self.object.kind, &self.object.id);
         let edge = Edge::strict(DigestKey::derive(b"key"));
-        let decoded = Fetched::decode(identity, Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
-        // These times are so near to 1970 that an answer cannot mean them.
-        let fetched = Fetched { last_updated: Some(Timestamp::from_unix_ms(version.updated_s * 1000)), ..decoded };
+        let fetched = Fetched::decode(identity, Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
         loop {
-            let reading = Reading {
-                object: &self.object,
-                fetched: &fetched,
-                permission: Permission { id: &self.object.id, permission_type: None, seen: None, retry_awaited: None },
-                captured: None,
-                update_url: "",
-                causes: &[],
-                hint_is_ripe: false,
-                read_started_at: Timestamp::from_unix_ms(0),
-                observed_at: Timestamp::from_unix_ms(0),
-                accept_stale: false,
-            };
+            let object = self.object.clone();
+            let reading = Reading { accept_stale: false, ..reading_of(&object, &fetched) };
             let Derivation::Current { events, observed, attributes } = derive(self.known.as_ref(), &reading) else {
                 panic!("Amazon's time never goes back here")
             };
@@ -86,6 +88,22 @@ impl Reader {
                 return;
             }
         }
+    }
+}
+
+/// A read whose answer is accepted even if it is older than known state.
+fn reading_of<'a>(object: &'a ObjectRef, fetched: &'a Fetched) -> Reading<'a> {
+    Reading {
+        object,
+        fetched,
+        permission: Permission { id: &object.id, permission_type: None, seen: None, retry_awaited: None },
+        captured: None,
+        update_url: "",
+        causes: &[],
+        hint_is_ripe: false,
+        read_started_at: Timestamp::from_unix_ms(0),
+        observed_at: Timestamp::from_unix_ms(0),
+        accept_stale: true,
     }
 }
 
@@ -130,6 +148,63 @@ proptest! {
             facts.entry(event.id).or_default().insert(fact);
         }
         prop_assert!(facts.values().all(|facts| facts.len() == 1), "{:?}", facts);
+    }
+}
+
+/// Amazon's answers with times that stand still, go back or cannot be read, and with reasons in any order.
+fn odd_times() -> impl Strategy<Value = Vec<(bool, Vec<&'static str>, Option<i64>)>> {
+    let codes = prop::sample::subsequence(vec!["PaymentMethodInvalid", "MFAFailed", "ChargeInProgress"], 0..=3);
+    let answer = (any::<bool>(), codes.prop_shuffle(), prop::option::weighted(0.8, 0..4_i64));
+    prop::collection::vec(answer, 1..16)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn no_two_changes_share_an_id(answers in odd_times()) {
+        let reader = Reader::new(ObjectKind::ChargePermission);
+        let (mut known, mut ids): (Option<Observed>, HashMap<Uuid, String>) = (None, HashMap::new());
+        for (is_chargeable, codes, updated_s) in answers {
+            let state = if is_chargeable { State::Chargeable } else { State::NonChargeable };
+            let reason = |code: &&str| Reason { reason_code: (*code).to_owned(), reason_description: None };
+            let mut fetched = FETCHED.clone();
+            fetched.state = state;
+            fetched.reasons = codes.iter().map(reason).collect();
+            fetched.last_updated = updated_s.map(|s| Timestamp::from_unix_ms(s * 1000));
+            let same_facts = known.as_ref().is_some_and(|known| {
+                known.state == fetched.state && event::codes(&known.reasons) == event::codes(&fetched.reasons)
+            });
+            let went_back = known.as_ref().is_some_and(|known| fetched.last_updated < known.newest_update());
+            let reading = reading_of(&reader.object, &fetched);
+            let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else { panic!() };
+            prop_assert!(!same_facts || went_back || events.is_empty(), "{events:?}");
+            for event in events {
+                let change = format!("{} of {known:?}", event.event_type.name);
+                let earlier = ids.insert(event.id, change.clone());
+                prop_assert!(earlier.is_none(), "{} is the id of {earlier:?} and of {change}", event.id);
+            }
+            known = Some(*observed);
+        }
+    }
+}
+
+#[test]
+fn return_to_a_state_within_one_second_has_an_id_of_its_own() {
+    let kind = ObjectKind::ChargePermission;
+    for updated in [json!("2026-11-28T12:00:00+00:00"), json!("soon"), json!(null)] {
+        let mut reader = Reader::new(kind);
+        for (state, codes) in [("Chargeable", &[][..]), ("NonChargeable", &["PaymentMethodInvalid"])].repeat(3) {
+            let reasons: Vec<_> = codes.iter().map(|code| json!({"reasonCode": code})).collect();
+            let body = json!({kind.id_field(): reader.object.id, "creationTimestamp": "20260901T000000Z",
+                "statusDetails": {"state": state, "reasons": reasons, "lastUpdatedTimestamp": updated}});
+            reader.read_body(&body);
+        }
+        let retries = reader.published.iter().filter(|event| event.next_action.code == ActionCode::RetryCharge);
+        assert_eq!(retries.count(), 2, "{updated}");
+        let ids: HashSet<Uuid> = reader.published.iter().map(|event| event.id).collect();
+        assert_eq!(ids.len(), reader.published.len(), "{updated}");
+        assert_eq!(ids.len(), 6 + 2, "six states and two payment methods: {updated}");
     }
 }
 
