@@ -7,7 +7,8 @@ use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Writer};
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::ipn::recheck_request::Recheck;
 use ipn_receiver::domain::pay::{
-    Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
+    Account, Amount, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef,
+    PrivateDigests, Reason, State,
 };
 use ipn_receiver::domain::state::{KnownState, Observed, RetryAwaited, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -15,6 +16,7 @@ use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::ReadHistory;
 use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
 use ipn_receiver::kafka::state_store::CompletenessMarker;
+use ipn_receiver::sandbox::pay_api::{charge, with_state};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -133,10 +135,19 @@ fn pending() -> KnownState {
     }
 }
 
+/// The charge of the stub as the simulator answers it.
+fn captured_stub_charge() -> Fetched {
+    let body = with_state(charge(STUB_CHARGE, PERMISSION, "9.99", "EUR"), "Captured", &[], 0);
+    let edge = Edge::strict(DigestKey::derive(b"any: a charge has no private details"));
+    let identity = (ObjectKind::Charge, &id(STUB_CHARGE));
+    Fetched::decode(identity, Environment::Sandbox, &edge, body.to_string().as_bytes()).unwrap()
+}
+
 fn stub() -> KnownState {
     let observed = Observed {
         state: State::parse("Captured"),
         charge_permission_type: None,
+        attributes_digest: captured_stub_charge().snapshot_digest,
         attribute_revision: 0,
         hint_settled: None,
         hint_explained_at: None,
