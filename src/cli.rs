@@ -106,6 +106,8 @@ enum ScenarioName {
     SavedWallet,
     /// One order.
     OneOrder,
+    /// Declined charges whose permission is fixed or closed before the receiver reads it, in both orders.
+    Declines,
     /// An outage of the Amazon Pay API, and how the backlog drains afterwards within Amazon's quota.
     Backlog,
 }
@@ -173,6 +175,7 @@ impl SandboxArguments {
             ScenarioName::Subscription => Scenario::Subscription,
             ScenarioName::SavedWallet => Scenario::SavedWallet,
             ScenarioName::OneOrder => Scenario::OneOrder,
+            ScenarioName::Declines => Scenario::Declines,
             ScenarioName::Backlog => Scenario::Backlog { n_objects: *objects },
         };
         sandbox::run(&sandbox::Options { scenario, kafka: kafka.clone(), once: *once, format }).await

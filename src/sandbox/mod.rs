@@ -18,6 +18,7 @@ pub mod events;
 pub mod simulators;
 
 mod backlog;
+mod declines;
 mod runner;
 mod scenarios;
 
@@ -41,6 +42,8 @@ pub enum Scenario {
     SavedWallet,
     /// One order with a declined refund.
     OneOrder,
+    /// Declined charges whose permission is fixed or closed before the receiver reads it, in both orders.
+    Declines,
     /// An outage of the Amazon Pay API, and the drain of the backlog after it.
     Backlog {
         /// Objects that change during the outage.
@@ -85,6 +88,7 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
         Scenario::Subscription => scenarios::subscription(runner(reader)).await?,
         Scenario::SavedWallet => scenarios::saved_wallet(runner(reader)).await?,
         Scenario::OneOrder => scenarios::one_order(runner(reader)).await?,
+        Scenario::Declines => declines::run(runner(reader)).await?,
         Scenario::Backlog { n_objects } => backlog::run(&environment, &app, reader, &output, n_objects).await?,
     };
     if !options.once {

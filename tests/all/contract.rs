@@ -78,6 +78,7 @@ fn samples_are_valid_only_with_all_required_fields() {
         "/data/permissionReadAt",
         "/data/permissionState",
         "/data/reasons/0/reasonDescription",
+        "/time",
         "/traceparent",
     ];
     assert_eq!(optional.iter().map(String::as_str).collect::<Vec<_>>(), expected);

@@ -18,8 +18,10 @@ use ipn_receiver::domain::work::{Cause, InboxPosition, Origin};
 use serde_json::{Value, json};
 
 use self::text::{HOW_TO, INTRODUCTION, never_means};
+use self::timing::TIMING;
 
 mod text;
+mod timing;
 
 const PERMISSION: &str = "B02-1234567-7654321";
 const CHANGED_AT: i64 = 1_767_323_045;
@@ -147,6 +149,7 @@ fn document() -> String {
     let declined = CATALOG.iter().find(|row| row.name == "ChargeDeclined").unwrap();
     write!(text, "\n## A complete event\n\n```json\n{:#}\n```\n", sample_event(declined)).unwrap();
     text += HOW_TO;
+    text += TIMING;
     for row in CATALOG {
         write!(
             text,

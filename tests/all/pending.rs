@@ -110,9 +110,10 @@ fn attribute_changes_are_published_after_confirmation() {
         };
         let body = stage.environment.envelope(&hint, SignatureVersion::V2);
         stage.post(&app, &body).await;
-        let published = events(&mut reader, 1).await;
-        assert_eq!(names(&published), ["PermissionUpdated"]);
-        assert_eq!(published[0]["data"]["snapshot"]["limits"]["amountBalance"]["amount"], "90.01");
+        let published = events(&mut reader, 2).await;
+        assert_eq!(names(&published), ["PaymentMethodUpdated", "PermissionUpdated"]);
+        assert_eq!(published[0]["data"]["evidence"], json!(["attribute_change"]));
+        assert_eq!(published[1]["data"]["snapshot"]["limits"]["amountBalance"]["amount"], "90.01");
         silence(&mut reader).await;
         app.stop().await;
     });

@@ -64,7 +64,7 @@ fn backlog_is_drained_with_one_event_per_object() {
 
 #[test]
 fn other_scenarios_succeed() {
-    for scenario in ["saved-wallet", "one-order"] {
+    for scenario in ["saved-wallet", "one-order", "declines"] {
         let (code, lines) = run_sandbox(&["--scenario", scenario]);
         assert_eq!(code, Some(0), "{scenario}: {lines:#?}");
         assert!(lines.last().unwrap()["eventsExpected"].as_u64().unwrap() >= 6);

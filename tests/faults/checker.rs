@@ -16,6 +16,7 @@ pub(crate) fn check(observed: &Observed) -> Vec<String> {
     events_match_amazon(observed, &events, &mut findings);
     let last = states_follow(&events, &mut findings);
     last_state_is_published(observed, &last, &mut findings);
+    no_advice_waits_in_vain(observed, &events, &mut findings);
     state_topic_matches_events(observed, &last, &events, &mut findings);
     writes_follow_own_barrier(observed, &mut findings);
     messages_are_accounted_for(observed, &mut findings);
@@ -114,6 +115,34 @@ fn last_state_is_published(observed: &Observed, last: &BTreeMap<&str, &Value>, f
         }
     }
 }
+
+/// A merchant was advised to wait until a permission can be charged again. Since then it became Chargeable, nothing was paid,
+/// and no event says so.
+fn no_advice_waits_in_vain(observed: &Observed, events: &[(&Record, Value)], findings: &mut Vec<String>) {
+    let mut waiting: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for (_, event) in events {
+        let waits = waiting.entry(text(event, "/partitionkey")).or_default();
+        match text(event, "/data/nextAction/code") {
+            "RETRY_CHARGE" => waits.clear(),
+            code if WAITING.contains(&code) => waits.push(event),
+            _ if ["Authorized", "CaptureInitiated", "Captured"].contains(&text(event, "/data/state")) => {
+                waits.retain(|wait| text(wait, "/time") >= text(event, "/time"));
+            }
+            _ => {}
+        }
+    }
+    for (permission, waits) in waiting {
+        let Some(newest) = waits.iter().map(|wait| text(wait, "/time")).max() else { continue };
+        let last = observed.histories.get(permission).and_then(|history| history.last());
+        if last.is_some_and(|(state, time)| state == "Chargeable" && time.as_str() > newest) {
+            findings.push(format!("waiting: {permission} is {last:?}, and the advice since {newest} waits for it"));
+        }
+    }
+}
+
+/// Codes of advice to wait for RETRY_CHARGE.
+const WAITING: [&str; 4] =
+    ["ASK_BUYER_TO_UPDATE_PAYMENT_METHOD", "ASK_FOR_OTHER_PAYMENT_METHOD", "OPEN_UPDATE_PAGE", "WAIT_FOR_NEXT_PERIOD"];
 
 fn state_topic_matches_events(
     observed: &Observed,
@@ -256,6 +285,7 @@ mod tests {
     #[test]
     fn checker_detects_every_kind_of_violation() {
         type Damage = fn(&mut Observed);
+        let happened = |n: i64, state: &str| (state.to_owned(), format!("time-{n}"));
         assert_eq!(check(&good()), [""; 0]);
         let damages: [(&str, Damage); 15] = [
             ("duplicate", |all| all.events.push(Record { offset: 3, ..event(2, "Closed", Some("Closed")) })),
@@ -280,6 +310,14 @@ mod tests {
             let findings = after(damage);
             assert!(kinds(&findings).contains(kind), "{kind}: {findings:?}");
         }
+        let advise = |all: &mut Observed, code: &str| {
+            let mut event = all.events[1].json();
+            event["data"]["nextAction"] = json!({"code": code});
+            all.events[1].value = Some(event.to_string());
+            all.histories.values_mut().for_each(|history| history.push(happened(3, "Chargeable")));
+        };
+        assert!(kinds(&after(|all| advise(all, "OPEN_UPDATE_PAGE"))).contains("waiting"));
+        assert!(!kinds(&after(|all| advise(all, "RETRY_CHARGE"))).contains("waiting"));
         assert_eq!(kinds(&after(|all| all.hanging.push(("t".to_owned(), 0, 1, 2)))), ["hanging"].into());
         assert_eq!(kinds(&after(|all| all.refused.push("m4".to_owned()))), ["refused"].into());
     }

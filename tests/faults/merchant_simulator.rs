@@ -59,8 +59,8 @@ pub(crate) struct Record {
     pub(crate) failures: Vec<String>,
 }
 
-/// Amazon's timestamps have whole seconds; each change needs another one.
-const SECOND_CHANGE_AFTER: Duration = Duration::from_millis(1300);
+/// Amazon's timestamps have whole seconds, so two changes often have the same time.
+const SECOND_CHANGE_AFTER: Duration = Duration::from_millis(300);
 const FAILURES_KEPT: usize = 20;
 const ENVIRONMENT: Environment = Environment::Sandbox;
 
@@ -107,7 +107,10 @@ impl MerchantSimulator {
         self.put(next.clone());
         for _ in 0..random.between(1, 3) {
             let wait = if random.one_in(3) { Duration::from_millis(random.between(1, 3000)) } else { Duration::ZERO };
-            self.deliver_ipn(&next, wait, random.one_in(2));
+            self.deliver_ipn(&next, "STATE_CHANGE", wait, random.one_in(2));
+        }
+        if next.kind == ObjectKind::ChargePermission && random.one_in(4) {
+            self.deliver_ipn(&next, "ATTRIBUTE_CHANGE", Duration::ZERO, false);
         }
         if random.one_in(40) {
             self.post_ipns_for_dead_letters(next.merchant);
@@ -139,7 +142,8 @@ impl MerchantSimulator {
     fn put(&self, object: Object) {
         let reasons: &[&str] = match object.state {
             "NonChargeable" => &["PaymentMethodInvalid"],
-            "Declined" => &["SoftDeclined"],
+            "Declined" if object.id.ends_with(['0', '2', '4', '6', '8']) => &["SoftDeclined"],
+            "Declined" => &["HardDeclined"],
             _ => &[],
         };
         let there = self.environment.pay_api.get(ENVIRONMENT, object.kind, &object.id);
@@ -156,12 +160,12 @@ impl MerchantSimulator {
         }
     }
 
-    fn deliver_ipn(&self, object: &Object, wait: Duration, old_signature: bool) {
+    fn deliver_ipn(&self, object: &Object, notification_type: &str, wait: Duration, old_signature: bool) {
         let hint = Hint {
             merchant: &self.environment.merchants[object.merchant],
             kind: object.kind,
             id: &object.id,
-            notification_type: "STATE_CHANGE",
+            notification_type,
         };
         let version = if old_signature { SignatureVersion::V1 } else { SignatureVersion::V2 };
         self.sns.deliver(self.environment.envelope(&hint, version), wait);
@@ -176,7 +180,7 @@ impl MerchantSimulator {
     /// Posts another IPN about a random object.
     pub(crate) fn post_ipn_for_any(&self, random: &mut Random) {
         let object = random.pick(&self.objects()).clone();
-        self.deliver_ipn(&object, Duration::ZERO, false);
+        self.deliver_ipn(&object, "STATE_CHANGE", Duration::ZERO, false);
     }
 
     /// Posts another IPN about an object of the first merchant.
@@ -189,7 +193,7 @@ impl MerchantSimulator {
             state: "",
             changed_at: Instant::now(),
         };
-        self.deliver_ipn(&object, Duration::ZERO, false);
+        self.deliver_ipn(&object, "STATE_CHANGE", Duration::ZERO, false);
     }
 
     /// Posts genuine messages that must become dead letters: one about an unknown object, one that is not an IPN.

@@ -27,7 +27,7 @@ pub fn retry_awaited(
     if is_over {
         return None;
     }
-    if !event.next_action.awaits_retry {
+    if !event.next_action.advises_to_wait {
         return before;
     }
     let may_check = event.next_action.code == ActionCode::RetryChargeAfterPermissionCheck;

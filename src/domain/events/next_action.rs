@@ -30,7 +30,7 @@ pub struct NextAction {
     /// The text advises to wait until an event says that the charge permission can be charged. Such an event must follow
     /// as soon as that is so.
     #[serde(skip)]
-    pub awaits_retry: bool,
+    pub advises_to_wait: bool,
 }
 
 /// Every code of a [`NextAction`].
@@ -200,7 +200,7 @@ impl Serialize for ActionCode {
 
 /// The next action of an event of this type.
 pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAction {
-    let Advice { code, text, awaits_retry } = match event_type.trigger {
+    let Advice { code, text, advises_to_wait } = match event_type.trigger {
         Trigger::StateReached { .. } | Trigger::UnknownState => advise(situation),
         // The object was first read long after it reached this state. The advice for the state still applies.
         Trigger::AttributesChanged if situation.is_first_sight => advise(situation),
@@ -210,7 +210,7 @@ pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAct
     let url = (code == ActionCode::AskBuyerToUpdatePaymentMethod)
         .then(|| situation.update_url.replace("{ChargePermissionId}", situation.charge_permission_id.as_str()));
     let deadline = situation.deadline.filter(|_| code == ActionCode::RespondToDispute).map(str::to_owned);
-    NextAction { code, text, url, deadline, awaits_retry }
+    NextAction { code, text, url, deadline, advises_to_wait }
 }
 
 /// Only one event of a change says RETRY_CHARGE, so that a merchant does not charge twice: where the permission became

@@ -162,7 +162,7 @@ fn simulators_print_a_working_configuration() {
             .unwrap();
         let log = lines_until(receiver.stderr.take().unwrap(), "ipn-receiver started").join("\n");
         let _receiver = Process(receiver);
-        assert!(log.contains("DEVELOPMENT SETTINGS ARE IN FORCE") && log.contains("\"ERROR\""), "{log}");
+        assert!(log.contains("DEVELOPMENT SETTINGS ARE ACTIVE") && log.contains("\"ERROR\""), "{log}");
 
         let client = reqwest::Client::new();
         let ask = async |path: &str| -> Value {

@@ -1,7 +1,6 @@
 //! Random histories: whatever Amazon does and whenever the object is read, the last state is published, and nothing twice.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -41,13 +40,13 @@ fn histories() -> impl Strategy<Value = (ObjectKind, Vec<Version>)> {
     })
 }
 
-/// A permission; each test sets the state and the times.
-static FETCHED: LazyLock<Fetched> = LazyLock::new(|| {
+/// A permission; the test sets the state and the times.
+fn any_permission() -> Fetched {
     let object = Reader::new(ObjectKind::ChargePermission).object;
     let body = json!({object.kind.id_field(): object.id, "statusDetails": {"state": "Chargeable"}});
     let edge = Edge::strict(DigestKey::derive(b"key"));
     Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap()
-});
+}
 
 /// Reads like the worker: a second time where a confirming read is needed.
 struct Reader {
@@ -163,12 +162,12 @@ proptest! {
 
     #[test]
     fn no_two_changes_share_an_id(answers in odd_times()) {
-        let reader = Reader::new(ObjectKind::ChargePermission);
+        let (reader, template) = (Reader::new(ObjectKind::ChargePermission), any_permission());
         let (mut known, mut ids): (Option<Observed>, HashMap<Uuid, String>) = (None, HashMap::new());
         for (is_chargeable, codes, updated_s) in answers {
             let state = if is_chargeable { State::Chargeable } else { State::NonChargeable };
             let reason = |code: &&str| Reason { reason_code: (*code).to_owned(), reason_description: None };
-            let mut fetched = FETCHED.clone();
+            let mut fetched = template.clone();
             fetched.state = state;
             fetched.reasons = codes.iter().map(reason).collect();
             fetched.last_updated = updated_s.map(|s| Timestamp::from_unix_ms(s * 1000));

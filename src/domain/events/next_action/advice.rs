@@ -8,16 +8,16 @@ pub(super) struct Advice {
     pub(super) code: ActionCode,
     pub(super) text: &'static str,
     /// The text advises to wait until an event says that the charge permission can be charged.
-    pub(super) awaits_retry: bool,
+    pub(super) advises_to_wait: bool,
 }
 
 const fn advise(code: ActionCode, text: &'static str) -> Advice {
-    Advice { code, text, awaits_retry: false }
+    Advice { code, text, advises_to_wait: false }
 }
 
 impl Advice {
-    const fn awaits_retry(self) -> Self {
-        Self { awaits_retry: true, ..self }
+    const fn waiting_for_retry(self) -> Self {
+        Self { advises_to_wait: true, ..self }
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) const SEE_PERMISSION_CHARGEABLE: Advice = advise(
 );
 pub(super) const WAIT_FOR_CHARGEABLE: Advice =
     advise(ActionCode::Wait, "The charge permission cannot be charged yet. Wait for PermissionChargeable.")
-        .awaits_retry();
+        .waiting_for_retry();
 pub(super) const SEE_DECLINE: Advice = advise(
     ActionCode::None,
     "The payment method changed before the last charge was declined. Follow the next action of the ChargeDeclined event.",
@@ -43,14 +43,14 @@ pub(super) const RETRY_CHARGE: Advice = advise(
     ActionCode::RetryCharge,
     "The charge permission can be charged again. If a charge was declined and payment is still due, create a new charge for the amount due.",
 );
-pub(super) const CHECK_AND_RETRY: Advice = advise(ActionCode::RetryChargeAfterPermissionCheck, "Read the charge permission from Amazon Pay, because its state in this event may be out of date. If it is Chargeable, create a new charge. If it is not, wait for the next PermissionChargeable event, even if the code of that event is NONE; then create a new charge if payment is still due.").awaits_retry();
-pub(super) const RETRY_SINCE_CHARGEABLE: Advice = advise(ActionCode::RetryChargeAfterPermissionCheck, "The charge permission became Chargeable after this decline. If payment is still due, read the charge permission from Amazon Pay. If it is Chargeable, create a new charge; if it is not, wait until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").awaits_retry();
+pub(super) const CHECK_AND_RETRY: Advice = advise(ActionCode::RetryChargeAfterPermissionCheck, "Read the charge permission from Amazon Pay, because its state in this event may be out of date. If it is Chargeable, create a new charge. If it is not, wait for the next PermissionChargeable event, even if the code of that event is NONE; then create a new charge if payment is still due.").waiting_for_retry();
+pub(super) const RETRY_SINCE_CHARGEABLE: Advice = advise(ActionCode::RetryChargeAfterPermissionCheck, "The charge permission became Chargeable after this decline. If payment is still due, read the charge permission from Amazon Pay. If it is Chargeable, create a new charge; if it is not, wait until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").waiting_for_retry();
 pub(super) const CHECK_AND_CREATE_CHARGE: Advice = advise(
     ActionCode::RetryChargeAfterPermissionCheck,
     "The authorization expired before it was captured. If payment is still due, read the charge permission from Amazon Pay; if it is Chargeable, create a new charge.",
 );
-pub(super) const ASK_BUYER_TO_UPDATE: Advice = advise(ActionCode::AskBuyerToUpdatePaymentMethod, "Ask the buyer to update the payment method at the URL. Do not retry the charge until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").awaits_retry();
-pub(super) const UPDATE_PAGE: Advice = advise(ActionCode::OpenUpdatePage, "Open Amazon's hosted Update page for this charge permission with your checkout script, and send the buyer there. Create a new charge only when a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").awaits_retry();
+pub(super) const ASK_BUYER_TO_UPDATE: Advice = advise(ActionCode::AskBuyerToUpdatePaymentMethod, "Ask the buyer to update the payment method at the URL. Do not retry the charge until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").waiting_for_retry();
+pub(super) const UPDATE_PAGE: Advice = advise(ActionCode::OpenUpdatePage, "Open Amazon's hosted Update page for this charge permission with your checkout script, and send the buyer there. Create a new charge only when a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").waiting_for_retry();
 pub(super) const SETUP_PAGE: Advice = advise(
     ActionCode::OpenSetupPage,
     "To charge this buyer again, open Amazon's hosted Setup page with your checkout script, and send the buyer there.",
@@ -63,8 +63,8 @@ pub(super) const ASK_FOR_OTHER: Advice = advise(
     ActionCode::AskForOtherPaymentMethod,
     "Ask the buyer for another payment method. Do not create another charge with the current payment method.",
 )
-.awaits_retry();
-pub(super) const ASK_FOR_OTHER_OR_UPDATE: Advice = advise(ActionCode::AskForOtherPaymentMethod, "Ask the buyer for another payment method. The receiver could not read the type of the charge permission: look it up in Seller Central before you send the buyer to a page.").awaits_retry();
+.waiting_for_retry();
+pub(super) const ASK_FOR_OTHER_OR_UPDATE: Advice = advise(ActionCode::AskForOtherPaymentMethod, "Ask the buyer for another payment method. The receiver could not read the type of the charge permission: look it up in Seller Central before you send the buyer to a page.").waiting_for_retry();
 pub(super) const NEW_CHECKOUT: Advice = advise(
     ActionCode::ReengageBuyerWithNewCheckout,
     "Do not retry the charge. Ask the buyer to go through checkout again.",
@@ -81,7 +81,7 @@ pub(super) const REACH_OUT: Advice = advise(
     ActionCode::ReachOutBeforeNextCycle,
     "The buyer canceled the subscription at Amazon. Stop the subscription, or contact the buyer before the next billing cycle.",
 );
-pub(super) const NEXT_PERIOD: Advice = advise(ActionCode::WaitForNextPeriod, "Amazon's limit for this month is used up. Wait until a PermissionChargeable event has the code RETRY_CHARGE; then create a new charge if payment is still due.").awaits_retry();
+pub(super) const NEXT_PERIOD: Advice = advise(ActionCode::WaitForNextPeriod, "Amazon's limit for this month is used up. Wait until a PermissionChargeable event has the code RETRY_CHARGE; then create a new charge if payment is still due.").waiting_for_retry();
 pub(super) const RESPOND: Advice = advise(
     ActionCode::RespondToDispute,
     "Respond to the dispute before the deadline. Without a response, the buyer wins the dispute.",
