@@ -118,8 +118,7 @@ fn final_object_becomes_a_stub_and_is_deleted() {
         );
         let mut reader = stage.reader();
         let app = stage.receiver().await;
-        let is_stub =
-            |record: &Option<Value>| record.as_ref().is_some_and(|state| state["observed"]["attributesDigest"] == "");
+        let is_stub = |record: &Option<Value>| record.as_ref().is_some_and(|state| state["observed"]["stub"] == true);
         assert_eq!(stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await.status, 200);
         let first = events(&mut reader, 2).await;
         assert_eq!(names(&first), ["PermissionChargeable", "ChargeUpdated"]);

@@ -187,7 +187,7 @@ impl Entry {
     }
 
     /// Whether it was read, its events were published, and its confirming read is not due yet: no backlog.
-    pub(super) fn awaits_confirmation(&self, now: Timestamp) -> bool {
+    pub(super) fn waits_for_confirmation(&self, now: Timestamp) -> bool {
         self.priority == Priority::Confirming && now < self.due
     }
 

@@ -273,13 +273,13 @@ impl Lane {
 
     /// When the oldest unanswered cause arrived. Visits every entry.
     pub(super) fn first_seen(&self, now: Timestamp) -> Timestamp {
-        let late = self.entries.iter().filter(|entry| !entry.awaits_confirmation(now));
+        let late = self.entries.iter().filter(|entry| !entry.waits_for_confirmation(now));
         late.map(Entry::first_seen).min().unwrap_or(Timestamp::NEVER)
     }
 
     /// How many objects are queued for a reason other than reconciliation, and not read yet. Visits every entry.
     pub(super) fn owed(&self, now: Timestamp) -> usize {
-        let is_owed = |entry: &&Entry| entry.priority != Priority::Reconcile && !entry.awaits_confirmation(now);
+        let is_owed = |entry: &&Entry| entry.priority != Priority::Reconcile && !entry.waits_for_confirmation(now);
         self.entries.iter().filter(is_owed).count()
     }
 
