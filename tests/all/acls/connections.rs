@@ -60,7 +60,7 @@ fn connection_error_says_cause_and_remedy_soon() {
             ("wrong mechanism", changed("sasl.mechanism", "SCRAM-SHA-256"), "do not offer this \"sasl.mechanism\""),
             ("unknown CA", without(&["ssl.ca.location"]), "is not signed by a known CA"),
             ("no TLS", (secure.sasl(), vec![]), "if this port uses TLS"),
-            ("no SASL", (secure.sasl(), no_sasl), "if this port requires a user"),
+            ("no SASL", (secure.sasl(), no_sasl), "if this port requires SASL"),
             ("TLS to a plain port", (secure.super_user_port(), scram().1), "this port does not use TLS"),
             (
                 "no certificate",
