@@ -8,9 +8,9 @@ object, such as its creation. The changes must be published, each under its own 
 import datetime
 
 import sns
+from acts import KNOWN
 from story import NULL, E, memo, other_than, story
 
-KNOWN = E("PermissionChargeable", "permission", action="NONE")
 CREATED = "2026-11-01T00:00:00.000Z"
 TOKYO = datetime.timezone(datetime.timedelta(hours=9))
 
