@@ -39,6 +39,7 @@ class PayApi:
     def __init__(self, authority, folder):
         self.merchant_key = rsa.generate_private_key(65537, 2048)
         self.key_ids = {}  # public key id -> merchant
+        self.regions = {}  # public key id -> region
         self.histories = {}  # (merchant, endpoint, id) -> [(shown from, object)]
         self.object_faults = {}  # (merchant, endpoint, id) -> fault
         self.endpoint_faults = {}  # (merchant, endpoint) -> fault
@@ -61,8 +62,8 @@ class PayApi:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.endpoint = f"https://localhost:{self.server.server_port}"
 
-    def add_merchant(self, merchant, key_id):
-        self.key_ids[key_id] = merchant
+    def add_merchant(self, merchant, key_id, region):
+        self.key_ids[key_id], self.regions[key_id] = merchant, region
 
     def put(self, merchant, kind, id_, object_, *, lag_s=0.0):
         """The object's next version, which the API shows after `lag_s`."""
@@ -89,6 +90,13 @@ class PayApi:
                 (m, endpoint, i) == (merchant, KINDS[kind], id_) and status in (None, s)
                 for _, m, endpoint, i, s in self.reads[since:]
             )
+
+    def shown(self, kind):
+        """What the API shows now of every object of a kind, by (merchant, id)."""
+        with self.lock:
+            now = time.monotonic()
+            versions = {k: [o for since, o in h if since <= now] for k, h in self.histories.items() if k[1] == KINDS[kind]}
+        return {(merchant, id_): shown[-1] for (merchant, _, id_), shown in versions.items() if shown}
 
     # ------------------------------------------------------------------------------------------ one request
 
@@ -163,7 +171,7 @@ class PayApi:
             raise Refused("the path names an environment exactly where the key does not")
         if headers["accept"] != "application/json" or headers["content-type"] != "application/json":
             raise Refused("accept and content-type must be application/json")
-        if headers["x-amz-pay-region"].lower() != "eu":
+        if headers["x-amz-pay-region"].lower() != self.regions[key_id]:
             raise Refused(f"wrong region {headers['x-amz-pay-region']!r}")
         stamp = headers["x-amz-pay-date"].replace("-", "").replace(":", "")
         try:
@@ -172,6 +180,10 @@ class PayApi:
             raise Refused(f"x-amz-pay-date is {headers['x-amz-pay-date']!r}") from None
         if abs(time.time() - when.timestamp()) > CLOCK_SKEW_MAX_S:
             raise Refused(f"x-amz-pay-date is far from now: {headers['x-amz-pay-date']}")
+
+
+def as_json(object_):
+    return json.dumps(object_).encode()
 
 
 def unavailable():

@@ -14,15 +14,18 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import rules
+from actor import Actor
 from compare import Contract, differences, short
 from events import Events
 from pay_api import PayApi
-from service import WORLDS, Service
+from service import WORLDS, Merchant, Service
 from sns import Authority, Sns
 from stories import STORIES
-from story import Actor
 
 MAIN, OTHER, SELLER, PLATFORM = "A1FOREIGNMAIN", "A2FOREIGNOTHER", "A3FOREIGNSELLER", "A4FOREIGNPLATFORM"
+JAPAN, AMERICA = "A6FOREIGNJAPAN", "A7FOREIGNAMERICA"
+TOGETHER_WITHIN_S = 60
 QUIET_S = 6  # nothing read and nothing published for so long: whatever was to come has come
 QUIET_WITHIN_S = 25
 
@@ -30,7 +33,7 @@ QUIET_WITHIN_S = 25
 class World:
     """One receiver with its stories."""
 
-    other_merchant, platform_merchant, platform = OTHER, SELLER, PLATFORM
+    other_merchant, platform_merchant, platform, japan, america = OTHER, SELLER, PLATFORM, JAPAN, AMERICA
 
     def __init__(self, service, stories, sns, api, bootstrap_servers):
         self.service, self.stories, self.sns, self.api = service, stories, sns, api
@@ -38,6 +41,7 @@ class World:
         service.start()
         self.events = Events(bootstrap_servers, service.topic("events.v1"), service.topic("ipn.dlq.v1"))
         self.actors = [Actor(self, story) for story in stories]
+        self.barrier = threading.Barrier(len(stories))
 
     def play(self):
         threads = [threading.Thread(target=self._play, args=(actor,), daemon=True) for actor in self.actors]
@@ -47,9 +51,19 @@ class World:
             thread.join()
         self._wait_for_quiet()
 
-    def results(self, contract):
+    def together(self, act):
+        """Waits for all stories of this world; then one of them acts, and all go on."""
+        if self.barrier.wait(TOGETHER_WITHIN_S) == 0:
+            act()
+        self.barrier.wait(TOGETHER_WITHIN_S)
+
+    @staticmethod
+    def topic_region(merchant):
+        return {JAPAN: "ap-northeast-1", AMERICA: "us-east-1"}.get(merchant, "eu-west-1")
+
+    def results(self, contract, breaches):
         """(actor, differences, events) of each story."""
-        breaches = contract.breaches(self.events.records)
+        breaches = breaches + contract.breaches(self.events.records)
         results = []
         for actor in self.actors:
             things = {(t.merchant, t.id) for t in actor.things.values()}
@@ -75,6 +89,7 @@ class World:
         try:
             actor.story.play(actor)
         except Exception:
+            actor.world.barrier.abort()
             actor.broken.append("the story broke off: " + traceback.format_exc(limit=-2).replace("\n", " "))
 
     def _wait_for_quiet(self):
@@ -91,19 +106,25 @@ class World:
 
 def run(options, folder):
     stories = [s for s in STORIES.values() if not options.only or s.id in options.only]
-    merchants = [(MAIN, f"SANDBOX-{MAIN}", []), (OTHER, f"A{OTHER}", []), (SELLER, f"SANDBOX-{SELLER}", [PLATFORM])]
+    merchants = [
+        Merchant(MAIN),
+        Merchant(OTHER, key_id=f"A{OTHER}"),
+        Merchant(SELLER, owners=[PLATFORM]),
+        Merchant(JAPAN, region="jp"),
+        Merchant(AMERICA, region="na"),
+    ]
     for number, one in enumerate(stories):
         one.merchant = f"A5FOREIGN{number}" if one.own else MAIN
         if one.own:
-            merchants.append((one.merchant, f"SANDBOX-{one.merchant}", []))
+            merchants.append(Merchant(one.merchant))
 
     authority = Authority("ipn-receiver foreign test root")
     root_file = os.path.join(folder, "root.pem")
     with open(root_file, "wb") as file:
         file.write(authority.pem())
     sns, api = Sns(authority), PayApi(authority, folder)
-    for id_, key_id, _ in merchants:
-        api.add_merchant(id_, key_id)
+    for merchant in merchants:
+        api.add_merchant(merchant.id, merchant.key_id, merchant.region)
 
     worlds, services = [], []
     try:
@@ -121,7 +142,10 @@ def run(options, folder):
         for player in players:
             player.join()
         contract = Contract()
-        results = [result for world in worlds for result in world.results(contract)]
+        # Worlds share merchants, but no objects: each permission is in one of them, so its events are in order.
+        records = [e for world in worlds for *_, e in world.events.records]
+        breaches = rules.breaches(records, api.shown("permission"))
+        results = [result for world in worlds for result in world.results(contract, breaches)]
         trouble = [f"a request was refused: {why}" for why in sorted(set(api.unsigned))]
         for world in worlds:
             trouble += [f"an event of no story: {short(e)} {e['subject']}" for e in world.strangers()]

@@ -1,5 +1,6 @@
 """The receiver as a process: its configuration, its topics, its start and its end."""
 
+import dataclasses
 import json
 import os
 import socket
@@ -11,6 +12,8 @@ import urllib.request
 from confluent_kafka.admin import AdminClient
 
 READY_WITHIN_S = 60
+
+PARENT_WAIT_S = 15
 
 # Times in which confirming reads and faults are over in seconds.
 SHORT = """
@@ -31,8 +34,51 @@ QUIET = """
 enabled = false
 """
 
-# The receivers that stories are played against. None has a quota in the way.
-WORLDS = {"fast": SHORT + QUIET, "defaults": QUIET, "reconciling": SHORT + RECONCILING, "restarted": SHORT + QUIET}
+# Reads at known dates are part of reconciliation; all else that it reads is read after hours and days.
+DATED = """
+[reconciliation]
+enabled = true
+"""
+# A final object is reduced to a stub after 4 s.
+STUBS = "stub_after_d = 0.00005\n"
+NARROW = "answers_kept_max = 1\n"
+# The worker takes a backlog in small steps, and believes that a read answers what came just before it.
+BACKLOG = "records_per_round_max = 5\ninbox_clock_margin_ms = 1\n"
+
+AMPLE = "{ burst = 200, per_second = 100.0 }"
+SCARCE = "{ burst = 2, per_second = 2.0 }"
+
+
+@dataclasses.dataclass
+class Settings:
+    """One receiver that stories are played against."""
+
+    text: str
+    quota: str = AMPLE
+    split: bool = False  # one process receives IPNs and another one is the worker
+
+
+WORLDS = {
+    "fast": Settings(SHORT + QUIET),
+    "defaults": Settings(QUIET),
+    "reconciling": Settings(SHORT + RECONCILING),
+    "dated": Settings(SHORT + DATED),
+    "restarted": Settings(SHORT + QUIET),
+    "backlog": Settings(SHORT + BACKLOG + QUIET, quota=SCARCE, split=True),
+    "stubs": Settings(SHORT + STUBS + QUIET),
+    "narrow": Settings(SHORT + NARROW + QUIET),
+}
+
+
+@dataclasses.dataclass
+class Merchant:
+    id: str
+    region: str = "eu"
+    owners: list = ()
+    key_id: str = ""
+
+    def __post_init__(self):
+        self.key_id = self.key_id or f"SANDBOX-{self.id}"
 
 
 class Service:
@@ -42,17 +88,17 @@ class Service:
         self.port, self.admin_port = _free_port(), _free_port()
         self.config = os.path.join(folder, f"{name}.toml")
         self.log = os.path.join(folder, f"{name}.log")
-        self.process = None
+        self.settings = WORLDS[name]
+        self.process = self.ingest = None
         self.topics = []
 
     def write_config(self, sns, api, root_file, merchants):
-        """`merchants`: (id, key id, topic owners)."""
         text = f"""
 ingress.listen = "127.0.0.1:{self.port}"
 admin.listen = "127.0.0.1:{self.admin_port}"
 shutdown.notice_ms = 0
 quota.share = 1.0
-quota.sandbox = {{ burst = 200, per_second = 100.0 }}
+quota.sandbox = {self.settings.quota}
 
 [kafka]
 bootstrap_servers = "{self.bootstrap_servers}"
@@ -64,18 +110,18 @@ replication_factor = 1
 certificate_origins = ["{sns.origin}"]
 pay_api_endpoint = "{api.endpoint}"
 trust_anchor_files = ["{root_file}"]
-{WORLDS[self.name]}"""
-        for id_, key_id, owners in merchants:
+{self.settings.text}"""
+        for merchant in merchants:
             text += f"""
 [[merchants]]
-id = "{id_}"
-region = "eu"
+id = "{merchant.id}"
+region = "{merchant.region}"
 environment = "sandbox"
-public_key_id = "{key_id}"
+public_key_id = "{merchant.key_id}"
 private_key_file = "{api.key_file}"
 """
-            if owners:
-                text += f"topic_owners = {json.dumps(owners)}\n"
+            if merchant.owners:
+                text += f"topic_owners = {json.dumps(merchant.owners)}\n"
         with open(self.config, "w") as file:
             file.write(text)
 
@@ -86,31 +132,50 @@ private_key_file = "{api.key_file}"
             raise SystemExit(f"foreign: `topics` failed:\n{made.stdout}{made.stderr}")
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 2})
         self.topics = [t for t in admin.list_topics(timeout=10).topics if t.startswith(self.prefix)]
-        self.start_process()
+        if self.settings.split:
+            self.ingest = self._spawn("ingest", _free_port())
+        self.start_worker()
 
-    def start_process(self):
+    def restart(self):
+        self.stop_worker()
+        self.start_worker()
+
+    def start_worker(self):
+        """The worker, which also receives IPNs unless another process does."""
+        self.process = self._spawn("worker" if self.settings.split else "all", self.admin_port)
+
+    def stop_worker(self):
+        _end(self.process)
+
+    def _spawn(self, role, admin_port):
+        """Starts a process and waits until it is ready."""
+        command = [self.binary, "--log-format", "json", "serve", "--config", self.config, "--role", role]
+        environment = {**os.environ, "IPN_RECEIVER__ADMIN__LISTEN": f"127.0.0.1:{admin_port}"}
         with open(self.log, "a") as log:
-            command = [self.binary, "--log-format", "json", "serve", "--config", self.config]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + READY_WITHIN_S
-        while not self._ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
+        while not _ready(admin_port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                _end(process)
                 with open(self.log) as log:
                     raise SystemExit(f"foreign: the receiver does not get ready:\n{log.read()[-3000:]}")
             time.sleep(0.1)
+        return process
+
+    def metric(self, name, **labels):
+        """The sum of a metric over the lines with these labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{") and all(w in line for w in wanted))
 
     def topic(self, ending):
         (found,) = [t for t in self.topics if t.endswith(ending)]
         return found
 
     def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        _end(self.process)
+        _end(self.ingest)
 
     def delete_topics(self):
         if self.topics:
@@ -118,12 +183,23 @@ private_key_file = "{api.key_file}"
             for future in admin.delete_topics(self.topics, operation_timeout=20).values():
                 future.exception()
 
-    def _ready(self):
+
+def _ready(admin_port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{admin_port}/readyz", timeout=2) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _end(process):
+    if process and process.poll() is None:
+        process.terminate()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/readyz", timeout=2) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError):
-            return False
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _free_port():

@@ -4,11 +4,11 @@ import datetime
 
 import pay_api
 import sns
+from acts import KNOWN, next_state
 from story import E, anything, compact, holding, money, other_than, story, unavailable
 
 RETRY = "RETRY_CHARGE_AFTER_PERMISSION_CHECK"
 NEW_CHECKOUT = "REENGAGE_BUYER_WITH_NEW_CHECKOUT"
-KNOWN = E("PermissionChargeable", "permission", action="NONE")
 
 
 def declined_at_once(a, type_, reason):
@@ -16,12 +16,6 @@ def declined_at_once(a, type_, reason):
     a.charge("Declined", reason)
     a.ipn("charge")
     a.sees("ChargeDeclined", "charge")
-
-
-def next_state(a, name, state, event, reason=(), **facts):
-    a.change(name, state, reason, **facts)
-    a.ipn(name)
-    a.sees(event, name)
 
 
 @story(

@@ -1,24 +1,10 @@
 """Stories of the way of a notification: duplicates, order, replays, forgeries, topics, merchants, and an API that lags."""
 
-import datetime
 import time
 
 import sns
+from acts import CAPTURED, KNOWN, ago, captured
 from story import KEEP, E, anything, compact, of, story, unavailable
-
-KNOWN = E("PermissionChargeable", "permission", action="NONE")
-CAPTURED = E("ChargeCaptured", "charge")
-
-
-def captured(a):
-    a.known_permission()
-    a.charge("Captured")
-    a.ipn("charge")
-    a.sees("ChargeCaptured", "charge")
-
-
-def ago(**duration):
-    return sns.utc_now() - datetime.timedelta(**duration)
 
 
 @story("duplicates", "SNS delivers one message five times.", expect=[KNOWN, CAPTURED])

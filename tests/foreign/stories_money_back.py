@@ -1,27 +1,7 @@
 """Stories of refunds and disputes, with and without the charge that they belong to."""
 
+from acts import CAPTURED, KNOWN, begins, captured, next_state
 from story import E, anything, holding, not_found, of, story, unavailable
-
-KNOWN = E("PermissionChargeable", "permission", action="NONE")
-CAPTURED = E("ChargeCaptured", "charge")
-
-
-def captured(a, type_="OneTime"):
-    a.known_permission(type_)
-    a.charge("Captured")
-    a.ipn("charge")
-    a.sees("ChargeCaptured", "charge")
-
-
-def next_state(a, name, state, event, reason=(), *, count=1, **facts):
-    a.change(name, state, reason, **facts)
-    a.ipn(name)
-    a.sees(event, name, count=count)
-
-
-def begins(a, name, event, **wait):
-    a.ipn(name)
-    a.sees(event, name, **wait)
 
 
 @story(

@@ -3,25 +3,11 @@
 import datetime
 
 import sns
+from acts import KNOWN, OTHER_CARD, becomes, hint
 from story import KEEP, E, anything, beginning, compact, holding, money, story
 
-KNOWN = E("PermissionChargeable", "permission", action="NONE")
 NEW_CHECKOUT = "REENGAGE_BUYER_WITH_NEW_CHECKOUT"
-OTHER_CARD = [{"paymentDescriptor": "Mastercard ****2222 (Amazon Pay)"}]
 RETRY = "RETRY_CHARGE"
-
-
-def becomes(a, state, event, reason=(), *, count=1, **facts):
-    a.change("permission", state, reason, **facts)
-    a.ipn("permission")
-    a.sees(event, "permission", count=count)
-
-
-def hint(a, event, *, count=1, **facts):
-    """The buyer changes something; Amazon says only that an attribute changed."""
-    a.change("permission", **facts)
-    a.ipn("permission", "ATTRIBUTE_CHANGE")
-    a.sees(event, "permission", count=count)
 
 
 @story(
