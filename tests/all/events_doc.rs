@@ -354,7 +354,7 @@ fn next_actions(row: &EventType) -> String {
         let names: Vec<&str> = equal.iter().map(|(case, _)| case.name.as_str()).collect();
         let mut cells = equal[0].1.each_ref().map(|action| format!("`{}`", action.code.as_str()));
         if cells.iter().all(|cell| *cell == cells[0]) {
-            cells[1..].fill("same".to_owned());
+            cells[1..].fill("= OneTime".to_owned());
         }
         writeln!(text, "| {} | {} |", names.join(", "), cells.join(" | ")).unwrap();
     }

@@ -12,7 +12,7 @@ It is generated from the code by `tests/all/events_doc.rs`; do not edit it. JSON
 
 Each event is a CloudEvents 1.0 JSON document in the value of a record on the topic `amazonpay.events.v1`. The record key is the
 charge permission id. `type` is `amazonpay.<name>.v1`, with a name of the table below. Consumers must set
-`isolation.level=read_committed`.
+`isolation.level=read_committed` (the default of Kafka's Java client is `read_uncommitted`).
 
 ";
 
@@ -23,7 +23,7 @@ pub(super) const HOW_TO: &str = r#"
 charge permission decides first, the reasons second. Act once per event `id`.
 
 - When a charge is declined, the charge permission often becomes NonChargeable too. Each change has its own event with its own
-  next action, and the two events arrive in either order. Send the buyer one mail for both events, not two.
+  next action, and the receiver may publish the two events in either order. Send the buyer one mail for both events, not two.
   If the codes differ, follow the event of the permission. The receiver does not count retries: limit them in your service.
 - If one change causes two events, only one has the code `RETRY_CHARGE`: `PermissionChargeable`, or `PaymentMethodUpdated` if the
   permission was Chargeable before, too.
@@ -44,11 +44,11 @@ charge permission decides first, the reasons second. Act once per event `id`.
 | attribute | meaning |
 |---|---|
 | `id` | identifies the change. The same change always has the same id: skip an id that you have processed |
-| `sequence` | 20 digits; increases within one `partitionkey`. Skip an event whose sequence is not greater than the last one that you processed |
+| `sequence` | 20 digits; increases within one `partitionkey`. Skip an event whose sequence is not greater than the last one that you processed for the same `partitionkey` |
 | `source` | `/amazonpay/<merchant id>/<live or sandbox>`. Check it, so that a sandbox event never ships goods |
 | `subject` | id of the object |
 | `partitionkey` | charge permission id; also the record key |
-| `time` | when Amazon last changed the object, not when the event was published |
+| `time` | when Amazon last changed the object; the timestamp of the Kafka record is the time of publishing. Absent if Amazon's answer has no readable time |
 | `traceparent` | W3C trace context of the newest IPN that led to the event, if there is one |
 
 [examples/README.md](../examples/README.md) has programs to start from.
