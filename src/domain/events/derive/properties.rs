@@ -48,6 +48,9 @@ fn any_permission() -> Fetched {
     Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap()
 }
 
+/// An answer cannot mean a time near 1970.
+const BASE_S: i64 = 1_700_000_000;
+
 /// Reads like the worker: a second time where a confirming read is needed.
 struct Reader {
     object: ObjectRef,
@@ -67,7 +70,7 @@ impl Reader {
         let reasons: Vec<_> = version.reason.iter().map(|code| json!({"reasonCode": code})).collect();
         let amount = version.balance.to_string();
         let body = json!({kind.id_field(): self.object.id, "limits": {"amountBalance": amount}, "refundedAmount": amount, "disputeAmount": amount,
-            "statusDetails": {"state": version.state, "reasons": reasons, "lastUpdatedTimestamp": version.updated_s}});
+            "statusDetails": {"state": version.state, "reasons": reasons, "lastUpdatedTimestamp": BASE_S + version.updated_s}});
         self.read_body(&body);
     }
 
@@ -120,7 +123,7 @@ proptest! {
         }
         let last = history.last().unwrap();
         let known = reader.known.as_ref().unwrap();
-        prop_assert_eq!((known.state.as_str(), known.last_updated.map(Timestamp::unix_ms)), (last.state, Some(last.updated_s * 1000)));
+        prop_assert_eq!((known.state.as_str(), known.last_updated.map(Timestamp::unix_ms)), (last.state, Some((BASE_S + last.updated_s) * 1000)));
         let published = reader.published.last().unwrap();
         prop_assert_eq!(published.state.as_str(), last.state);
         let codes: Vec<&str> = published.reasons.iter().map(|reason| reason.reason_code.as_str()).collect();
