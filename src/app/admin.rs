@@ -49,7 +49,7 @@ impl Readiness {
 
     fn checks(&self) -> Vec<Check> {
         let mut checks = Vec::new();
-        checks.extend(self.role.takes().then(|| self.inbox_check()));
+        checks.extend(self.role.receives_ipns().then(|| self.inbox_check()));
         let is_leaving = self.is_leaving.load(Ordering::Relaxed);
         let detail = if is_leaving { "shutting down" } else { "running" };
         checks.push(Check { decides: true, name: "lifecycle", ok: !is_leaving, detail: detail.to_owned() });
@@ -91,13 +91,13 @@ impl Readiness {
     fn worker_checks(&self, worker: &Status) -> [Check; 2] {
         let is_working = worker.is_working.load(Ordering::Relaxed);
         let held_back = worker.held_back();
-        let waits = if self.role.takes() {
+        let waits = if self.role.receives_ipns() {
             "waits for its partitions or restores their state; does not affect readiness"
         } else {
             "waits for its partitions or restores their state"
         };
         let worker = Check {
-            decides: !self.role.takes(),
+            decides: !self.role.receives_ipns(),
             name: "worker",
             ok: is_working,
             detail: (if is_working { "owns its partitions" } else { waits }).to_owned(),

@@ -96,7 +96,7 @@ impl App {
         let admin_listener = listen("admin.listen", config.admin.listen)?;
         let admin_address = local_address(&admin_listener);
         let ingress_listener =
-            config.role.takes().then(|| listen("ingress.listen", config.ingress.listen)).transpose()?;
+            config.role.receives_ipns().then(|| listen("ingress.listen", config.ingress.listen)).transpose()?;
         let min_in_sync_replicas = match broker {
             Broker::Real => check_topics(&config).await?,
             Broker::Mock => 1,
@@ -108,7 +108,8 @@ impl App {
         let peers = clock_peers(&config, &merchants, &accounts, &clients);
         let mut tasks = vec![tokio::spawn(clock_watch.clone().run(peers))];
         let shared = Shared { merchants, clients, broker, clock_watch, spans };
-        let worker = config.role.works().then(|| start_worker(&config, accounts, &shared, &mut tasks)).transpose()?;
+        let worker =
+            config.role.runs_worker().then(|| start_worker(&config, accounts, &shared, &mut tasks)).transpose()?;
         let readiness = web::Data::new(Readiness::new(
             config.role,
             worker.as_ref().map(|worker| worker.status.clone()),
@@ -309,8 +310,8 @@ fn clock_peers(
     let policy = config.policy(merchants);
     let sns = policy.topics.regions().map(|region| format!("https://sns.{region}.amazonaws.com/"));
     let pay_api = accounts.iter().map(|account| format!("https://{}/", account.region.api_host()));
-    let sns: BTreeSet<String> = sns.filter(|_| config.role.takes()).collect();
-    let pay_api: BTreeSet<String> = pay_api.filter(|_| config.role.works()).collect();
+    let sns: BTreeSet<String> = sns.filter(|_| config.role.receives_ipns()).collect();
+    let pay_api: BTreeSet<String> = pay_api.filter(|_| config.role.runs_worker()).collect();
     let source = |peer: Peer, client: &reqwest::Client, url| ClockSource { peer, client: client.clone(), url };
     let sns = sns.into_iter().map(|url| source(Peer::CertificateHost, &clients.cert_authorities.signing_certs, url));
     sns.chain(pay_api.into_iter().map(|url| source(Peer::PayApi, &clients.pay_api, url))).collect()

@@ -116,7 +116,7 @@ impl Config {
         let development = file.development.map(|table| development::load(&table, folder, &mut mistakes));
         let extra_topics = development.as_ref().map(|table| table.topics.as_slice()).unwrap_or_default();
         // The role `ingest` sends no request to Amazon Pay, so it needs no key.
-        let keys_in = file.role.works().then_some(folder);
+        let keys_in = file.role.runs_worker().then_some(folder);
         let merchants =
             merchants::load(&file.merchants, (&file.sns.topic_accounts, extra_topics), keys_in, &mut mistakes);
         if development.is_some() {

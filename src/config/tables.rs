@@ -164,13 +164,13 @@ pub struct Shutdown {
 }
 
 impl Role {
-    /// Whether it receives IPNs.
-    pub fn takes(self) -> bool {
+    /// Whether this role receives IPNs.
+    pub fn receives_ipns(self) -> bool {
         self != Self::Worker
     }
 
-    /// Whether it reads objects and publishes events.
-    pub fn works(self) -> bool {
+    /// Whether this role runs the worker, which reads objects and publishes events.
+    pub fn runs_worker(self) -> bool {
         self != Self::Ingest
     }
 

@@ -215,7 +215,7 @@ impl Ingress {
         let outcome = slug;
         match (self.allow_log(slug, error.topic()), error.severity()) {
             (None, _) => {
-                tracing::debug!(%error, outcome, "request rejected; further lines with this outcome are suppressed");
+                tracing::debug!(%error, outcome, "request rejected; equal lines above debug level are suppressed");
             }
             (Some(suppressed), Severity::Info) => tracing::info!(%error, outcome, suppressed, "request rejected"),
             (Some(suppressed), Severity::Warn) => tracing::warn!(%error, outcome, suppressed, "{NOT_STORED}"),

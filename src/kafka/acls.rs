@@ -89,7 +89,7 @@ impl PrincipalRole {
 
     /// Those that `serve` has in this role.
     pub fn of(role: Role) -> Vec<Self> {
-        let both = [(role.takes(), Self::Ingest), (role.works(), Self::Worker)];
+        let both = [(role.receives_ipns(), Self::Ingest), (role.runs_worker(), Self::Worker)];
         both.into_iter().filter_map(|(is_it, role)| is_it.then_some(role)).collect()
     }
 

@@ -47,7 +47,7 @@ impl Connection {
             let asked = connection.consumer.fetch_metadata(Some(&kafka.topics().inbox), left.min(ATTEMPT));
             let Err(error) = asked else { return Ok(connection) };
             let logged = connection.last_error();
-            if logged.as_deref().is_some_and(is_lasting) || Instant::now() >= deadline {
+            if logged.as_deref().is_some_and(is_permanent) || Instant::now() >= deadline {
                 let what = logged.map_or_else(|| error.to_string(), |logged| format!("{error} ({logged})"));
                 return Err(ConnectionError { remedy: remedy(&what), what });
             }
@@ -116,7 +116,7 @@ impl LastError {
         let words = words.split_once("]: ").map_or(words, |(_, rest)| rest);
         let mut last = self.last.lock();
         // A cause is not overwritten by the errors that follow from it.
-        if is_lasting(words) || !last.as_deref().is_some_and(is_lasting) {
+        if is_permanent(words) || !last.as_deref().is_some_and(is_permanent) {
             *last = Some(words.to_owned());
         }
     }
@@ -139,84 +139,84 @@ impl ClientContext for LastError {
 impl ConsumerContext for LastError {}
 
 /// Whether a retry cannot fix the error.
-fn is_lasting(words: &str) -> bool {
-    WORDS.iter().any(|row| row.is_lasting && words.contains(row.said))
+fn is_permanent(words: &str) -> bool {
+    KNOWN_ERRORS.iter().any(|row| row.is_permanent && words.contains(row.text))
 }
 
 fn remedy(words: &str) -> &'static str {
-    WORDS.iter().find(|row| words.contains(row.said)).map_or(REMEDY, |row| row.remedy)
+    KNOWN_ERRORS.iter().find(|row| words.contains(row.text)).map_or(REMEDY, |row| row.remedy)
 }
 
 /// An error text of librdkafka, whether a retry can fix it, and what to do.
-struct Words {
-    said: &'static str,
-    is_lasting: bool,
+struct KnownError {
+    text: &'static str,
+    is_permanent: bool,
     remedy: &'static str,
 }
 
-const fn lasting(said: &'static str, remedy: &'static str) -> Words {
-    Words { said, is_lasting: true, remedy }
+const fn permanent(text: &'static str, remedy: &'static str) -> KnownError {
+    KnownError { text, is_permanent: true, remedy }
 }
 
-const fn passing(said: &'static str, remedy: &'static str) -> Words {
-    Words { said, is_lasting: false, remedy }
+const fn retriable(text: &'static str, remedy: &'static str) -> KnownError {
+    KnownError { text, is_permanent: false, remedy }
 }
 
 /// The first row that fits is used. librdkafka adds guesses to some of its texts, so the certain ones come first.
-const WORDS: &[Words] = &[
-    lasting(
+const KNOWN_ERRORS: &[KnownError] = &[
+    permanent(
         "Unsupported SASL mechanism",
         "the brokers do not offer this \"sasl.mechanism\" on this port: set one that they offer",
     ),
-    lasting(
+    permanent(
         "SASL authentication error",
         "the brokers refuse these credentials: check \"sasl.username\", \"sasl.password\" and \"sasl.mechanism\"",
     ),
-    lasting(
+    permanent(
         "broker certificate could not be verified",
         "the broker's TLS certificate is not signed by a known CA, or is for another host name: set \"ssl.ca.location\" to the \
          CA's file, and use in kafka.bootstrap_servers the host name of the certificate",
     ),
-    lasting(
+    permanent(
         "connecting to a PLAINTEXT broker listener",
         "this port does not use TLS: use the TLS port, or leave out \"security.protocol\" if the network is trusted",
     ),
-    lasting("alert certificate required", CLIENT_CERTIFICATE),
-    lasting("alert bad certificate", CLIENT_CERTIFICATE),
-    lasting(
+    permanent("alert certificate required", CLIENT_CERTIFICATE),
+    permanent("alert bad certificate", CLIENT_CERTIFICATE),
+    permanent(
         "alert unknown ca",
         "the brokers do not know the CA of \"ssl.certificate.location\": have it signed by the CA that they trust",
     ),
-    lasting("connecting to a SSL listener", SPEAK_TLS),
-    lasting("broker might require SASL authentication", NAME_A_USER),
+    permanent("connecting to a SSL listener", SPEAK_TLS),
+    permanent("broker might require SASL authentication", NAME_A_USER),
     // A broker that is shutting down closes connections, too.
-    passing("Disconnected: SSL connection closed by peer", NAME_A_USER),
-    passing("SSL transport error: Broken pipe", NAME_A_USER),
-    passing("SSL transport error: Connection reset", NAME_A_USER),
-    passing("Disconnected: connection closed by peer", SPEAK_TLS),
-    lasting(
+    retriable("Disconnected: SSL connection closed by peer", NAME_A_USER),
+    retriable("SSL transport error: Broken pipe", NAME_A_USER),
+    retriable("SSL transport error: Connection reset", NAME_A_USER),
+    retriable("Disconnected: connection closed by peer", SPEAK_TLS),
+    permanent(
         "Failed to acquire SASL OAUTHBEARER token",
         "the token endpoint returned no token: check \"sasl.oauthbearer.token.endpoint.url\", \"sasl.oauthbearer.client.id\" and \
          \"sasl.oauthbearer.client.secret\"",
     ),
-    passing(
+    retriable(
         "ssl.ca.location",
         "the file of \"ssl.ca.location\" cannot be used: set it to a PEM file of CA certificates",
     ),
-    passing(
+    retriable(
         "ssl.certificate.location",
         "the file of \"ssl.certificate.location\" cannot be used: set it to a PEM file",
     ),
-    passing(
+    retriable(
         "ssl.key.location",
         "the file of \"ssl.key.location\" cannot be used: set it to a PEM file, and set \"ssl.key.password\" if it has one",
     ),
-    passing(
+    retriable(
         "Failed to resolve",
         "the host name cannot be resolved: check kafka.bootstrap_servers and this machine's DNS",
     ),
-    passing("Connection refused", "nothing listens at this address: check host and port in kafka.bootstrap_servers"),
-    passing(
+    retriable("Connection refused", "nothing listens at this address: check host and port in kafka.bootstrap_servers"),
+    retriable(
         "timed out",
         "no broker answers: check kafka.bootstrap_servers, and that firewalls and network policies let this machine reach every \
          broker, not only the first one",

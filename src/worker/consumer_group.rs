@@ -154,7 +154,7 @@ pub(super) fn partition_offsets_at(
 }
 
 /// Seeks to these positions and resumes the partitions.
-pub(super) fn open_at(
+pub(super) fn seek_and_resume(
     consumer: &BaseConsumer<GroupContext>,
     topic: &str,
     positions: &BTreeMap<i32, i64>,
@@ -175,7 +175,7 @@ pub(super) fn open_at(
 }
 
 /// Pauses the partitions.
-pub(super) fn close(consumer: &BaseConsumer<GroupContext>, topic: &str, partitions: &[i32]) {
+pub(super) fn pause(consumer: &BaseConsumer<GroupContext>, topic: &str, partitions: &[i32]) {
     let mut list = TopicPartitionList::new();
     for partition in partitions {
         list.add_partition(topic, *partition);

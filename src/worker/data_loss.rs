@@ -26,7 +26,7 @@ use crate::kafka::state_store::{CompletenessMarker, Restored, StateStore, rebuil
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Found {
     log_start: i64,
-    mark: Option<CompletenessMarker>,
+    marker: Option<CompletenessMarker>,
     n_objects: usize,
     /// Objects that the events topic knows and the state topic does not.
     n_rebuilt: usize,
@@ -68,22 +68,22 @@ impl Found {
     /// Whether a completeness marker covers all of the partition. Without one the state counts as lost: for a new
     /// partition that costs one read of the events topic.
     fn is_complete(&self) -> bool {
-        self.mark.is_some_and(|mark| mark.is_complete && self.log_start <= mark.log_start)
+        self.marker.is_some_and(|marker| marker.is_complete && self.log_start <= marker.log_start)
     }
 }
 
 /// Finds the losses of one partition: inbox, offsets and state.
 fn judge(partition_offsets: &PartitionOffsets, found: &Found) -> Vec<DataLoss> {
     let PartitionOffsets { committed, start, .. } = *partition_offsets;
-    let Found { log_start, mark, n_objects, n_rebuilt } = *found;
-    let was_owned = mark.is_some() || n_objects > 0 || n_rebuilt > 0;
+    let Found { log_start, marker, n_objects, n_rebuilt } = *found;
+    let was_owned = marker.is_some() || n_objects > 0 || n_rebuilt > 0;
     let offsets = match committed {
         None if was_owned => Some(DataLoss::Offsets { start }),
         None if start > 0 => Some(DataLoss::InboxStart { expected: 0, start }),
         _ => None,
     };
     let had_read = n_objects == 0 && committed.is_some_and(|at| at > start);
-    let is_lost = !found.is_complete() && (mark.is_some() || log_start > 0 || n_rebuilt > 0 || had_read);
+    let is_lost = !found.is_complete() && (marker.is_some() || log_start > 0 || n_rebuilt > 0 || had_read);
     let state = is_lost.then_some(DataLoss::State { log_start, n_rebuilt });
     offsets.into_iter().chain(partition_offsets.loss()).chain(state).collect()
 }
@@ -170,9 +170,9 @@ pub(super) fn positions(offsets_by_partition: &OffsetsByPartition) -> Positions 
 fn inspect(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BTreeMap<i32, Found> {
     let counts = restored.store.len_by_partition();
     let found = |partition: &i32| {
-        let (log_start, mark) = restored.markers.of(*partition);
+        let (log_start, marker) = restored.markers.of(*partition);
         let n_objects = counts.get(partition).copied().unwrap_or(0);
-        (*partition, Found { log_start, mark, n_objects, n_rebuilt: 0 })
+        (*partition, Found { log_start, marker, n_objects, n_rebuilt: 0 })
     };
     offsets_by_partition.keys().map(found).collect()
 }
@@ -203,8 +203,9 @@ impl StateWriter<'_> {
         loop {
             let records: Vec<StateRecord> = left.by_ref().take(RECORDS_AT_ONCE_MAX).collect();
             let is_last = left.peek().is_none();
-            let mark = |(partition, log_start): &(i32, i64)| (*partition, CompletenessMarker::new(*log_start, is_last));
-            let batch = Batch { records, markers: log_starts.iter().map(mark).collect(), ..Batch::default() };
+            let marker =
+                |(partition, log_start): &(i32, i64)| (*partition, CompletenessMarker::new(*log_start, is_last));
+            let batch = Batch { records, markers: log_starts.iter().map(marker).collect(), ..Batch::default() };
             self.outbox.commit(&batch, positions, self.group, now)?;
             if is_last {
                 return Ok(());

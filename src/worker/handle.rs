@@ -12,8 +12,8 @@ use super::{Worker, WorkerContext};
 /// A worker on its thread.
 pub struct Handle {
     thread: std::thread::JoinHandle<()>,
-    silence_max: Duration,
-    /// Whether the worker works, and when it last showed a sign of life.
+    heartbeat_age_max: Duration,
+    /// Whether the worker works, and the time of its last heartbeat.
     pub status: Arc<Status>,
 }
 
@@ -22,13 +22,13 @@ impl WorkerContext {
     pub fn start(self) -> Result<Handle, KafkaError> {
         let status = Arc::new(Status::default());
         // By then the consumer group has long removed the member.
-        let silence_max = self.kafka.poll_interval_max() * 2;
+        let heartbeat_age_max = self.kafka.poll_interval_max() * 2;
         let worker = Worker::new(self, status.clone())?;
         let thread = std::thread::Builder::new()
             .name("worker".to_owned())
             .spawn(move || worker.run())
             .expect("the system can start a thread");
-        Ok(Handle { thread, silence_max, status })
+        Ok(Handle { thread, heartbeat_age_max, status })
     }
 }
 
@@ -41,16 +41,16 @@ impl Handle {
         }
     }
 
-    /// Whether the thread has ended or hangs in a request to Kafka (librdkafka#5456). Only a new process helps then.
+    /// Whether the thread has ended or hangs in a request to Kafka (librdkafka#5456). Then the process must be restarted.
     pub fn has_failed(&self) -> bool {
-        let silent_for = self.status.silent_for();
-        if silent_for > self.silence_max {
+        let heartbeat_age = self.status.heartbeat_age();
+        if heartbeat_age > self.heartbeat_age_max {
             tracing::error!(
-                silent_s = silent_for.as_secs(),
+                silent_s = heartbeat_age.as_secs(),
                 "the worker hangs in a request to Kafka; the process exits with an error so that its supervisor restarts it"
             );
         }
-        self.thread.is_finished() || silent_for > self.silence_max
+        self.thread.is_finished() || heartbeat_age > self.heartbeat_age_max
     }
 }
 
@@ -62,8 +62,8 @@ pub struct Status {
     /// Merchants whose circuit breaker is open.
     held_back: Mutex<Vec<String>>,
     pub(super) stop: AtomicBool,
-    /// When the thread last showed a sign of life.
-    alive_at: Mutex<Instant>,
+    /// The last heartbeat of the thread: it writes one in each round.
+    heartbeat_at: Mutex<Instant>,
 }
 
 impl Default for Status {
@@ -72,25 +72,25 @@ impl Default for Status {
             is_working: AtomicBool::new(false),
             held_back: Mutex::default(),
             stop: AtomicBool::new(false),
-            alive_at: Mutex::new(Instant::now()),
+            heartbeat_at: Mutex::new(Instant::now()),
         }
     }
 }
 
 impl Status {
-    /// How long ago the thread last showed a sign of life. A long time means that it waits for Kafka or hangs.
-    pub fn silent_for(&self) -> Duration {
-        self.alive_at.lock().elapsed()
+    /// The time since the last heartbeat of the thread. A long time means that the thread waits for Kafka or hangs.
+    pub fn heartbeat_age(&self) -> Duration {
+        self.heartbeat_at.lock().elapsed()
     }
 
     /// Sets the gauges. Called at each scrape, because a thread that hangs cannot do it.
     pub fn show(&self) {
         metrics::gauge!("ipn_receiver_worker_ready").set(f64::from(u8::from(self.is_working.load(Ordering::Relaxed))));
-        metrics::gauge!("ipn_receiver_worker_heartbeat_age_seconds").set(self.silent_for().as_secs_f64());
+        metrics::gauge!("ipn_receiver_worker_heartbeat_age_seconds").set(self.heartbeat_age().as_secs_f64());
     }
 
-    pub(super) fn note_alive(&self) {
-        *self.alive_at.lock() = Instant::now();
+    pub(super) fn note_heartbeat(&self) {
+        *self.heartbeat_at.lock() = Instant::now();
     }
 
     /// The merchants whose reads the circuit breaker holds back.

@@ -97,7 +97,7 @@ impl Worker {
     fn run(mut self) {
         let mut pause = Duration::ZERO;
         while !self.status.stop.load(Ordering::Relaxed) {
-            self.status.note_alive();
+            self.status.note_heartbeat();
             match self.round() {
                 Ok(()) => pause = Duration::ZERO,
                 Err(error @ Error::Consumer(_)) => {
@@ -277,7 +277,7 @@ impl Worker {
         self.outbox = None;
         self.reset();
         if let Some(assignment) = &self.assignment {
-            consumer_group::close(&self.consumer, &self.context.kafka.topics().inbox, &assignment.partitions);
+            consumer_group::pause(&self.consumer, &self.context.kafka.topics().inbox, &assignment.partitions);
         }
     }
 

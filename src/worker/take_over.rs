@@ -28,7 +28,7 @@ impl Worker {
         let Some(TakenOver { restored, positions, fenced_at }) = self.fence_and_restore(&mut outbox)? else {
             return Ok(());
         };
-        consumer_group::open_at(&self.consumer, &self.context.kafka.topics().inbox, &positions)?;
+        consumer_group::seek_and_resume(&self.consumer, &self.context.kafka.topics().inbox, &positions)?;
         let n_objects = restored.store.len();
         let ledger = Ledger::new(self.context.ledger.clone(), restored, &positions, fenced_at);
         if let Some(assignment) = &mut self.assignment {
@@ -67,7 +67,7 @@ impl Worker {
         // The partitions are paused, so the poll returns no record: it keeps the member alive and notices a rebalance.
         let still_assigned = || {
             drop(self.consumer.poll(Duration::ZERO));
-            status.note_alive();
+            status.note_heartbeat();
             !context.has_changes() && !status.stop.load(Ordering::Relaxed)
         };
         let writer = StateWriter { outbox, group: &assignment.group };

@@ -14,11 +14,11 @@ use crate::http::client::error_chain;
 
 pub(super) async fn check(mut config: Config, clients: &Clients, report: &mut Report) {
     let clock_watch = ClockWatch::new(clients.clock, Duration::from_secs(config.admin.clock_offset_max_s));
-    if config.role.takes() {
+    if config.role.receives_ipns() {
         check_certificate_hosts(&config, clients, &clock_watch, report).await;
     }
     let accounts = std::mem::take(&mut config.merchants);
-    if config.role.works() {
+    if config.role.runs_worker() {
         check_credentials(&config, accounts, clients, &clock_watch, report).await;
     }
     report.add(&match clock_watch.comparison() {

@@ -93,14 +93,14 @@ impl AccountWork {
             for at in (first..first + ObjectKind::ALL.len()).map(|at| at % ObjectKind::ALL.len()) {
                 let kind = ObjectKind::ALL[at];
                 let Some(lane) = self.lanes.get_mut(&kind).filter(|lane| lane.has_due(now)) else { continue };
-                if !self.breaker.would_let(now) {
+                if !self.breaker.allows(now) {
                     continue;
                 }
                 if in_flight >= rules.reads_in_flight_max {
                     return (taken, true);
                 }
                 let Some(id) = lane.take_due(now, rules.aged_after) else { continue };
-                self.breaker.let_out(now);
+                self.breaker.note_sent(now);
                 self.first = (at + 1) % ObjectKind::ALL.len();
                 in_flight += 1;
                 taken.push((kind, id));

@@ -45,7 +45,7 @@ impl Breaker {
     }
 
     /// Whether a read may be sent now.
-    pub fn would_let(&self, now: Timestamp) -> bool {
+    pub fn allows(&self, now: Timestamp) -> bool {
         match self.state {
             State::Closed { .. } => true,
             State::Open { probe_at } => now >= probe_at,
@@ -53,7 +53,7 @@ impl Breaker {
     }
 
     /// A read is sent: while the breaker is open, it is the probe.
-    pub fn let_out(&mut self, now: Timestamp) {
+    pub fn note_sent(&mut self, now: Timestamp) {
         if let State::Open { probe_at } = &mut self.state {
             *probe_at = now.plus(self.rule.probe_every);
         }
@@ -113,21 +113,21 @@ mod tests {
         let mut breaker = opened();
         let mut n_probes = 0;
         for s in 0..7200 {
-            while breaker.would_let(at(s)) {
-                breaker.let_out(at(s));
+            while breaker.allows(at(s)) {
+                breaker.note_sent(at(s));
                 n_probes += 1;
                 assert_eq!(breaker.failed(at(s)), None, "it is open already");
             }
         }
         assert_eq!(n_probes, 719);
         assert_eq!(breaker.answered(), Some(BreakerChange::Closed));
-        assert!(breaker.would_let(at(7200)) && breaker.would_let(at(7200)));
+        assert!(breaker.allows(at(7200)) && breaker.allows(at(7200)));
     }
 
     #[test]
     fn unanswered_probe_is_followed_by_another() {
         let mut breaker = opened();
-        breaker.let_out(at(10));
-        assert!(!breaker.would_let(at(19)) && breaker.would_let(at(20)));
+        breaker.note_sent(at(10));
+        assert!(!breaker.allows(at(19)) && breaker.allows(at(20)));
     }
 }

@@ -189,7 +189,7 @@ pub async fn check(config: &Config) -> Result<Comparison, Error> {
     if !refused.is_empty() {
         return Err(Error::Unfit(refused));
     }
-    if config.role.works() {
+    if config.role.runs_worker() {
         found.record_count_if_missing(&config.kafka).await?;
     }
     Ok(found)

@@ -82,8 +82,8 @@ impl Exporter {
     pub fn is_in(self, role: Role) -> bool {
         match self {
             Self::Any => true,
-            Self::Ingest => role.takes(),
-            Self::Worker => role.works(),
+            Self::Ingest => role.receives_ipns(),
+            Self::Worker => role.runs_worker(),
         }
     }
 }

@@ -1,13 +1,13 @@
 use super::*;
 
-const NEW: Found = Found { log_start: 0, mark: None, n_objects: 0, n_rebuilt: 0 };
+const NEW: Found = Found { log_start: 0, marker: None, n_objects: 0, n_rebuilt: 0 };
 
 fn partition_offsets(committed: Option<i64>, start: i64, end: i64) -> PartitionOffsets {
     PartitionOffsets { committed, start, end }
 }
 
 fn complete(n_objects: usize) -> Found {
-    Found { mark: Some(CompletenessMarker::new(0, true)), n_objects, ..NEW }
+    Found { marker: Some(CompletenessMarker::new(0, true)), n_objects, ..NEW }
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn each_data_loss_is_reported_and_nothing_else_is() {
         ("unread records deleted", partition_offsets(Some(49), 50, 100), complete(3), vec![unread(49, 50)]),
         ("read records deleted", partition_offsets(Some(50), 50, 50), complete(3), vec![]),
         (
-            "inbox created again",
+            "inbox recreated",
             partition_offsets(Some(70), 0, 3),
             complete(3),
             vec![DataLoss::InboxEnd { expected: 70, end: 3 }],
@@ -58,9 +58,9 @@ fn each_data_loss_is_reported_and_nothing_else_is() {
             Found { log_start: 9, ..NEW },
             vec![state(9, 0)],
         ),
-        ("state topic created again", partition_offsets(Some(70), 50, 100), NEW, vec![state(0, 0)]),
+        ("state topic recreated", partition_offsets(Some(70), 50, 100), NEW, vec![state(0, 0)]),
         (
-            "state topic created again and written to before the takeover",
+            "state topic recreated and written to before the takeover",
             partition_offsets(Some(70), 50, 100),
             Found { n_objects: 1, n_rebuilt: 4, ..NEW },
             vec![state(0, 4)],
@@ -68,13 +68,13 @@ fn each_data_loss_is_reported_and_nothing_else_is() {
         (
             "an interrupted rebuild",
             partition_offsets(Some(70), 50, 100),
-            Found { mark: Some(CompletenessMarker::new(9, false)), log_start: 9, n_objects: 1, n_rebuilt: 3 },
+            Found { marker: Some(CompletenessMarker::new(9, false)), log_start: 9, n_objects: 1, n_rebuilt: 3 },
             vec![state(9, 3)],
         ),
         (
             "a complete rebuild",
             partition_offsets(Some(70), 50, 100),
-            Found { mark: Some(CompletenessMarker::new(9, true)), log_start: 9, n_objects: 4, n_rebuilt: 0 },
+            Found { marker: Some(CompletenessMarker::new(9, true)), log_start: 9, n_objects: 4, n_rebuilt: 0 },
             vec![],
         ),
     ] {
