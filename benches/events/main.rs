@@ -95,7 +95,14 @@ impl Scene {
             permission: Permission {
                 id: &self.permission,
                 permission_type: Some("Recurring"),
-                seen: Some(PermissionSeen { state: &State::Chargeable, reasons: &[], last_updated: None, read_at: at }),
+                seen: Some(PermissionSeen {
+                    state: &State::Chargeable,
+                    reasons: &[],
+                    last_updated: None,
+                    has_moved: false,
+                    usable_since: None,
+                    read_at: at,
+                }),
                 retry_awaited: None,
             },
             captured: None,

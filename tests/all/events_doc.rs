@@ -79,6 +79,8 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
                     state: &State::Chargeable,
                     reasons: &[],
                     last_updated: None,
+                    has_moved: false,
+                    usable_since: None,
                     read_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 - 86_400_000),
                 }),
                 retry_awaited: None,
@@ -208,6 +210,8 @@ fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> Next
         state,
         reasons: &case.permission_reasons,
         last_updated: Some(at(2)),
+        has_moved: true,
+        usable_since: None,
         read_at: at(3),
     });
     let situation = Situation {

@@ -17,7 +17,7 @@ use self::hints::HintDecision;
 use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger, event_type, payment_method_type, updated_type};
 use super::event::{AttributeChange, Event, StateFacts, attribute_event_id, codes, state_event_id};
 use super::evidence::Evidence;
-use super::next_action::{ActionCode, PermissionSeen, next_action};
+use super::next_action::{PermissionSeen, next_action};
 use crate::domain::pay::{Amount, Fetched, ObjectId, ObjectKind, ObjectRef, Reason, State};
 use crate::domain::state::{Observed, RetryAwaited};
 use crate::domain::timestamp::Timestamp;
@@ -232,11 +232,8 @@ fn with_attributes(mut events: Vec<Event>, compared: Comparison<'_>, reading: &R
 
 fn current(events: Vec<Event>, observed: Observed, reading: &Reading<'_>) -> Derivation {
     let last_event_id = events.last().map(|event| event.id).or(observed.last_event_id);
-    let advises_retry = |event: &Event| event.next_action.code == ActionCode::RetryCharge;
-    let is_advised = reading.fetched.kind == ObjectKind::ChargePermission && events.iter().any(advises_retry);
-    let retry_advised_at = is_advised.then_some(reading.read_started_at).or(observed.retry_advised_at);
-    let observed = Box::new(Observed { retry_advised_at, last_event_id, ..observed });
-    Derivation::Current { events, observed, attributes: Attributes::Settled }
+    let observed = advice::with_retry_advice(Observed { last_event_id, ..observed }, &events, reading);
+    Derivation::Current { events, observed: Box::new(observed), attributes: Attributes::Settled }
 }
 
 fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading: &Reading<'_>) -> Event {
@@ -343,8 +340,12 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         hint_settled: known.and_then(|known| known.hint_settled),
         hint_explained_at: known.and_then(|known| known.hint_explained_at),
         retry_advised_at: known.and_then(|known| known.retry_advised_at),
+        usable_since: known.and_then(|known| known.usable_since),
         read_started_at: reading.read_started_at,
         last_event_id: known.and_then(|known| known.last_event_id),
+        has_moved: known.is_some_and(|known| {
+            known.has_moved || known.state != fetched.state || is_before(known.last_updated, fetched.last_updated)
+        }),
         stub: false,
     }
 }

@@ -84,6 +84,10 @@ pub struct PermissionSeen<'a> {
     pub reasons: &'a [Reason],
     /// Amazon's time of that state, if it could be read.
     pub last_updated: Option<Timestamp>,
+    /// Its state or Amazon's time changed since it was read first.
+    pub has_moved: bool,
+    /// A time before the newest change that an event with RETRY_CHARGE reports.
+    pub usable_since: Option<Timestamp>,
     /// When the read began.
     pub read_at: Timestamp,
 }
@@ -254,7 +258,7 @@ fn charge_declined(situation: &Situation<'_>) -> Advice {
     }
     match situation.permission {
         Some(permission) if *permission.state == State::Closed => return closed_before_charge(situation),
-        Some(permission) if permission.became_chargeable_after(situation.last_updated) => {
+        Some(permission) if permission.became_usable_after(situation.last_updated) => {
             return RETRY_SINCE_CHARGEABLE;
         }
         Some(permission) if is_retryable && permission.needs_payment_method(situation.last_updated) => {
@@ -271,9 +275,12 @@ fn charge_declined(situation: &Situation<'_>) -> Advice {
 }
 
 impl PermissionSeen<'_> {
-    /// Whether it is Chargeable, and became so after this time of Amazon's.
-    fn became_chargeable_after(&self, then: Option<Timestamp>) -> bool {
-        *self.state == State::Chargeable && then.zip(self.last_updated).is_some_and(|(then, at)| then < at)
+    /// Whether it is Chargeable, and became so, or got another payment method, after this time of Amazon's. In the same
+    /// second counts if the permission changed then: a permission is not Chargeable before its charge has ended.
+    fn became_usable_after(&self, then: Option<Timestamp>) -> bool {
+        let Some(then) = then.filter(|_| *self.state == State::Chargeable) else { return false };
+        let is_newer = self.last_updated.is_some_and(|at| then < at || (then == at && self.has_moved));
+        is_newer || self.usable_since.is_some_and(|since| then < since)
     }
 
     /// Whether it lacks a usable payment method, and that is not older than this time of Amazon's.

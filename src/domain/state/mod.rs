@@ -84,14 +84,21 @@ pub struct Observed {
     /// On permissions: when a change was last seen that explains an ATTRIBUTE_CHANGE IPN sent at about that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint_explained_at: Option<Timestamp>,
-    /// On permissions: when the read began whose event said RETRY_CHARGE.
+    /// On permissions: when the read began that showed the permission Chargeable again, and whose event said RETRY_CHARGE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_advised_at: Option<Timestamp>,
+    /// On permissions: a time before the newest change that an event with RETRY_CHARGE reports, and after everything else
+    /// that is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usable_since: Option<Timestamp>,
     /// When the read began. An IPN that was appended well before it needs no other read.
     pub read_started_at: Timestamp,
     /// Id of the last event; none while the object is a baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event_id: Option<Uuid>,
+    /// Amazon's time or the state changed since the object was read first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_moved: bool,
     /// Only the state, its time, the digest of the attributes and the last event are left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stub: bool,

@@ -35,6 +35,7 @@ pub(super) struct Seen {
     attribute_revision: u64,
     pub(super) captured: Option<Amount>,
     last_event_id: Option<Uuid>,
+    has_moved: bool,
     stub: bool,
 }
 
@@ -50,6 +51,7 @@ struct Rare {
     hint_settled: Option<Timestamp>,
     hint_explained_at: Option<Timestamp>,
     retry_advised_at: Option<Timestamp>,
+    usable_since: Option<Timestamp>,
     unconfirmed_reads: u64,
     newest_update: Option<Timestamp>,
     repeats: u64,
@@ -153,6 +155,7 @@ impl Seen {
         rare.hint_settled = observed.hint_settled;
         rare.hint_explained_at = observed.hint_explained_at;
         rare.retry_advised_at = observed.retry_advised_at;
+        rare.usable_since = observed.usable_since;
         rare.unconfirmed_reads = observed.unconfirmed_reads;
         rare.newest_update = observed.newest_update;
         rare.repeats = observed.repeats;
@@ -166,6 +169,7 @@ impl Seen {
             attribute_revision: observed.attribute_revision,
             captured: observed.captured,
             last_event_id: observed.last_event_id,
+            has_moved: observed.has_moved,
             stub: observed.stub,
         }
     }
@@ -190,11 +194,13 @@ impl Seen {
             hint_settled: rare.hint_settled,
             hint_explained_at: rare.hint_explained_at,
             retry_advised_at: rare.retry_advised_at,
+            usable_since: rare.usable_since,
             unconfirmed_reads: rare.unconfirmed_reads,
             newest_update: rare.newest_update,
             repeats: rare.repeats,
             read_started_at: self.read_started_at,
             last_event_id: self.last_event_id,
+            has_moved: self.has_moved,
             stub: self.stub,
         }
     }

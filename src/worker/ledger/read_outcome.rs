@@ -270,6 +270,8 @@ fn permission_facts<'a>(
             state: &known.state,
             reasons: &known.reasons,
             last_updated: known.last_updated,
+            has_moved: known.has_moved,
+            usable_since: known.usable_since,
             read_at: known.read_started_at,
         }),
         retry_awaited,

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::{Reading, hints, is_before};
+use crate::domain::events::event::Event;
 use crate::domain::events::evidence::Evidence;
-use crate::domain::events::next_action::{PermissionType, Situation};
+use crate::domain::events::next_action::{ActionCode, PermissionType, Situation};
 use crate::domain::pay::{ObjectKind, State};
 use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
@@ -59,8 +60,24 @@ fn is_chargeable_again(known: Option<&Observed>, reading: &Reading<'_>) -> bool 
                 || known.reasons.iter().any(|reason| reason.reason_code != "ChargeInProgress"))
     });
     let awaited_since = reading.permission.retry_awaited.and_then(|awaited| awaited.since);
-    let is_declined_since = is_before(reading.fetched.last_updated, awaited_since);
+    // A time that stands still says nothing about the order.
+    let has_moved = known.is_some_and(|known| is_before(known.newest_update(), reading.fetched.last_updated));
+    let is_declined_since = has_moved && is_before(reading.fetched.last_updated, awaited_since);
     answers_wait(known, reading) || (was_unusable && !is_declined_since)
+}
+
+/// Remembers what the events of a read say about a retry.
+pub(super) fn with_retry_advice(observed: Observed, events: &[Event], reading: &Reading<'_>) -> Observed {
+    let advises_retry = |event: &&Event| event.next_action.code == ActionCode::RetryCharge;
+    let is_permission = reading.fetched.kind == ObjectKind::ChargePermission;
+    let Some(event) = events.iter().find(advises_retry).filter(|_| is_permission) else { return observed };
+    let is_chargeable_again = event.evidence.is_empty();
+    let hints = reading.causes.iter().filter(|cause| cause.is_attribute_change()).map(|cause| cause.timestamp);
+    let usable_since = if is_chargeable_again { event.last_updated } else { hints.max() };
+    // A new descriptor or address is an act of its own, whenever it comes.
+    let is_seen = !is_chargeable_again && event.evidence != [Evidence::AttributeChange];
+    let retry_advised_at = if is_seen { observed.retry_advised_at } else { Some(reading.read_started_at) };
+    Observed { retry_advised_at, usable_since: usable_since.max(observed.usable_since), ..observed }
 }
 
 /// Whether an event with RETRY_CHARGE was published for the same act of the buyer. One act needs one retry.

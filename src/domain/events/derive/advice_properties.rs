@@ -8,6 +8,7 @@ use proptest::test_runner::TestRunner;
 use serde_json::json;
 
 use super::*;
+use crate::domain::events::ActionCode;
 use crate::domain::events::retry_awaited;
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId};
 use crate::domain::state::KnownState;
@@ -142,6 +143,8 @@ impl<'a> World<'a> {
             state: &known.state,
             reasons: &known.reasons,
             last_updated: known.last_updated,
+            has_moved: known.has_moved,
+            usable_since: known.usable_since,
             read_at: known.read_started_at,
         });
         let permission_id = permission().id;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::events::ActionCode;
 use crate::domain::events::event;
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind, digest};
 

@@ -165,6 +165,8 @@ fn declined_under(
         state: &state,
         reasons: &permission_reasons,
         last_updated: permission_s.map(at),
+        has_moved: false,
+        usable_since: None,
         read_at: at(0),
     };
     PermissionType::ALL.map(|permission_type| {
