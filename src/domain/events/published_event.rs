@@ -149,7 +149,7 @@ impl PublishedEvent {
             unconfirmed_digest: None,
             captured: captured(&snapshot).filter(|_| self.object.kind == ObjectKind::Charge),
             private: None,
-            hint_settled: hint.max(before.and_then(|before| before.hint_settled)),
+            hint_settled: hint.max(before.as_ref().and_then(|before| before.hint_settled)),
             hint_explained_at: None,
             retry_advised_at: None,
             usable_since: None,
