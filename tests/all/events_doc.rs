@@ -83,6 +83,7 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             read_started_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700),
             observed_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1901),
             accept_stale: false,
+            in_charge_since: None,
         };
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
             panic!("read in order")

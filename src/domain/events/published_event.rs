@@ -12,6 +12,7 @@ use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{
     Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State, captured, digest,
 };
+use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::{KnownState, Observed};
 use crate::domain::timestamp::Timestamp;
 
@@ -32,6 +33,8 @@ pub struct History {
     objects: HashMap<ObjectRef, (u64, Observed)>,
     /// By permission.
     sequences: HashMap<ObjectRef, u64>,
+    /// When the earliest event of each account was published.
+    earliest: HashMap<Account, Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +135,9 @@ impl PublishedEvent {
 impl History {
     /// Adds an event. The events of an object must come in the order of `sequence`; an older one changes nothing.
     pub fn add(&mut self, event: PublishedEvent) {
+        let published_at = event.data.observed_at;
+        let earliest = self.earliest.entry(event.object.account.clone()).or_insert(published_at);
+        *earliest = published_at.min(*earliest);
         let permission = event.object.sibling(ObjectKind::ChargePermission, event.data.charge_permission_id.clone());
         let last = self.sequences.entry(permission).or_default();
         *last = event.sequence.max(*last);
@@ -141,6 +147,12 @@ impl History {
             before => (event.sequence, event.clone().observed(before.map(|(_, observed)| observed))),
         };
         self.objects.insert(event.object, known);
+    }
+
+    /// Since when the merchant of each account has been in our charge, as far as the events show it. Amazon's time of the
+    /// first event would be too early: the first sight of an old object is an event, too.
+    pub fn in_charge(&self) -> Vec<InCharge> {
+        self.earliest.iter().map(|(account, since)| InCharge::new(account.clone(), *since)).collect()
     }
 
     /// Known state of each object after its last event, and the last `sequence` of each permission.

@@ -74,6 +74,7 @@ impl Reader {
                 read_started_at: Timestamp::from_unix_ms(0),
                 observed_at: Timestamp::from_unix_ms(0),
                 accept_stale: false,
+                in_charge_since: None,
             };
             let Derivation::Current { events, observed, is_unconfirmed } = derive(self.known.as_ref(), &reading) else {
                 panic!("Amazon's time never goes back here")

@@ -63,6 +63,7 @@ fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause],
         fetched,
         causes,
         accept_stale,
+        in_charge_since: None,
         permission: Permission { id: &object.id, permission_type: None, seen: None },
         captured: None,
         update_url: "",
@@ -385,3 +386,5 @@ fn recheck_needs_no_confirming_read() {
         slack
     ));
 }
+
+mod first_sight;
