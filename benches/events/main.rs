@@ -112,6 +112,7 @@ impl Scene {
             read_started_at: at,
             observed_at: at,
             accept_stale: false,
+            in_charge_since: None,
         }
     }
 }

@@ -195,6 +195,7 @@ fn an_event() -> (Event, KnownState) {
         read_started_at: at,
         observed_at: at,
         accept_stale: false,
+        in_charge_since: None,
     };
     let Derivation::Current { mut events, observed, .. } = derive(None, &reading) else {
         unreachable!("nothing is known")

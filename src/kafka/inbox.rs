@@ -12,6 +12,7 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHead
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use crate::config::Kafka;
+use crate::domain::ipn::in_charge_request::{self, SetInChargeSince};
 use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::record_headers::{self, header};
@@ -113,10 +114,14 @@ impl Inbox {
 
     /// Stores an operator's request to recheck an object.
     pub async fn append_recheck(&self, recheck: &Recheck) -> Result<(), AppendError> {
-        let headers = OwnedHeaders::new_with_capacity(2)
-            .insert(Header { key: record_headers::SCHEMA_VERSION, value: Some(SCHEMA) })
-            .insert(Header { key: record_headers::RECORD_KIND, value: Some(recheck_request::KIND) });
+        let headers = request_headers(recheck_request::KIND);
         self.deliver(recheck.object.account.merchant_id.as_str(), &recheck.to_json(), headers).await
+    }
+
+    /// Stores an operator's request to set since when a merchant has been in our charge.
+    pub async fn append_in_charge_since(&self, request: &SetInChargeSince) -> Result<(), AppendError> {
+        let headers = request_headers(in_charge_request::KIND);
+        self.deliver(request.account.merchant_id.as_str(), &request.to_json(), headers).await
     }
 
     async fn deliver(&self, key: &str, value: &[u8], headers: OwnedHeaders) -> Result<(), AppendError> {
@@ -200,6 +205,13 @@ impl InboxRecord {
             headers,
         }
     }
+}
+
+/// The headers of an operator's request of this kind.
+fn request_headers(kind: &str) -> OwnedHeaders {
+    OwnedHeaders::new_with_capacity(2)
+        .insert(Header { key: record_headers::SCHEMA_VERSION, value: Some(SCHEMA) })
+        .insert(Header { key: record_headers::RECORD_KIND, value: Some(kind) })
 }
 
 /// Reads single records back, for dead letters: the worker keeps positions, not bodies. A record that retention deleted is

@@ -37,6 +37,8 @@ pub(super) struct LedgerConfig {
     pub(super) rules: Rules,
     pub(super) merchants: Arc<Merchants>,
     pub(super) update_urls: UpdateUrls,
+    /// The partition count of inbox and state.
+    pub(super) partitions: i32,
 }
 
 /// The parts of the process that the worker uses.
@@ -65,6 +67,7 @@ impl WorkerContext {
             rules: config.quota.rules(&config.worker),
             merchants,
             update_urls: update_urls.into(),
+            partitions: config.kafka.partitions,
         };
         Self { kafka: config.kafka.clone(), ledger, wire: config.events.wire(), pay_api, clock, broker, spans }
     }

@@ -7,6 +7,7 @@
 //! - Lost state: it is rebuilt from the events topic, so nothing is published twice. The inbox is read again from its
 //!   start, because the lost records also held pending work.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -15,6 +16,7 @@ use super::consumer_group::{OffsetsByPartition, PartitionOffsets};
 use super::context::{Positions, WorkerContext};
 use super::{Error, Worker, consumer_group};
 use crate::domain::state::KnownState;
+use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::partitioner::owning_partition;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
@@ -118,10 +120,12 @@ fn recover(
     let mut found = inspect(offsets_by_partition, restored);
     let broken: BTreeSet<i32> = found.iter().filter(|(_, found)| !found.is_complete()).map(|(at, _)| *at).collect();
     let mut positions = positions(offsets_by_partition);
-    let mut records = Vec::new();
+    let (mut records, mut in_charge) = (Vec::new(), Vec::new());
     if !broken.is_empty() {
-        let published = rebuild_from_events(kafka, &broken, still_assigned)?.into_known();
-        records = published.into_iter().filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
+        let published = rebuild_from_events(kafka, &broken, still_assigned)?;
+        in_charge = add_in_charge(&mut restored.store, published.in_charge(), kafka.partitions);
+        let published = published.into_known().into_iter();
+        records = published.filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
     }
     for record in &records {
         found.entry(record.partition).and_modify(|found| found.n_rebuilt += 1);
@@ -136,7 +140,8 @@ fn recover(
     }
     if !broken.is_empty() {
         let markers: Vec<(i32, i64)> = broken.iter().map(|at| (*at, found[at].log_start)).collect();
-        writer.write(records, &markers, &positions, context.clock.now())?;
+        let rebuilt = Rebuilt { records, in_charge, log_starts: markers };
+        writer.write(rebuilt, &positions, context.clock.now())?;
     }
     Ok(positions)
 }
@@ -190,22 +195,37 @@ fn add(store: &mut StateStore, published: KnownState, partitions: i32) -> Option
     Some(StateRecord { key, partition, value: Some(value) })
 }
 
+/// Adds since when merchants have been in our charge, of accounts of which the state topic does not know it.
+fn add_in_charge(store: &mut StateStore, published: Vec<InCharge>, partitions: i32) -> Vec<(i32, InCharge)> {
+    let mut added = Vec::new();
+    for in_charge in published {
+        if let Entry::Vacant(vacant) = store.in_charge.entry(in_charge.account.clone()) {
+            added.push((owning_partition(&in_charge.account.merchant_id, partitions), in_charge.clone()));
+            vacant.insert(in_charge);
+        }
+    }
+    added
+}
+
+/// What the events topic gave back, and the log start of each partition that had lost it.
+struct Rebuilt {
+    records: Vec<StateRecord>,
+    in_charge: Vec<(i32, InCharge)>,
+    log_starts: Vec<(i32, i64)>,
+}
+
 impl StateWriter<'_> {
     /// Writes rebuilt records and commits the group's offsets. Only the last transaction marks the state as complete.
-    fn write(
-        &self,
-        records: Vec<StateRecord>,
-        log_starts: &[(i32, i64)],
-        positions: &Positions,
-        now: Timestamp,
-    ) -> Result<(), Error> {
+    fn write(&self, rebuilt: Rebuilt, positions: &Positions, now: Timestamp) -> Result<(), Error> {
+        let Rebuilt { records, mut in_charge, log_starts } = rebuilt;
         let mut left = records.into_iter().peekable();
         loop {
             let records: Vec<StateRecord> = left.by_ref().take(RECORDS_AT_ONCE_MAX).collect();
             let is_last = left.peek().is_none();
             let marker =
                 |(partition, log_start): &(i32, i64)| (*partition, CompletenessMarker::new(*log_start, is_last));
-            let batch = Batch { records, markers: log_starts.iter().map(marker).collect(), ..Batch::default() };
+            let (markers, in_charge) = (log_starts.iter().map(marker).collect(), std::mem::take(&mut in_charge));
+            let batch = Batch { records, in_charge, markers, ..Batch::default() };
             self.outbox.commit(&batch, positions, self.group, now)?;
             if is_last {
                 return Ok(());

@@ -92,6 +92,7 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             read_started_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700),
             observed_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1901),
             accept_stale: false,
+            in_charge_since: None,
         };
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
             panic!("read in order")
@@ -172,8 +173,8 @@ fn when(row: &EventType) -> String {
         Trigger::StateReached { state, updated_when_late: true, .. } => {
             let updated = updated_type(row.kind).map_or("", |updated| updated.name);
             format!(
-                "a {} reaches `{state}`. If the receiver does not know the object yet and the state is already more than 24 h old, it publishes \
-                 `{updated}` instead",
+                "a {} reaches `{state}`. If the receiver does not know the object yet, and the state is older than the day on which the receiver \
+                 took charge of the merchant (see `firstSight`), it publishes `{updated}` instead",
                 row.kind
             )
         }
@@ -181,7 +182,7 @@ fn when(row: &EventType) -> String {
         Trigger::UnknownState => format!("a {} reaches a state that is not on this page", row.kind),
         Trigger::AttributesChanged => format!(
             "attributes of a {} change while its state stays the same, or the receiver first reads an object whose \
-             state is more than 24 h old",
+             state is from before it took charge of the merchant (see `firstSight`)",
             row.kind
         ),
         Trigger::PaymentMethodChanged => {

@@ -151,7 +151,7 @@ fn state_topic_matches_events(
     findings: &mut Vec<String>,
 ) {
     let mut state: BTreeMap<&str, Value> = BTreeMap::new();
-    for record in observed.state.iter().filter(|record| !record.key.starts_with("__")) {
+    for record in observed.state.iter().filter(|record| !record.key.contains("__")) {
         match &record.value {
             Some(_) => state.insert(&record.key, record.json()),
             None => state.remove(record.key.as_str()),

@@ -26,8 +26,8 @@ pub enum Trigger {
         state: &'static str,
         /// The states from which the object reaches it, directly or through other states.
         from: &'static [&'static str],
-        /// Where the object is first read more than 24 h after it reached the state, the `…Updated` type is published
-        /// instead, so that consumers do not act on an old change.
+        /// Where the object is first read more than 24 h after it reached the state, and it reached the state before the
+        /// merchant was in our charge, the `…Updated` type is published instead: consumers must not act on history.
         updated_when_late: bool,
     },
     /// The object reached a state that the catalogue does not have.

@@ -162,6 +162,8 @@ struct Data<'a> {
     causes: Vec<PublishedCause<'a>>,
     observed_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    late: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     amazon_pay_request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unexpected_transition: Option<bool>,
@@ -199,6 +201,7 @@ impl<'a> Data<'a> {
             snapshot: &event.snapshot,
             causes: event.causes.iter().map(PublishedCause::of).collect(),
             observed_at: event.observed_at,
+            late: event.is_late.then_some(true),
             amazon_pay_request_id: event.request_id.as_deref(),
             unexpected_transition: event.unexpected_transition.then_some(true),
         }

@@ -47,6 +47,8 @@ pub struct Reading<'a> {
     pub observed_at: Timestamp,
     /// Accept an answer that is older than known state, since Amazon gave it repeatedly.
     pub accept_stale: bool,
+    /// At first sight, what happened from then on is published under its own type however late it is found. None is never.
+    pub in_charge_since: Option<Timestamp>,
 }
 
 /// What is known of a permission when one of its objects was read.
@@ -112,20 +114,22 @@ pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
 fn first_sight(reading: &Reading<'_>) -> Derivation {
     let fetched = reading.fetched;
     let reached = event_type(fetched.kind, &fetched.state);
-    let newest_cause = reading.causes.iter().map(|cause| cause.timestamp).max();
-    let is_late = newest_cause.zip(fetched.last_updated).is_some_and(|(newest, at)| newest.since(at) > LATE_AFTER);
-    let published_as = match reached.trigger {
-        Trigger::StateReached { updated_when_late: true, .. } if is_late => {
-            updated_type(fetched.kind).unwrap_or(reached)
-        }
-        _ => reached,
-    };
+    let may_be_old = matches!(reached.trigger, Trigger::StateReached { updated_when_late: true, .. });
+    let published_as = updated_type(fetched.kind).filter(|_| may_be_old && is_history(reading)).unwrap_or(reached);
     let observed = observed(reading, None);
     if Cause::are_seeds(reading.causes) {
         return current(vec![], observed, reading);
     }
     let events = vec![state_event(published_as, None, reading)];
     with_attributes(events, Comparison { known: None, next: observed, changes: Changes::default() }, reading)
+}
+
+/// Whether the state was reached before the merchant was in our charge, and no cause came within a day of it.
+fn is_history(reading: &Reading<'_>) -> bool {
+    let Some(reached_at) = reading.fetched.last_updated else { return false };
+    let is_prompt = |cause: &Cause| cause.timestamp.since(reached_at) <= LATE_AFTER;
+    let is_before = reading.in_charge_since.is_none_or(|since| reached_at < since);
+    is_before && !reading.causes.is_empty() && !reading.causes.iter().any(is_prompt)
 }
 
 /// Whether an IPN arrived for the very state that was recorded as a baseline without an event. The object changed while the
@@ -238,7 +242,8 @@ fn current(events: Vec<Event>, observed: Observed, reading: &Reading<'_>) -> Der
 
 fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading: &Reading<'_>) -> Event {
     let id = state_event_id(&StateFacts { repeat: repeat(known, reading.fetched), ..state_facts(event_type, reading) });
-    event(id, event_type, &[], known, reading)
+    let is_late = reading.fetched.last_updated.is_some_and(|at| reading.observed_at.since(at) > LATE_AFTER);
+    Event { is_late, ..event(id, event_type, &[], known, reading) }
 }
 
 fn event(
@@ -266,6 +271,7 @@ fn event(
         last_updated: fetched.last_updated,
         observed_at: reading.observed_at,
         request_id: fetched.request_id.clone(),
+        is_late: false,
         unexpected_transition: false,
         published_by: None,
     }

@@ -50,6 +50,8 @@ pub struct Event {
     pub observed_at: Timestamp,
     /// Amazon's id of the read request.
     pub request_id: Option<Box<str>>,
+    /// The state was reached more than a day before the read.
+    pub is_late: bool,
     /// The object left a final state, or went back in time.
     pub unexpected_transition: bool,
     /// The span that publishes the event, if spans are recorded.

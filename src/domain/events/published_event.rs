@@ -14,6 +14,7 @@ use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{
     Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State, captured, digest,
 };
+use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::{KnownState, Observed, RetryAwaited};
 use crate::domain::timestamp::Timestamp;
 
@@ -34,6 +35,8 @@ pub struct History {
     objects: HashMap<ObjectRef, (u64, Observed)>,
     /// By permission.
     permissions: HashMap<ObjectRef, PermissionHistory>,
+    /// When the earliest event of each account was published.
+    earliest: HashMap<Account, Timestamp>,
 }
 
 /// What all events of a permission and of its objects leave behind.
@@ -127,17 +130,17 @@ impl PublishedEvent {
         if waits { Some(awaited::add(before, RetryAwaited { since: self.time, may_check })) } else { before }
     }
 
-    fn observed(self, before: Option<Observed>) -> Observed {
+    fn observed(self, before: Option<&Observed>) -> Observed {
         let Data { charge_permission_id, charge_permission_type, state, reasons, snapshot, causes, .. } = self.data;
         let is_hint = |cause: &&PublishedCause| cause.notification_type == Some(NotificationType::AttributeChange);
         let hint = causes.iter().filter(is_hint).map(|cause| cause.timestamp).max();
-        let remembered = before.as_ref().and_then(|before| before.payment_method_reason.as_deref());
+        let remembered = before.and_then(|before| before.payment_method_reason.as_deref());
         Observed {
             payment_method_reason: payment_method_reason(remembered, &state, &reasons),
             state,
             reasons,
             last_updated: self.time,
-            newest_update: before.as_ref().and_then(Observed::newest_update).filter(|newest| Some(*newest) > self.time),
+            newest_update: before.and_then(Observed::newest_update).filter(|newest| Some(*newest) > self.time),
             // Events do not carry this number either. The sequence number is greater than any earlier one.
             repeats: self.sequence,
             charge_permission_id,
@@ -149,7 +152,7 @@ impl PublishedEvent {
             unconfirmed_digest: None,
             captured: captured(&snapshot).filter(|_| self.object.kind == ObjectKind::Charge),
             private: None,
-            hint_settled: hint.max(before.as_ref().and_then(|before| before.hint_settled)),
+            hint_settled: hint.max(before.and_then(|before| before.hint_settled)),
             hint_explained_at: None,
             retry_advised_at: None,
             usable_since: None,
@@ -165,6 +168,9 @@ impl PublishedEvent {
 impl History {
     /// Adds an event. The events of an object must come in the order of `sequence`; an older one changes nothing.
     pub fn add(&mut self, event: PublishedEvent) {
+        let published_at = event.data.observed_at;
+        let earliest = self.earliest.entry(event.object.account.clone()).or_insert(published_at);
+        *earliest = published_at.min(*earliest);
         let permission = event.object.sibling(ObjectKind::ChargePermission, event.data.charge_permission_id.clone());
         let permission = self.permissions.entry(permission).or_default();
         if event.sequence > permission.sequence {
@@ -174,9 +180,15 @@ impl History {
         let before = self.objects.remove(&event.object);
         let known = match before {
             Some((sequence, observed)) if sequence >= event.sequence => (sequence, observed),
-            before => (event.sequence, event.clone().observed(before.map(|(_, observed)| observed))),
+            before => (event.sequence, event.clone().observed(before.as_ref().map(|(_, observed)| observed))),
         };
         self.objects.insert(event.object, known);
+    }
+
+    /// Since when the merchant of each account has been in our charge, as far as the events show it. Amazon's time of the
+    /// first event would be too early: the first sight of an old object is an event, too.
+    pub fn in_charge(&self) -> Vec<InCharge> {
+        self.earliest.iter().map(|(account, since)| InCharge::new(account.clone(), *since)).collect()
     }
 
     /// Known state of each object after its last event, and the last `sequence` of each permission.

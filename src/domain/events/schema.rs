@@ -74,6 +74,7 @@ fn data(row: &EventType) -> Value {
             "snapshot": {"type": "object", "description": "Every attribute of the object that is not about the buyer, under Amazon's names."},
             "causes": {"type": "array", "items": cause()},
             "observedAt": {"type": "string", "format": "date-time"},
+            "late": {"const": true, "description": "The object reached its state more than 24 h before observedAt: after an outage, or with the first read of an old object."},
             "amazonPayRequestId": {"type": "string", "description": "x-amz-pay-request-id of the read from Amazon Pay."},
             "unexpectedTransition": {"const": true, "description": "Amazon does not document that this state can follow the previous state."},
         },

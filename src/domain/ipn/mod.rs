@@ -2,6 +2,7 @@
 //!
 //! An IPN only names an object that changed. It holds no state, no amount, no time and no environment.
 
+pub mod in_charge_request;
 pub mod notification;
 pub mod recheck_request;
 pub mod routing;

@@ -2,6 +2,7 @@
 //!
 //! The record is private to the receiver, has a version, and never holds buyer data.
 
+pub mod in_charge;
 pub mod partitioner;
 pub mod reconcile_schedule;
 pub mod retention;

@@ -21,6 +21,7 @@ use crate::domain::dead_letter::redrive::Redriven;
 use crate::domain::dead_letter::{DeadLetter, Writer};
 use crate::domain::events::{Encoded, Event, Wire};
 use crate::domain::record_headers;
+use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::{KnownState, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
@@ -36,6 +37,8 @@ pub struct Batch {
     pub events: Vec<(Event, u64)>,
     /// Changed state records.
     pub records: Vec<StateRecord>,
+    /// Changed records of since when a merchant has been in our charge, with the partition that owns the merchant.
+    pub in_charge: Vec<(i32, InCharge)>,
     /// Dead letters.
     pub dead_letters: Vec<DeadLetter>,
     /// Completeness markers of partitions of the state topic.
@@ -144,15 +147,11 @@ impl Outbox {
                 failpoints::reach("events-sent");
             }
             for StateRecord { key, partition, value } in &batch.records {
-                let value = value.as_ref().map(json);
-                let headers =
-                    OwnedHeaders::new().insert(Header { key: record_headers::BARRIER_ID, value: Some(&self.barrier) });
-                let record =
-                    BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(*partition).headers(headers);
-                self.send(match &value {
-                    Some(value) => record.payload(value.as_slice()),
-                    None => record,
-                })?;
+                self.send_state(key, *partition, value.as_ref().map(json))?;
+            }
+            for (partition, in_charge) in &batch.in_charge {
+                let value = serde_json::to_vec(in_charge).expect("ids and times are plain data");
+                self.send_state(&InCharge::key_of(&in_charge.account), *partition, Some(value))?;
             }
             for (partition, marker) in &batch.markers {
                 let value = serde_json::to_vec(marker).expect("a marker is plain data");
@@ -250,6 +249,17 @@ impl Outbox {
             .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         let key = event.charge_permission_id.as_str();
         self.send(BaseRecord::to(&self.topics.events).key(key).payload(&value).headers(headers))
+    }
+
+    /// Sends a state record, which names the barrier of its writer; without a value it is a tombstone.
+    fn send_state(&self, key: &str, partition: i32, value: Option<Vec<u8>>) -> Result<(), InDoubt> {
+        let headers =
+            OwnedHeaders::new().insert(Header { key: record_headers::BARRIER_ID, value: Some(&self.barrier) });
+        let record = BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(partition).headers(headers);
+        self.send(match &value {
+            Some(value) => record.payload(value.as_slice()),
+            None => record,
+        })
     }
 
     fn send_dead_letter(&self, dead_letter: &DeadLetter, now: Timestamp) -> Result<(), InDoubt> {

@@ -22,6 +22,7 @@ pub use self::rebuild_from_events::rebuild_from_events;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::schema_version::NewerVersion;
+use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::reconcile_schedule::LastRead;
 use crate::domain::state::{KnownState, Observed, VERSION};
 use crate::domain::timestamp::Timestamp;
@@ -35,6 +36,8 @@ pub struct StateStore {
     by_key: HashTable<u32>,
     hashes: RandomState,
     accounts: Accounts,
+    /// Since when the merchant of each account has been in our charge.
+    pub in_charge: HashMap<Account, InCharge>,
 }
 
 /// Each account once, with a number.
@@ -183,6 +186,13 @@ impl StateStore {
     pub fn apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
         let key = std::str::from_utf8(key).map_err(|_| "its key is not text")?;
         if key.starts_with(INTERNAL_KEYS) {
+            return Ok(());
+        }
+        if let Some(account) = InCharge::account_of(key) {
+            match value.map(InCharge::parse).transpose()? {
+                Some(in_charge) => self.in_charge.insert(account, in_charge),
+                None => self.in_charge.remove(&account),
+            };
             return Ok(());
         }
         let Some(value) = value else {

@@ -20,6 +20,11 @@ impl InboxProgress {
         Self { offsets: positions.iter().map(start).collect(), latency: InboxLatency::default() }
     }
 
+    /// Whether this partition is assigned.
+    pub(in crate::worker) fn has_partition(&self, partition: i32) -> bool {
+        self.offsets.contains_key(&partition)
+    }
+
     /// Notes that a record was consumed. False if its partition is not assigned.
     pub(in crate::worker) fn consumed(&mut self, position: InboxPosition, appended_at: Timestamp) -> bool {
         let Some(offsets) = self.offsets.get_mut(&position.partition) else { return false };

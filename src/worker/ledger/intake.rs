@@ -1,10 +1,11 @@
 //! From an inbox record to the object that must be read and the cause of that read, or to a dead letter.
 
 use crate::domain::dead_letter::DeadLetterReason;
+use crate::domain::ipn::in_charge_request::{self, SetInChargeSince};
 use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::ipn::routing::{Merchants, Unroutable};
 use crate::domain::ipn::{Ipn, Message};
-use crate::domain::pay::{ObjectId, ObjectRef};
+use crate::domain::pay::{Account, ObjectId, ObjectRef};
 use crate::domain::record_headers;
 use crate::domain::sns::Envelope;
 use crate::domain::trace::TraceParent;
@@ -98,9 +99,29 @@ fn route(
 /// A record that `ipn-receiver recheck` appended. It must meet the same conditions as an IPN.
 fn parse_recheck(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, IntakeError> {
     let Recheck { object, seed, requested_at } = Recheck::parse(&record.value).map_err(IntakeError::not_understood)?;
-    let account = &object.account;
+    check_account(merchants, &object.account, record)?;
+    let origin = Origin::Recheck { position: record.position, seed };
+    Ok(Intake { object, cause: Cause { origin, timestamp: requested_at }, claimed_permission: None })
+}
+
+/// A record that `ipn-receiver in-charge-since` appended. None for any other record.
+pub(in crate::worker) fn parse_in_charge_since(
+    merchants: &Merchants,
+    record: &InboxRecord,
+) -> Option<Result<SetInChargeSince, IntakeError>> {
+    let is_it = record.header(record_headers::RECORD_KIND) == Some(in_charge_request::KIND);
+    let parse = || {
+        record.check_schema().and_then(|()| SetInChargeSince::parse(&record.value)).map_err(IntakeError::not_understood)
+    };
+    let check = |request: SetInChargeSince| check_account(merchants, &request.account, record).map(|()| request);
+    is_it.then(|| parse().and_then(check))
+}
+
+/// Checks that an operator's request is about a configured account, and that the account's owner has consumed it.
+fn check_account(merchants: &Merchants, account: &Account, record: &InboxRecord) -> Result<(), IntakeError> {
     if record.key != account.merchant_id.as_str().as_bytes() {
-        return Err(IntakeError::not_understood("a recheck record whose key is not its merchant"));
+        let kind = record.header(record_headers::RECORD_KIND).unwrap_or_default();
+        return Err(IntakeError::not_understood(format!("a record of kind {kind} whose key is not its merchant")));
     }
     if !merchants.knows(&account.merchant_id) {
         return Err(unknown_merchant(&account.merchant_id));
@@ -109,8 +130,7 @@ fn parse_recheck(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, 
         let detail = format!("merchant {} is not configured for {}", account.merchant_id, account.environment);
         return Err(IntakeError::new(DeadLetterReason::Misrouted, detail));
     }
-    let origin = Origin::Recheck { position: record.position, seed };
-    Ok(Intake { object, cause: Cause { origin, timestamp: requested_at }, claimed_permission: None })
+    Ok(())
 }
 
 fn unknown_merchant(merchant: &impl std::fmt::Display) -> IntakeError {

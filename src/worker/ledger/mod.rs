@@ -5,6 +5,7 @@
 
 pub(super) mod dead_letters;
 mod deferred_reads;
+mod in_charge;
 mod inbox_latency;
 mod inbox_progress;
 mod intake;
@@ -48,6 +49,8 @@ pub(in crate::worker) struct Ledger {
     pub(in crate::worker) queue: WorkQueue,
     pub(in crate::worker) inbox: InboxProgress,
     owning_partitions: OwningPartitions,
+    /// The partition count of inbox and state.
+    partitions: i32,
     outgoing: Outgoing,
     deferred_reads: DeferredReads,
     reconciler: Reconciler,
@@ -65,6 +68,8 @@ struct Outgoing {
     events: Vec<(Event, u64)>,
     /// Objects whose state records must be written.
     changed: BTreeSet<ObjectRef>,
+    /// Accounts whose records of since when they are in our charge must be written.
+    in_charge: BTreeSet<Account>,
     dead_letters: Vec<PendingDeadLetter>,
     /// Objects with a change that reconciliation found; reported after the commit.
     found: Vec<ObjectRef>,
@@ -81,7 +86,7 @@ impl Ledger {
         positions: &Positions,
         now: Timestamp,
     ) -> Self {
-        let LedgerConfig { settings, reconciliation, rules, merchants, update_urls } = config;
+        let LedgerConfig { settings, reconciliation, rules, merchants, update_urls, partitions } = config;
         let mut store = restored.store;
         let mut queue = WorkQueue::new(rules, now);
         let owning_partitions = OwningPartitions(store.partitioner());
@@ -89,9 +94,10 @@ impl Ledger {
         for (object, pending) in store.take_pending() {
             queue.restore(&object, pending);
         }
-        Self {
+        let mut ledger = Self {
             merchants,
             update_urls,
+            partitions,
             store,
             queue,
             inbox: InboxProgress::starting_at(positions),
@@ -104,7 +110,10 @@ impl Ledger {
             report_schedule: ReportSchedule::starting_at(now),
             clocks_agree: clocks_agree(restored.barrier_at, now, &settings),
             settings,
-        }
+        };
+        // The earlier of both clocks: a time in the future would hide what happens until then.
+        ledger.take_charge(restored.barrier_at.map_or(now, |barrier_at| barrier_at.min(now)));
+        ledger
     }
 
     /// Takes an inbox record: it becomes work, is already answered, or becomes a dead letter.
@@ -112,31 +121,39 @@ impl Ledger {
         if !self.inbox.consumed(record.position, record.appended_at) {
             return;
         }
-        match intake::parse(&self.merchants, &record) {
-            Ok(Intake { object, cause, claimed_permission }) => {
-                if let Some(claimed) = claimed_permission {
-                    self.compare_permission(&object, &claimed);
-                }
-                self.owning_partitions.insert(&object.account.merchant_id, record.position.partition);
-                if self.is_answered(&object, &record) && !self.is_open_evidence(&object, &cause) {
-                    tracing::debug!(
-                        object_id = %object.id, merchant = %object.account.merchant_id,
-                        environment = %object.account.environment, partition = record.position.partition,
-                        offset = record.position.offset,
-                        "IPN was appended well before the last read of its object started; no other read is needed"
-                    );
-                    self.inbox.done(&[record.position]);
-                } else {
-                    self.queue.push(&object, cause, now);
-                }
-            }
-            Err(IntakeError { reason, detail }) => self.outgoing.dead_letters.push(PendingDeadLetter {
+        let taken = match intake::parse_in_charge_since(&self.merchants, &record) {
+            Some(request) => request.map(|request| self.set_in_charge_since(request, &record)),
+            None => intake::parse(&self.merchants, &record).map(|intake| self.queue_read(intake, &record, now)),
+        };
+        if let Err(IntakeError { reason, detail }) = taken {
+            self.outgoing.dead_letters.push(PendingDeadLetter {
                 reason,
                 detail,
                 history: ReadHistory::of_one(record.appended_at),
                 positions: vec![record.position],
                 record: Some(record),
-            }),
+            });
+        }
+    }
+
+    /// Queues a read for a record, unless an earlier read has answered it.
+    fn queue_read(&mut self, intake: Intake, record: &InboxRecord, now: Timestamp) {
+        let Intake { object, cause, claimed_permission } = intake;
+        if let Some(claimed) = claimed_permission {
+            self.compare_permission(&object, &claimed);
+        }
+        self.owning_partitions.insert(&object.account.merchant_id, record.position.partition);
+        self.note_in_charge(&object.account, record.appended_at);
+        if self.is_answered(&object, record) && !self.is_open_evidence(&object, &cause) {
+            tracing::debug!(
+                object_id = %object.id, merchant = %object.account.merchant_id,
+                environment = %object.account.environment, partition = record.position.partition,
+                offset = record.position.offset,
+                "IPN was appended well before the last read of its object started; no other read is needed"
+            );
+            self.inbox.done(&[record.position]);
+        } else {
+            self.queue.push(&object, cause, now);
         }
     }
 
@@ -190,7 +207,9 @@ impl Ledger {
     pub(in crate::worker) fn take_batch(&mut self, dead_letters: Vec<DeadLetter>) -> Batch {
         let changed = std::mem::take(&mut self.outgoing.changed);
         let records = changed.into_iter().map(|object| self.record(&object)).collect();
-        Batch { events: std::mem::take(&mut self.outgoing.events), records, dead_letters, markers: Vec::new() }
+        let in_charge = self.take_in_charge();
+        let events = std::mem::take(&mut self.outgoing.events);
+        Batch { events, records, in_charge, dead_letters, markers: Vec::new() }
     }
 
     /// The state record of an object: its known state and its pending work.
@@ -236,7 +255,7 @@ impl Ledger {
 
 impl Outgoing {
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.changed.is_empty() && self.dead_letters.is_empty()
+        self.events.is_empty() && self.changed.is_empty() && self.in_charge.is_empty() && self.dead_letters.is_empty()
     }
 
     /// Writes the object's state record with the next batch.
@@ -299,3 +318,6 @@ mod recheck_tests;
 
 #[cfg(test)]
 mod reconciliation_tests;
+
+#[cfg(test)]
+mod in_charge_tests;

@@ -95,6 +95,7 @@ impl Ledger {
             read_started_at: *started_at,
             observed_at: now,
             accept_stale: attempts >= OLDER_ANSWERS_MAX,
+            in_charge_since: self.in_charge_since(&object.account, now),
         };
         let known = self.store.observed(object);
         match derive(known.as_ref(), &reading) {

@@ -24,6 +24,7 @@ fn ledger() -> Ledger {
     let rules = Quotas::default().rules(&settings);
     let mut ledger = ledger_with(settings, rules, now());
     ledger.owning_partitions.insert(&account().merchant_id, 0);
+    drop(ledger.take_batch(vec![]));
     ledger
 }
 

@@ -60,6 +60,7 @@ pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Time
         rules,
         merchants: Arc::new(merchants),
         update_urls: UpdateUrls::default(),
+        partitions: 1,
     };
     Ledger::new(config, Restored::default(), &BTreeMap::from([(0, 0)]), now)
 }
@@ -170,6 +171,7 @@ fn next_owner_continues_pending_work() {
         rules,
         merchants: first.merchants.clone(),
         update_urls: UpdateUrls::default(),
+        partitions: 1,
     };
     let restored = Restored { store, ..Restored::default() };
     let mut next = Ledger::new(config, restored, &BTreeMap::from([(0, 1)]), at(102));

@@ -63,12 +63,13 @@ charge permission decides first, the reasons second. Act once per event `id`.
 | `permissionState`, `permissionReadAt` | charges, refunds, disputes; if known | state of the charge permission when it was last read, and the time of that read |
 | `state`, `reasons` | always | Amazon's names; `reasons` may be empty or have several entries |
 | `previousState` | always, may be null | the last state that the receiver knew before this event; null if the object was not known |
-| `firstSight` | always | true if the receiver did not know the object before this event. If the state was already more than 24 h old when the IPN or the recheck asked for the read, most events are published as `…Updated` instead (see each event), with the next action for the current state |
+| `firstSight` | always | true if the receiver did not know the object before this event. What happened since the receiver took charge of the merchant is published under its own type, however late it is found. A state from before that, or from before the time for which the receiver keeps closed objects (`worker.forget_after_d`, two years), that was already more than 24 h old when every IPN or recheck asked for the read, is published as `…Updated` instead (see each event), with the next action for the current state |
 | `evidence` | `PaymentMethodUpdated` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
 | `nextAction` | always | see above |
 | `snapshot` | always | every other attribute of the object that is not about the buyer, under Amazon's names; amounts are text |
 | `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `PARENT_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a periodic read without an IPN |
 | `observedAt` | always | when the object was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
+| `late` | if true | the object reached its state more than 24 h before `observedAt`: it was found after an outage, or is old. It is still true: a late `ChargeCaptured` is a payment to fulfil. Absent from events about attributes |
 | `amazonPayRequestId` | if Amazon sent one | `x-amz-pay-request-id` of that read, for Amazon's support |
 | `unexpectedTransition` | if true | Amazon does not document that this state can follow the previous state |
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Writer};
 use ipn_receiver::domain::ipn::NotificationType;
+use ipn_receiver::domain::ipn::in_charge_request::SetInChargeSince;
 use ipn_receiver::domain::ipn::recheck_request::Recheck;
 use ipn_receiver::domain::pay::{
     Account, Amount, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef,
     PrivateDigests, Reason, State,
 };
+use ipn_receiver::domain::state::in_charge::InCharge;
 use ipn_receiver::domain::state::{KnownState, Observed, RetryAwaited, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
@@ -40,6 +42,11 @@ pub(super) fn written() -> BTreeMap<&'static str, Value> {
         seed: false,
         requested_at: at("2026-01-02T03:04:09.000Z"),
     };
+    let account = recheck.object.account.clone();
+    let since = at("2026-01-01T00:00:00.000Z");
+    let mut in_charge = InCharge::new(account.clone(), since);
+    in_charge.set(since, at("2026-01-02T03:04:10.500Z"));
+    let set_in_charge = SetInChargeSince { account, since, requested_at: at("2026-01-02T03:04:10.000Z") };
     BTreeMap::from([
         ("state-permission.v1", state(&permission())),
         ("state-pending.v1", state(&pending())),
@@ -48,6 +55,14 @@ pub(super) fn written() -> BTreeMap<&'static str, Value> {
         (
             "inbox-recheck.v1",
             json!({"key": MERCHANT, "headers": {"ipn-schema-version": "1", "ipn-record-kind": "recheck"}, "value": value(recheck.to_json())}),
+        ),
+        (
+            "state-in-charge-since.v1",
+            json!({"key": InCharge::key_of(&in_charge.account), "headers": {"ipn-barrier-id": BARRIER}, "value": in_charge}),
+        ),
+        (
+            "inbox-in-charge-since.v1",
+            json!({"key": MERCHANT, "headers": {"ipn-schema-version": "1", "ipn-record-kind": "in-charge-since"}, "value": value(set_in_charge.to_json())}),
         ),
         ("dead-letter.v1", json!({"headers": dead_letter_headers()})),
     ])

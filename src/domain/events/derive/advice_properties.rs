@@ -166,6 +166,7 @@ impl<'a> World<'a> {
             read_started_at: at,
             observed_at: at,
             accept_stale: false,
+            in_charge_since: None,
         };
         let known = self.known.get(object).and_then(|known| known.observed.clone());
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {

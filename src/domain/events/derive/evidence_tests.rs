@@ -81,6 +81,7 @@ impl Watched {
             read_started_at: Timestamp::from_unix_ms(0),
             observed_at: Timestamp::from_unix_ms(0),
             accept_stale: false,
+            in_charge_since: None,
         };
         let Derivation::Current { events, observed, attributes } = derive(self.known.as_ref(), &reading) else {
             panic!()

@@ -107,6 +107,7 @@ fn reading_of<'a>(object: &'a ObjectRef, fetched: &'a Fetched) -> Reading<'a> {
         read_started_at: Timestamp::from_unix_ms(0),
         observed_at: Timestamp::from_unix_ms(0),
         accept_stale: true,
+        in_charge_since: None,
     }
 }
 

@@ -64,6 +64,7 @@ fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause],
         fetched,
         causes,
         accept_stale,
+        in_charge_since: None,
         permission: Permission { id: &object.id, permission_type: None, seen: None, retry_awaited: None },
         captured: None,
         update_url: "",
@@ -397,3 +398,5 @@ fn recheck_needs_no_confirming_read() {
     let with_ipn = [recheck(false), cause("STATE_CHANGE", 10)];
     assert_eq!(confirms(ObjectKind::Charge, &with_ipn, Some(0)), ConfirmingReads::UntilSettled);
 }
+
+mod first_sight;

@@ -61,6 +61,7 @@ fn life(object: &ObjectRef, reads: &[Read]) -> (Observed, Vec<(Event, u64)>) {
             read_started_at: at.minus(READ_BEFORE),
             observed_at: at,
             accept_stale: false,
+            in_charge_since: None,
         };
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
             panic!("no read is stale")
@@ -154,6 +155,7 @@ fn rebuilt_state_publishes_only_changes() {
             read_started_at: at,
             observed_at: at,
             accept_stale: false,
+            in_charge_since: None,
         };
         let Derivation::Current { events, .. } = derive(Some(&known), &reading) else {
             panic!("the read is not stale")
