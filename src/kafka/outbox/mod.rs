@@ -147,11 +147,11 @@ impl Outbox {
                 failpoints::reach("events-sent");
             }
             for StateRecord { key, partition, value } in &batch.records {
-                self.send_state(key, *partition, value.as_ref().map(json))?;
+                self.send_state(key, *partition, value.as_ref().map(json).as_deref())?;
             }
             for (partition, in_charge) in &batch.in_charge {
                 let value = serde_json::to_vec(in_charge).expect("ids and times are plain data");
-                self.send_state(&InCharge::key_of(&in_charge.account), *partition, Some(value))?;
+                self.send_state(&InCharge::key_of(&in_charge.account), *partition, Some(&value))?;
             }
             for (partition, marker) in &batch.markers {
                 let value = serde_json::to_vec(marker).expect("a marker is plain data");
@@ -252,12 +252,12 @@ impl Outbox {
     }
 
     /// Sends a state record, which names the barrier of its writer; without a value it is a tombstone.
-    fn send_state(&self, key: &str, partition: i32, value: Option<Vec<u8>>) -> Result<(), InDoubt> {
+    fn send_state(&self, key: &str, partition: i32, value: Option<&[u8]>) -> Result<(), InDoubt> {
         let headers =
             OwnedHeaders::new().insert(Header { key: record_headers::BARRIER_ID, value: Some(&self.barrier) });
         let record = BaseRecord::<str, [u8]>::to(&self.topics.state).key(key).partition(partition).headers(headers);
-        self.send(match &value {
-            Some(value) => record.payload(value.as_slice()),
+        self.send(match value {
+            Some(value) => record.payload(value),
             None => record,
         })
     }
