@@ -11,7 +11,7 @@ use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{
     Account, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef, State,
 };
-use ipn_receiver::domain::state::Observed;
+use ipn_receiver::domain::state::{NoticeRules, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::work::{Cause, InboxPosition, Origin};
 use serde_json::json;
@@ -107,6 +107,7 @@ impl Scene {
             },
             captured: None,
             update_url: "https://payments.amazon.com/jr/your-account/ba/{ChargePermissionId}",
+            notices: NoticeRules::default(),
             causes: &self.causes,
             hint_is_ripe: false,
             read_started_at: at,

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use ipn_receiver::domain::pay::{
     Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
-use ipn_receiver::domain::state::reconcile_schedule;
-use ipn_receiver::domain::state::{KnownState, Observed};
+use ipn_receiver::domain::state::reconcile_schedule::{self, Schedule};
+use ipn_receiver::domain::state::{KnownState, NoticeRules, Observed, Upcoming};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::kafka::state_store::StateStore;
 use uuid::Uuid;
@@ -51,9 +51,10 @@ fn memory() -> bool {
 /// What the worker's reconcile walk does for each object.
 fn walk(store: &StateStore) -> Duration {
     let began = Instant::now();
+    let schedule = Schedule { period_factor: 1.0, notices: NoticeRules::default() };
     let due = (0..store.n_slots()).filter_map(|place| {
         let view = store.view_slot(place)?;
-        reconcile_schedule::due(&view.last_read()?, 1.0)
+        reconcile_schedule::due(&view.last_read()?, &schedule)
     });
     assert!(due.count() > 0);
     began.elapsed()
@@ -136,6 +137,10 @@ fn known(n: u64) -> KnownState {
             _ => vec![],
         },
         captured: (state == State::Captured).then(|| Amount::parse("29.99").expect("an amount")),
+        upcoming: Upcoming {
+            date: matches!(state, State::Chargeable | State::Authorized).then(|| at.plus(Duration::from_hours(720))),
+            ..Upcoming::default()
+        },
         state,
         last_updated: Some(at),
         newest_update: None,

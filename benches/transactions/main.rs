@@ -12,7 +12,7 @@ use ipn_receiver::domain::events::{Derivation, Event, Mode, Permission, Reading,
 use ipn_receiver::domain::pay::{
     Account, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef,
 };
-use ipn_receiver::domain::state::{KnownState, Observed};
+use ipn_receiver::domain::state::{KnownState, NoticeRules, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::kafka::outbox::{Batch, Outbox, StateRecord};
 use ipn_receiver::kafka::topics;
@@ -190,6 +190,7 @@ fn an_event() -> (Event, KnownState) {
         },
         captured: None,
         update_url: "",
+        notices: NoticeRules::default(),
         causes: &[],
         hint_is_ripe: false,
         read_started_at: at,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::development::DevelopmentSetting;
-use super::merchants::MerchantSetting;
+use super::merchants::{MerchantSetting, is_update_url};
 use super::{
     Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Reconciliation, Role, Shutdown, Sns,
     Telemetry, Worker, mistake,
@@ -172,9 +172,24 @@ impl File {
             rule(
                 [&self.events.update_urls.na, &self.events.update_urls.eu, &self.events.update_urls.jp]
                     .iter()
-                    .all(|url| url.starts_with("https://")),
+                    .all(|url| is_update_url(url)),
                 "events.update_urls",
-                "each must start with https://",
+                "each must start with https:// and have no other placeholder than {ChargePermissionId}, at most once",
+            ),
+            rule(
+                (0.0..=365.0).contains(&self.events.expiring_before_d),
+                "events.expiring_before_d",
+                "must be between 0 and 365; 0 switches the event off",
+            ),
+            rule(
+                self.events.limit_near_percent <= 100,
+                "events.limit_near_percent",
+                "must be between 0 and 100; 0 switches the event off",
+            ),
+            rule(
+                self.events.dispute_deadline_before_h <= 720,
+                "events.dispute_deadline_before_h",
+                "must be between 0 and 720; 0 switches the event off",
             ),
             rule(self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
             rule(self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),

@@ -17,6 +17,8 @@ pub struct MerchantAccount {
     pub merchant: Merchant,
     /// The region of the Amazon Pay API.
     pub region: Region,
+    /// Where its buyers update their payment method, if not at the page of the region.
+    pub update_url: Option<String>,
     /// The credentials of its requests; none in a role that sends none.
     pub credentials: Option<Credentials>,
 }
@@ -48,6 +50,7 @@ pub(super) struct MerchantSetting {
     topic_regions: Option<Vec<String>>,
     #[serde(default)]
     signature_version_min: SignatureVersionSetting,
+    update_url: Option<String>,
 }
 
 /// `1` or `2`, as a string or as a number.
@@ -118,12 +121,23 @@ pub(super) fn load(
             wrong("topic_owners", "is empty and there are no topic_arns, so no IPN could be received; leave it out for the merchant itself".to_owned());
         }
         let topics = TopicPolicy::demanding(setting.signature_version_min.0, topics);
+        let update_url = setting.update_url.clone();
+        if update_url.as_ref().is_some_and(|url| !is_update_url(url)) {
+            mistakes.push(mistake(format!("merchants[{at}].update_url"), UPDATE_URL_RULE));
+        }
         if let Ok(credentials) = credentials {
             let merchant = Merchant { account, topics };
-            loaded.push(MerchantAccount { merchant, region: setting.region, credentials });
+            loaded.push(MerchantAccount { merchant, region: setting.region, update_url, credentials });
         }
     }
     loaded
+}
+
+/// Whether the text is a page where buyers update their payment method.
+pub(super) fn is_update_url(url: &str) -> bool {
+    let rest = url.replacen("{ChargePermissionId}", "", 1);
+    let host = rest.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    !host.is_empty() && !rest.contains(|character: char| "{}".contains(character) || character.is_whitespace())
 }
 
 fn topic_rules(setting: &MerchantSetting, accounts: &[String], wrong: &mut impl FnMut(&str, String)) -> Vec<TopicRule> {
@@ -145,6 +159,10 @@ fn topic_rules(setting: &MerchantSetting, accounts: &[String], wrong: &mut impl 
     }
     rules
 }
+
+/// What [`is_update_url`] accepts.
+const UPDATE_URL_RULE: &str =
+    "must start with https:// and have no other placeholder than {ChargePermissionId}, at most once";
 
 /// The regions in which topics of Amazon Pay were observed. For Japan none was: the regions that are likely.
 fn default_topic_regions(region: Region) -> Vec<String> {

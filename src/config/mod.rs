@@ -28,6 +28,7 @@ use crate::domain::events::Wire;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{Account, Region};
 use crate::domain::sns::Policy;
+use crate::domain::state::NoticeRules;
 use crate::domain::work::{BreakerRule, Quota, Rules};
 
 /// The whole configuration, checked.
@@ -190,6 +191,15 @@ impl Events {
     pub fn wire(&self) -> Wire {
         Wire { type_prefix: self.type_prefix.clone(), mode: self.mode }
     }
+
+    /// When merchants are warned of dates and limits.
+    pub fn notices(&self) -> NoticeRules {
+        NoticeRules {
+            expiring_before: Duration::from_secs_f64(self.expiring_before_d * 86_400.0),
+            limit_near_percent: self.limit_near_percent,
+            dispute_deadline_before: Duration::from_hours(self.dispute_deadline_before_h),
+        }
+    }
 }
 
 impl UpdateUrls {
@@ -200,7 +210,8 @@ impl UpdateUrls {
             Region::Eu => &self.eu,
             Region::Jp => &self.jp,
         };
-        accounts.iter().map(|account| (account.merchant.account.clone(), of(account.region).clone())).collect()
+        let of = |account: &MerchantAccount| account.update_url.as_ref().unwrap_or(of(account.region)).clone();
+        accounts.iter().map(|account| (account.merchant.account.clone(), of(account))).collect()
     }
 }
 

@@ -143,6 +143,9 @@ pub struct Events {
     pub type_prefix: String,
     pub free_text: FreeText,
     pub mode: Mode,
+    pub expiring_before_d: f64,
+    pub limit_near_percent: u32,
+    pub dispute_deadline_before_h: u64,
     pub update_urls: UpdateUrls,
 }
 
@@ -307,6 +310,9 @@ impl Default for Events {
             type_prefix: "amazonpay".to_owned(),
             free_text: FreeText::Dropped,
             mode: Mode::Structured,
+            expiring_before_d: 14.0,
+            limit_near_percent: 10,
+            dispute_deadline_before_h: 72,
             update_urls: UpdateUrls::default(),
         }
     }
@@ -317,7 +323,7 @@ impl Default for UpdateUrls {
         Self {
             na: "https://payments.amazon.com/jr/your-account/ba/{ChargePermissionId}".to_owned(),
             eu: "https://pay.amazon.com/".to_owned(),
-            jp: "https://payments.amazon.co.jp/jr/your-account/ba/{ChargePermissionId}".to_owned(),
+            jp: "https://pay.amazon.com/jp/jr/your-account/ba/{ChargePermissionId}".to_owned(),
         }
     }
 }

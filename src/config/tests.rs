@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::pay::Environment;
 use crate::domain::sns::{SignatureVersion, TopicArn};
+use crate::domain::state::NoticeRules;
 
 const KEY: &str = include_str!("../../tests/fixtures/merchant-key-pkcs8.pem");
 const GOOD: &str = r#"
@@ -207,6 +208,48 @@ fn public_key_id_is_in_the_settings_or_in_a_file() {
     check(&in_file, "merchants[0].public_key_id_file: FOLDER/key-id cannot be read");
     check(&format!("{GOOD}\n{FILE}"), "merchants[0].public_key_id_file: is set together with public_key_id; keep one");
     check(&in_file.replace(FILE, ""), "merchants[0].public_key_id: is missing");
+}
+
+#[test]
+fn update_page_of_a_merchant_replaces_that_of_the_region() {
+    let with = |settings: &str| load(&format!("{GOOD}\n{settings}"), &[]);
+    let of = |settings: &str| {
+        let config = with(settings).expect(settings);
+        config.events.update_urls.by_account(&config.merchants).into_values().next().unwrap()
+    };
+    assert_eq!(of(""), "https://pay.amazon.com/");
+    for url in ["https://payments.amazon.de/jr/your-account/orders/", "https://shop.example/?id={ChargePermissionId}"] {
+        assert_eq!(of(&format!("update_url = \"{url}\"")), url);
+    }
+    for url in [
+        "http://shop.example/{ChargePermissionId}",
+        "https://shop.example/{chargePermissionId}",
+        "https://shop.example/{ChargePermissionId}/{ChargePermissionId}",
+        "https://shop.example/a page",
+        "https:///{ChargePermissionId}",
+        "",
+    ] {
+        let requirement =
+            "must start with https:// and have no other placeholder than {ChargePermissionId}, at most once";
+        check(&format!("{GOOD}\nupdate_url = \"{url}\""), &format!("merchants[0].update_url: {requirement}"));
+        let regions = format!("[events.update_urls]\njp = \"{url}\"\n[kafka]");
+        check(&GOOD.replace("[kafka]", &regions), "events.update_urls: each must start with https://");
+    }
+}
+
+#[test]
+fn windows_of_notices_are_bounded() {
+    for (setting, expected) in [
+        ("expiring_before_d = 366.0", "events.expiring_before_d: must be between 0 and 365"),
+        ("expiring_before_d = -1.0", "events.expiring_before_d: must be between 0 and 365"),
+        ("limit_near_percent = 101", "events.limit_near_percent: must be between 0 and 100"),
+        ("dispute_deadline_before_h = 721", "events.dispute_deadline_before_h: must be between 0 and 720"),
+    ] {
+        check(&GOOD.replace("[kafka]", &format!("[events]\n{setting}\n[kafka]")), expected);
+    }
+    let off = "[events]\nexpiring_before_d = 0.0\nlimit_near_percent = 0\ndispute_deadline_before_h = 0\n[kafka]";
+    let config = load(&GOOD.replace("[kafka]", off), &[]).expect("0 is allowed");
+    assert_eq!(config.events.notices(), NoticeRules::default());
 }
 
 #[test]

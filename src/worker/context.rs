@@ -9,6 +9,7 @@ use crate::config::{self, Config, Kafka};
 use crate::domain::events::Wire;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::Account;
+use crate::domain::state::NoticeRules;
 use crate::domain::work::Rules;
 use crate::kafka::Broker;
 use crate::telemetry::spans::Spans;
@@ -34,6 +35,7 @@ pub struct WorkerContext {
 pub(super) struct LedgerConfig {
     pub(super) settings: config::Worker,
     pub(super) reconciliation: config::Reconciliation,
+    pub(super) notices: NoticeRules,
     pub(super) rules: Rules,
     pub(super) merchants: Arc<Merchants>,
     pub(super) update_urls: UpdateUrls,
@@ -64,6 +66,7 @@ impl WorkerContext {
         let ledger = LedgerConfig {
             settings: config.worker.clone(),
             reconciliation: config.reconciliation.clone(),
+            notices: config.events.notices(),
             rules: config.quota.rules(&config.worker),
             merchants,
             update_urls: update_urls.into(),

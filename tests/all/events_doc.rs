@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use ipn_receiver::config::Events;
 use ipn_receiver::domain::events::{
-    CATALOG, Derivation, Encoded, Event, EventType, Evidence, Mode, NextAction, Permission, PermissionSeen,
+    CATALOG, Derivation, Encoded, Event, EventType, Evidence, Mode, NextAction, Notice, Permission, PermissionSeen,
     PermissionType, Reading, Situation, Trigger, Wire, derive, next_action, updated_type,
 };
 use ipn_receiver::domain::ipn::NotificationType;
@@ -39,16 +40,36 @@ fn id(kind: ObjectKind) -> ObjectId {
 
 /// A realistic object of this kind. `amount` is the attribute that changes.
 fn fetched(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount: &str) -> Fetched {
+    decode(kind, &body(kind, state, reason, at, amount))
+}
+
+fn body(kind: ObjectKind, state: &str, reason: Option<&str>, at: i64, amount: &str) -> Value {
     let reasons = reason.map(|code| json!([{"reasonCode": code, "reasonDescription": "Amazon's own sentence."}]));
     let money = json!({"amount": amount, "currencyCode": "EUR"});
-    let body = json!({
+    json!({
         kind.id_field(): id(kind), "chargePermissionId": PERMISSION, "releaseEnvironment": "Live",
         "chargePermissionType": (kind == ObjectKind::ChargePermission).then_some("Recurring"),
         "statusDetails": {"state": state, "reasons": reasons, "lastUpdatedTimestamp": at},
         "limits": {"amountBalance": &money}, "chargeAmount": {"amount": "9.99", "currencyCode": "EUR"}, "refundedAmount": (state == "Captured").then_some(&money),
         "merchantResponseDeadline": (kind == ObjectKind::Dispute).then_some("20260112T000000Z"),
         "refundAmount": &money, "disputeAmount": &money, "chargeId": "P02-2345678-8765432-C012345", "merchantMetadata": {"merchantReferenceId": "order-4711"},
-    });
+    })
+}
+
+/// An object of which the merchant is warned.
+fn fetched_near(kind: ObjectKind) -> Fetched {
+    let (state, reason) = match kind {
+        ObjectKind::Dispute => ("ActionRequired", Some("MerchantResponseRequired")),
+        _ => ("Chargeable", None),
+    };
+    let mut body = body(kind, state, reason, CHANGED_AT, "9.99");
+    body["merchantResponseDeadline"] = "20260105T000000Z".into();
+    body["expirationTimestamp"] = "20260112T000000Z".into();
+    body["limits"]["amountLimit"] = json!({"amount": "500.00", "currencyCode": "EUR"});
+    decode(kind, &body)
+}
+
+fn decode(kind: ObjectKind, body: &Value) -> Fetched {
     let edge = Edge::strict(DigestKey::derive(b"docs"));
     let read = Fetched::decode((kind, &id(kind)), Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
     Fetched { request_id: Some("5ee0d5f4-7cf5-4d9a-9f5f-4bcd1ff7a2a6".into()), ..read }
@@ -88,6 +109,7 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             captured: None,
             update_url: UPDATE_URL,
             hint_is_ripe: false,
+            notices: Events::default().notices(),
             causes: &causes,
             read_started_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700),
             observed_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1901),
@@ -139,6 +161,7 @@ fn sample(row: &EventType) -> Event {
             fetched(kind, "NonChargeable", Some("PaymentMethodInvalid"), now - 60, "9.99"),
             fetched(kind, "Chargeable", None, now, "9.99"),
         ],
+        Trigger::Notice(_) => vec![fetched_near(kind)],
     };
     last_event(&reads, row)
 }
@@ -192,6 +215,30 @@ fn when(row: &EventType) -> String {
              (`attribute_change`)"
                 .to_owned()
         }
+        Trigger::Notice(notice) => when_noticed(notice),
+    }
+}
+
+fn when_noticed(notice: Notice) -> String {
+    let in_time =
+        "The receiver reads the object at that time, so the event comes minutes later (if reconciliation is on)";
+    match notice {
+        Notice::Expiring => format!(
+            "the `expirationTimestamp` of a permission that is not Closed is less than `events.expiring_before_d` (14) days away; \
+             of a OneTime permission only while it is Chargeable and a part of its amount is left. {in_time}. Once for each date: if \
+             Amazon moves the date, again when the new date is near"
+        ),
+        Notice::LimitNear => {
+            "a read shows that `limits.amountBalance` of a Recurring or PaymentMethodOnFile permission is at most \
+             `events.limit_near_percent` (10) percent of `limits.amountLimit`. Once until the balance rises above that again. A charge \
+             that lowers the balance sends an IPN about the charge, not always one about the permission: then the event comes with \
+             the next read of the permission, up to 8 days later"
+                .to_owned()
+        }
+        Notice::DeadlineNear => format!(
+            "a dispute is `ActionRequired` and its `merchantResponseDeadline` is less than `events.dispute_deadline_before_h` (72) \
+             hours away. {in_time}. Once for each deadline"
+        ),
     }
 }
 
@@ -200,7 +247,7 @@ fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> Next
     let state = match row.trigger {
         Trigger::StateReached { state, .. } => State::parse(state),
         Trigger::UnknownState => State::parse("AWordOfTomorrow"),
-        Trigger::AttributesChanged | Trigger::PaymentMethodChanged => State::parse(case.state),
+        Trigger::AttributesChanged | Trigger::PaymentMethodChanged | Trigger::Notice(_) => State::parse(case.state),
     };
     let reasons: Vec<Reason> =
         case.reason.map(|code| Reason { reason_code: code.to_owned(), reason_description: None }).into_iter().collect();

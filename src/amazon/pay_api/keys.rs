@@ -24,13 +24,14 @@ struct AccountKey {
 impl ApiKeys {
     /// The keys as the configuration loaded them.
     pub fn new(accounts: Vec<MerchantAccount>) -> Self {
-        let kept = accounts.into_iter().filter_map(|MerchantAccount { merchant, region, credentials }| {
-            let Credentials { api_key, files, fingerprint } = credentials?;
-            Some((
-                merchant.account,
-                AccountKey { region, files, current: RwLock::new((Arc::new(api_key), fingerprint)) },
-            ))
-        });
+        let kept =
+            accounts.into_iter().filter_map(|MerchantAccount { merchant, region, credentials, update_url: _ }| {
+                let Credentials { api_key, files, fingerprint } = credentials?;
+                Some((
+                    merchant.account,
+                    AccountKey { region, files, current: RwLock::new((Arc::new(api_key), fingerprint)) },
+                ))
+            });
         Self(Arc::new(kept.collect()))
     }
 

@@ -289,11 +289,26 @@ pub const TABLES: &[SettingsTable] = &[
                 Toml(r#""structured""#),
                 "CloudEvents content mode. `binary` puts the attributes into headers and only `data` into the value.",
             ),
+            setting(
+                "expiring_before_d",
+                Toml("14.0"),
+                "`PermissionExpiring` is published this many days before the expiry of a charge permission. Fractions are allowed; 0 switches it off.",
+            ),
+            setting(
+                "limit_near_percent",
+                Toml("10"),
+                "`PermissionLimitNear` is published when at most this percentage of a charge permission's limit is left; 0 switches it off.",
+            ),
+            setting(
+                "dispute_deadline_before_h",
+                Toml("72"),
+                "`DisputeDeadlineNear` is published this many hours before the deadline of a dispute; 0 switches it off.",
+            ),
         ],
     },
     SettingsTable {
         name: "events.update_urls",
-        purpose: "Where buyers update their payment method, for `nextAction.url`. `{ChargePermissionId}` is replaced.",
+        purpose: "Where buyers update their payment method, for `nextAction.url`. `{ChargePermissionId}` is replaced; it may appear once.",
         settings: &[
             setting(
                 "na",
@@ -303,12 +318,12 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "eu",
                 Toml(r#""https://pay.amazon.com/""#),
-                "Europe. The buyer's account page, because Amazon documents no page for a single permission.",
+                "Europe. The buyer's account page, because Amazon documents no page for a single permission. The pages differ by country, so set `merchants[].update_url`.",
             ),
             setting(
                 "jp",
-                Toml(r#""https://payments.amazon.co.jp/jr/your-account/ba/{ChargePermissionId}""#),
-                "Japan. The URL is from older code of Amazon.",
+                Toml(r#""https://pay.amazon.com/jp/jr/your-account/ba/{ChargePermissionId}""#),
+                "Japan. The URL is in Amazon's integration guide.",
             ),
         ],
     },
@@ -381,6 +396,11 @@ pub const TABLES: &[SettingsTable] = &[
                 "signature_version_min",
                 Toml("1"),
                 "Lowest accepted `SignatureVersion`, 1 or 2. Set 2 once the owner of the topic signs with SHA-256.",
+            ),
+            setting(
+                "update_url",
+                Other("that of the region: `events.update_urls`"),
+                "Where the buyers of this merchant update their payment method; `{ChargePermissionId}` is replaced and may appear once. In Europe the page differs by country: plugins use `https://payments.amazon.de`, `.co.uk`, `.fr`, `.it` or `.es` with `/jr/your-account/orders/`. It is not confirmed that `/jr/your-account/ba/{ChargePermissionId}` exists there: try it with a permission of your own first.",
             ),
         ],
     },

@@ -36,6 +36,19 @@ pub enum Trigger {
     AttributesChanged,
     /// The buyer's payment method changed.
     PaymentMethodChanged,
+    /// The merchant should act before something happens.
+    Notice(Notice),
+}
+
+/// What a merchant is warned of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A permission's `expirationTimestamp` is near.
+    Expiring,
+    /// Little is left of a permission's limit.
+    LimitNear,
+    /// A dispute's `merchantResponseDeadline` is near.
+    DeadlineNear,
 }
 
 /// Every event type.
@@ -74,6 +87,20 @@ pub const CATALOG: &[EventType] = &[
         Trigger::AttributesChanged,
         &[],
         "Another attribute of the charge permission changed, such as its balance or the shipping address.",
+    ),
+    row(
+        PERMISSION,
+        "PermissionExpiring",
+        Trigger::Notice(Notice::Expiring),
+        &[],
+        "The charge permission expires soon. After `nextAction.deadline` Amazon closes it, and it cannot be charged again.",
+    ),
+    row(
+        PERMISSION,
+        "PermissionLimitNear",
+        Trigger::Notice(Notice::LimitNear),
+        &[],
+        "Little is left of the amount that Amazon allows for this charge permission: see `snapshot.limits`.",
     ),
     row(PERMISSION, "PermissionStateUnrecognized", Trigger::UnknownState, &[], UNRECOGNIZED),
     row(
@@ -193,6 +220,13 @@ pub const CATALOG: &[EventType] = &[
         &[],
         "The dispute is closed.",
     ),
+    row(
+        DISPUTE,
+        "DisputeDeadlineNear",
+        Trigger::Notice(Notice::DeadlineNear),
+        &["MerchantResponseRequired", "MerchantAdditionalEvidencesRequired"],
+        "The merchant has not responded to the dispute yet, and `nextAction.deadline` is near.",
+    ),
     row(DISPUTE, "DisputeStateUnrecognized", Trigger::UnknownState, &[], UNRECOGNIZED),
 ];
 
@@ -239,7 +273,17 @@ pub(super) fn payment_method_type() -> &'static EventType {
         .expect("the catalogue has PaymentMethodUpdated")
 }
 
+/// The event type of a notice.
+pub fn notice_type(notice: Notice) -> &'static EventType {
+    CATALOG.iter().find(|row| row.trigger == Trigger::Notice(notice)).expect("the catalogue has every notice")
+}
+
 impl EventType {
+    /// Whether the event warns of the future. Such an event reports no change of the object.
+    pub fn is_notice(&self) -> bool {
+        matches!(self.trigger, Trigger::Notice(_))
+    }
+
     /// Whether Amazon documents that this event's state can follow the state `before`. Always true for unknown states.
     pub fn may_follow(&self, before: &State) -> bool {
         let Trigger::StateReached { state, from, .. } = self.trigger else { return true };
@@ -294,6 +338,18 @@ mod tests {
                 assert_ne!(event_type(kind, &State::parse(state)).trigger, Trigger::UnknownState, "{kind} {state}");
             }
             assert_eq!(event_type(kind, &State::parse("Tomorrow")).trigger, Trigger::UnknownState, "{kind}");
+        }
+    }
+
+    #[test]
+    fn each_notice_has_an_event() {
+        for (notice, kind, name) in [
+            (Notice::Expiring, ObjectKind::ChargePermission, "PermissionExpiring"),
+            (Notice::LimitNear, ObjectKind::ChargePermission, "PermissionLimitNear"),
+            (Notice::DeadlineNear, ObjectKind::Dispute, "DisputeDeadlineNear"),
+        ] {
+            let row = notice_type(notice);
+            assert_eq!((row.kind, row.name, row.is_notice()), (kind, name, true));
         }
     }
 

@@ -18,8 +18,9 @@ use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger, event_type, pay
 use super::event::{AttributeChange, Event, StateFacts, attribute_event_id, codes, state_event_id};
 use super::evidence::Evidence;
 use super::next_action::{PermissionSeen, next_action};
+use super::notices;
 use crate::domain::pay::{Amount, Fetched, ObjectId, ObjectKind, ObjectRef, Reason, State};
-use crate::domain::state::{Observed, RetryAwaited};
+use crate::domain::state::{NoticeRules, Observed, RetryAwaited, Upcoming};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
 
@@ -36,6 +37,8 @@ pub struct Reading<'a> {
     pub captured: Option<Amount>,
     /// Page where the buyer updates the payment method; contains `{ChargePermissionId}`.
     pub update_url: &'a str,
+    /// When merchants are warned of dates and limits.
+    pub notices: NoticeRules,
     /// Why the object was read.
     pub causes: &'a [Cause],
     /// The read began long enough after the oldest ATTRIBUTE_CHANGE IPN among the causes: an attribute that explains the IPN
@@ -94,6 +97,10 @@ pub enum Attributes {
 
 /// Compares known state with a read.
 pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
+    notices::add(known, reading, compare(known, reading))
+}
+
+fn compare(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
     let Some(known) = known.filter(|known| !is_notified_of_baseline(known, reading)) else {
         return first_sight(reading);
     };
@@ -246,7 +253,7 @@ fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading
     Event { is_late, ..event(id, event_type, &[], known, reading) }
 }
 
-fn event(
+pub(super) fn event(
     id: Uuid,
     event_type: &'static EventType,
     evidence: &[Evidence],
@@ -347,6 +354,7 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         hint_explained_at: known.and_then(|known| known.hint_explained_at),
         retry_advised_at: known.and_then(|known| known.retry_advised_at),
         usable_since: known.and_then(|known| known.usable_since),
+        upcoming: Upcoming::default(),
         read_started_at: reading.read_started_at,
         last_event_id: known.and_then(|known| known.last_event_id),
         has_moved: known.is_some_and(|known| {

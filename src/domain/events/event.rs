@@ -110,6 +110,13 @@ pub(super) fn attribute_event_id(facts: &StateFacts<'_>, change: &AttributeChang
     uuid(&(merchant_id, environment, id, name, state, codes, last_updated, evidence, before, after, revision))
 }
 
+/// The id of a notice about `fact`: a date, or the number of the crossing of a limit. It does not depend on the state, so that
+/// one fact has one id whenever it is read.
+pub(super) fn notice_event_id(object: &ObjectRef, event_type: &EventType, fact: &impl Serialize) -> Uuid {
+    let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
+    uuid(&(merchant_id, environment, id, event_type.name, fact))
+}
+
 /// A set: Amazon lists the same reasons in any order.
 pub(super) fn codes(reasons: &[Reason]) -> BTreeSet<&str> {
     reasons.iter().map(|reason| reason.reason_code.as_str()).collect()

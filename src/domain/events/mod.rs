@@ -1,6 +1,7 @@
 //! From a change of an object to the events that a merchant's services consume.
 
 mod derive;
+mod notices;
 
 mod cloudevent;
 mod event;
@@ -15,7 +16,7 @@ mod catalog;
 mod evidence;
 
 pub use awaited::retry_awaited;
-pub use catalog::{CATALOG, EventType, Trigger, event_type, updated_type};
+pub use catalog::{CATALOG, EventType, Notice, Trigger, event_type, notice_type, updated_type};
 pub use cloudevent::{Encoded, Mode, Wire, decode};
 pub use derive::{Attributes, ConfirmingReads, Derivation, Permission, Reading, confirming_reads, derive};
 pub use event::{Event, NAMESPACE};

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 #[allow(clippy::wildcard_imports, reason = "every advice is used below, by name")]
 use self::advice::*;
-use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger};
+use super::catalog::{EventType, Notice, PAYMENT_METHOD_REASONS, Trigger};
 use super::evidence::Evidence;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
 use crate::domain::timestamp::Timestamp;
@@ -47,6 +47,9 @@ pub enum ActionCode {
     ReengageBuyerWithNewCheckout,
     ReachOutBeforeNextCycle,
     WaitForNextPeriod,
+    RenewBeforeExpiry,
+    ChargeBeforeExpiry,
+    CheckBalanceBeforeCharge,
     Wait,
     RespondToDispute,
     ContactSupport,
@@ -188,6 +191,9 @@ impl ActionCode {
             Self::ReengageBuyerWithNewCheckout => "REENGAGE_BUYER_WITH_NEW_CHECKOUT",
             Self::ReachOutBeforeNextCycle => "REACH_OUT_BEFORE_NEXT_CYCLE",
             Self::WaitForNextPeriod => "WAIT_FOR_NEXT_PERIOD",
+            Self::RenewBeforeExpiry => "RENEW_BEFORE_EXPIRY",
+            Self::ChargeBeforeExpiry => "CHARGE_BEFORE_EXPIRY",
+            Self::CheckBalanceBeforeCharge => "CHECK_BALANCE_BEFORE_CHARGE",
             Self::Wait => "WAIT",
             Self::RespondToDispute => "RESPOND_TO_DISPUTE",
             Self::ContactSupport => "CONTACT_SUPPORT",
@@ -210,6 +216,7 @@ pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAct
         Trigger::AttributesChanged if situation.is_first_sight => advise(situation),
         Trigger::AttributesChanged => NONE,
         Trigger::PaymentMethodChanged => payment_method_updated(situation),
+        Trigger::Notice(notice) => warn(notice, situation.permission_type),
     };
     let url = (code == ActionCode::AskBuyerToUpdatePaymentMethod)
         .then(|| situation.update_url.replace("{ChargePermissionId}", situation.charge_permission_id.as_str()));
@@ -227,6 +234,17 @@ fn payment_method_updated(situation: &Situation<'_>) -> Advice {
         State::Chargeable if situation.retry_was_advised => SEE_PERMISSION_CHARGEABLE,
         State::Chargeable => RETRY_CHARGE,
         _ => WAIT_FOR_CHARGEABLE,
+    }
+}
+
+fn warn(notice: Notice, permission_type: PermissionType) -> Advice {
+    use PermissionType::{OneTime, PaymentMethodOnFile, Recurring, Unknown};
+    match (notice, permission_type) {
+        (Notice::Expiring, Recurring) => RENEW_SUBSCRIPTION,
+        (Notice::Expiring, PaymentMethodOnFile) => RENEW_WALLET,
+        (Notice::Expiring, OneTime | Unknown) => CHARGE_BEFORE_EXPIRY,
+        (Notice::LimitNear, _) => CHECK_BALANCE,
+        (Notice::DeadlineNear, _) => RESPOND,
     }
 }
 

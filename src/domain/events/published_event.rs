@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::awaited;
+use super::catalog::{Notice, notice_type};
 use super::derive::payment_method_reason;
 use super::next_action::{AWAITING_RETRY, ActionCode};
 use crate::domain::ipn::NotificationType;
@@ -15,7 +16,7 @@ use crate::domain::pay::{
     Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State, captured, digest,
 };
 use crate::domain::state::in_charge::InCharge;
-use crate::domain::state::{KnownState, Observed, RetryAwaited};
+use crate::domain::state::{KnownState, Observed, RetryAwaited, known_date};
 use crate::domain::timestamp::Timestamp;
 
 /// The parts of a published event that known state is rebuilt from.
@@ -26,6 +27,8 @@ pub struct PublishedEvent {
     id: Uuid,
     time: Option<Timestamp>,
     sequence: u64,
+    /// What the event warns of, if it is a notice.
+    notice: Option<Notice>,
     data: Data,
 }
 
@@ -57,6 +60,8 @@ struct Structured {
 struct Attributes {
     id: Uuid,
     source: String,
+    #[serde(rename = "type")]
+    event_type: String,
     #[serde(default)]
     time: Option<Timestamp>,
     sequence: String,
@@ -97,6 +102,7 @@ impl PublishedEvent {
             let attributes = Attributes {
                 id: text("ce_id")?.parse().ok()?,
                 source: text("ce_source")?.to_owned(),
+                event_type: text("ce_type")?.to_owned(),
                 time: text("ce_time").and_then(Timestamp::parse_sns),
                 sequence: text("ce_sequence")?.to_owned(),
             };
@@ -113,6 +119,7 @@ impl PublishedEvent {
             id: attributes.id,
             time: attributes.time,
             sequence: attributes.sequence.parse().ok()?,
+            notice: notice_of(&attributes.event_type),
             data,
         })
     }
@@ -135,6 +142,18 @@ impl PublishedEvent {
         let is_hint = |cause: &&PublishedCause| cause.notification_type == Some(NotificationType::AttributeChange);
         let hint = causes.iter().filter(is_hint).map(|cause| cause.timestamp).max();
         let remembered = before.and_then(|before| before.payment_method_reason.as_deref());
+        let has_moved = before.is_some();
+        let date = known_date(self.object.kind, &state, &snapshot);
+        let mut upcoming = before.map(|before| before.upcoming.clone()).unwrap_or_default();
+        upcoming.date = date;
+        match (self.notice, date) {
+            (Some(Notice::Expiring | Notice::DeadlineNear), Some(date)) => _ = upcoming.note(date),
+            (Some(Notice::LimitNear), _) => {
+                // As with the attribute revision below, no earlier number is as great.
+                (upcoming.is_limit_near, upcoming.limit_crossings) = (true, self.sequence);
+            }
+            (_, _) => {}
+        }
         Observed {
             payment_method_reason: payment_method_reason(remembered, &state, &reasons),
             state,
@@ -157,8 +176,9 @@ impl PublishedEvent {
             retry_advised_at: None,
             usable_since: None,
             unconfirmed_reads: 0,
-            has_moved: before.is_some(),
+            has_moved,
             stub: false,
+            upcoming,
             read_started_at: self.data.observed_at.minus(READ_BEFORE),
             last_event_id: Some(self.id),
         }
@@ -206,6 +226,11 @@ impl History {
         }
         known.into_values().collect()
     }
+}
+
+fn notice_of(event_type: &str) -> Option<Notice> {
+    let is_type = |notice: &Notice| event_type.ends_with(&format!(".{}.v1", notice_type(*notice).name));
+    [Notice::Expiring, Notice::LimitNear, Notice::DeadlineNear].into_iter().find(is_type)
 }
 
 /// `observedAt` is when the answer was compared, not when the read began, which known state needs. A deferred read waits

@@ -5,7 +5,8 @@
 
 use serde_json::{Value, json};
 
-use super::catalog::{CATALOG, EventType, Trigger};
+use super::catalog::{CATALOG, EventType, Notice, Trigger};
+use crate::domain::pay::State;
 
 /// JSON Schema of an event of this type in structured mode.
 pub fn schema(row: &EventType) -> Value {
@@ -35,7 +36,11 @@ pub fn schema(row: &EventType) -> Value {
 fn data(row: &EventType) -> Value {
     let state = match row.trigger {
         Trigger::StateReached { state, .. } => json!({"const": state}),
-        Trigger::UnknownState | Trigger::AttributesChanged | Trigger::PaymentMethodChanged => json!({"type": "string"}),
+        Trigger::Notice(Notice::DeadlineNear) => json!({"const": State::ActionRequired.as_str()}),
+        Trigger::UnknownState
+        | Trigger::AttributesChanged
+        | Trigger::PaymentMethodChanged
+        | Trigger::Notice(Notice::Expiring | Notice::LimitNear) => json!({"type": "string"}),
     };
     let mut required = vec![
         "objectType",
@@ -100,7 +105,7 @@ fn next_action() -> Value {
             "code": {"type": "string", "pattern": "^[A-Z_]+$"},
             "text": {"type": "string"},
             "url": {"type": "string", "format": "uri"},
-            "deadline": {"type": "string"},
+            "deadline": {"type": "string", "description": "In Amazon's format, UTC.", "examples": ["20260112T000000Z"]},
         },
     })
 }

@@ -30,6 +30,11 @@ impl Amount {
     pub fn is_zero(self) -> bool {
         self.millionths == 0
     }
+
+    /// Whether this is at most so many percent of `whole`.
+    pub fn is_at_most_percent(self, percent: u32, whole: Self) -> bool {
+        i128::from(self.millionths) * 100 <= i128::from(whole.millionths) * i128::from(percent)
+    }
 }
 
 impl Sum for Amount {
@@ -41,6 +46,22 @@ impl Sum for Amount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn percentage_is_exact() {
+        let amount = |text| Amount::parse(text).unwrap();
+        for (left, percent, whole, expected) in [
+            ("10", 10, "100.00", true),
+            ("10.000001", 10, "100.00", false),
+            ("0", 10, "100", true),
+            ("49", 10, "499", true),
+            ("50", 10, "499", false),
+            ("99999999999.999999", 10, "999999999999.999999", true),
+            ("0.000001", 100, "0", false),
+        ] {
+            assert_eq!(amount(left).is_at_most_percent(percent, amount(whole)), expected, "{left} of {whole}");
+        }
+    }
 
     #[test]
     fn amounts_compare_by_value_and_add_exactly() {

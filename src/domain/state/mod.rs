@@ -6,10 +6,12 @@ pub mod in_charge;
 pub mod partitioner;
 pub mod reconcile_schedule;
 pub mod retention;
+mod upcoming;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::upcoming::{NoticeRules, Upcoming, known_date};
 use super::pay::{Amount, ObjectId, ObjectRef, PrivateDigests, Reason, State};
 use super::timestamp::Timestamp;
 use super::work::Pending;
@@ -92,6 +94,9 @@ pub struct Observed {
     /// that is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usable_since: Option<Timestamp>,
+    /// The date at which the object changes although nobody acts, and the notices that were published.
+    #[serde(default, skip_serializing_if = "Upcoming::is_empty")]
+    pub upcoming: Upcoming,
     /// When the read began. An IPN that was appended well before it needs no other read.
     pub read_started_at: Timestamp,
     /// Id of the last event; none while the object is a baseline.
@@ -158,6 +163,7 @@ impl Observed {
             payment_method_reason: None,
             private: None,
             stub: true,
+            upcoming: Upcoming::default(),
             ..self
         }
     }

@@ -278,7 +278,14 @@ impl RecordView<'_> {
     pub fn last_read(&self) -> Option<LastRead<'_>> {
         let Seen { state, last_updated, read_started_at, .. } = self.packed.observed.as_ref()?;
         let (kind, id) = (self.kind(), self.id());
-        Some(LastRead { kind, id, state, last_updated: *last_updated, read_started_at: *read_started_at })
+        Some(LastRead {
+            kind,
+            id,
+            state,
+            last_updated: *last_updated,
+            known_date: self.packed.known_date(),
+            read_started_at: *read_started_at,
+        })
     }
 
     /// Since when nothing happened to the object.

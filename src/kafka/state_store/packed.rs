@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::pay::{Account, Amount, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State};
 use crate::domain::state::retention::LastActivity;
-use crate::domain::state::{KnownState, Observed, RetryAwaited};
+use crate::domain::state::{KnownState, Observed, RetryAwaited, Upcoming};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 
@@ -56,6 +56,9 @@ struct Rare {
     newest_update: Option<Timestamp>,
     repeats: u64,
     retry_awaited: Option<RetryAwaited>,
+    known_date: Option<Timestamp>,
+    /// Without the known date.
+    notices: Option<Box<Upcoming>>,
 }
 
 /// [`PrivateDigests`].
@@ -127,6 +130,11 @@ impl Packed {
         .at()
     }
 
+    /// The date at which the object changes although nobody acts.
+    pub(super) fn known_date(&self) -> Option<Timestamp> {
+        self.rare.as_ref()?.known_date
+    }
+
     pub(super) fn is_stub(&self) -> bool {
         self.observed.as_ref().is_some_and(|seen| seen.stub)
     }
@@ -159,6 +167,9 @@ impl Seen {
         rare.unconfirmed_reads = observed.unconfirmed_reads;
         rare.newest_update = observed.newest_update;
         rare.repeats = observed.repeats;
+        rare.known_date = observed.upcoming.date;
+        let notices = Upcoming { date: None, ..observed.upcoming };
+        rare.notices = (!notices.is_empty()).then(|| Box::new(notices));
         let permission_id = observed.charge_permission_id;
         Self {
             state: observed.state,
@@ -198,6 +209,7 @@ impl Seen {
             unconfirmed_reads: rare.unconfirmed_reads,
             newest_update: rare.newest_update,
             repeats: rare.repeats,
+            upcoming: Upcoming { date: rare.known_date, ..rare.notices.as_deref().cloned().unwrap_or_default() },
             read_started_at: self.read_started_at,
             last_event_id: self.last_event_id,
             has_moved: self.has_moved,

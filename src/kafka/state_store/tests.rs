@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::pay::{Environment, PrivateDigests, Reason, State};
-use crate::domain::state::RetryAwaited;
+use crate::domain::state::{RetryAwaited, Upcoming};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, Origin};
 
@@ -55,6 +55,17 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn upcoming()(
+        date in prop::option::of(at()),
+        noticed_dates in prop::collection::vec(at(), 0..3),
+        is_limit_near in prop::bool::ANY,
+        limit_crossings in 0..2_u64,
+    ) -> Upcoming {
+        Upcoming { date, noticed_dates, is_limit_near, limit_crossings }
+    }
+}
+
+prop_compose! {
     fn observed()(
         state in prop::sample::select(vec!["Chargeable", "Captured", "Tomorrow"]),
         codes in prop::collection::vec(word(), 0..3),
@@ -65,6 +76,7 @@ prop_compose! {
         attribute_revision in 0..3_u64,
         captured in prop::option::of(0..3_u8),
         private in prop::option::of(private()),
+        upcoming in prop_oneof![Just(Upcoming::default()), upcoming()],
         last_event_id in prop::option::of(any::<u128>().prop_map(Uuid::from_u128)),
     ) -> Observed {
         Observed {
@@ -88,6 +100,7 @@ prop_compose! {
             unconfirmed_reads: repeats,
             has_moved: repeats == 0,
             stub: repeats == 1,
+            upcoming,
             read_started_at: times.1,
             last_event_id,
         }

@@ -36,6 +36,7 @@ fn started(store: StateStore, merchants: &[Merchant], partitions: i32, now_s: i6
     let config = LedgerConfig {
         settings,
         reconciliation: Reconciliation::default(),
+        notices: crate::config::Events::default().notices(),
         rules,
         merchants: Arc::new(Merchants::new(merchants.to_vec())),
         update_urls: UpdateUrls::default(),

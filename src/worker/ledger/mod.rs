@@ -32,7 +32,8 @@ use crate::domain::dead_letter::DeadLetter;
 use crate::domain::events::Event;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectKind, ObjectRef};
-use crate::domain::state::KnownState;
+use crate::domain::state::reconcile_schedule::Schedule;
+use crate::domain::state::{KnownState, NoticeRules};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, ReadHistory, WorkQueue};
 use crate::kafka::inbox::InboxRecord;
@@ -45,6 +46,7 @@ pub(in crate::worker) struct Ledger {
     settings: Settings,
     merchants: Arc<Merchants>,
     update_urls: UpdateUrls,
+    notices: NoticeRules,
     pub(in crate::worker) store: StateStore,
     pub(in crate::worker) queue: WorkQueue,
     pub(in crate::worker) inbox: InboxProgress,
@@ -86,7 +88,8 @@ impl Ledger {
         positions: &Positions,
         now: Timestamp,
     ) -> Self {
-        let LedgerConfig { settings, reconciliation, rules, merchants, update_urls, partitions } = config;
+        let LedgerConfig { settings, reconciliation, notices, rules, merchants, update_urls, partitions } = config;
+        let schedule = Schedule { period_factor: reconciliation.period_factor, notices };
         let mut store = restored.store;
         let mut queue = WorkQueue::new(rules, now);
         let owning_partitions = OwningPartitions(store.partitioner());
@@ -104,7 +107,8 @@ impl Ledger {
             owning_partitions,
             outgoing: Outgoing::default(),
             deferred_reads: DeferredReads::new(settings.answers_kept_max),
-            reconciler: Reconciler::new(&settings, &reconciliation, now),
+            reconciler: Reconciler::new(&settings, reconciliation.enabled.then_some(schedule), now),
+            notices,
             release_at: now,
             object_errors: LogThrottle::new(OBJECT_ERROR_LOG_EVERY),
             report_schedule: ReportSchedule::starting_at(now),
@@ -306,6 +310,9 @@ mod hint_tests;
 
 #[cfg(test)]
 mod reconciler_tests;
+
+#[cfg(test)]
+mod known_date_tests;
 
 #[cfg(test)]
 mod drain_tests;

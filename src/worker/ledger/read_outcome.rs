@@ -90,6 +90,7 @@ impl Ledger {
             permission: permission_facts(permission, known_permission.as_ref(), retry_awaited, read),
             captured: self.captured_of(permission, fetched),
             update_url: self.update_urls.get(&object.account).map_or("", String::as_str),
+            notices: self.notices,
             causes,
             hint_is_ripe: arrivals.is_evidence_ripe(*started_at, distances[0]),
             read_started_at: *started_at,
@@ -112,7 +113,7 @@ impl Ledger {
                 if attributes == Attributes::Unsettled {
                     report_unsettled(object);
                 }
-                let has_found = is_reconciliation && !events.is_empty();
+                let has_found = is_reconciliation && !events.iter().all(|event| event.event_type.is_notice());
                 let is_evidence_settled = observed.hint_settled != known.as_ref().and_then(|known| known.hint_settled);
                 if is_reconciliation && is_unchanged(known.as_ref(), &observed) {
                     self.note_read(object, *started_at);

@@ -2,8 +2,8 @@
 //! shrinks objects in a final state to stubs and deletes them later.
 //!
 //! A pass takes a second for few objects and a minute for a million, so that each round stays short. At the end of a
-//! pass the objects of an operation that are due for longest are queued, at most as many as its slice of the quota can
-//! read during the next two passes. A million due objects therefore cost the queue nothing, and each gets its turn.
+//! pass the objects of an operation that are due at a known date, and then those that are due for longest, are queued, at
+//! most as many as its slice of the quota can read during the next two passes. A million due objects therefore cost the queue nothing, and each gets its turn.
 
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::reconciler::Reconciler;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{ObjectKind, ObjectRef};
 use crate::domain::state::Observed;
-use crate::domain::state::reconcile_schedule;
+use crate::domain::state::reconcile_schedule::{self, DueNow, Schedule};
 use crate::domain::state::retention::RetentionAction;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::WorkQueue;
@@ -76,10 +76,10 @@ impl Reconciler {
         {
             self.guarded.this_pass.insert(permission);
         }
-        let Some(factor) = self.period_factor else { return };
+        let Some(schedule) = self.schedule else { return };
         let lane = self.lane(&view);
         lane.n_open += 1;
-        let Some(due) = due_at(&view, factor).filter(|due| *due <= now) else { return };
+        let Some(due) = due_now(&view, &schedule, now) else { return };
         let per_second = known.queue.reconciliations_per_second(view.account.environment);
         let most = reads_max(per_second, pass_time(known.store.len()));
         let is_earlier = lane.due.len() < most || lane.due.peek().is_some_and(|latest| (due, slot) < *latest);
@@ -117,7 +117,7 @@ impl Reconciler {
 
     /// Queues the objects that are due for longest and starts the next pass.
     fn end_pass(&mut self, known: &mut Known<'_>, now: Timestamp, pass: Duration) {
-        let factor = self.period_factor;
+        let schedule = self.schedule;
         for ((account, kind), lane) in &mut self.lanes {
             let per_second = known.queue.reconciliations_per_second(account.environment);
             if !known.merchants.has(account) {
@@ -128,12 +128,13 @@ impl Reconciler {
             lane.queued.retain(|object| known.queue.is_reconciling(object));
             for (due, slot) in std::mem::take(&mut lane.due).into_sorted_vec() {
                 // Since the visit the slot may have been reused, or its object may have been read.
-                let is_due = |view: &RecordView<'_>| factor.and_then(|factor| due_at(view, factor)) == Some(due);
+                let due_now = |view: &RecordView<'_>| schedule.and_then(|schedule| due_now(view, &schedule, now));
+                let is_due = |view: &RecordView<'_>| due_now(view) == Some(due);
                 let Some(object) = known.store.view_slot(slot).filter(is_due).map(|view| view.object()) else {
                     continue;
                 };
                 if lane.queued.len() < reads_max(per_second, pass) && !known.queue.holds(&object) {
-                    known.queue.reconcile(&object, due);
+                    known.queue.reconcile(&object, due.since());
                     lane.queued.push(object);
                 }
             }
@@ -149,8 +150,8 @@ pub(super) fn is_unchanged(known: Option<&Observed>, observed: &Observed) -> boo
     known.is_some_and(|known| Observed { read_started_at: known.read_started_at, ..observed.clone() } == *known)
 }
 
-fn due_at(view: &RecordView<'_>, factor: f64) -> Option<Timestamp> {
-    reconcile_schedule::due(&view.last_read()?, factor)
+fn due_now(view: &RecordView<'_>, schedule: &Schedule, now: Timestamp) -> Option<DueNow> {
+    reconcile_schedule::due(&view.last_read()?, schedule)?.by(now)
 }
 
 /// How many reads an operation's slice of the quota allows during two passes.

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
-use crate::config::{Reconciliation, Worker as Settings};
+use crate::config::Worker as Settings;
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
+use crate::domain::state::reconcile_schedule::{DueNow, Schedule};
 use crate::domain::state::retention::Retention;
 use crate::domain::timestamp::Timestamp;
 use crate::kafka::state_store::RecordView;
@@ -12,8 +13,8 @@ use crate::worker::gauges::show_reconciliation;
 /// The reconciler of one assignment. It owns no objects: each step of the walk is handed them.
 #[derive(Debug)]
 pub(in crate::worker) struct Reconciler {
-    /// Scales every reconciliation period; None if reconciliation is off.
-    pub(super) period_factor: Option<f64>,
+    /// When objects are read; None if reconciliation is off.
+    pub(super) schedule: Option<Schedule>,
     pub(super) retention: Retention,
     pub(super) next_slot: usize,
     pub(super) pass_started_at: Timestamp,
@@ -27,8 +28,8 @@ pub(in crate::worker) struct Reconciler {
 pub(super) struct LaneReconciler {
     /// Objects that may still change, counted in this pass.
     pub(super) n_open: u64,
-    /// The objects that are due for longest, with their slots.
-    pub(super) due: BinaryHeap<(Timestamp, usize)>,
+    /// The objects that are read first, with their slots.
+    pub(super) due: BinaryHeap<(DueNow, usize)>,
     /// Objects that were queued for a reconciliation read and may still be queued.
     pub(super) queued: Vec<ObjectRef>,
 }
@@ -42,9 +43,9 @@ pub(super) struct GuardedPermissions {
 }
 
 impl Reconciler {
-    pub(in crate::worker) fn new(settings: &Settings, reconciliation: &Reconciliation, now: Timestamp) -> Self {
+    pub(in crate::worker) fn new(settings: &Settings, schedule: Option<Schedule>, now: Timestamp) -> Self {
         Self {
-            period_factor: reconciliation.enabled.then_some(reconciliation.period_factor),
+            schedule,
             retention: settings.keeping(),
             next_slot: 0,
             pass_started_at: now,

@@ -9,7 +9,8 @@ use super::*;
 use crate::amazon::pay_api::Disposition;
 use crate::config::Quotas;
 use crate::domain::pay::{DigestKey, Edge, Fetched, ObjectId, ObjectKind, State};
-use crate::domain::state::Observed;
+use crate::domain::state::reconcile_schedule::due;
+use crate::domain::state::{Observed, Upcoming};
 use crate::domain::work::{Cause, Origin};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -64,6 +65,7 @@ fn know(ledger: &mut Ledger, object: &ObjectRef, state: &str, ago: Duration) {
         unconfirmed_reads: 0,
         has_moved: false,
         stub: false,
+        upcoming: Upcoming::default(),
         read_started_at: at,
         last_event_id: Some(uuid::Uuid::from_u128(7)),
     };
@@ -150,15 +152,15 @@ fn longest_due_objects_are_queued_first_and_few_at_a_time() {
     walk(&mut ledger, now(), 3);
     // Two passes of five seconds at 0.32 reads a second.
     assert_eq!(ledger.queue.len(), 5);
-    let mut due: Vec<_> = (0..5000)
+    let mut in_order: Vec<_> = (0..5000)
         .map(|n| {
             let known = ledger.store.view_at(&charge(n)).unwrap();
             let last_read = known.last_read().unwrap();
-            (crate::domain::state::reconcile_schedule::due(&last_read, 1.0).unwrap(), charge(n))
+            (due(&last_read, &ledger.reconciler.schedule.unwrap()).unwrap().at(), charge(n))
         })
         .collect();
-    due.sort();
-    assert!(due[..5].iter().all(|(_, object)| ledger.queue.is_reconciling(object)));
+    in_order.sort();
+    assert!(in_order[..5].iter().all(|(_, object)| ledger.queue.is_reconciling(object)));
     assert_eq!(ledger.queue.lanes(now())[0].2.objects, 0, "reconciliation reads are no backlog");
 }
 

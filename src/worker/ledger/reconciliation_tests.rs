@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::drain_tests::{Drive, PER_SECOND, Purpose, START_MS, object};
 use super::*;
-use crate::config::Reconciliation;
 use crate::domain::pay::ObjectKind;
 
 const CHARGES: i64 = 2000;
@@ -16,8 +15,8 @@ const FACTOR: f64 = 1.0 / 24.0;
 fn drive(enabled: bool) -> Drive {
     let mut drive = Drive::new();
     let now = Timestamp::from_unix_ms(START_MS);
-    let reconciliation = Reconciliation { enabled, period_factor: FACTOR };
-    drive.ledger.reconciler = Reconciler::new(&drive.ledger.settings, &reconciliation, now);
+    let schedule = Schedule { period_factor: FACTOR, notices: drive.ledger.notices };
+    drive.ledger.reconciler = Reconciler::new(&drive.ledger.settings, enabled.then_some(schedule), now);
     drive
 }
 

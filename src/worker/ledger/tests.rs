@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::amazon::pay_api::{Blame, Disposition};
-use crate::config::{Quotas, Reconciliation};
+use crate::config::{Events, Quotas, Reconciliation};
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::ipn::routing::Merchant;
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, Fetched, ObjectId, ObjectKind};
@@ -57,6 +57,7 @@ pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Time
     let config = LedgerConfig {
         settings,
         reconciliation: Reconciliation::default(),
+        notices: Events::default().notices(),
         rules,
         merchants: Arc::new(merchants),
         update_urls: UpdateUrls::default(),
@@ -168,6 +169,7 @@ fn next_owner_continues_pending_work() {
     let config = LedgerConfig {
         settings: Settings::default(),
         reconciliation: Reconciliation::default(),
+        notices: Events::default().notices(),
         rules,
         merchants: first.merchants.clone(),
         update_urls: UpdateUrls::default(),

@@ -27,7 +27,8 @@ charge permission decides first, the reasons second. Act once per event `id`.
   If the codes differ, follow the event of the permission. The receiver does not count retries: limit them in your service.
 - If one change causes two events, only one has the code `RETRY_CHARGE`: `PermissionChargeable`, or `PaymentMethodUpdated` if the
   permission was Chargeable before, too.
-- `url` is present only with `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`. `deadline` is present only with `RESPOND_TO_DISPUTE`, in Amazon's
+- `url` is present only with `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`. `deadline` is present only with `RESPOND_TO_DISPUTE`,
+  `RENEW_BEFORE_EXPIRY` and `CHARGE_BEFORE_EXPIRY`, in Amazon's
   format (`20260112T000000Z`, UTC). In Europe `url` is by default https://pay.amazon.com/, where the buyer must open the permission.
   Amazon's hosted pages (`OPEN_UPDATE_PAGE`, `OPEN_SETUP_PAGE`) have no URL: your checkout script opens them.
 
@@ -37,7 +38,7 @@ charge permission decides first, the reasons second. Act once per event `id`.
 |---|---|
 | May I ship? | On `ChargeAuthorized` if you capture later, or on `ChargeCaptured` (also on `ChargeUpdated` with `firstSight` true and the state `Captured`), if `source` ends with `/live`. Never on `PermissionChargeable`, `RefundDeclined` or `DisputeClosed`. |
 | May I create a new charge? | On the code `RETRY_CHARGE`, and after the check that `RETRY_CHARGE_AFTER_PERMISSION_CHECK` asks for; once for each payment that is due. |
-| May I mail the buyer? | On `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`, `ASK_FOR_OTHER_PAYMENT_METHOD`, `OPEN_UPDATE_PAGE`, `OPEN_SETUP_PAGE`, `VERIFY_AMOUNT_WITH_BUYER`, `REENGAGE_BUYER_WITH_NEW_CHECKOUT` and `REACH_OUT_BEFORE_NEXT_CYCLE`; once for each `chargePermissionId` and problem. |
+| May I mail the buyer? | On `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`, `ASK_FOR_OTHER_PAYMENT_METHOD`, `OPEN_UPDATE_PAGE`, `OPEN_SETUP_PAGE`, `VERIFY_AMOUNT_WITH_BUYER`, `REENGAGE_BUYER_WITH_NEW_CHECKOUT`, `REACH_OUT_BEFORE_NEXT_CYCLE` and `RENEW_BEFORE_EXPIRY`; once for each `chargePermissionId` and problem. |
 
 ## Attributes of the event
 
@@ -67,7 +68,7 @@ charge permission decides first, the reasons second. Act once per event `id`.
 | `evidence` | `PaymentMethodUpdated` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
 | `nextAction` | always | see above |
 | `snapshot` | always | every other attribute of the object that is not about the buyer, under Amazon's names; amounts are text |
-| `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `PARENT_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a periodic read without an IPN |
+| `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `PARENT_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a read without an IPN: a periodic one, or one at a known date |
 | `observedAt` | always | when the object was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
 | `late` | if true | the object reached its state more than 24 h before `observedAt`: it was found after an outage, or is old. It is still true: a late `ChargeCaptured` is a payment to fulfil. Absent from events about attributes |
 | `amazonPayRequestId` | if Amazon sent one | `x-amz-pay-request-id` of that read, for Amazon's support |
@@ -97,7 +98,18 @@ pub(super) fn never_means(row: &EventType) -> &'static str {
     match row.name {
         "PermissionChargeable" => "that a charge succeeded, or that a declined charge was retried.",
         "PermissionNonChargeable" => "that the permission is closed. It can become Chargeable again.",
-        "PermissionClosed" => "that a payment succeeded, or that the buyer received money back.",
+        "PermissionClosed" => {
+            "that a payment succeeded, or that the buyer received money back. Amazon closes a OneTime permission after 180 days, and a Recurring permission after 13 months without a charge (reported, not documented by Amazon); an expiry without an IPN is found about 5 minutes after `expirationTimestamp`."
+        }
+        "PermissionExpiring" => {
+            "that the permission cannot be charged now: check `state`. Nor that the date is final: each charge of a Recurring permission may move it, since Amazon closes such a permission after 13 months without a charge (reported, not documented by Amazon). A permission without `expirationTimestamp`, and one that the buyer or Amazon closes early, has no such event before PermissionClosed."
+        }
+        "PermissionLimitNear" => {
+            "that the permission cannot be charged: smaller charges succeed. There may be no such event before the limit is used up, for example if one charge uses all of it."
+        }
+        "DisputeDeadlineNear" => {
+            "that the dispute is lost, or that the deadline is the only one: a further request by Amazon has a deadline of its own. Amazon gives 11 days for a chargeback and 7 days for an A-to-z claim. A response that Amazon has not recorded yet does not stop this event."
+        }
         "PaymentMethodUpdated" => "that the permission is Chargeable. Check `state`.",
         "PermissionUpdated" => {
             "that the state changed. If `firstSight` is true, this is the first event of the permission: act on `state` and `nextAction`."

@@ -12,7 +12,7 @@ use ipn_receiver::domain::pay::{
     PrivateDigests, Reason, State,
 };
 use ipn_receiver::domain::state::in_charge::InCharge;
-use ipn_receiver::domain::state::{KnownState, Observed, RetryAwaited, VERSION};
+use ipn_receiver::domain::state::{KnownState, Observed, RetryAwaited, Upcoming, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::ReadHistory;
@@ -103,6 +103,12 @@ fn permission() -> KnownState {
             unconfirmed_reads: 1,
             has_moved: false,
             stub: false,
+            upcoming: Upcoming {
+                date: Some(at("2026-07-01T00:00:00.000Z")),
+                noticed_dates: vec![at("2026-06-01T00:00:00.000Z")],
+                is_limit_near: true,
+                limit_crossings: 2,
+            },
             read_started_at: at("2026-01-01T03:04:07.000Z"),
             last_event_id: Some(Uuid::from_u128(1)),
         }),

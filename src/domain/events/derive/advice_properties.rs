@@ -161,6 +161,7 @@ impl<'a> World<'a> {
             },
             captured: None,
             update_url: "",
+            notices: NoticeRules::default(),
             causes: &[],
             hint_is_ripe: false,
             read_started_at: at,

@@ -76,6 +76,7 @@ impl Watched {
             },
             captured: None,
             update_url: "",
+            notices: NoticeRules::default(),
             causes: &causes,
             hint_is_ripe: confirms,
             read_started_at: Timestamp::from_unix_ms(0),

@@ -102,6 +102,7 @@ fn reading_of<'a>(object: &'a ObjectRef, fetched: &'a Fetched) -> Reading<'a> {
         permission: Permission { id: &object.id, permission_type: None, seen: None, retry_awaited: None },
         captured: None,
         update_url: "",
+        notices: NoticeRules::default(),
         causes: &[],
         hint_is_ripe: false,
         read_started_at: Timestamp::from_unix_ms(0),

@@ -69,6 +69,7 @@ fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause],
         captured: None,
         update_url: "",
         hint_is_ripe: false,
+        notices: NoticeRules::default(),
         read_started_at: at,
         observed_at: at,
     }

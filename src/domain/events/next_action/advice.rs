@@ -82,6 +82,22 @@ pub(super) const REACH_OUT: Advice = advise(
     "The buyer canceled the subscription at Amazon. Stop the subscription, or contact the buyer before the next billing cycle.",
 );
 pub(super) const NEXT_PERIOD: Advice = advise(ActionCode::WaitForNextPeriod, "Amazon's limit for this month is used up. Wait until a PermissionChargeable event has the code RETRY_CHARGE; then create a new charge if payment is still due.").waiting_for_retry();
+pub(super) const RENEW_SUBSCRIPTION: Advice = advise(
+    ActionCode::RenewBeforeExpiry,
+    "After the deadline this charge permission cannot be charged. If the subscription goes on, ask the buyer to go through checkout again before the deadline, and use the new charge permission from then on.",
+);
+pub(super) const RENEW_WALLET: Advice = advise(
+    ActionCode::RenewBeforeExpiry,
+    "After the deadline this charge permission cannot be charged. To charge this buyer later, open Amazon's hosted Setup page with your checkout script, and send the buyer there before the deadline.",
+);
+pub(super) const CHARGE_BEFORE_EXPIRY: Advice = advise(
+    ActionCode::ChargeBeforeExpiry,
+    "After the deadline this charge permission cannot be charged. If a part of the order is not paid yet, create and capture its charges before the deadline.",
+);
+pub(super) const CHECK_BALANCE: Advice = advise(
+    ActionCode::CheckBalanceBeforeCharge,
+    "Little is left of Amazon's limit for this month: see limits.amountBalance in the snapshot. Amazon declines a larger charge. Create a larger charge only in the next month, or ask the buyer to pay in another way.",
+);
 pub(super) const RESPOND: Advice = advise(
     ActionCode::RespondToDispute,
     "Respond to the dispute before the deadline. Without a response, the buyer wins the dispute.",

@@ -127,6 +127,15 @@ fn updated_event_advises_only_at_first_sight() {
 }
 
 #[test]
+fn next_action_of_notices() {
+    let of = |notice| PermissionType::ALL.map(|permission_type| warn(notice, permission_type).code.as_str());
+    let (renew, charge) = ("RENEW_BEFORE_EXPIRY", "CHARGE_BEFORE_EXPIRY");
+    assert_eq!(of(Notice::Expiring), [charge, renew, renew, charge]);
+    assert_eq!(of(Notice::LimitNear), ["CHECK_BALANCE_BEFORE_CHARGE"; 4]);
+    assert_eq!(of(Notice::DeadlineNear), ["RESPOND_TO_DISPUTE"; 4]);
+}
+
+#[test]
 fn action_code_is_serialized_as_its_name() {
     for code in [
         ActionCode::RetryCharge,
@@ -139,6 +148,9 @@ fn action_code_is_serialized_as_its_name() {
         ActionCode::ReengageBuyerWithNewCheckout,
         ActionCode::ReachOutBeforeNextCycle,
         ActionCode::WaitForNextPeriod,
+        ActionCode::RenewBeforeExpiry,
+        ActionCode::ChargeBeforeExpiry,
+        ActionCode::CheckBalanceBeforeCharge,
         ActionCode::Wait,
         ActionCode::RespondToDispute,
         ActionCode::ContactSupport,

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::events::{Derivation, Encoded, Event, Mode, Permission, Reading, Wire, derive};
 use crate::domain::pay::{Amount, DigestKey, Edge, Fetched};
+use crate::domain::state::NoticeRules;
 use crate::domain::work::{Cause, InboxPosition, Origin};
 
 const NOON: i64 = 1_767_323_045_000;
@@ -56,6 +57,7 @@ fn life(object: &ObjectRef, reads: &[Read]) -> (Observed, Vec<(Event, u64)>) {
             },
             captured: None,
             update_url: "",
+            notices: NoticeRules::default(),
             causes: &[Cause { origin, timestamp: at }],
             hint_is_ripe: true,
             read_started_at: at.minus(READ_BEFORE),
@@ -150,6 +152,7 @@ fn rebuilt_state_publishes_only_changes() {
             },
             captured: None,
             update_url: "",
+            notices: NoticeRules::default(),
             causes: &[],
             hint_is_ripe: false,
             read_started_at: at,
