@@ -80,7 +80,7 @@ pub(super) async fn run(
 /// Puts one permission with three charges, again and again: two operations, which the receiver drains in parallel.
 fn objects(environment: &SandboxEnvironment, n_objects: usize) -> Vec<(ObjectKind, String)> {
     let objects = (0..n_objects.max(4)).map(|n| {
-        let permission = format!("C02-{:07}-0000001", n / 4);
+        let permission = format!("C01-{:07}-0000001", n / 4);
         if n.is_multiple_of(4) {
             environment.put(
                 ObjectKind::ChargePermission,
@@ -90,10 +90,10 @@ fn objects(environment: &SandboxEnvironment, n_objects: usize) -> Vec<(ObjectKin
             );
             return (ObjectKind::ChargePermission, permission);
         }
-        let id = format!("S02-{:07}-0000001-C{n:06}", n / 4);
+        let id = format!("S01-{:07}-0000001-C{n:06}", n / 4);
         let (state, reasons): (_, &[&str]) =
             if n % 4 == 1 { ("Declined", &["SoftDeclined"]) } else { ("Captured", &[]) };
-        environment.put(ObjectKind::Charge, charge(&id, &permission, "9.99", "EUR"), state, reasons);
+        environment.put(ObjectKind::Charge, charge(&id, &permission, "9.99", "USD"), state, reasons);
         (ObjectKind::Charge, id)
     });
     objects.collect()

@@ -21,7 +21,7 @@ pub(super) async fn run(mut runner: Runner<'_>) -> Result<bool, Error> {
 
 async fn charge_is_read_first(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.chapter("A card is declined and replaced within seconds; the IPN of the charge arrives first");
-    let of = Subscription { permission: "C02-1100000-2000000", charge: "S02-1100000-1929856-C000001" };
+    let of = Subscription { permission: "C01-1100000-2000000", charge: "S01-1100000-1929856-C000001" };
     of.decline(runner).await?;
     of.fix(runner).await;
     runner.post(ObjectKind::Charge, of.charge, V2).await?;
@@ -34,7 +34,7 @@ async fn charge_is_read_first(runner: &mut Runner<'_>) -> Result<(), Error> {
 
 async fn permission_is_read_first(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.chapter("The same; the IPN of the permission arrives first");
-    let of = Subscription { permission: "C02-1200000-2000000", charge: "S02-1200000-1929856-C000001" };
+    let of = Subscription { permission: "C01-1200000-2000000", charge: "S01-1200000-1929856-C000001" };
     of.decline(runner).await?;
     of.become_unusable(runner).await;
     runner.post(ObjectKind::ChargePermission, of.permission, V2).await?;
@@ -53,7 +53,7 @@ async fn permission_is_read_first(runner: &mut Runner<'_>) -> Result<(), Error> 
 
 async fn permission_is_closed(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.chapter("The buyer cancels right after the decline; the IPN of the permission arrives first");
-    let of = Subscription { permission: "C02-1300000-2000000", charge: "S02-1300000-1929856-C000001" };
+    let of = Subscription { permission: "C01-1300000-2000000", charge: "S01-1300000-1929856-C000001" };
     of.decline(runner).await?;
     runner.amazon_changes(ObjectKind::ChargePermission, of.permission, "Closed", &["BuyerClosed"]).await;
     runner.post(ObjectKind::ChargePermission, of.permission, V2).await?;
@@ -70,7 +70,7 @@ impl Subscription {
         runner.amazon_puts(ObjectKind::ChargePermission, self.permission, permission, "Chargeable", &[]);
         runner.post(ObjectKind::ChargePermission, self.permission, V2).await?;
         runner.expect(&[event("PermissionChargeable", self.permission, "NONE")]).await;
-        let declined = charge(self.charge, self.permission, "9.99", "EUR");
+        let declined = charge(self.charge, self.permission, "9.99", "USD");
         runner.amazon_puts(ObjectKind::Charge, self.charge, declined, "AuthorizationInitiated", &[]);
         runner.amazon_changes(ObjectKind::Charge, self.charge, "Declined", &["HardDeclined"]).await;
         Ok(())

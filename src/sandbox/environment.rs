@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::sns::TrustAnchors;
 
-/// The simulators of Amazon for merchants of region `eu` in Amazon Pay's sandbox environment.
+/// The simulators of Amazon for merchants of region `na` in Amazon Pay's sandbox environment.
 pub struct SandboxEnvironment {
     /// The certificate authority that every client of this environment trusts.
     pub authority: Authority,
@@ -67,7 +67,7 @@ impl SandboxEnvironment {
         let registered: Vec<RegisteredKey> = merchants.iter().map(|merchant| registered(merchant, &key)).collect();
         Ok(Self {
             sns: Sns::start(&authority, AWS_REGION).await?,
-            pay_api: PayApi::start(&authority, "eu", &registered).await?,
+            pay_api: PayApi::start(&authority, "na", &registered).await?,
             authority,
             merchants,
             merchant_settings: String::new(),
@@ -149,7 +149,7 @@ impl SandboxEnvironment {
         for merchant in &self.merchants {
             write!(
                 text,
-                "[[merchants]]\nid = \"{merchant}\"\nregion = \"eu\"\nenvironment = \"sandbox\"\npublic_key_id = \"{}\"\nprivate_key_file = \"{key_file}\"\n{}\n",
+                "[[merchants]]\nid = \"{merchant}\"\nregion = \"na\"\nenvironment = \"sandbox\"\npublic_key_id = \"{}\"\nprivate_key_file = \"{key_file}\"\n{}\n",
                 key_id(merchant),
                 self.merchant_settings,
             )?;
@@ -281,5 +281,5 @@ fn key_id(merchant: &str) -> String {
     format!("SANDBOX-{merchant}")
 }
 
-const AWS_REGION: &str = "eu-west-1";
+const AWS_REGION: &str = "us-east-1";
 const KEY_FILE: &str = "merchant.pem";

@@ -28,11 +28,11 @@ fn event<'a>(name: &'a str, subject: &'a str, next_action: &'a str) -> ExpectedE
     ExpectedEvent { name, subject, next_action }
 }
 
-const PERMISSION: &str = "C02-1000000-2000000";
-const FIRST: &str = "S02-5454037-1929856-C000001";
-const SECOND: &str = "S02-5454037-1929856-C000002";
-const RETRY: &str = "S02-5454037-1929856-C000003";
-const REFUND: &str = "S02-5454037-1929856-R000001";
+const PERMISSION: &str = "C01-1000000-2000000";
+const FIRST: &str = "S01-5454037-1929856-C000001";
+const SECOND: &str = "S01-5454037-1929856-C000002";
+const RETRY: &str = "S01-5454037-1929856-C000003";
+const REFUND: &str = "S01-5454037-1929856-R000001";
 
 async fn charge_first_month(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.chapter("A buyer subscribes, and the first month is charged");
@@ -46,7 +46,7 @@ async fn charge_first_month(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.post(ObjectKind::ChargePermission, PERMISSION, V2).await?;
     runner.expect(&[event("PermissionChargeable", PERMISSION, "NONE")]).await;
 
-    runner.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, PERMISSION, "9.99", "EUR"), "CaptureInitiated", &[]);
+    runner.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, PERMISSION, "9.99", "USD"), "CaptureInitiated", &[]);
     let first = runner.envelope(ObjectKind::Charge, FIRST, V1);
     runner.post_body(&first, &format!("charge {FIRST} changed (SignatureVersion 1)")).await?;
     runner.expect(&[event("ChargeCaptureInitiated", FIRST, "WAIT")]).await;
@@ -64,7 +64,7 @@ async fn decline_card(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.amazon_puts(
         ObjectKind::Charge,
         SECOND,
-        charge(SECOND, PERMISSION, "9.99", "EUR"),
+        charge(SECOND, PERMISSION, "9.99", "USD"),
         "Declined",
         &["HardDeclined"],
     );
@@ -82,7 +82,7 @@ async fn post_forgeries(runner: &mut Runner<'_>) -> Result<(), Error> {
     let altered = genuine.replace("STATE_CHANGE", "STATE_CHANGE_");
     runner.post_expecting(&altered, "message altered after signing", 403).await?;
     let elsewhere =
-        genuine.replace("https://sns.eu-west-1.amazonaws.com/", "https://sns.eu-west-1.amazonaws.com.evil.example/");
+        genuine.replace("https://sns.us-east-1.amazonaws.com/", "https://sns.us-east-1.amazonaws.com.evil.example/");
     runner.post_expecting(&elsewhere, "message with a certificate URL outside AWS", 403).await?;
     runner.post_expecting("{\"hello\": 1}", "body that is not an SNS message", 400).await
 }
@@ -97,7 +97,7 @@ async fn replace_card(runner: &mut Runner<'_>) -> Result<(), Error> {
             event("PaymentMethodUpdated", PERMISSION, "NONE"),
         ])
         .await;
-    runner.amazon_puts(ObjectKind::Charge, RETRY, charge(RETRY, PERMISSION, "9.99", "EUR"), "Captured", &[]);
+    runner.amazon_puts(ObjectKind::Charge, RETRY, charge(RETRY, PERMISSION, "9.99", "USD"), "Captured", &[]);
     runner.post(ObjectKind::Charge, RETRY, V2).await?;
     runner.expect(&[event("ChargeCaptured", RETRY, "NONE")]).await;
     Ok(())
@@ -105,7 +105,7 @@ async fn replace_card(runner: &mut Runner<'_>) -> Result<(), Error> {
 
 async fn refund_month(runner: &mut Runner<'_>) -> Result<(), Error> {
     runner.chapter("The merchant refunds the charge");
-    runner.amazon_puts(ObjectKind::Refund, REFUND, refund(REFUND, RETRY, "9.99", "EUR"), "RefundInitiated", &[]);
+    runner.amazon_puts(ObjectKind::Refund, REFUND, refund(REFUND, RETRY, "9.99", "USD"), "RefundInitiated", &[]);
     runner.post(ObjectKind::Refund, REFUND, V2).await?;
     runner.expect(&[event("RefundInitiated", REFUND, "WAIT")]).await;
     runner.amazon_changes(ObjectKind::Refund, REFUND, "Refunded", &[]).await;
@@ -124,16 +124,16 @@ async fn cancel_subscription(runner: &mut Runner<'_>) -> Result<(), Error> {
 
 /// A saved wallet: charged, card expired and replaced, charge disputed, wallet removed.
 pub(super) async fn saved_wallet(mut runner: Runner<'_>) -> Result<bool, Error> {
-    const WALLET: &str = "C02-3000000-4000000";
-    const FIRST: &str = "S02-3000001-4000000-C000001";
-    const SECOND: &str = "S02-3000002-4000000-C000001";
-    const DISPUTE: &str = "S02-3000001-4000000-B000001";
+    const WALLET: &str = "C01-3000000-4000000";
+    const FIRST: &str = "S01-3000001-4000000-C000001";
+    const SECOND: &str = "S01-3000002-4000000-C000001";
+    const DISPUTE: &str = "S01-3000001-4000000-B000001";
     let permission = charge_permission(WALLET, "PaymentMethodOnFile");
     runner.chapter("A buyer saves a wallet, and it is charged");
     runner.amazon_puts(ObjectKind::ChargePermission, WALLET, permission, "Chargeable", &[]);
     runner.post(ObjectKind::ChargePermission, WALLET, V2).await?;
     runner.expect(&[event("PermissionChargeable", WALLET, "NONE")]).await;
-    runner.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, WALLET, "25.00", "EUR"), "Captured", &[]);
+    runner.amazon_puts(ObjectKind::Charge, FIRST, charge(FIRST, WALLET, "25.00", "USD"), "Captured", &[]);
     runner.post(ObjectKind::Charge, FIRST, V2).await?;
     runner.expect(&[event("ChargeCaptured", FIRST, "NONE")]).await;
 
@@ -141,7 +141,7 @@ pub(super) async fn saved_wallet(mut runner: Runner<'_>) -> Result<bool, Error> 
     runner.amazon_changes(ObjectKind::ChargePermission, WALLET, "NonChargeable", &["PaymentMethodExpired"]).await;
     runner.post(ObjectKind::ChargePermission, WALLET, V2).await?;
     runner.expect(&[event("PermissionNonChargeable", WALLET, "OPEN_UPDATE_PAGE")]).await;
-    let declined = charge(SECOND, WALLET, "25.00", "EUR");
+    let declined = charge(SECOND, WALLET, "25.00", "USD");
     runner.amazon_puts(ObjectKind::Charge, SECOND, declined, "Declined", &["HardDeclined"]);
     runner.post(ObjectKind::Charge, SECOND, V2).await?;
     runner.expect(&[event("ChargeDeclined", SECOND, "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD")]).await;
@@ -157,7 +157,7 @@ pub(super) async fn saved_wallet(mut runner: Runner<'_>) -> Result<bool, Error> 
     runner.amazon_puts(
         ObjectKind::Dispute,
         DISPUTE,
-        dispute(DISPUTE, FIRST, "25.00", "EUR"),
+        dispute(DISPUTE, FIRST, "25.00", "USD"),
         "ActionRequired",
         &["MerchantResponseRequired"],
     );
@@ -173,16 +173,16 @@ pub(super) async fn saved_wallet(mut runner: Runner<'_>) -> Result<bool, Error> 
 
 /// One order: authorized, captured, permission closed, refund declined.
 pub(super) async fn one_order(mut runner: Runner<'_>) -> Result<bool, Error> {
-    const ORDER: &str = "S02-5000000-6000000";
-    const CHARGE: &str = "S02-5000000-6000000-C000001";
-    const REFUND: &str = "S02-5000000-6000000-R000001";
+    const ORDER: &str = "S01-5000000-6000000";
+    const CHARGE: &str = "S01-5000000-6000000-C000001";
+    const REFUND: &str = "S01-5000000-6000000-R000001";
     runner.chapter("A buyer places an order; the first IPN names its charge");
     let mut order = charge_permission(ORDER, "OneTime");
     runner.amazon_puts(ObjectKind::ChargePermission, ORDER, order.clone(), "Chargeable", &[]);
     runner.amazon_puts(
         ObjectKind::Charge,
         CHARGE,
-        charge(CHARGE, ORDER, "100.00", "EUR"),
+        charge(CHARGE, ORDER, "100.00", "USD"),
         "AuthorizationInitiated",
         &[],
     );
@@ -210,7 +210,7 @@ pub(super) async fn one_order(mut runner: Runner<'_>) -> Result<bool, Error> {
     runner.amazon_puts(
         ObjectKind::Refund,
         REFUND,
-        refund(REFUND, CHARGE, "10.00", "EUR"),
+        refund(REFUND, CHARGE, "10.00", "USD"),
         "Declined",
         &["AmazonRejected"],
     );

@@ -70,8 +70,8 @@ fn print_usage(control: SocketAddr, post_to: &str) {
     eprintln!("Write it to a file, create the topics and start the receiver in another shell:");
     eprintln!("  ipn-receiver topics --config FILE && ipn-receiver serve --config FILE");
     eprintln!("Change objects; each change is posted as an IPN to {post_to}:");
-    eprintln!("  curl -X POST 'http://{control}/charges/S02-1234567-1234567-C000001/Declined?reason=HardDeclined'");
-    eprintln!("  curl -X POST 'http://{control}/chargePermissions/S02-1234567-1234567/Closed?reason=BuyerClosed'");
+    eprintln!("  curl -X POST 'http://{control}/charges/S01-1234567-1234567-C000001/Declined?reason=HardDeclined'");
+    eprintln!("  curl -X POST 'http://{control}/chargePermissions/S01-1234567-1234567/Closed?reason=BuyerClosed'");
     eprintln!("  curl -X POST 'http://{control}/subscription'      posts a SubscriptionConfirmation");
     eprintln!("Make the Amazon Pay API fail, by default every read for 60 s:");
     eprintln!("  curl -X POST 'http://{control}/fault/status-503?seconds=60&one_in=1'");
@@ -130,7 +130,7 @@ async fn change(
     let Some(object) =
         environment.pay_api.get(Environment::Sandbox, kind, &id).or_else(|| new_object(environment, kind, &id))
     else {
-        return HttpResponse::BadRequest().json(json!({"error": "invalid id; use S02-1234567-1234567 for a charge permission, and append -C000001 for a charge, -R000001 for a refund or -B000001 for a dispute"}));
+        return HttpResponse::BadRequest().json(json!({"error": "invalid id; use S01-1234567-1234567 for a charge permission, and append -C000001 for a charge, -R000001 for a refund or -B000001 for a dispute"}));
     };
     environment.put(kind, object, &state, &reasons);
     let hint = Hint { merchant: &environment.merchants[0], kind, id: &id, notification_type: "STATE_CHANGE" };
@@ -170,12 +170,12 @@ fn new_object(environment: &SandboxEnvironment, kind: ObjectKind, id: &str) -> O
         parent(ObjectKind::ChargePermission, &permission_id, permission, "Chargeable");
     }
     if matches!(kind, ObjectKind::Refund | ObjectKind::Dispute) {
-        parent(ObjectKind::Charge, &charge_id, charge(&charge_id, &permission_id, "9.99", "EUR"), "Captured");
+        parent(ObjectKind::Charge, &charge_id, charge(&charge_id, &permission_id, "9.99", "USD"), "Captured");
     }
     Some(match kind {
         ObjectKind::ChargePermission => charge_permission(id, "Recurring"),
-        ObjectKind::Charge => charge(id, &permission_id, "9.99", "EUR"),
-        ObjectKind::Refund => refund(id, &charge_id, "9.99", "EUR"),
-        ObjectKind::Dispute => dispute(id, &charge_id, "9.99", "EUR"),
+        ObjectKind::Charge => charge(id, &permission_id, "9.99", "USD"),
+        ObjectKind::Refund => refund(id, &charge_id, "9.99", "USD"),
+        ObjectKind::Dispute => dispute(id, &charge_id, "9.99", "USD"),
     })
 }

@@ -52,7 +52,7 @@ fn each_rejection_has_its_status_and_leaves_no_record() {
             body.to_string()
         };
         let foreign = stage.environment.sns.notification(&Draft::new(
-            "arn:aws:sns:eu-west-1:999999999999:stranger",
+            "arn:aws:sns:us-east-1:999999999999:stranger",
             "{}",
             OffsetDateTime::now_utc(),
         ));
@@ -68,7 +68,7 @@ fn each_rejection_has_its_status_and_leaves_no_record() {
                 with(
                     "SigningCertURL",
                     json!(
-                        "https://sns.eu-west-1.amazonaws.com.evil.example/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+                        "https://sns.us-east-1.amazonaws.com.evil.example/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
                     ),
                 ),
                 403,
@@ -88,7 +88,7 @@ fn each_rejection_has_its_status_and_leaves_no_record() {
                 with(
                     "SigningCertURL",
                     json!(
-                        "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+                        "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
                     ),
                 ),
                 503,
@@ -146,7 +146,7 @@ fn subscription_to_allowed_topic_is_confirmed_by_the_api_only() {
         let confirmation = |topic: &str| {
             sns.subscription_confirmation(&Draft::new(topic, "please confirm", OffsetDateTime::now_utc()), "00ff00ff")
         };
-        let foreign = stage.post(&app, &confirmation("arn:aws:sns:eu-west-1:999999999999:stranger")).await;
+        let foreign = stage.post(&app, &confirmation("arn:aws:sns:us-east-1:999999999999:stranger")).await;
         assert_eq!((foreign.status, sns.confirmed().len()), (503, 0));
         for _ in 0..2 {
             assert_eq!(stage.post(&app, &confirmation(&topic)).await.status, 200);

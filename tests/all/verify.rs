@@ -108,7 +108,7 @@ fn unreachable_certificate_host_leaves_the_message_undecided() {
         let own = config.policy(&ipn_receiver::config::MerchantAccount::table(&config.merchants));
         let other_topic = ipn_receiver::domain::sns::Policy {
             topics: ipn_receiver::domain::sns::TopicPolicy::new(vec![ipn_receiver::domain::sns::TopicRule::Arn(
-                ipn_receiver::domain::sns::TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:Another").unwrap(),
+                ipn_receiver::domain::sns::TopicArn::parse("arn:aws:sns:us-east-1:291180941288:Another").unwrap(),
             )]),
             ..own.clone()
         };

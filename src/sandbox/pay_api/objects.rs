@@ -10,7 +10,7 @@ use time::macros::format_description;
 /// A charge permission, Chargeable, with every field that Amazon Pay documents. The type is `OneTime`, `Recurring` or
 /// `PaymentMethodOnFile`.
 pub fn charge_permission(id: &str, permission_type: &str) -> Value {
-    let price = |amount| json!({"amount": amount, "currencyCode": "EUR"});
+    let price = |amount| json!({"amount": amount, "currencyCode": "USD"});
     let recurring = json!({"frequency": {"unit": "Month", "value": "1"}, "amount": price("9.99")});
     json!({
         "chargePermissionId": id, "chargePermissionReferenceId": null, "chargePermissionType": permission_type,
@@ -29,7 +29,7 @@ pub fn charge_permission(id: &str, permission_type: &str) -> Value {
         "creationTimestamp": CREATED, "expirationTimestamp": EXPIRES, "merchantMetadata": merchant_metadata(),
         "releaseEnvironment": release_environment(id),
         "limits": {"amountLimit": price("100.00"), "amountBalance": price("100.00")},
-        "presentmentCurrency": "EUR",
+        "presentmentCurrency": "USD",
     })
 }
 

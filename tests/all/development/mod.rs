@@ -173,7 +173,7 @@ fn simulators_print_a_working_configuration() {
         while ask("subscription").await["receiverAnswered"] != 200 {
             assert!(Instant::now() < deadline, "the subscription is confirmed");
         }
-        let declined = "charges/S02-1234567-1234567-C000001/Declined?reason=HardDeclined";
+        let declined = "charges/S01-1234567-1234567-C000001/Declined?reason=HardDeclined";
         assert_eq!(ask(declined).await["receiverAnswered"], 200);
         assert!(ask("charges/nonsense/Declined").await["error"].is_string());
         let text = config.replace("trust_anchor_files", "\ntrust_anchor_files");
