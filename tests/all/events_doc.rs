@@ -14,7 +14,7 @@ use ipn_receiver::domain::pay::{
 };
 use ipn_receiver::domain::state::Observed;
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::domain::work::{Cause, InboxPosition, Origin};
+use ipn_receiver::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin};
 use serde_json::{Value, json};
 
 use self::text::{HOW_TO, INTRODUCTION, never_means};
@@ -67,6 +67,8 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             notification_type: NotificationType::StateChange,
             position: InboxPosition { partition: 3, offset: 4711 },
             traceparent: None,
+            chargeback: false,
+            permission: ClaimedPermission::None,
         };
         let causes = [Cause { origin, timestamp: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1204) }];
         let reading = Reading {

@@ -212,9 +212,14 @@ impl<'a> PublishedCause<'a> {
     fn of(cause: &'a Cause) -> Self {
         let timestamp = cause.timestamp;
         match &cause.origin {
-            Origin::Ipn { message_id, notification_type, position: _, traceparent: _ } => {
-                Self::Ipn { message_id: *message_id, notification_type, timestamp }
-            }
+            Origin::Ipn {
+                message_id,
+                notification_type,
+                position: _,
+                traceparent: _,
+                chargeback: _,
+                permission: _,
+            } => Self::Ipn { message_id: *message_id, notification_type, timestamp },
             Origin::ParentRead { read_for, .. } => Self::Helper { read_for, timestamp },
             Origin::Recheck { position: _, seed: _ } => Self::Recheck { timestamp },
             Origin::Reconciliation => Self::Reconciliation { timestamp },

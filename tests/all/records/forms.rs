@@ -16,7 +16,7 @@ use ipn_receiver::domain::state::{KnownState, Observed, RetryAwaited, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::ReadHistory;
-use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
+use ipn_receiver::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin, Pending};
 use ipn_receiver::kafka::state_store::CompletenessMarker;
 use ipn_receiver::sandbox::pay_api::{charge, with_state};
 use serde_json::{Map, Value, json};
@@ -120,6 +120,8 @@ fn pending() -> KnownState {
             notification_type: NotificationType::StateChange,
             position,
             traceparent: Some(Box::new(TraceParent::parse(TRACEPARENT).unwrap())),
+            chargeback: true,
+            permission: ClaimedPermission::Named(Box::new(id(PERMISSION))),
         },
         Origin::Recheck { position, seed: false },
         Origin::ParentRead {
