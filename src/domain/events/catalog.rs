@@ -36,6 +36,8 @@ pub enum Trigger {
     AttributesChanged,
     /// The buyer's payment method changed.
     PaymentMethodChanged,
+    /// An IPN reported a chargeback and named the charge instead of the dispute.
+    ChargebackReported,
 }
 
 /// Every event type.
@@ -135,6 +137,13 @@ pub const CATALOG: &[EventType] = &[
         Trigger::AttributesChanged,
         &[],
         "Another attribute of the charge changed, such as the refunded amount.",
+    ),
+    row(
+        CHARGE,
+        "ChargebackReported",
+        Trigger::ChargebackReported,
+        &[],
+        "Amazon reported a chargeback or an A-to-z claim about this charge. `state` is the state of the charge, not of the dispute.",
     ),
     row(CHARGE, "ChargeStateUnrecognized", Trigger::UnknownState, &[], UNRECOGNIZED),
     row(
@@ -239,6 +248,11 @@ pub(super) fn payment_method_type() -> &'static EventType {
         .expect("the catalogue has PaymentMethodUpdated")
 }
 
+pub(super) fn chargeback_type() -> &'static EventType {
+    find(ObjectKind::Charge, |row| row.trigger == Trigger::ChargebackReported)
+        .expect("the catalogue has ChargebackReported")
+}
+
 impl EventType {
     /// Whether Amazon documents that this event's state can follow the state `before`. Always true for unknown states.
     pub fn may_follow(&self, before: &State) -> bool {
@@ -248,6 +262,16 @@ impl EventType {
 }
 
 impl Trigger {
+    /// Whether Amazon sends an IPN for such a change.
+    pub fn is_notified(self) -> bool {
+        match self {
+            Self::StateReached { .. } | Self::UnknownState | Self::PaymentMethodChanged | Self::ChargebackReported => {
+                true
+            }
+            Self::AttributesChanged => false,
+        }
+    }
+
     /// Published under its own name also where the object is first read late.
     const fn even_when_late(self) -> Self {
         match self {

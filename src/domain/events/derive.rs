@@ -4,6 +4,7 @@
 
 mod advice;
 mod changes;
+mod chargeback;
 mod confirming;
 mod hints;
 
@@ -94,6 +95,10 @@ pub enum Attributes {
 
 /// Compares known state with a read.
 pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
+    chargeback::with_chargebacks(compare(known, reading), known, reading)
+}
+
+fn compare(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
     let Some(known) = known.filter(|known| !is_notified_of_baseline(known, reading)) else {
         return first_sight(reading);
     };
@@ -138,7 +143,7 @@ fn is_notified_of_baseline(known: &Observed, reading: &Reading<'_>) -> bool {
     let Some(updated) = known.last_updated else { return false };
     let is_recent = |cause: &Cause| cause.timestamp >= updated && cause.timestamp.since(updated) < NOTIFIED_WITHIN;
     let is_unchanged = reading.fetched.state == known.state && reading.fetched.last_updated == known.last_updated;
-    let mut ipns = reading.causes.iter().filter(|cause| cause.is_ipn() && !cause.is_attribute_change());
+    let mut ipns = reading.causes.iter().filter(|cause| cause.is_ipn() && !cause.is_evidence());
     known.last_event_id.is_none() && is_unchanged && ipns.any(is_recent)
 }
 
@@ -259,6 +264,7 @@ fn event(
         event_type,
         object: reading.object.clone(),
         charge_permission_id: reading.permission.id.clone(),
+        charge_permission_id_source: None,
         charge_permission_type: reading.permission.permission_type.map(str::to_owned),
         state: fetched.state.clone(),
         previous_state: known.map(|known| known.state.clone()),
@@ -332,6 +338,7 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         newest_update: known.and_then(Observed::newest_update).filter(|newest| Some(*newest) > fetched.last_updated),
         repeats: known.map_or(0, |known| known.repeats),
         charge_permission_id: reading.permission.id.clone(),
+        charge_permission_id_source: None,
         charge_permission_type: fetched
             .charge_permission_type
             .clone()

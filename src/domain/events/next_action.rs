@@ -210,6 +210,7 @@ pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAct
         Trigger::AttributesChanged if situation.is_first_sight => advise(situation),
         Trigger::AttributesChanged => NONE,
         Trigger::PaymentMethodChanged => payment_method_updated(situation),
+        Trigger::ChargebackReported => FIND_AND_RESPOND,
     };
     let url = (code == ActionCode::AskBuyerToUpdatePaymentMethod)
         .then(|| situation.update_url.replace("{ChargePermissionId}", situation.charge_permission_id.as_str()));

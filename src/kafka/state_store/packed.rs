@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::pay::{Account, Amount, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State};
 use crate::domain::state::retention::LastActivity;
-use crate::domain::state::{KnownState, Observed, RetryAwaited};
+use crate::domain::state::{KnownState, Observed, PermissionIdSource, RetryAwaited};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 
@@ -55,6 +55,7 @@ struct Rare {
     unconfirmed_reads: u64,
     newest_update: Option<Timestamp>,
     repeats: u64,
+    charge_permission_id_source: Option<PermissionIdSource>,
     retry_awaited: Option<RetryAwaited>,
 }
 
@@ -159,6 +160,7 @@ impl Seen {
         rare.unconfirmed_reads = observed.unconfirmed_reads;
         rare.newest_update = observed.newest_update;
         rare.repeats = observed.repeats;
+        rare.charge_permission_id_source = observed.charge_permission_id_source;
         let permission_id = observed.charge_permission_id;
         Self {
             state: observed.state,
@@ -198,6 +200,7 @@ impl Seen {
             unconfirmed_reads: rare.unconfirmed_reads,
             newest_update: rare.newest_update,
             repeats: rare.repeats,
+            charge_permission_id_source: rare.charge_permission_id_source,
             read_started_at: self.read_started_at,
             last_event_id: self.last_event_id,
             has_moved: self.has_moved,

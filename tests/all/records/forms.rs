@@ -12,7 +12,7 @@ use ipn_receiver::domain::pay::{
     PrivateDigests, Reason, State,
 };
 use ipn_receiver::domain::state::in_charge::InCharge;
-use ipn_receiver::domain::state::{KnownState, Observed, RetryAwaited, VERSION};
+use ipn_receiver::domain::state::{KnownState, Observed, PermissionIdSource, RetryAwaited, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::ReadHistory;
@@ -83,6 +83,7 @@ fn permission() -> KnownState {
             newest_update: Some(at("2026-01-01T03:04:06.000Z")),
             repeats: 2,
             charge_permission_id: id(PERMISSION),
+            charge_permission_id_source: Some(PermissionIdSource::Ipn),
             charge_permission_type: Some("Recurring".to_owned()),
             attributes_digest: "0123456789abcdef".to_owned(),
             attribute_revision: 3,
