@@ -13,7 +13,7 @@ use ipn_receiver::domain::pay::{
 };
 use ipn_receiver::domain::state::{NoticeRules, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::domain::work::{Cause, InboxPosition, Origin};
+use ipn_receiver::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -78,6 +78,8 @@ impl Scene {
             notification_type: NotificationType::StateChange,
             position: InboxPosition { partition: 3, offset: 4711 },
             traceparent: None,
+            chargeback: false,
+            permission: ClaimedPermission::None,
         };
         let causes = vec![Cause { origin, timestamp: Timestamp::from_unix_ms(1_767_323_046_204) }];
         let (before, after) = (

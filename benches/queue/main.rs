@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::domain::work::{BreakerRule, Cause, InboxPosition, Origin, Quota, Rules, WorkQueue};
+use ipn_receiver::domain::work::{
+    BreakerRule, Cause, ClaimedPermission, InboxPosition, Origin, Quota, Rules, WorkQueue,
+};
 use uuid::Uuid;
 
 fn main() -> ExitCode {
@@ -101,6 +103,8 @@ fn cause(n: i64) -> Cause {
         notification_type: NotificationType::StateChange,
         position: InboxPosition { partition: (n % 12) as i32, offset: n },
         traceparent: None,
+        chargeback: false,
+        permission: ClaimedPermission::None,
     };
     Cause { origin, timestamp: at(n) }
 }

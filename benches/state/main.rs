@@ -146,6 +146,7 @@ fn known(n: u64) -> KnownState {
         newest_update: None,
         repeats: 0,
         charge_permission_id: id(&permission),
+        charge_permission_id_source: None,
         charge_permission_type: is_permission.then(|| "Recurring".into()),
         attributes_digest: word(0),
         attribute_revision: n % 3,

@@ -195,6 +195,7 @@ impl File {
             rule(self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
             rule(self.pay_api.key_reload_ms > 0, "pay_api.key_reload_ms", "must be at least 1"),
             rule(self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
+            rule(self.worker.parent_wait_max_ms > 0, "worker.parent_wait_max_ms", "must be at least 1"),
             rule(self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
             rule(self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
             rule(

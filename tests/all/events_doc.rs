@@ -15,7 +15,7 @@ use ipn_receiver::domain::pay::{
 };
 use ipn_receiver::domain::state::Observed;
 use ipn_receiver::domain::timestamp::Timestamp;
-use ipn_receiver::domain::work::{Cause, InboxPosition, Origin};
+use ipn_receiver::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin};
 use serde_json::{Value, json};
 
 use self::text::{HOW_TO, INTRODUCTION, never_means};
@@ -88,6 +88,8 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             notification_type: NotificationType::StateChange,
             position: InboxPosition { partition: 3, offset: 4711 },
             traceparent: None,
+            chargeback: wanted.trigger == Trigger::ChargebackReported,
+            permission: ClaimedPermission::None,
         };
         let causes = [Cause { origin, timestamp: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1204) }];
         let reading = Reading {
@@ -152,6 +154,7 @@ fn sample(row: &EventType) -> Event {
             let before = before.map(|before| fetched(kind, before, None, now - 60, "9.99"));
             before.into_iter().chain([fetched(kind, state, reason, now, "9.99")]).collect()
         }
+        Trigger::ChargebackReported => vec![fetched(kind, "Captured", None, now, "9.99")],
         Trigger::UnknownState => vec![fetched(kind, "AWordOfTomorrow", None, now, "9.99")],
         Trigger::AttributesChanged => {
             let state = if kind == ObjectKind::ChargePermission { "Chargeable" } else { "Captured" };
@@ -202,6 +205,11 @@ fn when(row: &EventType) -> String {
             )
         }
         Trigger::StateReached { state, .. } => format!("a {} reaches `{state}`", row.kind),
+        Trigger::ChargebackReported => {
+            "Amazon sends a CHARGEBACK IPN that names the charge instead of the dispute (evidence `chargeback_ipn`), once for \
+             each IPN"
+                .to_owned()
+        }
         Trigger::UnknownState => format!("a {} reaches a state that is not on this page", row.kind),
         Trigger::AttributesChanged => format!(
             "attributes of a {} change while its state stays the same, or the receiver first reads an object whose \
@@ -247,6 +255,7 @@ fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> Next
     let state = match row.trigger {
         Trigger::StateReached { state, .. } => State::parse(state),
         Trigger::UnknownState => State::parse("AWordOfTomorrow"),
+        Trigger::ChargebackReported => State::Captured,
         Trigger::AttributesChanged | Trigger::PaymentMethodChanged | Trigger::Notice(_) => State::parse(case.state),
     };
     let reasons: Vec<Reason> =

@@ -168,7 +168,12 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "answers_kept_max",
                 Toml("1000"),
-                "Refunds and disputes that are kept in memory until their charge is read. Further ones are read again later.",
+                "Charges, refunds and disputes that are kept in memory until their parent object has been read. More are read again when the wait ends.",
+            ),
+            setting(
+                "parent_wait_max_ms",
+                Toml("120000"),
+                "Longest time that a charge, refund or dispute waits until its charge and its charge permission have been read. Then its event is published with what is known.",
             ),
             setting(
                 "pending_after_ms",

@@ -25,6 +25,8 @@ pub enum DeadLetterReason {
     Vanished,
     /// Amazon Pay's answer about the object could not be decoded for longer than `pending_age_max`.
     Undecodable,
+    /// A CHARGEBACK IPN named a charge that cannot be read. Somebody must look for the dispute.
+    Chargeback,
 }
 
 /// One record for the dead-letter topic: the original and the reason.
@@ -90,13 +92,14 @@ fn shortened(mut text: String) -> String {
 
 impl DeadLetterReason {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NotUnderstood,
         Self::UnknownMerchant,
         Self::Misrouted,
         Self::UnknownObject,
         Self::Vanished,
         Self::Undecodable,
+        Self::Chargeback,
     ];
 
     /// Value in headers and metrics.
@@ -108,6 +111,7 @@ impl DeadLetterReason {
             Self::UnknownObject => "unknown_object",
             Self::Vanished => "vanished",
             Self::Undecodable => "undecodable",
+            Self::Chargeback => "chargeback",
         }
     }
 }

@@ -36,6 +36,8 @@ pub enum Trigger {
     AttributesChanged,
     /// The buyer's payment method changed.
     PaymentMethodChanged,
+    /// An IPN reported a chargeback and named the charge instead of the dispute.
+    ChargebackReported,
     /// The merchant should act before something happens.
     Notice(Notice),
 }
@@ -163,6 +165,13 @@ pub const CATALOG: &[EventType] = &[
         &[],
         "Another attribute of the charge changed, such as the refunded amount.",
     ),
+    row(
+        CHARGE,
+        "ChargebackReported",
+        Trigger::ChargebackReported,
+        &[],
+        "Amazon reported a chargeback or an A-to-z claim about this charge. `state` is the state of the charge, not of the dispute.",
+    ),
     row(CHARGE, "ChargeStateUnrecognized", Trigger::UnknownState, &[], UNRECOGNIZED),
     row(
         REFUND,
@@ -278,6 +287,11 @@ pub fn notice_type(notice: Notice) -> &'static EventType {
     CATALOG.iter().find(|row| row.trigger == Trigger::Notice(notice)).expect("the catalogue has every notice")
 }
 
+pub(super) fn chargeback_type() -> &'static EventType {
+    find(ObjectKind::Charge, |row| row.trigger == Trigger::ChargebackReported)
+        .expect("the catalogue has ChargebackReported")
+}
+
 impl EventType {
     /// Whether the event warns of the future. Such an event reports no change of the object.
     pub fn is_notice(&self) -> bool {
@@ -292,6 +306,16 @@ impl EventType {
 }
 
 impl Trigger {
+    /// Whether Amazon sends an IPN for such a change.
+    pub fn is_notified(self) -> bool {
+        match self {
+            Self::StateReached { .. } | Self::UnknownState | Self::PaymentMethodChanged | Self::ChargebackReported => {
+                true
+            }
+            Self::AttributesChanged | Self::Notice(_) => false,
+        }
+    }
+
     /// Published under its own name also where the object is first read late.
     const fn even_when_late(self) -> Self {
         match self {

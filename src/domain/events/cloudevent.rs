@@ -9,6 +9,7 @@ use super::evidence::Evidence;
 use super::next_action::NextAction;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
+use crate::domain::state::PermissionIdSource;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, Origin};
@@ -146,6 +147,8 @@ struct Data<'a> {
     object_type: ObjectKind,
     object_id: &'a ObjectId,
     charge_permission_id: &'a ObjectId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge_permission_id_source: Option<PermissionIdSource>,
     charge_permission_type: Option<&'a str>,
     state: &'a State,
     previous_state: Option<&'a State>,
@@ -189,6 +192,7 @@ impl<'a> Data<'a> {
             object_type: event.object.kind,
             object_id: &event.object.id,
             charge_permission_id: &event.charge_permission_id,
+            charge_permission_id_source: event.charge_permission_id_source,
             charge_permission_type: event.charge_permission_type.as_deref(),
             state: &event.state,
             previous_state: event.previous_state.as_ref(),
@@ -212,9 +216,14 @@ impl<'a> PublishedCause<'a> {
     fn of(cause: &'a Cause) -> Self {
         let timestamp = cause.timestamp;
         match &cause.origin {
-            Origin::Ipn { message_id, notification_type, position: _, traceparent: _ } => {
-                Self::Ipn { message_id: *message_id, notification_type, timestamp }
-            }
+            Origin::Ipn {
+                message_id,
+                notification_type,
+                position: _,
+                traceparent: _,
+                chargeback: _,
+                permission: _,
+            } => Self::Ipn { message_id: *message_id, notification_type, timestamp },
             Origin::ParentRead { read_for, .. } => Self::Helper { read_for, timestamp },
             Origin::Recheck { position: _, seed: _ } => Self::Recheck { timestamp },
             Origin::Reconciliation => Self::Reconciliation { timestamp },

@@ -4,6 +4,7 @@
 
 mod advice;
 mod changes;
+mod chargeback;
 mod confirming;
 mod hints;
 
@@ -97,7 +98,8 @@ pub enum Attributes {
 
 /// Compares known state with a read.
 pub fn derive(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
-    notices::add(known, reading, compare(known, reading))
+    let derivation = notices::add(known, reading, compare(known, reading));
+    chargeback::with_chargebacks(derivation, known, reading)
 }
 
 fn compare(known: Option<&Observed>, reading: &Reading<'_>) -> Derivation {
@@ -145,7 +147,7 @@ fn is_notified_of_baseline(known: &Observed, reading: &Reading<'_>) -> bool {
     let Some(updated) = known.last_updated else { return false };
     let is_recent = |cause: &Cause| cause.timestamp >= updated && cause.timestamp.since(updated) < NOTIFIED_WITHIN;
     let is_unchanged = reading.fetched.state == known.state && reading.fetched.last_updated == known.last_updated;
-    let mut ipns = reading.causes.iter().filter(|cause| cause.is_ipn() && !cause.is_attribute_change());
+    let mut ipns = reading.causes.iter().filter(|cause| cause.is_ipn() && !cause.is_evidence());
     known.last_event_id.is_none() && is_unchanged && ipns.any(is_recent)
 }
 
@@ -266,6 +268,7 @@ pub(super) fn event(
         event_type,
         object: reading.object.clone(),
         charge_permission_id: reading.permission.id.clone(),
+        charge_permission_id_source: None,
         charge_permission_type: reading.permission.permission_type.map(str::to_owned),
         state: fetched.state.clone(),
         previous_state: known.map(|known| known.state.clone()),
@@ -339,6 +342,7 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         newest_update: known.and_then(Observed::newest_update).filter(|newest| Some(*newest) > fetched.last_updated),
         repeats: known.map_or(0, |known| known.repeats),
         charge_permission_id: reading.permission.id.clone(),
+        charge_permission_id_source: None,
         charge_permission_type: fetched
             .charge_permission_type
             .clone()

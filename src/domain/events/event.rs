@@ -11,6 +11,7 @@ use super::catalog::EventType;
 use super::evidence::Evidence;
 use super::next_action::NextAction;
 use crate::domain::pay::{Account, ObjectId, ObjectRef, Reason, State};
+use crate::domain::state::PermissionIdSource;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::Cause;
@@ -26,6 +27,8 @@ pub struct Event {
     pub object: ObjectRef,
     /// The permission that the object belongs to.
     pub charge_permission_id: ObjectId,
+    /// What named that permission; none if Amazon Pay did.
+    pub charge_permission_id_source: Option<PermissionIdSource>,
     /// Type of that permission, if known.
     pub charge_permission_type: Option<String>,
     /// The state that was read.
@@ -115,6 +118,12 @@ pub(super) fn attribute_event_id(facts: &StateFacts<'_>, change: &AttributeChang
 pub(super) fn notice_event_id(object: &ObjectRef, event_type: &EventType, fact: &impl Serialize) -> Uuid {
     let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
     uuid(&(merchant_id, environment, id, event_type.name, fact))
+}
+
+/// The id of "this IPN reported a chargeback of this charge".
+pub(super) fn chargeback_event_id(object: &ObjectRef, (notified_at, message_id): (Timestamp, Uuid)) -> Uuid {
+    let ObjectRef { account: Account { merchant_id, environment }, id, .. } = object;
+    uuid(&(merchant_id, environment, id, "ChargebackReported", notified_at, message_id))
 }
 
 /// A set: Amazon lists the same reasons in any order.

@@ -1,8 +1,8 @@
-//! What shows that a payment method changed.
+//! What shows a change that the state does not show: of a payment method, or a chargeback.
 
 use serde::Serialize;
 
-/// One observation that shows a change of the payment method.
+/// One observation that shows such a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
@@ -14,4 +14,6 @@ pub enum Evidence {
     BillingAddressChanged,
     /// Amazon sent an ATTRIBUTE_CHANGE IPN, and no visible attribute explains it.
     AttributeChange,
+    /// Amazon sent a CHARGEBACK IPN that names the charge.
+    ChargebackIpn,
 }

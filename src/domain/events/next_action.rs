@@ -217,6 +217,7 @@ pub fn next_action(event_type: &EventType, situation: &Situation<'_>) -> NextAct
         Trigger::AttributesChanged => NONE,
         Trigger::PaymentMethodChanged => payment_method_updated(situation),
         Trigger::Notice(notice) => warn(notice, situation.permission_type),
+        Trigger::ChargebackReported => FIND_AND_RESPOND,
     };
     let url = (code == ActionCode::AskBuyerToUpdatePaymentMethod)
         .then(|| situation.update_url.replace("{ChargePermissionId}", situation.charge_permission_id.as_str()));

@@ -15,6 +15,7 @@ use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{
     Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State, captured, digest,
 };
+use crate::domain::state::PermissionIdSource;
 use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::{KnownState, Observed, RetryAwaited, known_date};
 use crate::domain::timestamp::Timestamp;
@@ -73,6 +74,8 @@ struct Data {
     object_type: ObjectKind,
     object_id: ObjectId,
     charge_permission_id: ObjectId,
+    #[serde(default)]
+    charge_permission_id_source: Option<PermissionIdSource>,
     charge_permission_type: Option<String>,
     state: State,
     reasons: Vec<Reason>,
@@ -163,6 +166,7 @@ impl PublishedEvent {
             // Events do not carry this number either. The sequence number is greater than any earlier one.
             repeats: self.sequence,
             charge_permission_id,
+            charge_permission_id_source: self.data.charge_permission_id_source,
             charge_permission_type: charge_permission_type.filter(|_| self.object.kind == ObjectKind::ChargePermission),
             attributes_digest: digest(&snapshot),
             // Events do not carry the attribute revision. The sequence number is greater than any earlier revision, so the

@@ -40,6 +40,7 @@ fn data(row: &EventType) -> Value {
         Trigger::UnknownState
         | Trigger::AttributesChanged
         | Trigger::PaymentMethodChanged
+        | Trigger::ChargebackReported
         | Trigger::Notice(Notice::Expiring | Notice::LimitNear) => json!({"type": "string"}),
     };
     let mut required = vec![
@@ -56,7 +57,7 @@ fn data(row: &EventType) -> Value {
         "causes",
         "observedAt",
     ];
-    if row.trigger == Trigger::PaymentMethodChanged {
+    if matches!(row.trigger, Trigger::PaymentMethodChanged | Trigger::ChargebackReported) {
         required.push("evidence");
     }
     json!({
@@ -66,13 +67,14 @@ fn data(row: &EventType) -> Value {
             "objectType": {"const": row.kind.as_str()},
             "objectId": {"type": "string"},
             "chargePermissionId": {"type": "string"},
+            "chargePermissionIdSource": {"type": "string", "examples": ["IPN"], "description": "What named the charge permission if Amazon Pay's API did not: IPN."},
             "chargePermissionType": {"type": ["string", "null"], "examples": ["OneTime", "Recurring", "PaymentMethodOnFile"]},
             "state": state,
             "previousState": {"type": ["string", "null"], "description": "The last state that the receiver knew before this event; null if the object was not known."},
             "firstSight": {"type": "boolean"},
             "reasons": {"type": "array", "items": reason(row)},
             "evidence": {"type": "array", "minItems": 1, "uniqueItems": true, "items": {"type": "string"},
-                "examples": [["became_chargeable", "descriptor_changed", "billing_address_changed", "attribute_change"]]},
+                "examples": [["became_chargeable", "descriptor_changed", "billing_address_changed", "attribute_change"], ["chargeback_ipn"]]},
             "permissionState": {"type": "string", "description": "State of the charge permission when it was last read."},
             "permissionReadAt": {"type": "string", "format": "date-time"},
             "nextAction": next_action(),

@@ -22,8 +22,11 @@ pub struct Ipn {
     pub kind: ObjectKind,
     /// `ObjectId`: which one changed.
     pub object_id: ObjectId,
-    /// The charge permission that the IPN names. It is compared with the API's answer and never trusted.
+    /// The charge permission that the IPN names. Events carry it only if neither an answer of the API nor the known state
+    /// names one.
     pub charge_permission_id: Option<ObjectId>,
+    /// It reports a chargeback, but names the charge instead of the dispute.
+    pub is_chargeback_of_charge: bool,
     /// `NotificationType`.
     pub notification_type: NotificationType,
 }
@@ -72,8 +75,13 @@ impl Message {
         let Some(object_id) = field("ObjectId").and_then(ObjectId::parse) else {
             return Self::NotUnderstood("Message has no usable ObjectId");
         };
-        let Some(kind) = field("ObjectType").and_then(|word| kind(word, &object_id)) else {
-            return Self::NotUnderstood("Message has no known ObjectType");
+        let object_type = field("ObjectType").unwrap_or_default();
+        let is_chargeback = object_type.eq_ignore_ascii_case("CHARGEBACK");
+        let Some(kind) = kind(object_type, &object_id) else {
+            return Self::NotUnderstood(match is_chargeback {
+                true => "Message reports a chargeback whose ObjectId is neither a dispute (-B) nor a charge (-C)",
+                false => "Message has no known ObjectType",
+            });
         };
         Self::Ipn(Ipn {
             merchant_id,
@@ -81,6 +89,7 @@ impl Message {
             object_id,
             charge_permission_id: field("ChargePermissionId").and_then(ObjectId::parse),
             notification_type: NotificationType::parse(field("NotificationType").unwrap_or_default()),
+            is_chargeback_of_charge: is_chargeback && kind == ObjectKind::Charge,
         })
     }
 }
@@ -117,14 +126,14 @@ impl<'de> Deserialize<'de> for NotificationType {
     }
 }
 
-/// IPNs call a dispute CHARGEBACK; older samples in Amazon's documentation use CHARGEBACK with a charge id.
+/// IPNs call a dispute CHARGEBACK. Samples in Amazon's documentation use CHARGEBACK with a charge id, too.
 fn kind(object_type: &str, id: &ObjectId) -> Option<ObjectKind> {
     match object_type.to_ascii_uppercase().as_str() {
         "CHARGE_PERMISSION" => Some(ObjectKind::ChargePermission),
         "CHARGE" => Some(ObjectKind::Charge),
         "REFUND" => Some(ObjectKind::Refund),
-        "CHARGEBACK" if id.has_charge_suffix() => Some(ObjectKind::Charge),
-        "CHARGEBACK" | "DISPUTE" => Some(ObjectKind::Dispute),
+        "CHARGEBACK" => id.kind_hint().filter(|kind| matches!(kind, ObjectKind::Charge | ObjectKind::Dispute)),
+        "DISPUTE" => Some(ObjectKind::Dispute),
         _ => None,
     }
 }
@@ -158,6 +167,8 @@ mod tests {
         ] {
             let Message::Ipn(read) = Message::parse(&ipn(object_type, id).to_string()) else { panic!("{object_type}") };
             assert_eq!((read.kind, read.object_id.as_str()), (kind, id));
+            let names_charge = (object_type, kind) == ("CHARGEBACK", ObjectKind::Charge);
+            assert_eq!(read.is_chargeback_of_charge, names_charge, "{object_type} {id}");
         }
     }
 
@@ -184,6 +195,9 @@ mod tests {
             "[]".to_owned(),
             "{}".to_owned(),
             ipn("NOVELTY", "S02-1").to_string(),
+            ipn("CHARGEBACK", "S02-6865442-5879427").to_string(),
+            ipn("CHARGEBACK", "S02-6865442-5879427-R004671").to_string(),
+            ipn("CHARGEBACK", "CB-4711").to_string(),
             path.to_string(),
         ] {
             assert!(matches!(Message::parse(&text), Message::NotUnderstood(_)), "{text}");

@@ -104,6 +104,7 @@ mod tests {
             object_id: ObjectId::parse(object).unwrap(),
             charge_permission_id: None,
             notification_type: NotificationType::StateChange,
+            is_chargeback_of_charge: false,
         };
         Merchants::new(merchants).route(&topic, &ipn).map(|object| object.account.environment)
     }

@@ -109,9 +109,9 @@ impl ObjectId {
         }
     }
 
-    /// Whether the last part is the one of a charge (`-C` and digits).
-    pub fn has_charge_suffix(&self) -> bool {
-        self.kind_hint() == Some(ObjectKind::Charge)
+    /// The id without its last part: of a charge, refund or dispute of a one-time permission that is the permission's id.
+    pub fn parent(&self) -> Option<&str> {
+        self.0.rsplit_once('-').map(|(parent, _)| parent)
     }
 
     /// The kind that the form of the id suggests: `-C`, `-R` or `-B` and digits at the end of a charge, refund or dispute, and three
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn charge_id_is_recognized_by_its_suffix() {
-        let is_charge = |id: &str| ObjectId::parse(id).unwrap().has_charge_suffix();
+        let is_charge = |id: &str| ObjectId::parse(id).unwrap().kind_hint() == Some(ObjectKind::Charge);
         assert!(is_charge("S01-5454037-1929856-C015396"));
         assert!(!is_charge("S01-5454037-1929856-B000000") && !is_charge("C01-2612863-4691163"));
     }

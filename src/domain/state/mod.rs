@@ -59,6 +59,9 @@ pub struct Observed {
     pub repeats: u64,
     /// The permission that the object belongs to; of a permission its own id.
     pub charge_permission_id: ObjectId,
+    /// What named that permission; none if Amazon Pay did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge_permission_id_source: Option<PermissionIdSource>,
     /// Set on permissions only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge_permission_type: Option<String>,
@@ -81,7 +84,8 @@ pub struct Observed {
     /// On permissions: digests of private details that Amazon has shown so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub private: Option<PrivateDigests>,
-    /// On permissions: SNS `Timestamp` of the newest ATTRIBUTE_CHANGE IPN that was published or explained.
+    /// On permissions: SNS `Timestamp` of the newest ATTRIBUTE_CHANGE IPN that was published or explained. On charges: the one
+    /// of the newest CHARGEBACK IPN that was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint_settled: Option<Timestamp>,
     /// On permissions: when a change was last seen that explains an ATTRIBUTE_CHANGE IPN sent at about that time.
@@ -108,6 +112,14 @@ pub struct Observed {
     /// Only the state, its time, the digest of the attributes and the last event are left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stub: bool,
+}
+
+/// What named the permission of an object where no answer of Amazon Pay did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PermissionIdSource {
+    /// The IPN. SNS's signature vouches for it.
+    #[serde(rename = "IPN")]
+    Ipn,
 }
 
 /// What a merchant waits for: an event of this permission that says that it can be charged again.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::ipn::NotificationType;
-use crate::domain::pay::ObjectId;
+use crate::domain::pay::{ObjectId, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 
@@ -36,6 +36,12 @@ pub enum Origin {
         /// The trace that the request carried, if it differs from the trace that is made of the message id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<Box<TraceParent>>,
+        /// The IPN reports a chargeback, but names the charge instead of the dispute.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        chargeback: bool,
+        /// The charge permission that the IPN names. SNS's signature vouches for it.
+        #[serde(default, skip_serializing_if = "ClaimedPermission::is_none")]
+        permission: ClaimedPermission,
     },
     /// The receiver reads the object on its own schedule.
     #[serde(rename = "RECONCILIATION")]
@@ -63,6 +69,19 @@ pub enum Origin {
         /// An object without known state is recorded as a baseline, and nothing is published.
         seed: bool,
     },
+}
+
+/// The charge permission that an IPN names, in a form that takes little memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ClaimedPermission {
+    /// The IPN names no permission, or is about a permission itself.
+    #[default]
+    None,
+    /// The id of the object begins with it, as it does for charges of a one-time permission.
+    InObjectId,
+    /// Another id.
+    Named(Box<ObjectId>),
 }
 
 /// The position of an inbox record.
@@ -102,6 +121,30 @@ pub struct Pending {
     /// Whether the next read is a confirming read.
     #[serde(default)]
     pub confirming: bool,
+}
+
+impl ClaimedPermission {
+    /// The permission `claimed` that an IPN about `object` names.
+    pub fn new(claimed: Option<ObjectId>, object: &ObjectRef) -> Self {
+        match claimed {
+            Some(_) if object.kind == ObjectKind::ChargePermission => Self::None,
+            Some(claimed) if object.id.parent() == Some(claimed.as_str()) => Self::InObjectId,
+            Some(claimed) => Self::Named(Box::new(claimed)),
+            None => Self::None,
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    fn of(&self, object: &ObjectId) -> Option<ObjectId> {
+        match self {
+            Self::None => None,
+            Self::InObjectId => object.parent().and_then(ObjectId::parse),
+            Self::Named(claimed) => Some((**claimed).clone()),
+        }
+    }
 }
 
 impl Origin {
@@ -157,6 +200,26 @@ impl Cause {
         matches!(&self.origin, Origin::Ipn { notification_type: NotificationType::AttributeChange, .. })
     }
 
+    /// Whether this is an IPN that reports a chargeback and names the charge.
+    pub fn is_chargeback(&self) -> bool {
+        matches!(&self.origin, Origin::Ipn { chargeback: true, .. })
+    }
+
+    /// Whether this cause reports a fact that no read shows: only its own event answers it, so it must not be dropped for
+    /// newer causes.
+    pub fn is_evidence(&self) -> bool {
+        self.is_attribute_change() || self.is_chargeback()
+    }
+
+    /// The charge permission that the newest of these causes of `object` names, if any of them is an IPN that names one.
+    pub fn claimed_permission(causes: &[Self], object: &ObjectId) -> Option<ObjectId> {
+        let claimed = |cause: &Self| match &cause.origin {
+            Origin::Ipn { permission, .. } => permission.of(object),
+            Origin::ParentRead { .. } | Origin::Reconciliation | Origin::Recheck { .. } => None,
+        };
+        causes.iter().rev().find_map(claimed)
+    }
+
     /// Whether an object without known state is only recorded as a baseline.
     pub fn is_seed(&self) -> bool {
         matches!(self.origin, Origin::ParentRead { seed: true, .. } | Origin::Recheck { seed: true, .. })
@@ -176,6 +239,7 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::pay::{Account, Environment, MerchantId};
 
     fn ipn(message_id: u128, ms: i64, traceparent: Option<&str>) -> Cause {
         let origin = Origin::Ipn {
@@ -183,6 +247,8 @@ mod tests {
             notification_type: NotificationType::StateChange,
             position: InboxPosition { partition: 0, offset: ms },
             traceparent: traceparent.map(|text| Box::new(TraceParent::parse(text).unwrap())),
+            chargeback: false,
+            permission: ClaimedPermission::None,
         };
         Cause { origin, timestamp: Timestamp::from_unix_ms(ms) }
     }
@@ -207,5 +273,33 @@ mod tests {
         let without_given_trace = parent_read(&[ipn(1, 1, None)]);
         assert_eq!(without_given_trace.trace_id(), ipn(1, 1, None).trace_id());
         assert_eq!(parent_read(&[reconciliation]).trace_id(), None);
+    }
+
+    #[test]
+    fn claimed_permission_survives_and_takes_little_memory() {
+        let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
+        let object = |id: &str| {
+            let id = ObjectId::parse(id).unwrap();
+            ObjectRef { account: account.clone(), kind: id.kind_hint().unwrap(), id }
+        };
+        for (id, claimed, held, found) in [
+            ("P01-1-2-C3", Some("P01-1-2"), ClaimedPermission::InObjectId, Some("P01-1-2")),
+            ("P01-1-2-R3", Some("B01-1-2"), ClaimedPermission::Named(Box::new(object("B01-1-2").id)), Some("B01-1-2")),
+            ("P01-1-2-C3", None, ClaimedPermission::None, None),
+            ("P01-1-2", Some("P01-1-2"), ClaimedPermission::None, None),
+        ] {
+            let object = object(id);
+            let permission = ClaimedPermission::new(claimed.map(|id| ObjectId::parse(id).unwrap()), &object);
+            assert_eq!(permission, held, "{id}");
+            let mut cause = ipn(1, 1, None);
+            let Origin::Ipn { permission: of_cause, .. } = &mut cause.origin else { unreachable!() };
+            *of_cause = permission;
+            let json = serde_json::to_string(&cause).unwrap();
+            assert_eq!(json.contains("permission"), held != ClaimedPermission::None, "{json}");
+            let restored = [serde_json::from_str::<Cause>(&json).unwrap(), parent_read(&[])];
+            let found_id = Cause::claimed_permission(&restored, &object.id);
+            assert_eq!(found_id.as_ref().map(ObjectId::as_str), found, "{id}");
+        }
+        assert!(size_of::<Cause>() <= 96, "a backlog holds a million: {}", size_of::<Cause>());
     }
 }

@@ -18,7 +18,7 @@ mod offsets;
 pub use account_work::Rules;
 pub use arrivals::Arrivals;
 pub use breaker::{Breaker, BreakerChange, BreakerRule};
-pub use cause::{Cause, InboxPosition, Origin, Pending};
+pub use cause::{Cause, ClaimedPermission, InboxPosition, Origin, Pending};
 pub use entry::{Completed, ReadHistory, Requeue};
 pub use offsets::Offsets;
 pub use queue::{BoundHits, LaneReport, Released, WorkQueue};

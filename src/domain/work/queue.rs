@@ -93,6 +93,11 @@ impl WorkQueue {
         self.entry(object).is_some()
     }
 
+    /// Whether the object is being read, or is to be read now.
+    pub fn is_due(&self, object: &ObjectRef, now: Timestamp) -> bool {
+        self.entry(object).is_some_and(|entry| entry.in_flight || entry.due <= now)
+    }
+
     /// Whether a reconciliation read is queued or in flight.
     pub fn is_reconciling(&self, object: &ObjectRef) -> bool {
         self.entry(object).is_some_and(|entry| entry.priority == Priority::Reconcile)

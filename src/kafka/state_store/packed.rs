@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::pay::{Account, Amount, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State};
 use crate::domain::state::retention::LastActivity;
-use crate::domain::state::{KnownState, Observed, RetryAwaited, Upcoming};
+use crate::domain::state::{KnownState, Observed, PermissionIdSource, RetryAwaited, Upcoming};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 
@@ -55,6 +55,7 @@ struct Rare {
     unconfirmed_reads: u64,
     newest_update: Option<Timestamp>,
     repeats: u64,
+    charge_permission_id_source: Option<PermissionIdSource>,
     retry_awaited: Option<RetryAwaited>,
     known_date: Option<Timestamp>,
     /// Without the known date.
@@ -170,6 +171,7 @@ impl Seen {
         rare.known_date = observed.upcoming.date;
         let notices = Upcoming { date: None, ..observed.upcoming };
         rare.notices = (!notices.is_empty()).then(|| Box::new(notices));
+        rare.charge_permission_id_source = observed.charge_permission_id_source;
         let permission_id = observed.charge_permission_id;
         Self {
             state: observed.state,
@@ -210,6 +212,7 @@ impl Seen {
             newest_update: rare.newest_update,
             repeats: rare.repeats,
             upcoming: Upcoming { date: rare.known_date, ..rare.notices.as_deref().cloned().unwrap_or_default() },
+            charge_permission_id_source: rare.charge_permission_id_source,
             read_started_at: self.read_started_at,
             last_event_id: self.last_event_id,
             has_moved: self.has_moved,

@@ -86,6 +86,7 @@ prop_compose! {
             newest_update: times.3,
             repeats,
             charge_permission_id: ObjectId::parse(id).unwrap(),
+            charge_permission_id_source: None,
             charge_permission_type: words.1,
             attributes_digest: words.0,
             attribute_revision,

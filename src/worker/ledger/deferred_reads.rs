@@ -1,21 +1,34 @@
-//! Reads whose event needs a parent object that was not read yet.
+//! Objects that wait for a read of their parent, with the answers about them.
 //!
 //! A refund or dispute names its charge, only the charge names the charge permission, and only the charge permission
-//! has the type that an event carries. The answer is kept until the parent was read, so that neither is read twice.
+//! has the type that an event carries. An answer is kept until the parent was read, so that neither is read twice. The wait is
+//! bounded: the time from the first deferral of an object counts, whatever it waits for meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
-use crate::domain::pay::{Fetched, ObjectKind, ObjectRef};
+use crate::domain::pay::{Fetched, ObjectRef};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::WorkQueue;
-use crate::kafka::state_store::StateStore;
 
-/// Deferred reads by the parent that they need. After a restart their objects are read again.
+/// Waiting objects. Each is in the work queue, too, which decides whether its answer is still the newest. After a restart
+/// these objects are read again.
 #[derive(Debug)]
 pub(in crate::worker) struct DeferredReads {
-    by_parent: HashMap<ObjectRef, Vec<ObjectRead>>,
-    len: usize,
-    len_max: usize,
+    waits: HashMap<ObjectRef, Wait>,
+    by_parent: HashMap<ObjectRef, Vec<ObjectRef>>,
+    ends: BTreeSet<(Timestamp, ObjectRef)>,
+    n_kept: usize,
+    kept_max: usize,
+    wait_max: Duration,
+}
+
+#[derive(Debug)]
+struct Wait {
+    since: Timestamp,
+    /// What it waits for at present.
+    parent: Option<ObjectRef>,
+    /// None if there was no room for it.
+    answer: Option<ObjectRead>,
 }
 
 /// What Amazon Pay answered about an object.
@@ -26,89 +39,90 @@ pub(in crate::worker) struct ObjectRead {
     pub(in crate::worker) started_at: Timestamp,
 }
 
-/// The charge permission of an object that was read.
-pub(in crate::worker) enum Permission {
-    /// Its id is known, and its facts are as complete as they can get.
-    Known(ObjectRef),
-    /// This parent must be read first.
-    NeedsParent(ObjectRef),
-    /// Neither the answer nor the known state names it.
-    Unnamed,
+/// An object that no longer waits. Its answer, if there was room for it.
+#[derive(Debug)]
+pub(in crate::worker) struct Deferred {
+    pub(in crate::worker) object: ObjectRef,
+    pub(in crate::worker) answer: Option<ObjectRead>,
 }
 
 impl DeferredReads {
-    pub(in crate::worker) fn new(len_max: usize) -> Self {
-        Self { by_parent: HashMap::new(), len: 0, len_max }
+    pub(in crate::worker) fn new(kept_max: usize, wait_max: Duration) -> Self {
+        let (waits, by_parent, ends) = (HashMap::new(), HashMap::new(), BTreeSet::new());
+        Self { waits, by_parent, ends, n_kept: 0, kept_max, wait_max }
     }
 
-    /// Finds the charge permission of a read, or the parent that must be read first.
-    pub(in crate::worker) fn permission_of(
-        &self,
-        read: &ObjectRead,
-        store: &StateStore,
-        queue: &WorkQueue,
-    ) -> Permission {
-        let ObjectRead { object, fetched, .. } = read;
-        let known_id = |object: &ObjectRef| Some(store.observed(object)?.charge_permission_id);
-        let own = fetched.charge_permission_id.clone().or_else(|| known_id(object));
-        let id = match (own, &fetched.charge_id) {
-            (Some(id), _) => id,
-            (None, Some(charge)) if object.kind != ObjectKind::Charge => {
-                let charge = object.sibling(ObjectKind::Charge, charge.clone());
-                match known_id(&charge) {
-                    Some(id) => id,
-                    None => return Permission::NeedsParent(charge),
-                }
-            }
-            (None, _) => return Permission::Unnamed,
-        };
-        let permission = object.sibling(ObjectKind::ChargePermission, id);
-        if self.needs_permission(object, &permission, store, queue) {
-            Permission::NeedsParent(permission)
-        } else {
-            Permission::Known(permission)
-        }
+    /// When the wait of this object ends, if it begins now or has begun before.
+    pub(in crate::worker) fn ends_at(&self, object: &ObjectRef, now: Timestamp) -> Timestamp {
+        self.waits.get(object).map_or(now, |wait| wait.since).plus(self.wait_max)
     }
 
-    /// An event of a charge, refund or dispute carries its permission's type and state, so a permission that was never
-    /// read is read first. Not if its read fails, if the object has waited for it before, or if only reconciliation
-    /// asked for the object.
-    fn needs_permission(
-        &self,
-        object: &ObjectRef,
-        permission: &ObjectRef,
-        store: &StateStore,
-        queue: &WorkQueue,
-    ) -> bool {
-        let is_known = store.is_observed(permission) || queue.causes_of(object).0.is_empty();
-        let is_readable = queue.attempts_of(permission) == 0 && !self.holds(permission, object);
-        object.kind != ObjectKind::ChargePermission && !is_known && is_readable
+    /// Whether this object has waited for as long as it may.
+    pub(in crate::worker) fn is_over(&self, object: &ObjectRef, now: Timestamp) -> bool {
+        self.ends_at(object, now) <= now
     }
 
-    /// Keeps a read until its parent was read. False if there is no room; the object must then be read again.
-    pub(in crate::worker) fn keep(&mut self, parent: ObjectRef, read: ObjectRead) -> bool {
-        let deferred = self.by_parent.entry(parent).or_default();
-        if let Some(earlier) = deferred.iter_mut().find(|earlier| earlier.object == read.object) {
-            *earlier = read;
-            return true;
+    /// Keeps a read until its parent was read. False if there is no room for the answer.
+    pub(in crate::worker) fn keep(&mut self, parent: &ObjectRef, read: ObjectRead, now: Timestamp) -> bool {
+        self.release(&read.object);
+        let object = read.object.clone();
+        let has_room = self.n_kept < self.kept_max;
+        self.n_kept += usize::from(has_room);
+        self.by_parent.entry(parent.clone()).or_default().push(object.clone());
+        if !self.waits.contains_key(&object) {
+            self.ends.insert((now.plus(self.wait_max), object.clone()));
         }
-        let has_room = self.len < self.len_max;
-        if has_room {
-            self.len += 1;
-            deferred.push(read);
-        }
+        let wait = self.waits.entry(object).or_insert(Wait { since: now, parent: None, answer: None });
+        wait.parent = Some(parent.clone());
+        wait.answer = has_room.then_some(read);
         has_room
     }
 
-    fn holds(&self, parent: &ObjectRef, object: &ObjectRef) -> bool {
-        self.by_parent.get(parent).is_some_and(|deferred| deferred.iter().any(|read| read.object == *object))
+    /// Takes the objects that wait for this parent.
+    pub(in crate::worker) fn take(&mut self, parent: &ObjectRef) -> Vec<Deferred> {
+        let waiting = self.by_parent.get(parent).cloned().unwrap_or_default();
+        waiting.into_iter().map(|object| self.release(&object)).collect()
     }
 
-    /// Takes the reads that waited for this parent. Drops those whose object has a newer cause: they are read again.
-    pub(in crate::worker) fn take(&mut self, parent: &ObjectRef, queue: &WorkQueue) -> Vec<ObjectRead> {
-        let mut deferred = self.by_parent.remove(parent).unwrap_or_default();
-        self.len -= deferred.len();
-        deferred.retain(|read| queue.is_waiting(&read.object));
+    /// Takes the objects whose wait has ended.
+    pub(in crate::worker) fn take_ended(&mut self, now: Timestamp) -> Vec<Deferred> {
+        let mut ended = Vec::new();
+        while self.ends.first().is_some_and(|(at, _)| *at <= now) {
+            let (_, object) = self.ends.pop_first().expect("a first one was just seen");
+            ended.push(self.release(&object));
+        }
+        ended
+    }
+
+    /// Ends the wait for the current parent. How long the object has waited is still known.
+    pub(in crate::worker) fn release(&mut self, object: &ObjectRef) -> Deferred {
+        let mut deferred = Deferred { object: object.clone(), answer: None };
+        let Some(wait) = self.waits.get_mut(object) else { return deferred };
+        deferred.answer = wait.answer.take();
+        self.n_kept -= usize::from(deferred.answer.is_some());
+        if let Some(parent) = wait.parent.take()
+            && let Some(waiting) = self.by_parent.get_mut(&parent)
+        {
+            waiting.retain(|other| other != object);
+            if waiting.is_empty() {
+                self.by_parent.remove(&parent);
+            }
+        }
         deferred
+    }
+
+    /// The work of this object is complete.
+    pub(in crate::worker) fn forget(&mut self, object: &ObjectRef) {
+        self.release(object);
+        if let Some(wait) = self.waits.remove(object) {
+            self.ends.remove(&(wait.since.plus(self.wait_max), object.clone()));
+        }
+    }
+
+    /// How many objects wait, and how many answers are kept.
+    #[cfg(test)]
+    pub(in crate::worker) fn len(&self) -> (usize, usize) {
+        assert!(self.by_parent.len() <= self.waits.len() && self.ends.len() <= self.waits.len());
+        (self.waits.len(), self.n_kept)
     }
 }

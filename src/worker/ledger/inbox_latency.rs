@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::domain::ipn::NotificationType;
     use crate::domain::trace::TraceParent;
-    use crate::domain::work::Origin;
+    use crate::domain::work::{ClaimedPermission, Origin};
 
     fn at(s: i64) -> Timestamp {
         Timestamp::from_unix_ms(s * 1000)
@@ -75,8 +75,14 @@ mod tests {
     fn ipn(position: InboxPosition, s: i64) -> Cause {
         let message_id = uuid::Uuid::nil();
         let traceparent = Some(Box::new(TraceParent::of_message(message_id)));
-        let origin =
-            Origin::Ipn { message_id, notification_type: NotificationType::StateChange, position, traceparent };
+        let origin = Origin::Ipn {
+            message_id,
+            notification_type: NotificationType::StateChange,
+            position,
+            traceparent,
+            chargeback: false,
+            permission: ClaimedPermission::None,
+        };
         Cause { origin, timestamp: at(s) }
     }
 

@@ -9,7 +9,7 @@ use crate::domain::pay::{Account, ObjectId, ObjectRef};
 use crate::domain::record_headers;
 use crate::domain::sns::Envelope;
 use crate::domain::trace::TraceParent;
-use crate::domain::work::{Cause, Origin};
+use crate::domain::work::{Cause, ClaimedPermission, Origin};
 use crate::kafka::inbox::InboxRecord;
 
 /// An inbox record that leads to a read.
@@ -61,6 +61,8 @@ pub(in crate::worker) fn parse(merchants: &Merchants, record: &InboxRecord) -> R
         notification_type: ipn.notification_type,
         position: record.position,
         traceparent: given.filter(|given| *given != TraceParent::of_message(message_id)).map(Box::new),
+        chargeback: ipn.is_chargeback_of_charge,
+        permission: ClaimedPermission::new(ipn.charge_permission_id.clone(), &object),
     };
     let cause = Cause { origin, timestamp: envelope.timestamp };
     tracing::debug!(

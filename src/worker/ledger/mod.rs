@@ -9,6 +9,8 @@ mod in_charge;
 mod inbox_latency;
 mod inbox_progress;
 mod intake;
+mod older_answers;
+mod parent_wait;
 mod read_failure;
 mod read_outcome;
 mod reconcile_walk;
@@ -23,6 +25,8 @@ use self::dead_letters::PendingDeadLetter;
 use self::deferred_reads::DeferredReads;
 use self::inbox_progress::InboxProgress;
 use self::intake::{Intake, IntakeError};
+use self::older_answers::OlderAnswers;
+use self::parent_wait::NamedPermission;
 use self::reconcile_walk::Known;
 use self::reconciler::Reconciler;
 use self::report::ReportSchedule;
@@ -33,7 +37,7 @@ use crate::domain::events::Event;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::reconcile_schedule::Schedule;
-use crate::domain::state::{KnownState, NoticeRules};
+use crate::domain::state::{KnownState, NoticeRules, Observed};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, ReadHistory, WorkQueue};
 use crate::kafka::inbox::InboxRecord;
@@ -55,6 +59,7 @@ pub(in crate::worker) struct Ledger {
     partitions: i32,
     outgoing: Outgoing,
     deferred_reads: DeferredReads,
+    older_answers: OlderAnswers,
     reconciler: Reconciler,
     /// When overdue work is released next.
     release_at: Timestamp,
@@ -106,7 +111,11 @@ impl Ledger {
             inbox: InboxProgress::starting_at(positions),
             owning_partitions,
             outgoing: Outgoing::default(),
-            deferred_reads: DeferredReads::new(settings.answers_kept_max),
+            deferred_reads: DeferredReads::new(
+                settings.answers_kept_max,
+                Duration::from_millis(settings.parent_wait_max_ms),
+            ),
+            older_answers: OlderAnswers::default(),
             reconciler: Reconciler::new(&settings, reconciliation.enabled.then_some(schedule), now),
             notices,
             release_at: now,
@@ -161,8 +170,9 @@ impl Ledger {
         }
     }
 
-    /// Releases overdue work and continues the reconcile walk.
+    /// Ends waits for parents, releases overdue work and continues the reconcile walk.
     pub(in crate::worker) fn maintain(&mut self, now: Timestamp) {
+        self.end_waits(now);
         self.release_overdue(now);
         self.reconcile(now);
     }
@@ -230,13 +240,15 @@ impl Ledger {
     /// Reports an IPN that names another charge permission than the Amazon Pay API. The API is right.
     fn compare_permission(&self, object: &ObjectRef, claimed: &ObjectId) {
         let Some(observed) = self.store.observed(object) else { return };
-        if observed.charge_permission_id != *claimed {
-            metrics::counter!("ipn_receiver_permission_mismatches_total").increment(1);
-            tracing::warn!(
-                object_id = %object.id, merchant = %object.account.merchant_id, environment = %object.account.environment,
-                charge_permission_id = %observed.charge_permission_id, claimed_charge_permission_id = %claimed,
-                "IPN names another charge permission than the Amazon Pay API; events carry the one of the API"
-            );
+        if observed.charge_permission_id_source.is_none() {
+            report_mismatch(object, &observed.charge_permission_id, claimed);
+        }
+    }
+
+    /// Reports that an object was published under the permission of its IPN, and that the Amazon Pay API names another one.
+    fn compare_named(&self, object: &ObjectRef, known: &Observed, named: &NamedPermission) {
+        if known.charge_permission_id_source.is_some() && named.source.is_none() {
+            report_mismatch(object, &named.permission.id, &known.charge_permission_id);
         }
     }
 
@@ -281,6 +293,18 @@ impl OwningPartitions {
     }
 }
 
+fn report_mismatch(object: &ObjectRef, of_api: &ObjectId, claimed: &ObjectId) {
+    if of_api == claimed {
+        return;
+    }
+    metrics::counter!("ipn_receiver_permission_mismatches_total").increment(1);
+    tracing::warn!(
+        object_id = %object.id, merchant = %object.account.merchant_id, environment = %object.account.environment,
+        charge_permission_id = %of_api, claimed_charge_permission_id = %claimed,
+        "IPN names another charge permission than the Amazon Pay API; events carry the one of the API"
+    );
+}
+
 /// Whether the broker's clock is close enough to this machine's to compare their times. If not, no IPN counts as answered
 /// by an earlier read: that costs reads after a restart and loses nothing.
 fn clocks_agree(broker: Option<Timestamp>, own: Timestamp, settings: &Settings) -> bool {
@@ -319,6 +343,9 @@ mod drain_tests;
 
 #[cfg(test)]
 mod parent_read_tests;
+
+#[cfg(test)]
+mod bounded_wait_tests;
 
 #[cfg(test)]
 mod recheck_tests;

@@ -99,6 +99,8 @@ impl Ledger {
         let positions: Vec<_> = completed.causes.iter().filter_map(Cause::position).collect();
         // A reconciliation read has no inbox record.
         if !positions.is_empty() {
+            let has_chargeback = completed.causes.iter().any(Cause::is_chargeback);
+            let reason = if has_chargeback { DeadLetterReason::Chargeback } else { reason };
             let record = None;
             self.outgoing.dead_letters.push(PendingDeadLetter { reason, detail, history, positions, record });
         }

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::Ledger;
-use super::deferred_reads::{ObjectRead, Permission};
+use super::deferred_reads::ObjectRead;
+use super::older_answers::Verdict;
+use super::parent_wait::NamedPermission;
 use super::reconcile_walk::is_unchanged;
 use crate::amazon::pay_api::Disposition;
-use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::events::{
     self, Attributes, ConfirmingReads, Derivation, Event, PermissionSeen, Reading, confirming_reads, derive,
     retry_awaited,
@@ -40,14 +41,15 @@ impl Ledger {
             }
             Disposition::NotFound(_) | Disposition::ObjectError(_) if is_reconciliation => {
                 self.reconciliation_failed(object, &disposition, read_started_at, now);
+                self.publish_without_permission(object, now);
             }
             Disposition::NotFound(what) => {
                 self.not_found(object, &what, now);
-                self.publish_without_parent(object, now);
+                self.publish_without_permission(object, now);
             }
             Disposition::ObjectError(what) => {
                 self.object_failed(object, &what, now);
-                self.publish_without_parent(object, now);
+                self.publish_without_permission(object, now);
             }
             Disposition::Throttled { retry_after } => {
                 let pause = retry_after.unwrap_or(Duration::from_millis(self.settings.systemic_retry_ms));
@@ -61,20 +63,11 @@ impl Ledger {
         }
     }
 
-    fn fetched(&mut self, read: ObjectRead, now: Timestamp) {
-        match self.deferred_reads.permission_of(&read, &self.store, &self.queue) {
-            Permission::Known(permission) => self.derive(&read, &permission, now),
-            Permission::NeedsParent(parent) => self.defer(&parent, read, now),
-            Permission::Unnamed => {
-                self.object_failed(&read.object, "answer has no usable chargePermissionId", now);
-            }
-        }
-    }
-
     /// Compares the answer with the known state and publishes the difference.
-    fn derive(&mut self, read: &ObjectRead, permission: &ObjectRef, now: Timestamp) {
+    pub(super) fn derive(&mut self, read: &ObjectRead, named: &NamedPermission, now: Timestamp) {
         let ObjectRead { object, fetched, started_at } = read;
-        let attempts = self.queue.attempts_of(object);
+        let NamedPermission { permission, source } = named;
+        self.deferred_reads.release(object);
         let causes = self.queue.causes_of(object).0;
         let arrivals = self.queue.arrivals_of(object);
         let distances = self.confirming_distances(object);
@@ -95,13 +88,27 @@ impl Ledger {
             hint_is_ripe: arrivals.is_evidence_ripe(*started_at, distances[0]),
             read_started_at: *started_at,
             observed_at: now,
-            accept_stale: attempts >= OLDER_ANSWERS_MAX,
+            accept_stale: false,
             in_charge_since: self.in_charge_since(&object.account, now),
         };
         let known = self.store.observed(object);
-        match derive(known.as_ref(), &reading) {
-            Derivation::Stale => self.read_again_after_older_answer(object, attempts, now),
-            Derivation::Current { events, observed, attributes } => {
+        let mut derivation = derive(known.as_ref(), &reading);
+        if derivation == Derivation::Stale {
+            match self.older_answers.judge(object, fetched.last_updated, now) {
+                Verdict::ReadAgain(wait) => return self.read_again_after_older_answer(object, wait, now),
+                Verdict::Believe => report_believed(object),
+            }
+            derivation = derive(known.as_ref(), &Reading { accept_stale: true, ..reading });
+        }
+        match derivation {
+            Derivation::Stale => unreachable!("an older answer was accepted"),
+            Derivation::Current { mut events, mut observed, attributes } => {
+                self.older_answers.forget(object);
+                if let Some(known) = &known {
+                    self.compare_named(object, known, named);
+                }
+                events.iter_mut().for_each(|event| event.charge_permission_id_source = *source);
+                observed.charge_permission_id_source = *source;
                 let slack = Duration::from_millis(self.settings.settle_slack_ms);
                 let confirming = confirming_reads(&reading, &observed, slack);
                 let next_read = match (attributes, confirming) {
@@ -113,7 +120,7 @@ impl Ledger {
                 if attributes == Attributes::Unsettled {
                     report_unsettled(object);
                 }
-                let has_found = is_reconciliation && !events.iter().all(|event| event.event_type.is_notice());
+                let has_found = is_reconciliation && events.iter().any(|event| event.event_type.trigger.is_notified());
                 let is_evidence_settled = observed.hint_settled != known.as_ref().and_then(|known| known.hint_settled);
                 if is_reconciliation && is_unchanged(known.as_ref(), &observed) {
                     self.note_read(object, *started_at);
@@ -136,13 +143,14 @@ impl Ledger {
         }
     }
 
-    fn read_again_after_older_answer(&mut self, object: &ObjectRef, attempts: u32, now: Timestamp) {
+    /// Amazon Pay answered with an older state than before.
+    fn read_again_after_older_answer(&mut self, object: &ObjectRef, wait: Duration, now: Timestamp) {
         tracing::warn!(
             object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
-            environment = %object.account.environment, attempts,
+            environment = %object.account.environment, next_read_s = wait.as_secs(),
             "Amazon Pay answered with an older state than before; the object is read again, nothing is published yet"
         );
-        self.requeue(object, Requeue::ObjectFailed, OLDER_ANSWER_RETRY * (attempts + 1), now);
+        self.requeue(object, Requeue::Waiting, wait, now);
     }
 
     /// What the charges of a one-time permission that closes have captured, as far as it is known. Scans every object, so
@@ -173,52 +181,6 @@ impl Ledger {
         self.outgoing.note_changed(object);
     }
 
-    /// Keeps the answer and queues a read of the parent.
-    fn defer(&mut self, helper: &ObjectRef, read: ObjectRead, now: Timestamp) {
-        let object = read.object.clone();
-
-        let causes = self.queue.causes_of(&object).0;
-        let newest = causes.iter().map(|cause| cause.timestamp).max().unwrap_or(now);
-        let origin = Origin::parent_read(object.id.clone(), causes);
-        let cause = Cause { origin, timestamp: newest };
-        self.queue.read_first(helper, cause, now);
-
-        let parent = helper;
-        let parent_fails = self.queue.attempts_of(parent) > 0;
-        let is_kept = self.deferred_reads.keep(parent.clone(), read);
-        if !is_kept {
-            metrics::counter!("ipn_receiver_limit_hits_total", "limit" => "answers_kept_max").increment(1);
-        }
-        if !parent_fails {
-            let wait = if is_kept { PARENT_READ_PATIENCE } else { PARENT_READ_RETRY };
-            return self.requeue(&object, Requeue::Waiting, wait, now);
-        }
-        if self.has_failed_for_too_long(&object, now) {
-            let detail = format!("{} cannot be read, and no event can be published without it", parent.id);
-            return self.give_up(&object, DeadLetterReason::Undecodable, detail, now);
-        }
-        let wait = super::read_failure::backoff(PARENT_READ_RETRY, self.queue.attempts_of(&object));
-        self.requeue(&object, Requeue::ObjectFailed, wait, now);
-    }
-
-    /// Publishes the answers that waited for this object.
-    fn publish_deferred(&mut self, parent: &ObjectRef, now: Timestamp) {
-        for read in self.deferred_reads.take(parent, &self.queue) {
-            self.fetched(read, now);
-        }
-    }
-
-    /// This object cannot be read. Answers that waited for it as their permission are published without its facts.
-    /// Answers that waited for it as their charge keep waiting: nothing else names their permission.
-    fn publish_without_parent(&mut self, parent: &ObjectRef, now: Timestamp) {
-        if parent.kind != ObjectKind::ChargePermission {
-            return self.publish_deferred(parent, now);
-        }
-        for read in self.deferred_reads.take(parent, &self.queue) {
-            self.derive(&read, parent, now);
-        }
-    }
-
     /// Keeps the time of a read that found nothing new. The state record is written only now and then, so that a million
     /// reconciliation reads are not a million records.
     pub(super) fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp) {
@@ -234,6 +196,8 @@ impl Ledger {
     }
 
     pub(super) fn note_completed(&mut self, object: &ObjectRef, completed: &Completed) {
+        self.deferred_reads.forget(object);
+        self.older_answers.forget(object);
         self.inbox.done(&completed.answered);
         if completed.was_pending {
             self.outgoing.note_changed(object);
@@ -280,6 +244,16 @@ fn permission_facts<'a>(
     }
 }
 
+fn report_believed(object: &ObjectRef) {
+    metrics::counter!("ipn_receiver_older_answers_believed_total").increment(1);
+    tracing::warn!(
+        object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
+        environment = %object.account.environment,
+        "Amazon Pay answered with an older state at each read for about an hour; that state is published as the truth, with \
+         unexpectedTransition. Ask Amazon Pay about the object"
+    );
+}
+
 fn report_unsettled(object: &ObjectRef) {
     metrics::counter!("ipn_receiver_unsettled_attributes_total").increment(1);
     tracing::warn!(
@@ -289,10 +263,3 @@ fn report_unsettled(object: &ObjectRef) {
          Pay about the object if this repeats"
     );
 }
-
-/// Five older answers within about an hour (4, 8, 12, 16 and 20 minutes apart), then the next one is believed.
-const OLDER_ANSWERS_MAX: u32 = 5;
-const OLDER_ANSWER_RETRY: Duration = Duration::from_mins(4);
-/// A parent is read within seconds, in a backlog within minutes. Later than that, the waiting object is read again.
-const PARENT_READ_PATIENCE: Duration = Duration::from_mins(15);
-const PARENT_READ_RETRY: Duration = Duration::from_mins(1);

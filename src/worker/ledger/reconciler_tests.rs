@@ -51,6 +51,7 @@ fn know(ledger: &mut Ledger, object: &ObjectRef, state: &str, ago: Duration) {
         newest_update: None,
         repeats: 0,
         charge_permission_id: permission().id,
+        charge_permission_id_source: None,
         charge_permission_type: None,
         attributes_digest: "0123456789abcdef".into(),
         attribute_revision: 3,

@@ -60,12 +60,13 @@ charge permission decides first, the reasons second. Act once per event `id`.
 |---|---|---|
 | `objectType`, `objectId` | always | the object: `ChargePermission`, `Charge`, `Refund` or `Dispute`, and its id |
 | `chargePermissionId` | always | the charge permission that the object belongs to |
+| `chargePermissionIdSource` | if `IPN` | neither an answer of Amazon Pay nor the known state named the charge permission within `worker.parent_wait_max_ms` (default 2 minutes): the id is the one in the IPN, which SNS signed, and `chargePermissionType` is null unless that permission is known. Later events of the object may carry another id |
 | `chargePermissionType` | always, may be null | `OneTime` (an order), `Recurring` (a subscription), `PaymentMethodOnFile` (a saved wallet); null if the permission could not be read: see the column "type not known" below |
 | `permissionState`, `permissionReadAt` | charges, refunds, disputes; if known | state of the charge permission when it was last read, and the time of that read |
 | `state`, `reasons` | always | Amazon's names; `reasons` may be empty or have several entries |
 | `previousState` | always, may be null | the last state that the receiver knew before this event; null if the object was not known |
 | `firstSight` | always | true if the receiver did not know the object before this event. What happened since the receiver took charge of the merchant is published under its own type, however late it is found. A state from before that, or from before the time for which the receiver keeps closed objects (`worker.forget_after_d`, two years), that was already more than 24 h old when every IPN or recheck asked for the read, is published as `…Updated` instead (see each event), with the next action for the current state |
-| `evidence` | `PaymentMethodUpdated` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change` |
+| `evidence` | `PaymentMethodUpdated`, `ChargebackReported` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change`, `chargeback_ipn` |
 | `nextAction` | always | see above |
 | `snapshot` | always | every other attribute of the object that is not about the buyer, under Amazon's names; amounts are text |
 | `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `PARENT_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a read without an IPN: a periodic one, or one at a known date |
@@ -124,6 +125,9 @@ pub(super) fn never_means(row: &EventType) -> &'static str {
         "ChargeCanceled" => "that a refund was made.",
         "ChargeUpdated" => {
             "that the state changed. If `firstSight` is true, this is the first event of the charge: act on `state`. For example, if it is `Captured`, the buyer has paid, and no ChargeCaptured event follows."
+        }
+        "ChargebackReported" => {
+            "that the dispute can be read from Amazon Pay: this event has no deadline and no amount. A dispute that an IPN names has events of its own, too."
         }
         "RefundInitiated" => "that the buyer has received the money. The refund can still be declined.",
         "RefundCompleted" => "that the whole charge was refunded. Check the amount in `snapshot`.",

@@ -12,11 +12,11 @@ use ipn_receiver::domain::pay::{
     PrivateDigests, Reason, State,
 };
 use ipn_receiver::domain::state::in_charge::InCharge;
-use ipn_receiver::domain::state::{KnownState, Observed, RetryAwaited, Upcoming, VERSION};
+use ipn_receiver::domain::state::{KnownState, Observed, PermissionIdSource, RetryAwaited, Upcoming, VERSION};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::ReadHistory;
-use ipn_receiver::domain::work::{Cause, InboxPosition, Origin, Pending};
+use ipn_receiver::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin, Pending};
 use ipn_receiver::kafka::state_store::CompletenessMarker;
 use ipn_receiver::sandbox::pay_api::{charge, with_state};
 use serde_json::{Map, Value, json};
@@ -83,6 +83,7 @@ fn permission() -> KnownState {
             newest_update: Some(at("2026-01-01T03:04:06.000Z")),
             repeats: 2,
             charge_permission_id: id(PERMISSION),
+            charge_permission_id_source: Some(PermissionIdSource::Ipn),
             charge_permission_type: Some("Recurring".to_owned()),
             attributes_digest: "0123456789abcdef".to_owned(),
             attribute_revision: 3,
@@ -126,6 +127,8 @@ fn pending() -> KnownState {
             notification_type: NotificationType::StateChange,
             position,
             traceparent: Some(Box::new(TraceParent::parse(TRACEPARENT).unwrap())),
+            chargeback: true,
+            permission: ClaimedPermission::Named(Box::new(id(PERMISSION))),
         },
         Origin::Recheck { position, seed: false },
         Origin::ParentRead {

@@ -26,8 +26,7 @@ pub enum ConfirmingReads {
 pub fn confirming_reads(reading: &Reading<'_>, observed: &Observed, slack: Duration) -> ConfirmingReads {
     let ipns = || reading.causes.iter().filter(|cause| cause.is_ipn());
     let is_permission = reading.fetched.kind == ObjectKind::ChargePermission;
-    let has_newer =
-        |at: Timestamp| ipns().any(|cause| !cause.is_attribute_change() && cause.timestamp > at.plus(slack));
+    let has_newer = |at: Timestamp| ipns().any(|cause| !cause.is_evidence() && cause.timestamp > at.plus(slack));
     match reading.fetched.last_updated {
         Some(at) if has_newer(at) => ConfirmingReads::UntilSettled,
         _ if hints::are_open(observed, reading) => ConfirmingReads::Once,

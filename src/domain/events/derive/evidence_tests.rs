@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind};
-use crate::domain::work::{InboxPosition, Origin};
+use crate::domain::work::{ClaimedPermission, InboxPosition, Origin};
 
 /// A permission that is read again and again.
 struct Watched {
@@ -54,6 +54,8 @@ impl Watched {
                     notification_type: NotificationType::AttributeChange,
                     position: InboxPosition { partition: 0, offset: 0 },
                     traceparent: None,
+                    chargeback: false,
+                    permission: ClaimedPermission::None,
                 },
                 timestamp: Timestamp::from_unix_ms(sent_s * 1000),
             })

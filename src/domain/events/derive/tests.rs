@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind};
-use crate::domain::work::{InboxPosition, Origin};
+use crate::domain::work::{ClaimedPermission, InboxPosition, Origin};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -35,6 +35,8 @@ fn cause(kind: &str, sent_s: i64) -> Cause {
         notification_type: NotificationType::parse(kind),
         position,
         traceparent: None,
+        chargeback: false,
+        permission: ClaimedPermission::None,
     };
     Cause { origin, timestamp: Timestamp::from_unix_ms(sent_s * 1000) }
 }

@@ -102,6 +102,10 @@ pub(super) const RESPOND: Advice = advise(
     ActionCode::RespondToDispute,
     "Respond to the dispute before the deadline. Without a response, the buyer wins the dispute.",
 );
+pub(super) const FIND_AND_RESPOND: Advice = advise(
+    ActionCode::RespondToDispute,
+    "Find the dispute in Seller Central or in Amazon's e-mail about it, and respond there. Amazon counts the time from its own notice: 11 days for a chargeback, 7 days for an A-to-z claim. Without a response, the buyer wins the dispute.",
+);
 pub(super) const REFUND_FAILED: Advice = advise(
     ActionCode::ContactSupport,
     "The refund failed; the buyer has not received the money. Check the balance of your Amazon Pay account, then contact Amazon Pay or refund the buyer in another way.",

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::events::{Derivation, Encoded, Event, Mode, Permission, Reading, Wire, derive};
 use crate::domain::pay::{Amount, DigestKey, Edge, Fetched};
 use crate::domain::state::NoticeRules;
-use crate::domain::work::{Cause, InboxPosition, Origin};
+use crate::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin};
 
 const NOON: i64 = 1_767_323_045_000;
 
@@ -44,6 +44,8 @@ fn life(object: &ObjectRef, reads: &[Read]) -> (Observed, Vec<(Event, u64)>) {
             notification_type: NotificationType::parse(read.4),
             position: InboxPosition { partition: 0, offset: 0 },
             traceparent: None,
+            chargeback: false,
+            permission: ClaimedPermission::None,
         };
         let at = Timestamp::from_unix_ms(NOON + n as i64 * 1000);
         let reading = Reading {

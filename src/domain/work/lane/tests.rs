@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::ipn::NotificationType;
-use crate::domain::work::cause::Origin;
 use crate::domain::work::quota::Quota;
+use crate::domain::work::{ClaimedPermission, cause::Origin};
 
 const AGED: Duration = Duration::from_mins(5);
 
@@ -30,6 +30,8 @@ fn ipn() -> Cause {
         notification_type: NotificationType::StateChange,
         position,
         traceparent: None,
+        chargeback: false,
+        permission: ClaimedPermission::None,
     };
     Cause { origin, timestamp: at(0) }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{Environment, MerchantId, ObjectId};
 use crate::domain::work::entry::CAUSES_KEPT;
-use crate::domain::work::{BreakerRule, Origin, Quota};
+use crate::domain::work::{BreakerRule, ClaimedPermission, Origin, Quota};
 
 pub(super) fn at(ms: i64) -> Timestamp {
     Timestamp::from_unix_ms(ms)
@@ -34,8 +34,14 @@ pub(super) fn charge(id: &str) -> ObjectRef {
 
 pub(super) fn ipn(offset: i64, sent_ms: i64) -> Cause {
     let (message_id, position) = (Uuid::from_u128(offset as u128), InboxPosition { partition: 0, offset });
-    let origin =
-        Origin::Ipn { message_id, notification_type: NotificationType::StateChange, position, traceparent: None };
+    let origin = Origin::Ipn {
+        message_id,
+        notification_type: NotificationType::StateChange,
+        position,
+        traceparent: None,
+        chargeback: false,
+        permission: ClaimedPermission::None,
+    };
     Cause { origin, timestamp: at(sent_ms) }
 }
 
