@@ -196,8 +196,8 @@ fn when(row: &EventType) -> String {
         Trigger::StateReached { state, updated_when_late: true, .. } => {
             let updated = updated_type(row.kind).map_or("", |updated| updated.name);
             format!(
-                "a {} reaches `{state}`. If the receiver does not know the object yet, and the state is older than the day on which the receiver \
-                 took charge of the merchant (see `firstSight`), it publishes `{updated}` instead",
+                "a {} reaches `{state}`. If the receiver does not know the object yet, and the state is older than the time since when the receiver \
+                 has been in charge of the merchant (see `firstSight`), it publishes `{updated}` instead",
                 row.kind
             )
         }
