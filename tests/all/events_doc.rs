@@ -205,7 +205,7 @@ fn when(row: &EventType) -> String {
         Trigger::UnknownState => format!("a {} reaches a state that is not on this page", row.kind),
         Trigger::AttributesChanged => format!(
             "attributes of a {} change while its state stays the same, or the receiver first reads an object whose \
-             state is from before it took charge of the merchant (see `firstSight`)",
+             state is from before it was in charge of the merchant (see `firstSight`)",
             row.kind
         ),
         Trigger::PaymentMethodChanged => {
