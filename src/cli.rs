@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    Error, Exit, check, exit_codes_help, healthcheck, inspect, recheck, redrive, schema, serve, topics, verify,
+    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, recheck, redrive, schema, serve,
+    topics, verify,
 };
 use crate::sandbox::{self, Scenario, simulators};
 use crate::telemetry::{self, LogFormat};
@@ -50,6 +51,9 @@ enum Command {
     /// Request reads of objects by the worker: after an outage, or to record a baseline on the first day (--seed).
     #[command(after_help = help("ipn-receiver recheck --merchant A1EXAMPLE --file ids.txt", None))]
     Recheck(recheck::Arguments),
+    /// Print since when each configured merchant has been in the receiver's charge, or request another time (--set).
+    #[command(after_help = help("ipn-receiver in-charge-since --config receiver.toml", Some("a configured merchant has no time yet")))]
+    InChargeSince(in_charge_since::Arguments),
     /// Append dead letters to the inbox again, each one once. Prints their number and asks for confirmation. No event is
     /// published twice.
     #[command(after_help = help("ipn-receiver redrive --filter reason=unknown_merchant", None))]
@@ -138,7 +142,9 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Serve(_) | Self::Topics(_) => "info,librdkafka=off,rdkafka=off,actix_server=warn",
-            Self::Inspect(_) | Self::Recheck(_) | Self::Redrive(_) => "warn,librdkafka=off,rdkafka=off",
+            Self::Inspect(_) | Self::Recheck(_) | Self::InChargeSince(_) | Self::Redrive(_) => {
+                "warn,librdkafka=off,rdkafka=off"
+            }
             Self::Sandbox(_) => "error,librdkafka=off,rdkafka=off",
             Self::Schema(_) | Self::Verify(_) | Self::Healthcheck(_) => "error",
             Self::Check(_) => "off",
@@ -153,6 +159,7 @@ impl Command {
             Self::Schema(arguments) => schema::run(arguments),
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Recheck(arguments) => recheck::run(arguments).await,
+            Self::InChargeSince(arguments) => in_charge_since::run(arguments).await,
             Self::Redrive(arguments) => redrive::run(arguments),
             Self::Verify(arguments) => verify::run(arguments).await,
             Self::Healthcheck(arguments) => healthcheck::run(arguments).await,

@@ -15,6 +15,8 @@ use crate::domain::dead_letter::redrive::DeadLetterRecord;
 use crate::domain::events::decode;
 use crate::domain::pay::ObjectId;
 use crate::domain::record_headers;
+use crate::domain::state::in_charge::InCharge;
+use crate::domain::timestamp::Timestamp;
 use crate::kafka::acls::PrincipalRole;
 use crate::kafka::inbox::InboxRecord;
 
@@ -68,7 +70,12 @@ impl Found {
     fn read_state(&mut self, kafka: &Kafka, id: &ObjectId) -> Result<(), Error> {
         let own_key = format!("/{id}");
         let mut records: BTreeMap<Vec<u8>, Value> = BTreeMap::new();
+        let mut in_charge: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
         for_each(kafka, kafka.topics().state, "state", |record| {
+            if let Some((account, known)) = InCharge::of_record(&record.key, &record.value) {
+                in_charge.insert(account.to_string(), known.map(|known| known.since));
+                return;
+            }
             let is_its_own = record.key.ends_with(own_key.as_bytes());
             let is_worth_parsing = is_its_own || names(&record.value, id);
             let state = is_worth_parsing.then(|| serde_json::from_slice(&record.value).ok()).flatten();
@@ -85,7 +92,10 @@ impl Found {
                 records.remove(&record.key);
             }
         })?;
-        for (key, state) in records {
+        for (key, mut state) in records {
+            let account = std::str::from_utf8(&key).ok().and_then(|key| key.rsplit_once('/'));
+            let in_charge = account.and_then(|(account, _)| in_charge.get(account));
+            state["inChargeSince"] = json!(in_charge);
             if key.ends_with(own_key.as_bytes()) { self.known_state.push(state) } else { self.children.push(state) }
         }
         Ok(())

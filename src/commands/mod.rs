@@ -3,8 +3,8 @@
 //! Each command is a module with its `Arguments` and a function `run`, which returns an [`Exit`] or an [`Error`]. `cli` parses
 //! the arguments and calls `run`. The commands meet a running receiver only in Kafka or over HTTP.
 //!
-//! `redrive` and `recheck` write: they append to the inbox, so the worker handles their records like IPNs and publishes no
-//! event twice. Both first print what they would append, and ask.
+//! `redrive`, `recheck` and `in-charge-since --set` write: they append to the inbox, so the worker handles their records in
+//! order with the IPNs and publishes no event twice. All first print what they would append, and ask.
 
 pub mod serve;
 
@@ -12,6 +12,7 @@ pub mod check;
 pub mod schema;
 pub mod topics;
 
+pub mod in_charge_since;
 pub mod inspect;
 pub mod recheck;
 pub mod redrive;

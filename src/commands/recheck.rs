@@ -134,7 +134,7 @@ fn read_file(file: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-fn merchant(id: &str, merchants: &Merchants) -> Result<MerchantId, Error> {
+pub(super) fn merchant(id: &str, merchants: &Merchants) -> Result<MerchantId, Error> {
     let known = MerchantId::parse(id).filter(|id| merchants.knows(id));
     known.ok_or_else(|| {
         let configured = list(merchants.accounts());
@@ -162,7 +162,7 @@ fn object(id: &str, merchant: &MerchantId, arguments: &Arguments, merchants: &Me
     Ok(ObjectRef { account, kind, id })
 }
 
-fn list<'a>(accounts: impl Iterator<Item = &'a Account>) -> String {
+pub(super) fn list<'a>(accounts: impl Iterator<Item = &'a Account>) -> String {
     accounts.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -195,7 +195,7 @@ fn plan(objects: &[ObjectRef], config: &Config, arguments: &Arguments) -> String
     lines.join("\n")
 }
 
-fn environment(word: &str) -> Result<Environment, &'static str> {
+pub(super) fn environment(word: &str) -> Result<Environment, &'static str> {
     [Environment::Live, Environment::Sandbox]
         .into_iter()
         .find(|environment| environment.as_str() == word)

@@ -86,6 +86,7 @@ struct Found {
     to_append: usize,
     redriven_before: usize,
     without_original: usize,
+    in_charge_requests: usize,
     /// Part of `to_append`: these would become dead letters again.
     without_place: usize,
     /// Part of `to_append`: these were redriven before and became dead letters again.
@@ -184,7 +185,9 @@ fn commit_failed(config: &Config, in_doubt: &InDoubt, n_appended: usize) -> Erro
 
 impl Found {
     fn add(&mut self, record: &DeadLetterRecord, is_done: bool, merchants: &Merchants) {
-        if !record.has_original() {
+        if record.is_in_charge_request() {
+            self.in_charge_requests += usize::from(!is_done);
+        } else if !record.has_original() {
             self.without_original += usize::from(!is_done);
         } else if is_done {
             self.redriven_before += 1;
@@ -198,7 +201,7 @@ impl Found {
     }
 
     fn text(&self, redrive: &Redrive, per_second: u32) -> String {
-        let Self { by_reason, to_append, redriven_before, without_original, without_place, failed_before } = self;
+        let Self { by_reason, to_append, redriven_before, without_place, failed_before, .. } = self;
         let rate = Rate { started: Instant::now(), per_second };
         let mut lines = vec![format!(
             "to be redriven: {} of {} ({}), about {} at {per_second} per second",
@@ -216,7 +219,8 @@ impl Found {
             (*without_place, WITHOUT_PLACE),
             (*failed_before, "of these were redriven before and became dead letters again"),
             (*redriven_before, "more were redriven by this filter before; to include them, add --again"),
-            (*without_original, WITHOUT_ORIGINAL),
+            (self.without_original, WITHOUT_ORIGINAL),
+            (self.in_charge_requests, IN_CHARGE_REQUESTS),
         ];
         lines.extend(notes.into_iter().filter(|(n, _)| *n > 0).map(|(n, note)| format!("{n} {note}")));
         lines.join("\n") + "\n"
@@ -228,6 +232,9 @@ const WITHOUT_PLACE: &str = "of these would become dead letters again: the confi
 const WITHOUT_ORIGINAL: &str =
     "more cannot be redriven: the inbox had already deleted their originals; use recheck to have their objects read";
 
+const IN_CHARGE_REQUESTS: &str = "more are not redriven: they were requests of in-charge-since, and an old one could replace a newer one; run \
+                                  in-charge-since again";
+
 fn parse(message: &BorrowedMessage<'_>) -> DeadLetterRecord {
     let InboxRecord { key, value, headers, appended_at, .. } = InboxRecord::from_message(message);
     DeadLetterRecord::read(key, value, headers, appended_at)
@@ -238,7 +245,7 @@ fn purpose(filter: &Filter) -> String {
     format!("redrive-{}", filter.id())
 }
 
-fn moment(text: &str) -> Result<Timestamp, &'static str> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, &'static str> {
     Timestamp::parse_written(text).ok_or("write a UTC time as 2026-01-02T03:04:05Z")
 }
 

@@ -1,7 +1,7 @@
 //! Reads a topic from given offsets to its current end offsets, for commands: log start and end, committed offsets, progress
 //! and errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer;
@@ -14,7 +14,9 @@ use crate::commands::progress::{Medium, Progress};
 use crate::config::Kafka;
 use crate::kafka::acls::{self, PrincipalRole};
 use crate::kafka::connection::committed_offsets;
-use crate::kafka::topic_reader::{End, ReadError, ReadRange, ReaderSettings, Step, TopicReader, TopicRecords};
+use crate::kafka::topic_reader::{
+    End, ReadError, ReadRange, ReaderSettings, Step, TopicReader, TopicRecords, needs_no_stop,
+};
 
 /// Offsets by partition.
 pub(super) type Offsets = BTreeMap<i32, i64>;
@@ -72,6 +74,12 @@ impl Topic {
         Ok(Self { reader, starts, ends, transaction_end_timeout, kafka: kafka.clone(), role })
     }
 
+    /// Reads only these partitions from now on.
+    pub(super) fn keep(&mut self, partitions: &BTreeSet<i32>) {
+        self.starts.retain(|partition, _| partitions.contains(partition));
+        self.ends.retain(|partition, _| partitions.contains(partition));
+    }
+
     /// The committed offsets of this consumer's group, of the partitions that have one.
     pub(super) fn committed(&self) -> Result<Offsets, Error> {
         let mut wanted = TopicPartitionList::new();
@@ -107,7 +115,9 @@ impl Topic {
             (*partition, Offset::Offset(from.get(partition).map_or(*start, |from| *from.max(start))))
         };
         let from = self.starts.iter().map(start).collect();
-        let range = ReadRange { from, to: self.ends.clone(), ..ReadRange::from_beginning([], PATIENCE) };
+        // `recheck` has no ACL on a group.
+        let is_temporary = if self.role == PrincipalRole::Recheck { needs_no_stop } else { |_: &KafkaError| false };
+        let range = ReadRange { from, to: self.ends.clone(), is_temporary, ..ReadRange::from_beginning([], PATIENCE) };
         let records = self.reader.read(range)?;
         let of = records.n_left();
         let is_worth_it = of >= WORTH_SHOWING;

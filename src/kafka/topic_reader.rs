@@ -235,6 +235,13 @@ impl From<ReadError> for KafkaError {
     }
 }
 
+/// For [`ReadRange::is_temporary`]: a connection that does not exist yet, or no longer, since librdkafka retries. Or a missing
+/// ACL on the group: reading without joining it needs none.
+pub fn needs_no_stop(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, GroupAuthorizationFailed};
+    matches!(error, KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown | GroupAuthorizationFailed))
+}
+
 /// How often [`TopicRecords::step`] returns to its caller at least.
 pub const TICK: Duration = Duration::from_millis(100);
 const LEADERS_TIMEOUT: Duration = Duration::from_secs(1);

@@ -207,8 +207,19 @@ fn help_names_every_command_and_exit_code() {
     let mut child = command().arg("--help").stdout(Stdio::piped()).spawn().unwrap();
     child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());
-    let commands =
-        ["serve", "check", "topics", "schema", "inspect", "recheck", "redrive", "verify", "healthcheck", "sandbox"];
+    let commands = [
+        "serve",
+        "check",
+        "topics",
+        "schema",
+        "inspect",
+        "recheck",
+        "in-charge-since",
+        "redrive",
+        "verify",
+        "healthcheck",
+        "sandbox",
+    ];
     for command in commands {
         assert!(said.contains(&format!("\n  {command} ")), "{command} is missing in {said}");
         let output = self::command().args([command, "--help"]).output().unwrap();

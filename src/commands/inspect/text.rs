@@ -36,6 +36,7 @@ fn known_state(state: &Value) -> String {
         ("type", word(&object["kind"])),
         ("merchant", word(&account["merchantId"])),
         ("environment", word(&account["environment"])),
+        ("in charge since", word(&state["inChargeSince"])),
     ];
     if observed.is_object() {
         lines.extend(observed_lines(observed));

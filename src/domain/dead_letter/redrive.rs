@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::DeadLetterReason;
 use crate::domain::events::NAMESPACE;
+use crate::domain::ipn::in_charge_request::{self, SetInChargeSince};
 use crate::domain::ipn::notification::Routed;
 use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::ipn::routing::Merchants;
@@ -33,6 +34,8 @@ pub struct DeadLetterRecord {
 enum Content {
     Sns(Box<(Envelope, Message)>),
     Recheck(Box<Recheck>),
+    /// The merchant is absent if the request cannot be read.
+    InChargeRequest(Option<MerchantId>),
     Unreadable,
 }
 
@@ -80,6 +83,7 @@ impl DeadLetterRecord {
     pub fn merchant(&self) -> Option<&str> {
         match &self.content {
             Content::Recheck(recheck) => Some(recheck.object.account.merchant_id.as_str()),
+            Content::InChargeRequest(merchant) => merchant.as_ref().map(MerchantId::as_str),
             Content::Sns(_) | Content::Unreadable => match self.ipn() {
                 Some((_, ipn)) => Some(ipn.merchant_id.as_str()),
                 None => self.object_header().map(|(merchant, _)| merchant),
@@ -91,6 +95,7 @@ impl DeadLetterRecord {
     pub fn object(&self) -> Option<&str> {
         match &self.content {
             Content::Recheck(recheck) => Some(recheck.object.id.as_str()),
+            Content::InChargeRequest(_) => None,
             Content::Sns(_) | Content::Unreadable => match self.ipn() {
                 Some((_, ipn)) => Some(ipn.object_id.as_str()),
                 None => self.object_header().map(|(_, object)| object),
@@ -103,11 +108,17 @@ impl DeadLetterRecord {
         !self.value.is_empty()
     }
 
+    /// Whether the original is an operator's request of `in-charge-since`. It is not redriven: it would be applied as if it was
+    /// made now, and replace a newer one.
+    pub fn is_in_charge_request(&self) -> bool {
+        matches!(self.content, Content::InChargeRequest(_))
+    }
+
     /// Whether the current settings still cannot route the original, so that a redrive would make it a dead letter again.
     pub fn is_unroutable(&self, merchants: &Merchants) -> bool {
         match &self.content {
             Content::Recheck(recheck) => !merchants.has(&recheck.object.account),
-            Content::Sns(_) | Content::Unreadable => {
+            Content::Sns(_) | Content::InChargeRequest(_) | Content::Unreadable => {
                 self.ipn().is_none_or(|(envelope, ipn)| merchants.route(&envelope.topic_arn, ipn).is_err())
             }
         }
@@ -126,7 +137,7 @@ impl DeadLetterRecord {
     fn envelope(&self) -> Option<&Envelope> {
         match &self.content {
             Content::Sns(sns) => Some(&sns.0),
-            Content::Recheck(_) | Content::Unreadable => None,
+            Content::Recheck(_) | Content::InChargeRequest(_) | Content::Unreadable => None,
         }
     }
 
@@ -136,7 +147,7 @@ impl DeadLetterRecord {
                 (envelope, Message::Ipn(ipn)) => Some((envelope, ipn)),
                 (_, Message::LegacyV1 { .. } | Message::NotUnderstood(_)) => None,
             },
-            Content::Recheck(_) | Content::Unreadable => None,
+            Content::Recheck(_) | Content::InChargeRequest(_) | Content::Unreadable => None,
         }
     }
 
@@ -144,7 +155,7 @@ impl DeadLetterRecord {
         match &self.content {
             Content::Sns(sns) => Routed::new(&sns.0, &sns.1, merchants, topics).key,
             Content::Recheck(recheck) => Some(recheck.object.account.merchant_id.as_str()),
-            Content::Unreadable => None,
+            Content::InChargeRequest(_) | Content::Unreadable => None,
         }
     }
 
@@ -160,6 +171,10 @@ impl Content {
         if header(headers, RECORD_KIND) == Some(recheck_request::KIND) {
             return Recheck::parse(value).map_or(Self::Unreadable, |recheck| Self::Recheck(Box::new(recheck)));
         }
+        if header(headers, RECORD_KIND) == Some(in_charge_request::KIND) {
+            let request = SetInChargeSince::parse(value).ok();
+            return Self::InChargeRequest(request.map(|request| request.account.merchant_id));
+        }
         let Ok(envelope) = Envelope::parse(value.to_vec()) else { return Self::Unreadable };
         let message = Message::parse(&envelope.message);
         Self::Sns(Box::new((envelope, message)))
@@ -167,10 +182,11 @@ impl Content {
 }
 
 impl Redriven {
-    /// The inbox record of `record`, which is at position `from` in the dead-letter topic. `None` if the original is missing.
+    /// The inbox record of `record`, which is at position `from` in the dead-letter topic. `None` if the original is missing
+    /// or an in-charge request.
     /// The current settings decide the key, so that the record reaches the worker of its merchant.
     pub fn new(record: DeadLetterRecord, from: &str, merchants: &Merchants, topics: &TopicPolicy) -> Option<Self> {
-        if !record.has_original() {
+        if !record.has_original() || record.is_in_charge_request() {
             return None;
         }
         let n_before: u32 = record.header(REDRIVE_COUNT).and_then(|count| count.parse().ok()).unwrap_or(0);

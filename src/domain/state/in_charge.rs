@@ -62,6 +62,13 @@ impl InCharge {
         Some(Account { merchant_id: MerchantId::parse(merchant_id)?, environment })
     }
 
+    /// The account of a record of the state topic, and what the record says, if a person can read it. None for any other
+    /// record.
+    pub fn of_record(key: &[u8], value: &[u8]) -> Option<(Account, Option<Self>)> {
+        let account = Self::account_of(std::str::from_utf8(key).ok()?)?;
+        Some((account, Self::parse(value).ok()))
+    }
+
     /// Reads a record's value. The error says what is wrong.
     pub fn parse(value: &[u8]) -> Result<Self, String> {
         NewerVersion::check_json(value, VERSION).map_err(|newer| newer.to_string())?;

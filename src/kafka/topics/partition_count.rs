@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Kafka;
 use crate::domain::schema_version::NewerVersion;
 use crate::kafka::connection::cause;
-use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader};
+use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader, needs_no_stop};
 
 /// The value of the record.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,8 @@ pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<RecordedCount, Ka
     };
     let reader = TopicReader::new(kafka, settings)?;
     reader.await_leaders();
-    let mut records = reader.read(ReadRange { is_temporary, ..ReadRange::from_beginning([PARTITION], timeout) })?;
+    let mut records =
+        reader.read(ReadRange { is_temporary: needs_no_stop, ..ReadRange::from_beginning([PARTITION], timeout) })?;
     let mut found = RecordedCount::EmptyTopic;
     while let Some(message) = records.next_record()? {
         found = RecordedCount::Missing;
@@ -79,13 +80,6 @@ pub(super) async fn write(kafka: &Kafka, partitions: i32, timeout: Duration) -> 
     let topic = kafka.topics().state;
     let record = FutureRecord::to(&topic).key(KEY).payload(&value).partition(PARTITION);
     producer.send(record, timeout).await.map(drop).map_err(|(error, _)| cause(&producer, error))
-}
-
-/// A connection that does not exist yet, or no longer: librdkafka retries. Or a missing ACL on the group: reading without
-/// joining it needs none.
-fn is_temporary(error: &KafkaError) -> bool {
-    use rdkafka::types::RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure, GroupAuthorizationFailed};
-    matches!(error, KafkaError::MessageConsumption(BrokerTransportFailure | AllBrokersDown | GroupAuthorizationFailed))
 }
 
 /// The version of the record's format.

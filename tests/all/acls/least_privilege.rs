@@ -89,6 +89,17 @@ async fn put_a_dead_letter(secure: &SecureKafka, environment: &SandboxEnvironmen
     producer.send(dead_letter, std::time::Duration::from_secs(10)).await.unwrap();
 }
 
+const IN_CHARGE_SINCE: [&str; 8] = [
+    "in-charge-since",
+    "--yes",
+    "--merchant",
+    "A0SANDBOXMERCHANT",
+    "--environment",
+    "sandbox",
+    "--set",
+    "2026-01-02T03:04:05Z",
+];
+
 #[test]
 fn command_names_each_missing_acl() {
     run(async {
@@ -97,6 +108,7 @@ fn command_names_each_missing_acl() {
             (PrincipalRole::Topics, vec!["topics"]),
             (PrincipalRole::Redrive, vec!["redrive", "--yes"]),
             (PrincipalRole::Recheck, vec!["recheck", "--yes", "--merchant", "A0SANDBOXMERCHANT", CHARGE]),
+            (PrincipalRole::Recheck, IN_CHARGE_SINCE.to_vec()),
             (PrincipalRole::Inspect, vec!["inspect", CHARGE]),
         ] {
             let n_acls = required_acls(&secure.kafka(&environment().await), user).len();

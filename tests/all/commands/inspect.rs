@@ -54,6 +54,8 @@ fn inspect_shows_state_pending_work_events_and_dead_letters() {
             ] {
                 assert!(output.contains(part), "{mode}: {part} is missing in\n{output}");
             }
+            let since = in_charge_since(&stage);
+            assert!(output.contains(&format!("  in charge since:   {since}\n")), "{mode}: {output}");
             let output = operator.ok("inspect", &[PERMISSION]);
             for part in [
                 "ChargePermission\n",
@@ -66,6 +68,7 @@ fn inspect_shows_state_pending_work_events_and_dead_letters() {
             }
             let shown: Value = serde_json::from_str(&operator.ok("inspect", &[CHARGE, "--json"])).unwrap();
             assert_eq!(shown["knownState"][0]["observed"]["state"], "Captured");
+            assert_eq!(shown["knownState"][0]["inChargeSince"], since.as_str());
             assert_eq!(
                 (shown["events"][1]["id"].clone(), shown["events"].as_array().unwrap().len()),
                 (last["id"].clone(), 2)
@@ -74,6 +77,12 @@ fn inspect_shows_state_pending_work_events_and_dead_letters() {
             app.stop().await;
         }
     });
+}
+
+/// Since when the only merchant has been in the receiver's charge.
+fn in_charge_since(stage: &Stage) -> String {
+    let record = state_of(stage, "/__in_charge_since").expect("a worker has started");
+    record["since"].as_str().unwrap().to_owned()
 }
 
 #[test]

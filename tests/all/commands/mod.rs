@@ -1,5 +1,6 @@
-//! The commands `redrive`, `recheck` and `inspect`, run as processes beside a receiver.
+//! The commands `redrive`, `recheck`, `in-charge-since` and `inspect`, run as processes beside a receiver.
 
+mod in_charge_since;
 mod inspect;
 mod recheck;
 mod redrive;

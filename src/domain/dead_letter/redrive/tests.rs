@@ -43,6 +43,17 @@ fn redriven(record: DeadLetterRecord, configured: &[&str]) -> Option<Redriven> {
 }
 
 #[test]
+fn in_charge_request_is_not_redriven() {
+    let request = json!({"version": 1, "merchantId": "M7", "environment": "live",
+        "since": "2026-01-02T03:04:05.678Z", "requestedAt": "2026-01-02T03:04:05.678Z"});
+    for (value, merchant) in [(request.to_string(), Some("M7")), ("?".to_owned(), None)] {
+        let record = record(value.into_bytes(), &[(RECORD_KIND, "in-charge-since"), (DLQ_REASON, "unknown_merchant")]);
+        assert_eq!((record.is_in_charge_request(), record.merchant(), record.object()), (true, merchant, None));
+        assert!(redriven(record, &["M7"]).is_none());
+    }
+}
+
+#[test]
 fn redriven_record_keeps_original_under_current_key() {
     let recheck = json!({"version": 1, "merchantId": "M7", "environment": "live", "objectId": OBJECT,
         "requestedAt": "2026-01-02T03:04:05.678Z"});
