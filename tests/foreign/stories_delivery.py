@@ -257,6 +257,7 @@ def _(a):
     "restart-with-pending-work",
     "The receiver is restarted while the API is down: what it had answered 200 is published once, and nothing twice.",
     world="restarted",
+    own=True,
     expect=[KNOWN, E("ChargeAuthorized", "charge"), CAPTURED, E("ChargeDeclined", "other", reasons=["SoftDeclined"], pstate="Chargeable")],
 )
 def _(a):

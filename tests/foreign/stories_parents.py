@@ -156,6 +156,7 @@ def _(a):
 @story(
     "parent-comes-in-time",
     "The charge of a refund can be read again before the wait is over: published with its facts.",
+    own=True,
     expect=[KNOWN, CAPTURED, E("RefundInitiated", "refund", permission=of("permission"), ptype="OneTime", pstate="Chargeable", idsource=None)],
 )
 def _(a):

@@ -27,14 +27,14 @@ def _(a):
     older = (200, pay_api.as_json({**charge, "statusDetails": details}), 0, {})
     answers = iter([pay_api.unreadable()] * 6 + [older])
     a.fail(lambda: next(answers, None), name="charge")
-    a.ipn("charge")
-    a.is_read("charge", times=7, within_s=60)
-    time.sleep(5)
+    for _ in range(8):
+        a.ipn("charge")
+        a.is_read("charge")
 
 
 @story(
-    "older-answers-then-the-truth",
-    "Three answers of a lagging replica are older than what was published; then the capture is shown.",
+    "older-answer-then-the-truth",
+    "An answer of a lagging replica is older than what was published; then the capture is shown.",
     expect=[KNOWN, E("ChargeAuthorized", "charge"), CAPTURED],
 )
 def _(a):
@@ -43,11 +43,11 @@ def _(a):
     begins(a, "charge", "ChargeAuthorized")
     older = {**a.things["charge"].object}
     older["statusDetails"] = {**older["statusDetails"], "state": "AuthorizationInitiated", "lastUpdatedTimestamp": compact(ago(hours=1))}
-    answers = iter([(200, pay_api.as_json(older), 0, {})] * 3)
+    answers = iter([(200, pay_api.as_json(older), 0, {})])
     a.fail(lambda: next(answers, None), name="charge")
     a.change("charge", "Captured")
     a.ipn("charge")
-    a.sees("ChargeCaptured", "charge", within_s=60)
+    a.sees("ChargeCaptured", "charge", within_s=75)
 
 
 def differs(id_, text, make, *, event, **fields):
