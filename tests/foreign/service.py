@@ -55,6 +55,7 @@ class Settings:
 
     text: str
     quota: str = AMPLE
+    in_charge_days: int = 0  # since when the merchants have been in the receiver's charge, if it is not new
     split: bool = False  # one process receives IPNs and another one is the worker
 
 
@@ -66,6 +67,7 @@ WORLDS = {
     "restarted": Settings(SHORT + QUIET),
     "backlog": Settings(SHORT + BACKLOG + QUIET, quota=SCARCE, split=True),
     "stubs": Settings(SHORT + STUBS + QUIET),
+    "returning": Settings(SHORT + QUIET, in_charge_days=10),
     "narrow": Settings(SHORT + NARROW + QUIET),
 }
 
