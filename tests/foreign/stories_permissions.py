@@ -127,7 +127,11 @@ def _(a):
 @story(
     "expiring-subscription",
     "A subscription reaches its expirationTimestamp, and Amazon closes it.",
-    expect=[KNOWN, E("PermissionClosed", "permission", action=NEW_CHECKOUT, reasons=["Expired"])],
+    expect=[
+        KNOWN,
+        E("PermissionExpiring", "permission", optional=True),
+        E("PermissionClosed", "permission", action=NEW_CHECKOUT, reasons=["Expired"], prev="Chargeable"),
+    ],
 )
 def _(a):
     a.known_permission("Recurring", expirationTimestamp=compact(sns.utc_now() + datetime.timedelta(seconds=2)))
