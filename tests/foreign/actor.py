@@ -39,6 +39,7 @@ class Actor:
         self.message_ids = set()
         self.began = len(world.api.reads)
         self.memo = {}
+        self.shown = {}  # (object, field) -> values that a version of it was given
         self.mark = 0  # how long the API's log of reads was when the last IPN was sent
         self.random = random.Random()
 
@@ -157,6 +158,8 @@ class Actor:
         if at is not KEEP:
             before = details.get("lastUpdatedTimestamp")
             details["lastUpdatedTimestamp"] = _after(before) if at is None else None if at is NULL else at
+        for field, value in facts.items():
+            self.shown.setdefault((name, field), []).append(value)
         self.world.api.put(thing.merchant, thing.kind, thing.id, thing.object, lag_s=lag_s)
 
     def fail(self, fault, kind=None, *, name=None):

@@ -3,6 +3,7 @@
 - An event id names one change: no id appears twice.
 - A decline is not left waiting: an event that advises to wait for the code RETRY_CHARGE is followed by one that gives it, once
   the API shows the permission as Chargeable at a later time.
+- The code RETRY_CHARGE is given once for what one read shows of a permission.
 - Advice is never older than what is known: after PermissionClosed nothing advises to retry, or to wait for the permission.
 """
 
@@ -19,7 +20,7 @@ DATA_FACTS = ("state", "previousState", "reasons")
 def breaches(records, permissions):
     """(event, what is wrong). `records`: all events of the run in the order of each partition; `permissions`: what the API
     shows at the end, by (merchant, id)."""
-    return [*_ids(records), *_waiting(records, permissions), *_closed(records)]
+    return [*_ids(records), *_waiting(records, permissions), *_closed(records), *_twice(records)]
 
 
 def code(event):
@@ -63,6 +64,16 @@ def _closed(records):
         known = closed.get(permission) or event["data"].get("permissionState") == "Closed"
         if known and code(event) in WAITS | RETRIES | waits:
             yield event, f"{name_of(event)} advises {code(event)} although the permission is known to be Closed"
+
+
+def _twice(records):
+    advised = {}
+    for event in records:
+        if code(event) == "RETRY_CHARGE":
+            read = (event["source"], event["subject"], event["data"]["observedAt"])
+            if read in advised:
+                yield event, f"{name_of(event)} and {advised[read]} of one read both advise RETRY_CHARGE"
+            advised[read] = name_of(event)
 
 
 def _read(text):

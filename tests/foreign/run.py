@@ -24,7 +24,8 @@ from sns import Authority, Sns
 from stories import STORIES
 
 MAIN, OTHER, SELLER, PLATFORM = "A1FOREIGNMAIN", "A2FOREIGNOTHER", "A3FOREIGNSELLER", "A4FOREIGNPLATFORM"
-JAPAN, AMERICA = "A6FOREIGNJAPAN", "A7FOREIGNAMERICA"
+JAPAN, AMERICA, GERMANY = "A6FOREIGNJAPAN", "A7FOREIGNAMERICA", "A8FOREIGNGERMANY"
+UPDATE_URL = "https://payments.amazon.de/jr/your-account/orders/{ChargePermissionId}"
 TOGETHER_WITHIN_S = 60
 QUIET_S = 6  # nothing read and nothing published for so long: whatever was to come has come
 QUIET_WITHIN_S = 25
@@ -33,7 +34,8 @@ QUIET_WITHIN_S = 25
 class World:
     """One receiver with its stories."""
 
-    other_merchant, platform_merchant, platform, japan, america = OTHER, SELLER, PLATFORM, JAPAN, AMERICA
+    other_merchant, platform_merchant, platform = OTHER, SELLER, PLATFORM
+    japan, america, germany = JAPAN, AMERICA, GERMANY
 
     def __init__(self, service, stories, sns, api, bootstrap_servers):
         self.service, self.stories, self.sns, self.api = service, stories, sns, api
@@ -112,6 +114,7 @@ def run(options, folder):
         Merchant(SELLER, owners=[PLATFORM]),
         Merchant(JAPAN, region="jp"),
         Merchant(AMERICA, region="na"),
+        Merchant(GERMANY, update_url=UPDATE_URL),
     ]
     for number, one in enumerate(stories):
         one.merchant = f"A5FOREIGN{number}" if one.own else MAIN

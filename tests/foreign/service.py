@@ -18,7 +18,7 @@ PARENT_WAIT_S = 15
 # Times in which confirming reads and faults are over in seconds.
 SHORT = """
 [worker]
-confirm_reads_after_ms = [1500]
+confirm_reads_after_ms = [1500, 4000, 9000, 20000]
 systemic_retry_ms = 500
 breaker_probe_ms = 1000
 unknown_object_retries_ms = [300, 600, 1200]
@@ -55,6 +55,7 @@ class Settings:
 
     text: str
     quota: str = AMPLE
+    in_charge_days: int = 0  # since when the merchants have been in the receiver's charge, if it is not new
     split: bool = False  # one process receives IPNs and another one is the worker
 
 
@@ -66,6 +67,7 @@ WORLDS = {
     "restarted": Settings(SHORT + QUIET),
     "backlog": Settings(SHORT + BACKLOG + QUIET, quota=SCARCE, split=True),
     "stubs": Settings(SHORT + STUBS + QUIET),
+    "returning": Settings(SHORT + QUIET, in_charge_days=10),
     "narrow": Settings(SHORT + NARROW + QUIET),
 }
 
@@ -76,6 +78,7 @@ class Merchant:
     region: str = "eu"
     owners: list = ()
     key_id: str = ""
+    update_url: str = ""
 
     def __post_init__(self):
         self.key_id = self.key_id or f"SANDBOX-{self.id}"
@@ -122,6 +125,8 @@ private_key_file = "{api.key_file}"
 """
             if merchant.owners:
                 text += f"topic_owners = {json.dumps(merchant.owners)}\n"
+            if merchant.update_url:
+                text += f'update_url = "{merchant.update_url}"\n'
         with open(self.config, "w") as file:
             file.write(text)
 

@@ -8,6 +8,7 @@ import stories_delivery  # noqa: F401
 import stories_hints  # noqa: F401
 import stories_ids  # noqa: F401
 import stories_money_back  # noqa: F401
+import stories_outage  # noqa: F401
 import stories_parents  # noqa: F401
 import stories_permissions  # noqa: F401
 import stories_times  # noqa: F401

@@ -122,7 +122,6 @@ def _(a):
         E("PermissionClosed", "permission", action="REACH_OUT_BEFORE_NEXT_CYCLE"),
         E("ChargeDeclined", "charge", action=other_than(RETRY), pstate="Closed", reasons=["SoftDeclined"]),
     ],
-    known_gap="expected no advice to retry, since the permission is known to be Closed; got RETRY_CHARGE_AFTER_PERMISSION_CHECK",
 )
 def _(a):
     a.known_permission("Recurring")

@@ -303,7 +303,8 @@ def _(a):
 @story(
     "hint-for-a-limit",
     "An invisible change of the card comes with a limit that moved: the limit does not explain the hint.",
-    expect=[KNOWN, UPDATED, INVISIBLE],
+    expect=[KNOWN, *[E("PermissionUpdated|PaymentMethodUpdated", "permission", prev=anything)] * 2],
+    once=RETRY,
 )
 def _(a):
     a.known_permission("Recurring", expirationTimestamp=in_(days=300))

@@ -112,7 +112,7 @@ def _(a):
 
 @story(
     "card-returns",
-    "The buyer changes the card, and back to the first one, at one time.",
+    "The buyer changes the card, and back to the first one, at one time: three events.",
     expect=[
         KNOWN,
         *(E("PaymentMethodUpdated", "permission", action=RETRY, evidence={"descriptor_changed"}) for _ in range(3)),

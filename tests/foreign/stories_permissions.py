@@ -74,7 +74,6 @@ def _(a):
     "reasons-in-another-order",
     "Amazon lists the same two reasons in another order in its next answer: nothing changed.",
     expect=[KNOWN, E("PermissionNonChargeable", "permission", action="OPEN_UPDATE_PAGE")],
-    known_gap="expected nothing new; got a second PermissionNonChargeable",
 )
 def _(a):
     a.known_permission()
@@ -128,7 +127,11 @@ def _(a):
 @story(
     "expiring-subscription",
     "A subscription reaches its expirationTimestamp, and Amazon closes it.",
-    expect=[KNOWN, E("PermissionClosed", "permission", action=NEW_CHECKOUT, reasons=["Expired"])],
+    expect=[
+        KNOWN,
+        E("PermissionExpiring", "permission", optional=True),
+        E("PermissionClosed", "permission", action=NEW_CHECKOUT, reasons=["Expired"], prev="Chargeable"),
+    ],
 )
 def _(a):
     a.known_permission("Recurring", expirationTimestamp=compact(sns.utc_now() + datetime.timedelta(seconds=2)))
@@ -169,7 +172,6 @@ def _(a):
         E("PermissionChargeable", "permission", action=RETRY),
         E("PaymentMethodUpdated", "permission", evidence={"became_chargeable"}, prev=anything),
     ],
-    known_gap="expected an id for each change; got the same id twice where state and lastUpdatedTimestamp repeat",
 )
 def _(a):
     a.known_permission()
@@ -262,7 +264,6 @@ def _(a):
         E("PermissionChargeable", "permission", action="NONE"),
         E("PaymentMethodUpdated", "permission", action=RETRY, evidence={"attribute_change"}, prev=anything, first=anything),
     ],
-    known_gap="expected PaymentMethodUpdated with attribute_change after the first sight; got the first sight alone",
 )
 def _(a):
     a.permission("Recurring")
@@ -278,7 +279,6 @@ def _(a):
         E("PaymentMethodUpdated", "permission", action=RETRY, evidence={"attribute_change"}, prev=anything),
         E("PermissionUpdated", "permission", optional=True),
     ],
-    known_gap="expected PaymentMethodUpdated with attribute_change; got PermissionUpdated alone",
 )
 def _(a):
     a.known_permission()
@@ -293,7 +293,6 @@ def _(a):
         E("PaymentMethodUpdated", "permission", action=RETRY, evidence={"attribute_change"}, prev=anything),
         E("PermissionUpdated", "permission", optional=True),
     ],
-    known_gap="expected PaymentMethodUpdated with attribute_change; got PermissionUpdated alone",
 )
 def _(a):
     a.known_permission("Recurring")
@@ -308,7 +307,6 @@ def _(a):
         E("PermissionNonChargeable", "permission", action="WAIT", reasons=["ChargeInProgress"]),
         E("PaymentMethodUpdated", "permission", action="WAIT", evidence={"attribute_change"}, prev=anything),
     ],
-    known_gap="expected PaymentMethodUpdated with attribute_change; got PermissionNonChargeable alone",
 )
 def _(a):
     a.known_permission()
@@ -366,7 +364,6 @@ def _(a):
         E("PermissionChargeable", "permission", action=RETRY),
         E("PaymentMethodUpdated", "permission", action="NONE", evidence={"became_chargeable"}, prev=anything),
     ],
-    known_gap="expected one PaymentMethodUpdated, became_chargeable; got a second one for the hint, with RETRY_CHARGE",
 )
 def _(a):
     a.known_permission("Recurring")

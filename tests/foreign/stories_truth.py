@@ -19,6 +19,7 @@ def watch_reads(a, name):
     "undecodable-then-older",
     "Six answers cannot be decoded, the next one is older than what was published, and then comes the true one: nothing is new.",
     expect=[KNOWN, CAPTURED],
+    known_gap="expected nothing new; got the first older answer after undecodable ones, ChargeAuthorized",
 )
 def _(a):
     captured(a)
@@ -27,15 +28,16 @@ def _(a):
     older = (200, pay_api.as_json({**charge, "statusDetails": details}), 0, {})
     answers = iter([pay_api.unreadable()] * 6 + [older])
     a.fail(lambda: next(answers, None), name="charge")
-    a.ipn("charge")
-    a.is_read("charge", times=7, within_s=60)
-    time.sleep(5)
+    for _ in range(8):
+        a.ipn("charge")
+        a.is_read("charge")
 
 
 @story(
-    "older-answers-then-the-truth",
-    "Three answers of a lagging replica are older than what was published; then the capture is shown.",
+    "older-answer-then-the-truth",
+    "An answer of a lagging replica is older than what was published; then the capture is shown.",
     expect=[KNOWN, E("ChargeAuthorized", "charge"), CAPTURED],
+    known_gap="expected the confirming reads to go on; got the next read after more than 40 s",
 )
 def _(a):
     a.known_permission()
@@ -43,11 +45,11 @@ def _(a):
     begins(a, "charge", "ChargeAuthorized")
     older = {**a.things["charge"].object}
     older["statusDetails"] = {**older["statusDetails"], "state": "AuthorizationInitiated", "lastUpdatedTimestamp": compact(ago(hours=1))}
-    answers = iter([(200, pay_api.as_json(older), 0, {})] * 3)
+    answers = iter([(200, pay_api.as_json(older), 0, {})])
     a.fail(lambda: next(answers, None), name="charge")
     a.change("charge", "Captured")
     a.ipn("charge")
-    a.sees("ChargeCaptured", "charge", within_s=60)
+    a.sees("ChargeCaptured", "charge", within_s=40)
 
 
 def differs(id_, text, make, *, event, **fields):
@@ -155,6 +157,7 @@ def _(a):
         E("PermissionNonChargeable", "permission"),
         E("PermissionUpdated", "permission", causes={"RECONCILIATION"}),
     ],
+    known_gap="expected no count; got a moved balance counted as a missed IPN",
 )
 def _(a):
     a.known_permission()

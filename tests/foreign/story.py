@@ -23,6 +23,7 @@ class E:
 
     def __str__(self):
         action = self.fields.get("action")
+        action = getattr(action, "__doc__", None) if callable(action) else action
         return ("~" if self.optional else "") + self.type + (f"[{action}]" if action else "")
 
 
