@@ -16,7 +16,7 @@ use crate::stage::Stage;
 /// The session time-out of the consumer group.
 pub(crate) const SESSION: Duration = Duration::from_secs(6);
 /// The duration in CI, and the injections that it must reach.
-const SECONDS: u64 = 150;
+const SECONDS: u64 = 120;
 const INJECTIONS_MIN: usize = 25;
 
 /// Prints and counts the injected faults.

@@ -78,9 +78,10 @@ impl Message {
         let object_type = field("ObjectType").unwrap_or_default();
         let is_chargeback = object_type.eq_ignore_ascii_case("CHARGEBACK");
         let Some(kind) = kind(object_type, &object_id) else {
-            return Self::NotUnderstood(match is_chargeback {
-                true => "Message reports a chargeback whose ObjectId is neither a dispute (-B) nor a charge (-C)",
-                false => "Message has no known ObjectType",
+            return Self::NotUnderstood(if is_chargeback {
+                "Message reports a chargeback whose ObjectId is neither a dispute (-B) nor a charge (-C)"
+            } else {
+                "Message has no known ObjectType"
             });
         };
         Self::Ipn(Ipn {

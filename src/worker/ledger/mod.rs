@@ -246,7 +246,7 @@ impl Ledger {
     }
 
     /// Reports that an object was published under the permission of its IPN, and that the Amazon Pay API names another one.
-    fn compare_named(&self, object: &ObjectRef, known: &Observed, named: &NamedPermission) {
+    fn compare_named(object: &ObjectRef, known: &Observed, named: &NamedPermission) {
         if known.charge_permission_id_source.is_some() && named.source.is_none() {
             report_mismatch(object, &named.permission.id, &known.charge_permission_id);
         }

@@ -105,7 +105,7 @@ impl Ledger {
             Derivation::Current { mut events, mut observed, attributes } => {
                 self.older_answers.forget(object);
                 if let Some(known) = &known {
-                    self.compare_named(object, known, named);
+                    Self::compare_named(object, known, named);
                 }
                 events.iter_mut().for_each(|event| event.charge_permission_id_source = *source);
                 observed.charge_permission_id_source = *source;
