@@ -19,10 +19,11 @@ PARENT_WAIT_S = 15
 SHORT = """
 [worker]
 confirm_reads_after_ms = [1500, 4000, 9000, 20000]
+parent_wait_max_ms = %d
 systemic_retry_ms = 500
 breaker_probe_ms = 1000
 unknown_object_retries_ms = [300, 600, 1200]
-"""
+""" % (PARENT_WAIT_S * 1000)
 # A permission that is NonChargeable is read every 12 h by default, a refund under way every 6 h: here every 4 s and 2 s.
 RECONCILING = """
 [reconciliation]
@@ -96,6 +97,7 @@ class Service:
         self.topics = []
 
     def write_config(self, sns, api, root_file, merchants):
+        self.merchants = merchants
         text = f"""
 ingress.listen = "127.0.0.1:{self.port}"
 admin.listen = "127.0.0.1:{self.admin_port}"
@@ -140,6 +142,21 @@ private_key_file = "{api.key_file}"
         if self.settings.split:
             self.ingest = self._spawn("ingest", _free_port())
         self.start_worker()
+
+        if self.settings.in_charge_days:
+            self._take_charge()
+
+    def _take_charge(self):
+        """Sets since when the merchants have been in the receiver's charge, and waits until it is so."""
+        since = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() - 86400 * self.settings.in_charge_days))
+        command = [self.binary, "in-charge-since", "--config", self.config]
+        request = ["--merchant", self.merchants[0].id, "--environment", "sandbox", "--set", since, "--yes"]
+        subprocess.run(command + request, check=True, capture_output=True, timeout=60)
+        deadline = time.monotonic() + READY_WITHIN_S
+        while since[:10] not in subprocess.run(command, capture_output=True, text=True, timeout=60).stdout:
+            if time.monotonic() > deadline:
+                raise SystemExit("foreign: `in-charge-since` does not take effect")
+            time.sleep(0.5)
 
     def restart(self):
         self.stop_worker()

@@ -253,7 +253,6 @@ def _(a):
     "Only the endpoint of permissions is down: a decline is published without the facts of its permission.",
     own=True,
     expect=[E("ChargeDeclined", "charge", ptype=None, action="ASK_FOR_OTHER_PAYMENT_METHOD", permission=anything)],
-    known_gap="expected the decline without facts of the permission; got no event within 75 s",
 )
 def _(a):
     a.fail(unavailable, "permission")

@@ -71,7 +71,6 @@ def _(a):
     "refund-whose-charge-is-404",
     "The API has neither the charge of a refund nor its permission: the refund is published under the IPN's permission.",
     expect=[E("RefundInitiated", "refund", permission=of("permission"), ptype=None, action="WAIT")],
-    known_gap="expected the refund under the IPN's permission; got no event within 75 s",
 )
 def _(a):
     a.permission(hidden=True)
@@ -85,7 +84,6 @@ def _(a):
     "Only the endpoint of charges is down: a declined refund is published under the IPN's permission.",
     own=True,
     expect=[KNOWN, E("RefundDeclined", "refund", permission=of("permission"), ptype=anything, action="CONTACT_SUPPORT")],
-    known_gap="expected the refund under the IPN's permission; got no event within 75 s",
 )
 def _(a):
     a.known_permission()
@@ -165,7 +163,6 @@ def _(a):
     "dispute-whose-charge-is-404",
     "The API has neither the charge of a dispute nor its permission: the deadline runs, so the dispute is published.",
     expect=[E("DisputeActionRequired", "dispute", permission=of("permission"), ptype=None, action="RESPOND_TO_DISPUTE", deadline="20300112T000000Z")],
-    known_gap="expected the dispute under the IPN's permission; got no event within 75 s",
 )
 def _(a):
     a.permission(hidden=True)
@@ -178,7 +175,6 @@ def _(a):
     "dispute-of-purged-charge",
     "The charge of a dispute is 404 while its permission can be read: published under the IPN's permission.",
     expect=[KNOWN, E("DisputeActionRequired", "dispute", permission=of("permission"), ptype=anything, action="RESPOND_TO_DISPUTE")],
-    known_gap="expected the dispute under the IPN's permission; got no event within 75 s",
 )
 def _(a):
     a.known_permission()
@@ -186,31 +182,3 @@ def _(a):
     a.fail(not_found, name="charge")
     a.dispute("ActionRequired", "MerchantResponseRequired")
     begins(a, "dispute", "DisputeActionRequired", within_s=75)
-
-
-@story(
-    "chargeback-names-a-charge",
-    "A CHARGEBACK IPN names the charge, not the dispute: never 'no change', so a dead letter that somebody looks at.",
-    expect=[KNOWN, CAPTURED],
-    dead=["*"],
-    known_gap="expected a dead letter; got neither event nor dead letter",
-)
-def _(a):
-    captured(a)
-    a.ipn("charge", ObjectType="CHARGEBACK")
-    a.is_read("charge", within_s=5)
-    a.is_dead(1)
-
-
-@story(
-    "chargeback-names-an-unseen-charge",
-    "The first IPN about a charge is a CHARGEBACK that names it instead of the dispute.",
-    expect=[KNOWN, E("ChargeCaptured", "charge", optional=True)],
-    dead=["*"],
-    known_gap="expected a dead letter; got the charge's first sight and no dead letter",
-)
-def _(a):
-    a.known_permission()
-    a.charge("Captured")
-    a.ipn("charge", ObjectType="CHARGEBACK")
-    a.is_dead(1)

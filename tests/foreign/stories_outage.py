@@ -6,8 +6,6 @@ What happened since then is published under its own type, as late; what is older
 from acts import KNOWN, ago, begins
 from story import E, anything, compact, story
 
-GAP = "expected the event's own type, and late; got an old state, since no command sets since when the receiver is in charge"
-PASS_ANYHOW = ("ChargeDeclined", "PermissionClosed")  # published under their own type however old
 CHARGES = {
     "AuthorizationInitiated": ("ChargeAuthorizationInitiated", None, "WAIT"),
     "Authorized": ("ChargeAuthorized", None, "NONE"),
@@ -31,8 +29,7 @@ def register_charge(state, event, reason, action):
         f"found-late-{event}",
         f"A charge was {state} three days ago, and is first seen today.",
         world="returning",
-        known_gap=None if event in PASS_ANYHOW else GAP,
-        expect=[KNOWN, E(event, "charge", late=True, action=action, first=True)],
+            expect=[KNOWN, E(event, "charge", late=True, action=action, first=True)],
     )
     def _(a):
         a.known_permission()
@@ -45,8 +42,7 @@ def register_permission(state, event, reasons, action):
         f"found-late-{event}",
         f"A permission was {state} three days ago, and is first seen today.",
         world="returning",
-        known_gap=None if event in PASS_ANYHOW else GAP,
-        expect=[E(event, "permission", late=True, action=action, first=True)],
+            expect=[E(event, "permission", late=True, action=action, first=True)],
     )
     def _(a):
         a.permission(state=state, reasons=reasons, at=at(3))
@@ -87,7 +83,6 @@ def _(a):
     "captured-late-after-authorized-late",
     "A charge was authorized four days ago and captured three days ago; both are found today, one after the other.",
     world="returning",
-    known_gap=GAP,
     expect=[KNOWN, E("ChargeAuthorized", "charge", late=True), E("ChargeCaptured", "charge", late=True)],
 )
 def _(a):

@@ -260,6 +260,7 @@ def _(a):
 def _(a):
     a.known_permission("Recurring")
     for number, name in enumerate(("first", "second"), 1):
+        time.sleep(1.1)
         declined(a, name=name)
         time.sleep(1.1)
         a.change("permission", paymentPreferences=[{"paymentDescriptor": f"Visa ****{number}222 (Amazon Pay)"}])
