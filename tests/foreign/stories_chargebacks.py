@@ -128,7 +128,6 @@ def _(a):
     "A CHARGEBACK names a charge that was published, and that the API no longer has: a dead letter.",
     expect=[KNOWN, CAPTURED],
     dead=["chargeback"],
-    known_gap="expected a dead letter soon, since the window runs; got none, as the vanished charge is read again for days",
 )
 def _(a):
     captured(a)

@@ -255,7 +255,6 @@ def _(a):
         CARD,
         *[E("PermissionChargeable", "permission", optional=True, prev=anything)] * 2,
     ],
-    known_gap="expected RETRY_CHARGE once for each act; got it in PermissionChargeable and in PaymentMethodUpdated",
 )
 def _(a):
     a.known_permission("Recurring")

@@ -188,8 +188,9 @@ fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
         return Derivation::Current { events: vec![], observed: Box::new(observed), attributes };
     }
     let mut events = Vec::new();
-    if is_newer && advice::answers_wait(Some(known), reading) {
-        // The permission was not chargeable between two reads, and a merchant waits until it is chargeable again.
+    if is_newer && advice::answers_wait(Some(known), reading) && changes.evidence().is_empty() {
+        // The permission was not chargeable between two reads, and a merchant waits until it is chargeable again. A visible
+        // new payment method has an event of its own that says so.
         let reached = event_type(reading.fetched.kind, &reading.fetched.state);
         events.push(state_event(reached, Some(known), reading));
         next.repeats = known.repeats.max(repeat(Some(known), reading.fetched));

@@ -213,6 +213,7 @@ const DEAD_LETTER_REASON: Label = Label {
         "unknown_object",
         "vanished",
         "undecodable",
+        "chargeback",
     ]),
 };
 const LOST: Label = Label { name: "what", values: Values::Words(&["offsets", "inbox", "state"]) };

@@ -216,6 +216,23 @@ fn unreadable_charge_of_a_chargeback_has_a_dead_letter_that_raises_an_alert() {
 }
 
 #[test]
+fn chargeback_of_a_vanished_charge_is_a_dead_letter_within_the_hour() {
+    for failure in [Disposition::NotFound("404".into()), Disposition::ObjectError("no JSON".into())] {
+        let mut ledger = ledger(Settings::default());
+        let status = json!({"state": "Captured", "lastUpdatedTimestamp": at(40)});
+        let body =
+            json!({"chargeId": object().id, "chargePermissionId": "P01-1111111-2222222", "statusDetails": status});
+        let captured = Disposition::Fetched(Box::new(decode(&object(), &body)));
+        ledger.apply_read(&object(), captured, at(50), at(50));
+        ledger.take_in(claiming(&object(), 0, 100, &json!({"ObjectType": "CHARGEBACK"})), at(100));
+        play(&mut ledger, 100..4000, |_, _| failure.clone());
+        let reasons: Vec<_> =
+            ledger.take_pending_dead_letters().iter().map(|pending| pending.reason.as_str()).collect();
+        assert_eq!(reasons, ["chargeback"], "{failure:?}");
+    }
+}
+
+#[test]
 fn newest_older_answer_is_believed_and_ipns_do_not_hurry_it() {
     let mut ledger = ledger(Settings::default());
     let charge = |state: &str, s: i64| {

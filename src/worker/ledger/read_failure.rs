@@ -27,7 +27,7 @@ impl Ledger {
     /// 404: a test IPN, or an object that cannot be read yet. For a known object it is an error of Amazon Pay's.
     pub(super) fn not_found(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
-        if self.store.is_observed(object) {
+        if self.store.is_observed(object) && !self.reports_chargeback(object) {
             tracing::error!(
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
                 environment = %object.account.environment, attempts,
@@ -48,6 +48,17 @@ impl Ledger {
         self.give_up(object, DeadLetterReason::UnknownObject, detail, now);
     }
 
+    /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a dead
+    /// letter as soon as one about an unknown object.
+    fn reports_chargeback(&self, object: &ObjectRef) -> bool {
+        self.queue.causes_of(object).0.iter().any(Cause::is_chargeback)
+    }
+
+    fn is_chargeback_overdue(&self, object: &ObjectRef) -> bool {
+        let attempts = self.queue.attempts_of(object) as usize;
+        attempts >= self.settings.unknown_object_retries_ms.len() && self.reports_chargeback(object)
+    }
+
     /// An answer about the object that cannot be used. Other objects are not affected.
     pub(super) fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
@@ -61,7 +72,7 @@ impl Ledger {
                 self.settings.pending_age_max_h,
             );
         }
-        if self.has_failed_for_too_long(object, now) {
+        if self.has_failed_for_too_long(object, now) || self.is_chargeback_overdue(object) {
             return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
         }
         self.requeue(object, Requeue::ObjectFailed, backoff(OBJECT_RETRY, attempts), now);

@@ -82,7 +82,7 @@ pub(super) fn with_retry_advice(observed: Observed, events: &[Event], reading: &
 
 /// Whether an event with RETRY_CHARGE was published for the same act of the buyer. One act needs one retry.
 fn retry_was_advised(evidence: &[Evidence], known: Option<&Observed>, reading: &Reading<'_>) -> bool {
-    if state_event_advises_retry(known, reading) {
+    if state_event_advises_retry(evidence, known, reading) {
         return true;
     }
     let Some((known, advised_at)) = known.and_then(|known| Some((known, known.retry_advised_at?))) else {
@@ -100,13 +100,12 @@ fn retry_was_advised(evidence: &[Evidence], known: Option<&Observed>, reading: &
 }
 
 /// Whether the same read publishes a PermissionChargeable that says RETRY_CHARGE.
-fn state_event_advises_retry(known: Option<&Observed>, reading: &Reading<'_>) -> bool {
-    let is_published = known.is_none_or(|known| {
-        known.state != reading.fetched.state || is_before(known.newest_update(), reading.fetched.last_updated)
-    });
-    let is_new_state = known.is_none_or(|known| known.state != reading.fetched.state);
-    let is_advised = if is_new_state { is_chargeable_again(known, reading) } else { answers_wait(known, reading) };
-    reading.fetched.state == State::Chargeable && is_published && is_advised
+fn state_event_advises_retry(evidence: &[Evidence], known: Option<&Observed>, reading: &Reading<'_>) -> bool {
+    let Some(known) = known.filter(|known| known.state == State::Chargeable) else {
+        return reading.fetched.state == State::Chargeable && is_chargeable_again(known, reading);
+    };
+    let is_newer = is_before(known.newest_update(), reading.fetched.last_updated);
+    is_newer && answers_wait(Some(known), reading) && evidence == [Evidence::AttributeChange]
 }
 
 /// Whether the only evidence is an IPN that Amazon sent before the decline that a merchant waits for.

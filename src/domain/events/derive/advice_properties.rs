@@ -234,7 +234,7 @@ fn histories() -> impl Strategy<Value = (&'static str, Vec<Step>)> {
 #[test]
 fn no_decline_waits_for_what_has_happened() {
     let templates = templates();
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(100_000));
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(20_000));
     let outcome = runner.run(&histories(), |(permission_type, steps)| {
         let mut world = World::new(permission_type, &templates);
         steps.into_iter().for_each(|step| world.step(step));

@@ -164,7 +164,7 @@ fn odd_times() -> impl Strategy<Value = Vec<(bool, Vec<&'static str>, Option<i64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
     fn no_two_changes_share_an_id(answers in odd_times()) {
