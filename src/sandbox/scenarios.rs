@@ -204,9 +204,7 @@ pub(super) async fn one_order(mut runner: Runner<'_>) -> Result<bool, Error> {
     runner.post(ObjectKind::ChargePermission, ORDER, V2).await?;
     runner.expect(&[event("PermissionClosed", ORDER, "NONE")]).await;
 
-    runner.chapter(
-        "A refund is declined; a CHARGEBACK IPN in the old form names the charge, which did not change: no event",
-    );
+    runner.chapter("A refund is declined; a CHARGEBACK IPN in the old form names the charge instead of the dispute");
     runner.amazon_puts(
         ObjectKind::Refund,
         REFUND,
@@ -216,8 +214,9 @@ pub(super) async fn one_order(mut runner: Runner<'_>) -> Result<bool, Error> {
     );
     runner.post(ObjectKind::Refund, REFUND, V2).await?;
     runner.expect(&[event("RefundDeclined", REFUND, "CONTACT_SUPPORT")]).await;
-    // A CHARGEBACK IPN with a charge id: the receiver reads the charge and publishes nothing, as nothing changed.
+    // A CHARGEBACK IPN with a charge id: the charge did not change, and the IPN itself says that a chargeback exists.
     runner.post(ObjectKind::Dispute, CHARGE, V2).await?;
+    runner.expect(&[event("ChargebackReported", CHARGE, "RESPOND_TO_DISPUTE")]).await;
     Ok(runner.end().await)
 }
 
