@@ -213,7 +213,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "aged_after_ms",
                 Toml("300000"),
-                "Work that has been due for longer gets every second read of its operation. Otherwise IPNs come first, then charges that a refund or dispute needs (at least one read in four), then confirming reads, then retries.",
+                "Work that has been due for longer gets every second read of its operation, and one in eight while parent reads are due. Otherwise parent reads come first (a charge or charge permission that another object needs), then IPNs, then confirming reads, then retries.",
             ),
             setting(
                 "pending_age_max_h",

@@ -24,7 +24,7 @@ pub(super) struct Lane {
     /// How many inbox records wait.
     records_open: usize,
     in_flight: usize,
-    /// Which of [`ROUND_ROBIN`] is next.
+    /// Counts reads up to [`ROUND_ROBIN`].
     next_round_robin: usize,
 }
 
@@ -130,7 +130,7 @@ impl Lane {
         if priority == Priority::Reconcile {
             self.reconciliation.take(now);
         }
-        self.next_round_robin = (self.next_round_robin + 1) % ROUND_ROBIN.len();
+        self.next_round_robin = (self.next_round_robin + 1) % ROUND_ROBIN;
         let (_, slot) = self.due[priority as usize].pop_first().expect("only a priority with something due is chosen");
         self.in_flight += 1;
         let entry = self.entries.at_mut(slot);
@@ -147,10 +147,10 @@ impl Lane {
             .into_iter()
             .filter(|priority| *priority != Priority::Reconcile || may_reconcile)
             .filter_map(|priority| Some((due_since(priority)?, priority)));
-        let preferred = match ROUND_ROBIN[self.next_round_robin] {
-            RoundRobinSlot::Aged => due.clone().filter(|(since, _)| since.plus(aged_after) <= now).min(),
-            RoundRobinSlot::ParentRead => due.clone().find(|(_, priority)| *priority == Priority::ParentRead),
-            RoundRobinSlot::Ranked => None,
+        let preferred = match self.next_round_robin {
+            at if at > 0 && due_since(Priority::ParentRead).is_some() => Some((now, Priority::ParentRead)),
+            at if at % 2 == 0 => due.clone().filter(|(since, _)| since.plus(aged_after) <= now).min(),
+            _ => None,
         };
         preferred.or_else(|| due.next()).map(|(_, priority)| priority)
     }
@@ -310,20 +310,10 @@ impl Lane {
     }
 }
 
-/// A round-robin slot: which due read it prefers.
-#[derive(Clone, Copy)]
-enum RoundRobinSlot {
-    /// The read that has been due longest, if longer than `aged_after`.
-    Aged,
-    /// A parent read.
-    ParentRead,
-    /// The highest priority.
-    Ranked,
-}
-
-/// New and old reads never starve each other, and a parent read waits for at most three other reads.
-const ROUND_ROBIN: [RoundRobinSlot; 4] =
-    [RoundRobinSlot::Aged, RoundRobinSlot::ParentRead, RoundRobinSlot::Aged, RoundRobinSlot::Ranked];
+/// Of this many reads, one is not a parent read even if parent reads are due. They need the rest: other lanes ask for them as fast
+/// as they read themselves, and their objects wait only for minutes. While no parent read is due, every second read is an aged one,
+/// so new and old reads never starve each other.
+const ROUND_ROBIN: usize = 8;
 const PRIORITIES: [Priority; 6] = [
     Priority::Fresh,
     Priority::ParentRead,

@@ -258,3 +258,33 @@ fn newest_older_answer_is_believed_and_ipns_do_not_hurry_it() {
     assert!(events[0].0 >= 1000 + 3000, "not before about an hour: {}", events[0].0);
     assert!(events[0].1.unexpected_transition);
 }
+
+/// Nothing is broken: charges and permissions have a backlog of their own, and each charge needs a permission.
+#[test]
+fn events_of_a_plain_backlog_carry_the_facts_of_their_permission() {
+    let settings = Settings::default();
+    let mut ledger = ledger_with(settings.clone(), Quotas::default().rules(&settings), at(0));
+    let permission = |n: i64| sibling(ObjectKind::ChargePermission, &format!("P01-1111111-{n:07}"));
+    for n in 0..1500 {
+        let charge = sibling(ObjectKind::Charge, &format!("{}-C000001", permission(n).id));
+        ledger.take_in(record_of(&charge, "STATE_CHANGE", 3 * n, at(100)), at(100));
+        ledger.take_in(record_of(&permission(n), "STATE_CHANGE", 3 * n + 1, at(100)), at(100));
+        let other = permission(n + 5000);
+        ledger.take_in(record_of(&other, "STATE_CHANGE", 3 * n + 2, at(100)), at(100));
+    }
+    let (events, _) = play(&mut ledger, 100..3000, |due, _| {
+        let permission = if due.kind == ObjectKind::Charge { due.id.parent().unwrap() } else { due.id.as_str() };
+        match due.kind {
+            ObjectKind::Charge => {
+                answer(due, "Captured", &json!({"chargeId": due.id, "chargePermissionId": permission}))
+            }
+            _ => {
+                answer(due, "Chargeable", &json!({"chargePermissionId": permission, "chargePermissionType": "OneTime"}))
+            }
+        }
+    });
+    let charges: Vec<_> = events.iter().filter(|(_, event)| event.object.kind == ObjectKind::Charge).collect();
+    assert_eq!(charges.len(), 1500);
+    let n_bare = charges.iter().filter(|(_, event)| event.charge_permission_type.is_none()).count();
+    assert!(n_bare <= 15, "{n_bare} of 1500 without the facts of their permission");
+}
