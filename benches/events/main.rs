@@ -91,31 +91,19 @@ impl Scene {
 
     fn reading<'a>(&'a self, fetched: &'a Fetched) -> Reading<'a> {
         let at = Timestamp::from_unix_ms(1_767_323_046_901);
+        let seen = PermissionSeen {
+            state: &State::Chargeable,
+            reasons: &[],
+            last_updated: None,
+            has_moved: false,
+            usable_since: None,
+            read_at: at,
+        };
+        let permission = Permission { seen: Some(seen), ..Permission::unread(&self.permission, Some("Recurring")) };
         Reading {
-            object: &self.object,
-            fetched,
-            permission: Permission {
-                id: &self.permission,
-                permission_type: Some("Recurring"),
-                seen: Some(PermissionSeen {
-                    state: &State::Chargeable,
-                    reasons: &[],
-                    last_updated: None,
-                    has_moved: false,
-                    usable_since: None,
-                    read_at: at,
-                }),
-                retry_awaited: None,
-            },
-            captured: None,
             update_url: "https://payments.amazon.com/jr/your-account/ba/{ChargePermissionId}",
-            notices: NoticeRules::default(),
             causes: &self.causes,
-            hint_is_ripe: false,
-            read_started_at: at,
-            observed_at: at,
-            accept_stale: false,
-            in_charge_since: None,
+            ..Reading::of(&self.object, fetched, permission, at)
         }
     }
 }

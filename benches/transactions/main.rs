@@ -12,7 +12,7 @@ use ipn_receiver::domain::events::{Derivation, Event, Mode, Permission, Reading,
 use ipn_receiver::domain::pay::{
     Account, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef,
 };
-use ipn_receiver::domain::state::{KnownState, NoticeRules, Observed};
+use ipn_receiver::domain::state::{KnownState, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::kafka::outbox::{Batch, Outbox, StateRecord};
 use ipn_receiver::kafka::topics;
@@ -179,25 +179,8 @@ fn an_event() -> (Event, KnownState) {
     let edge = Edge::strict(DigestKey::derive(b"bench"));
     let fetched = Fetched::decode((object.kind, &object.id), Environment::Live, &edge, body.to_string().as_bytes());
     let at = Timestamp::from_unix_ms(1_767_323_046_901);
-    let reading = Reading {
-        object: &object,
-        fetched: &fetched.expect("a charge"),
-        permission: Permission {
-            id: &id("B01-1234567-7654321"),
-            permission_type: Some("Recurring"),
-            seen: None,
-            retry_awaited: None,
-        },
-        captured: None,
-        update_url: "",
-        notices: NoticeRules::default(),
-        causes: &[],
-        hint_is_ripe: false,
-        read_started_at: at,
-        observed_at: at,
-        accept_stale: false,
-        in_charge_since: None,
-    };
+    let (fetched, permission) = (fetched.expect("a charge"), id("B01-1234567-7654321"));
+    let reading = Reading::of(&object, &fetched, Permission::unread(&permission, Some("Recurring")), at);
     let Derivation::Current { mut events, observed, .. } = derive(None, &reading) else {
         unreachable!("nothing is known")
     };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::config_file::ConfigFile;
 use super::confirm::Confirmation;
 use super::format::print;
-use super::recheck::{environment, list, merchant};
+use super::recheck::{append_error, environment, list, merchant, open_inbox};
 use super::redrive::moment;
 use super::topic_scan::{Offsets, Topic};
 use super::{Error, Exit};
@@ -19,9 +19,8 @@ use crate::domain::pay::{Account, Environment};
 use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::partitioner::owning_partition;
 use crate::domain::timestamp::Timestamp;
-use crate::kafka::acls::{self, PrincipalRole};
-use crate::kafka::inbox::{AppendError, Inbox, InboxRecord};
-use crate::kafka::topics;
+use crate::kafka::acls::PrincipalRole;
+use crate::kafka::inbox::InboxRecord;
 
 /// The arguments of `in-charge-since`.
 #[derive(Debug, clap::Args)]
@@ -125,15 +124,6 @@ fn table(accounts: &[Account], known: &BTreeMap<String, InCharge>) -> String {
 }
 
 async fn append(config: &Config, request: &SetInChargeSince) -> Result<(), Error> {
-    let found = topics::check(config).await;
-    let found = found.map_err(|error| error.to_users(&config.kafka, &[PrincipalRole::Recheck]))?;
-    let inbox = Inbox::new(&config.kafka, found.min_in_sync_replicas)?;
-    inbox.append_in_charge_since(request).await.map_err(|error| append_failed(config, &error))
-}
-
-fn append_failed(config: &Config, error: &AppendError) -> Error {
-    let inbox = config.kafka.topics().inbox;
-    let lacking = error.code().and_then(|code| acls::missing_acl(&config.kafka, PrincipalRole::Recheck, &inbox, code));
-    let error = lacking.unwrap_or_else(|| error.to_string());
-    Error::Failed(format!("{error}; run the same command again"))
+    let appended = open_inbox(config).await?.append_in_charge_since(request).await;
+    appended.map_err(|error| Error::Failed(format!("{}; run the same command again", append_error(config, &error))))
 }

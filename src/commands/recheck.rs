@@ -67,9 +67,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
 }
 
 async fn append(objects: &[ObjectRef], config: &Config, seed: bool) -> Result<(), Error> {
-    let found = topics::check(config).await;
-    let found = found.map_err(|error| error.to_users(&config.kafka, &[PrincipalRole::Recheck]))?;
-    let inbox = Inbox::new(&config.kafka, found.min_in_sync_replicas)?;
+    let inbox = open_inbox(config).await?;
     let (requested_at, progress) = (Clock::system().now(), Progress::new(Medium::Stderr, "appended", objects.len()));
     let mut n_appended = 0;
     for chunk in objects.chunks(CHUNK) {
@@ -84,12 +82,24 @@ async fn append(objects: &[ObjectRef], config: &Config, seed: bool) -> Result<()
     Ok(())
 }
 
-fn append_failed(config: &Config, error: &AppendError, n_appended: usize) -> Error {
+/// The inbox, after a check of the topics, for an operator's requests.
+pub(super) async fn open_inbox(config: &Config) -> Result<Inbox, Error> {
+    let found = topics::check(config).await;
+    let found = found.map_err(|error| error.to_users(&config.kafka, &[PrincipalRole::Recheck]))?;
+    Ok(Inbox::new(&config.kafka, found.min_in_sync_replicas)?)
+}
+
+/// Why a request was not appended: the missing ACL, if that is the cause.
+pub(super) fn append_error(config: &Config, error: &AppendError) -> String {
     let inbox = config.kafka.topics().inbox;
     let lacking = error.code().and_then(|code| acls::missing_acl(&config.kafka, PrincipalRole::Recheck, &inbox, code));
-    let error = lacking.unwrap_or_else(|| error.to_string());
+    lacking.unwrap_or_else(|| error.to_string())
+}
+
+fn append_failed(config: &Config, error: &AppendError, n_appended: usize) -> Error {
     Error::Failed(format!(
-        "{error}; at least {} appended. Run the same command again: it costs reads, and no event is published twice",
+        "{}; at least {} appended. Run the same command again: it costs reads, and no event is published twice",
+        append_error(config, error),
         counted(n_appended, "record")
     ))
 }

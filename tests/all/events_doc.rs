@@ -92,31 +92,24 @@ fn last_event(reads: &[Fetched], wanted: &EventType) -> Event {
             permission: ClaimedPermission::None,
         };
         let causes = [Cause { origin, timestamp: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1204) }];
+        let of_permission = Permission {
+            seen: (fetched.kind != ObjectKind::ChargePermission).then_some(PermissionSeen {
+                state: &State::Chargeable,
+                reasons: &[],
+                last_updated: None,
+                has_moved: false,
+                usable_since: None,
+                read_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 - 86_400_000),
+            }),
+            ..Permission::unread(&permission, Some("Recurring"))
+        };
+        let read_started_at = Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700);
         let reading = Reading {
-            object: &object,
-            fetched,
-            permission: Permission {
-                id: &permission,
-                permission_type: Some("Recurring"),
-                seen: (fetched.kind != ObjectKind::ChargePermission).then_some(PermissionSeen {
-                    state: &State::Chargeable,
-                    reasons: &[],
-                    last_updated: None,
-                    has_moved: false,
-                    usable_since: None,
-                    read_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 - 86_400_000),
-                }),
-                retry_awaited: None,
-            },
-            captured: None,
             update_url: UPDATE_URL,
-            hint_is_ripe: false,
             notices: Events::default().notices(),
             causes: &causes,
-            read_started_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1700),
             observed_at: Timestamp::from_unix_ms(CHANGED_AT * 1000 + 1901),
-            accept_stale: false,
-            in_charge_since: None,
+            ..Reading::of(&object, fetched, of_permission, read_started_at)
         };
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
             panic!("read in order")

@@ -7,6 +7,7 @@ mod changes;
 mod chargeback;
 mod confirming;
 mod hints;
+mod reading;
 
 use std::time::Duration;
 
@@ -15,58 +16,16 @@ use uuid::Uuid;
 use self::changes::{Changes, fingerprint};
 pub use self::confirming::{ConfirmingReads, confirming_reads};
 use self::hints::HintDecision;
+pub use self::reading::{Permission, Reading};
 use super::catalog::{EventType, PAYMENT_METHOD_REASONS, Trigger, event_type, payment_method_type, updated_type};
 use super::event::{AttributeChange, Event, StateFacts, attribute_event_id, codes, state_event_id};
 use super::evidence::Evidence;
-use super::next_action::{PermissionSeen, next_action};
+use super::next_action::next_action;
 use super::notices;
-use crate::domain::pay::{Amount, Fetched, ObjectId, ObjectKind, ObjectRef, Reason, State};
-use crate::domain::state::{NoticeRules, Observed, RetryAwaited, Upcoming};
+use crate::domain::pay::{Fetched, ObjectKind, Reason, State};
+use crate::domain::state::{Observed, Upcoming};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Cause;
-
-/// One read of an object, with everything that the derivation depends on.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading<'a> {
-    /// The object that was read.
-    pub object: &'a ObjectRef,
-    /// Amazon's answer.
-    pub fetched: &'a Fetched,
-    /// The permission that the object belongs to.
-    pub permission: Permission<'a>,
-    /// On a permission that closes: the sum that its known charges captured.
-    pub captured: Option<Amount>,
-    /// Page where the buyer updates the payment method; contains `{ChargePermissionId}`.
-    pub update_url: &'a str,
-    /// When merchants are warned of dates and limits.
-    pub notices: NoticeRules,
-    /// Why the object was read.
-    pub causes: &'a [Cause],
-    /// The read began long enough after the oldest ATTRIBUTE_CHANGE IPN among the causes: an attribute that explains the IPN
-    /// would be visible.
-    pub hint_is_ripe: bool,
-    /// When the read began.
-    pub read_started_at: Timestamp,
-    /// When the answer was compared.
-    pub observed_at: Timestamp,
-    /// Accept an answer that is older than known state, since Amazon gave it repeatedly.
-    pub accept_stale: bool,
-    /// At first sight, what happened from then on is published under its own type however late it is found. None is never.
-    pub in_charge_since: Option<Timestamp>,
-}
-
-/// What is known of a permission when one of its objects was read.
-#[derive(Clone, Copy, Debug)]
-pub struct Permission<'a> {
-    /// Its id, which is the key of the event record.
-    pub id: &'a ObjectId,
-    /// Its type, if known.
-    pub permission_type: Option<&'a str>,
-    /// What was last read of it, if it was. None for reads of the permission itself.
-    pub seen: Option<PermissionSeen<'a>>,
-    /// A published event of the permission or of one of its charges advises to wait until it can be charged again.
-    pub retry_awaited: Option<RetryAwaited>,
-}
 
 /// The result of comparing a read with known state.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,10 +86,11 @@ fn first_sight(reading: &Reading<'_>) -> Derivation {
     let published_as = updated_type(fetched.kind).filter(|_| may_be_old && is_history(reading)).unwrap_or(reached);
     let observed = observed(reading, None);
     if Cause::are_seeds(reading.causes) {
-        return current(vec![], observed, reading);
+        return current(vec![], observed, Attributes::Settled, reading);
     }
     let events = vec![state_event(published_as, None, reading)];
-    with_attributes(events, Comparison { known: None, next: observed, changes: Changes::default() }, reading)
+    let (changes, attributes) = (Changes::default(), Attributes::Settled);
+    with_attributes(events, Comparison { known: None, next: observed, changes, attributes }, reading)
 }
 
 /// Whether the state was reached before the merchant was in our charge, and no cause came within a day of it.
@@ -156,6 +116,7 @@ struct Comparison<'a> {
     known: Option<&'a Observed>,
     next: Observed,
     changes: Changes,
+    attributes: Attributes,
 }
 
 fn new_state(known: &Observed, reading: &Reading<'_>, went_back: bool) -> Derivation {
@@ -164,48 +125,48 @@ fn new_state(known: &Observed, reading: &Reading<'_>, went_back: bool) -> Deriva
         unexpected_transition: went_back || !reached.may_follow(&known.state),
         ..state_event(reached, Some(known), reading)
     };
-    let changes = Changes::between(known, reading);
-    let mut next = observed(reading, Some(known));
-    next.repeats = known.repeats.max(repeat(Some(known), reading.fetched));
     // The state event carries the changed snapshot; only a private detail needs an event of its own.
-    let changes = Changes { snapshot: false, ..changes };
-    with_attributes(vec![event], Comparison { known: Some(known), next, changes }, reading)
+    let changes = Changes { snapshot: false, ..Changes::between(known, reading) };
+    let next = with_state_event(known, reading);
+    let compared = Comparison { known: Some(known), next, changes, attributes: Attributes::Settled };
+    with_attributes(vec![event], compared, reading)
 }
 
 /// The state is unchanged; attributes or Amazon's time may have changed.
 fn same_state(known: &Observed, reading: &Reading<'_>) -> Derivation {
     let changes = Changes::between(known, reading);
-    let is_newer = is_before(known.newest_update(), reading.fetched.last_updated);
-    let attributes = if is_newer || !changes.any() { Attributes::Settled } else { attributes(known, reading) };
-    let mut next = observed(reading, Some(known));
+    let is_newer = is_newer(known, reading);
+    let seen = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
+    let attributes = if is_newer || !changes.any() { Attributes::Settled } else { attributes(known, &seen) };
     if attributes == Attributes::Unconfirmed {
         let observed = Observed {
-            unconfirmed_digest: Some(fingerprint(&next.attributes_digest, reading.fetched.private.as_ref())),
+            unconfirmed_digest: Some(seen),
             unconfirmed_reads: known.unconfirmed_reads + 1,
             read_started_at: reading.read_started_at,
             ..known.clone()
         };
         return Derivation::Current { events: vec![], observed: Box::new(observed), attributes };
     }
-    let mut events = Vec::new();
+    let (mut events, mut next) = (Vec::new(), observed(reading, Some(known)));
     if is_newer && advice::answers_wait(Some(known), reading) && changes.evidence().is_empty() {
         // The permission was not chargeable between two reads, and a merchant waits until it is chargeable again. A visible
         // new payment method has an event of its own that says so.
         let reached = event_type(reading.fetched.kind, &reading.fetched.state);
         events.push(state_event(reached, Some(known), reading));
-        next.repeats = known.repeats.max(repeat(Some(known), reading.fetched));
+        next = with_state_event(known, reading);
     }
-    let derivation = with_attributes(events, Comparison { known: Some(known), next, changes }, reading);
-    match derivation {
-        Derivation::Current { events, observed, .. } => Derivation::Current { events, observed, attributes },
-        Derivation::Stale => derivation,
-    }
+    with_attributes(events, Comparison { known: Some(known), next, changes, attributes }, reading)
 }
 
-/// Whether a read at the same time of Amazon's, with other attributes, is believed.
-fn attributes(known: &Observed, reading: &Reading<'_>) -> Attributes {
-    let seen = fingerprint(&reading.fetched.snapshot_digest, reading.fetched.private.as_ref());
-    if known.unconfirmed_digest.as_ref() == Some(&seen) {
+/// The known state after an event of the object's state.
+fn with_state_event(known: &Observed, reading: &Reading<'_>) -> Observed {
+    let repeats = known.repeats.max(repeat(Some(known), reading.fetched));
+    Observed { repeats, ..observed(reading, Some(known)) }
+}
+
+/// Whether a read at the same time of Amazon's, which saw these other attributes, is believed.
+fn attributes(known: &Observed, seen: &str) -> Attributes {
+    if known.unconfirmed_digest.as_deref() == Some(seen) {
         Attributes::Settled
     } else if known.unconfirmed_reads + 1 < UNCONFIRMED_READS_MAX {
         Attributes::Unconfirmed
@@ -216,7 +177,7 @@ fn attributes(known: &Observed, reading: &Reading<'_>) -> Attributes {
 
 /// Adds the events for a changed payment method and for changed attributes.
 fn with_attributes(mut events: Vec<Event>, compared: Comparison<'_>, reading: &Reading<'_>) -> Derivation {
-    let Comparison { known, mut next, changes } = compared;
+    let Comparison { known, mut next, changes, attributes } = compared;
     let is_chargeable = reading.fetched.state == State::Chargeable;
     let became_chargeable = is_chargeable && known.is_some_and(|known| known.payment_method_reason.is_some());
     if became_chargeable {
@@ -241,13 +202,13 @@ fn with_attributes(mut events: Vec<Event>, compared: Comparison<'_>, reading: &R
     if changes.snapshot || changes.private.shipping_address {
         events.extend(updated_event(known, &next, reading));
     }
-    current(events, next, reading)
+    current(events, next, attributes, reading)
 }
 
-fn current(events: Vec<Event>, observed: Observed, reading: &Reading<'_>) -> Derivation {
+fn current(events: Vec<Event>, observed: Observed, attributes: Attributes, reading: &Reading<'_>) -> Derivation {
     let last_event_id = events.last().map(|event| event.id).or(observed.last_event_id);
     let observed = advice::with_retry_advice(Observed { last_event_id, ..observed }, &events, reading);
-    Derivation::Current { events, observed: Box::new(observed), attributes: Attributes::Settled }
+    Derivation::Current { events, observed: Box::new(observed), attributes }
 }
 
 fn state_event(event_type: &'static EventType, known: Option<&Observed>, reading: &Reading<'_>) -> Event {
@@ -321,6 +282,11 @@ fn repeat(known: Option<&Observed>, fetched: &Fetched) -> u64 {
     let Some(known) = known else { return 0 };
     let is_newer = fetched.last_updated.is_some() && fetched.last_updated > known.newest_update();
     if is_newer { 0 } else { known.repeats + 1 }
+}
+
+/// Whether Amazon's time of the read is newer than that of every earlier read.
+fn is_newer(known: &Observed, reading: &Reading<'_>) -> bool {
+    is_before(known.newest_update(), reading.fetched.last_updated)
 }
 
 /// Whether both times are known and the first is before the second.

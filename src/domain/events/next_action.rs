@@ -12,6 +12,7 @@ use self::advice::*;
 use super::catalog::{EventType, Notice, PAYMENT_METHOD_REASONS, Trigger};
 use super::evidence::Evidence;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
+use crate::domain::state::Observed;
 use crate::domain::timestamp::Timestamp;
 
 /// The advice in `data.nextAction` of an event.
@@ -290,6 +291,19 @@ fn charge_declined(situation: &Situation<'_>) -> Advice {
         Recurring | PaymentMethodOnFile => ASK_BUYER_TO_UPDATE,
         OneTime => ASK_FOR_OTHER,
         Unknown => ASK_FOR_OTHER_OR_UPDATE,
+    }
+}
+
+impl<'a> From<&'a Observed> for PermissionSeen<'a> {
+    fn from(known: &'a Observed) -> Self {
+        Self {
+            state: &known.state,
+            reasons: &known.reasons,
+            last_updated: known.last_updated,
+            has_moved: known.has_moved,
+            usable_since: known.usable_since,
+            read_at: known.read_started_at,
+        }
     }
 }
 

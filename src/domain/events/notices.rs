@@ -3,8 +3,6 @@
 //! Each is published once: for each date, or each time that the balance becomes low. What was published stands in
 //! [`Upcoming`], so that a replay or a restart publishes nothing twice. A notice never changes what the other events say.
 
-use serde_json::{Map, Value};
-
 use super::catalog::{EventType, Notice, notice_type};
 use super::derive::{Attributes, Derivation, Reading, event};
 use super::event::{Event, notice_event_id};
@@ -97,15 +95,11 @@ fn is_limit_near(reading: &Reading<'_>) -> Option<bool> {
     if fetched.kind != ObjectKind::ChargePermission || fetched.state == State::Closed || !has_limit || percent == 0 {
         return None;
     }
-    let limits = fetched.snapshot.get("limits")?.as_object()?;
-    let (balance, limit) = (limits.get("amountBalance")?.as_object()?, limits.get("amountLimit")?.as_object()?);
-    let (left, whole) = (amount(balance)?, amount(limit)?);
+    let limits = fetched.snapshot.get("limits")?;
+    let (balance, limit) = (limits.get("amountBalance")?, limits.get("amountLimit")?);
+    let (left, whole) = (Amount::of_price(balance)?, Amount::of_price(limit)?);
     let is_comparable = balance.get("currencyCode") == limit.get("currencyCode") && !whole.is_zero();
     is_comparable.then(|| left.is_at_most_percent(percent, whole))
-}
-
-fn amount(price: &Map<String, Value>) -> Option<Amount> {
-    Amount::parse(price.get("amount")?.as_str()?)
 }
 
 fn notice_event(

@@ -3,6 +3,7 @@
 use std::iter::Sum;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A decimal number of at most six places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,6 +25,11 @@ impl Amount {
         }
         let places: i64 = format!("{places:0<6}").parse().ok()?;
         Some(Self { millionths: sign * (whole.parse::<i64>().ok()? * 1_000_000 + places) })
+    }
+
+    /// The amount of a price: `{"amount": "14.00", …}`.
+    pub fn of_price(price: &Value) -> Option<Self> {
+        Self::parse(price.get("amount")?.as_str()?)
     }
 
     /// Nothing at all.

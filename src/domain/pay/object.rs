@@ -119,7 +119,7 @@ impl Fetched {
     /// On permissions: Amazon says that nothing is left of its amount, or `captured` is all that it was good for.
     pub fn is_used_up(&self, captured: Option<Amount>) -> bool {
         let limits = self.snapshot.get("limits");
-        let limit = |name: &str| amount(limits?.get(name)?);
+        let limit = |name: &str| Amount::of_price(limits?.get(name)?);
         limit("amountBalance").is_some_and(|balance| balance <= Amount::default())
             || captured.is_some_and(|captured| !captured.is_zero() && limit("amountLimit") == Some(captured))
     }
@@ -208,11 +208,7 @@ impl Answer<'_> {
 
 /// What a charge's snapshot says was captured.
 pub fn captured(snapshot: &Map<String, Value>) -> Option<Amount> {
-    amount(snapshot.get("captureAmount")?)
-}
-
-fn amount(price: &Value) -> Option<Amount> {
-    Amount::parse(price.get("amount")?.as_str()?)
+    Amount::of_price(snapshot.get("captureAmount")?)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct Upcoming {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_limit_near: bool,
     /// On permissions: how often the balance became low. The number distinguishes the ids of these events.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "super::is_zero")]
     pub limit_crossings: u64,
 }
 
@@ -82,11 +82,6 @@ pub fn known_date(kind: ObjectKind, state: &State, snapshot: &Map<String, Value>
         _ => return None,
     };
     Timestamp::from_amazon(snapshot.get(field)?)
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// More than one date is near only if Amazon moves the date within the window.

@@ -232,14 +232,7 @@ fn permission_facts<'a>(
     events::Permission {
         id: &permission.id,
         permission_type: read.fetched.charge_permission_type.as_deref().or(known_type),
-        seen: known.filter(|_| is_child).map(|known| PermissionSeen {
-            state: &known.state,
-            reasons: &known.reasons,
-            last_updated: known.last_updated,
-            has_moved: known.has_moved,
-            usable_since: known.usable_since,
-            read_at: known.read_started_at,
-        }),
+        seen: known.filter(|_| is_child).map(PermissionSeen::from),
         retry_awaited,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Reading, hints, is_before};
+use super::{Reading, hints, is_before, is_newer};
 use crate::domain::events::event::Event;
 use crate::domain::events::evidence::Evidence;
 use crate::domain::events::next_action::{ActionCode, PermissionType, Situation};
@@ -61,7 +61,7 @@ fn is_chargeable_again(known: Option<&Observed>, reading: &Reading<'_>) -> bool 
     });
     let awaited_since = reading.permission.retry_awaited.and_then(|awaited| awaited.since);
     // A time that stands still says nothing about the order.
-    let has_moved = known.is_some_and(|known| is_before(known.newest_update(), reading.fetched.last_updated));
+    let has_moved = known.is_some_and(|known| is_newer(known, reading));
     let is_declined_since = has_moved && is_before(reading.fetched.last_updated, awaited_since);
     answers_wait(known, reading) || (was_unusable && !is_declined_since)
 }
@@ -72,8 +72,7 @@ pub(super) fn with_retry_advice(observed: Observed, events: &[Event], reading: &
     let is_permission = reading.fetched.kind == ObjectKind::ChargePermission;
     let Some(event) = events.iter().find(advises_retry).filter(|_| is_permission) else { return observed };
     let is_chargeable_again = event.evidence.is_empty();
-    let hints = reading.causes.iter().filter(|cause| cause.is_attribute_change()).map(|cause| cause.timestamp);
-    let usable_since = if is_chargeable_again { event.last_updated } else { hints.max() };
+    let usable_since = if is_chargeable_again { event.last_updated } else { hints::newest(reading) };
     // A new descriptor or address is an act of its own, whenever it comes.
     let is_seen = !is_chargeable_again && event.evidence != [Evidence::AttributeChange];
     let retry_advised_at = if is_seen { observed.retry_advised_at } else { Some(reading.read_started_at) };
@@ -104,8 +103,7 @@ fn state_event_advises_retry(evidence: &[Evidence], known: Option<&Observed>, re
     let Some(known) = known.filter(|known| known.state == State::Chargeable) else {
         return reading.fetched.state == State::Chargeable && is_chargeable_again(known, reading);
     };
-    let is_newer = is_before(known.newest_update(), reading.fetched.last_updated);
-    is_newer && answers_wait(Some(known), reading) && evidence == [Evidence::AttributeChange]
+    is_newer(known, reading) && answers_wait(Some(known), reading) && evidence == [Evidence::AttributeChange]
 }
 
 /// Whether the only evidence is an IPN that Amazon sent before the decline that a merchant waits for.
@@ -116,6 +114,5 @@ fn is_older_than_decline(evidence: &[Evidence], reading: &Reading<'_>) -> bool {
 
 /// When the newest ATTRIBUTE_CHANGE IPN was sent, if such IPNs are the only evidence.
 fn newest_hint(evidence: &[Evidence], reading: &Reading<'_>) -> Option<Timestamp> {
-    let hints = reading.causes.iter().filter(|cause| cause.is_attribute_change());
-    hints.map(|cause| cause.timestamp).max().filter(|_| evidence == [Evidence::AttributeChange])
+    hints::newest(reading).filter(|_| evidence == [Evidence::AttributeChange])
 }

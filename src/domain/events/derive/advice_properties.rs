@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::events::ActionCode;
-use crate::domain::events::retry_awaited;
-use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId};
+use crate::domain::events::{PermissionSeen, retry_awaited};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectId, ObjectRef};
 use crate::domain::state::KnownState;
 
 /// What happens next: a change at Amazon, or a read of the receiver.
@@ -139,36 +139,17 @@ impl<'a> World<'a> {
         let blank = KnownState::blank(permission());
         let known_permission = self.known.get(&permission()).cloned().unwrap_or(blank);
         let is_child = object.kind != ObjectKind::ChargePermission;
-        let seen = known_permission.observed.as_ref().filter(|_| is_child).map(|known| PermissionSeen {
-            state: &known.state,
-            reasons: &known.reasons,
-            last_updated: known.last_updated,
-            has_moved: known.has_moved,
-            usable_since: known.usable_since,
-            read_at: known.read_started_at,
-        });
+        let seen = known_permission.observed.as_ref().filter(|_| is_child).map(PermissionSeen::from);
         let permission_id = permission().id;
         // The clock of the worker is far from Amazon's; no two reads are within one act of the buyer.
         let at = Timestamp::from_unix_ms(self.published.len() as i64 * 3_600_000);
-        let reading = Reading {
-            object,
-            fetched: &fetched,
-            permission: Permission {
-                id: &permission_id,
-                permission_type: Some(self.permission_type),
-                seen,
-                retry_awaited: known_permission.retry_awaited,
-            },
-            captured: None,
-            update_url: "",
-            notices: NoticeRules::default(),
-            causes: &[],
-            hint_is_ripe: false,
-            read_started_at: at,
-            observed_at: at,
-            accept_stale: false,
-            in_charge_since: None,
+        let permission_type = Some(self.permission_type);
+        let permission_facts = Permission {
+            seen,
+            retry_awaited: known_permission.retry_awaited,
+            ..Permission::unread(&permission_id, permission_type)
         };
+        let reading = Reading::of(object, &fetched, permission_facts, at);
         let known = self.known.get(object).and_then(|known| known.observed.clone());
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
             panic!("Amazon's time never goes back here")

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::ipn::NotificationType;
-use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::work::{ClaimedPermission, InboxPosition, Origin};
 
 /// A permission that is read again and again.
@@ -68,23 +68,14 @@ impl Watched {
         let last_updated = updated_s.map(|s| Timestamp::from_unix_ms(s * 1000)).or(decoded.last_updated);
         let fetched = Fetched { last_updated, ..decoded };
         let reading = Reading {
-            object: &self.object,
-            fetched: &fetched,
-            permission: Permission {
-                id: &self.object.id,
-                permission_type: Some("Recurring"),
-                seen: None,
-                retry_awaited: None,
-            },
-            captured: None,
-            update_url: "",
-            notices: NoticeRules::default(),
             causes: &causes,
             hint_is_ripe: confirms,
-            read_started_at: Timestamp::from_unix_ms(0),
-            observed_at: Timestamp::from_unix_ms(0),
-            accept_stale: false,
-            in_charge_since: None,
+            ..Reading::of(
+                &self.object,
+                &fetched,
+                Permission::unread(&self.object.id, Some("Recurring")),
+                Timestamp::from_unix_ms(0),
+            )
         };
         let Derivation::Current { events, observed, attributes } = derive(self.known.as_ref(), &reading) else {
             panic!()

@@ -55,8 +55,16 @@ pub(super) fn are_open(known: &Observed, reading: &Reading<'_>) -> bool {
 fn open_hints<'a>(known: &Observed, reading: &'a Reading<'_>) -> impl Iterator<Item = Timestamp> + 'a {
     let settled = known.hint_settled;
     let is_permission = reading.fetched.kind == ObjectKind::ChargePermission;
-    let hints = reading.causes.iter().filter(move |cause| is_permission && cause.is_attribute_change());
-    hints.map(|cause| cause.timestamp).filter(move |hint| settled.is_none_or(|settled| *hint > settled))
+    hints(reading).filter(move |hint| is_permission && settled.is_none_or(|settled| *hint > settled))
+}
+
+/// When the newest ATTRIBUTE_CHANGE IPN among the causes was sent.
+pub(super) fn newest(reading: &Reading<'_>) -> Option<Timestamp> {
+    hints(reading).max()
+}
+
+fn hints<'a>(reading: &'a Reading<'_>) -> impl Iterator<Item = Timestamp> + 'a {
+    reading.causes.iter().filter(|cause| cause.is_attribute_change()).map(|cause| cause.timestamp)
 }
 
 /// Whether a change and an IPN belong to one act of the buyer.

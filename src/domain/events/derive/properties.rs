@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::events::ActionCode;
 use crate::domain::events::event;
-use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind, digest};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, digest};
 
 /// One version of an object.
 #[derive(Clone, Debug)]
@@ -96,20 +96,8 @@ impl Reader {
 
 /// A read whose answer is accepted even if it is older than known state.
 fn reading_of<'a>(object: &'a ObjectRef, fetched: &'a Fetched) -> Reading<'a> {
-    Reading {
-        object,
-        fetched,
-        permission: Permission { id: &object.id, permission_type: None, seen: None, retry_awaited: None },
-        captured: None,
-        update_url: "",
-        notices: NoticeRules::default(),
-        causes: &[],
-        hint_is_ripe: false,
-        read_started_at: Timestamp::from_unix_ms(0),
-        observed_at: Timestamp::from_unix_ms(0),
-        accept_stale: true,
-        in_charge_since: None,
-    }
+    let at = Timestamp::from_unix_ms(0);
+    Reading { accept_stale: true, ..Reading::of(object, fetched, Permission::unread(&object.id, None), at) }
 }
 
 proptest! {

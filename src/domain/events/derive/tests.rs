@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::ipn::NotificationType;
-use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectKind};
+use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::work::{ClaimedPermission, InboxPosition, Origin};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -61,20 +61,7 @@ fn published_by(kind: ObjectKind, reads: &[(&str, &[&str], i64, &str)]) -> Vec<V
 
 fn reading<'a>(object: &'a ObjectRef, fetched: &'a Fetched, causes: &'a [Cause], accept_stale: bool) -> Reading<'a> {
     let at = Timestamp::from_unix_ms(1000 * HOUR_MS);
-    Reading {
-        object,
-        fetched,
-        causes,
-        accept_stale,
-        in_charge_since: None,
-        permission: Permission { id: &object.id, permission_type: None, seen: None, retry_awaited: None },
-        captured: None,
-        update_url: "",
-        hint_is_ripe: false,
-        notices: NoticeRules::default(),
-        read_started_at: at,
-        observed_at: at,
-    }
+    Reading { causes, accept_stale, ..Reading::of(object, fetched, Permission::unread(&object.id, None), at) }
 }
 
 #[test]

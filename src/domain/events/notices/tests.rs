@@ -70,23 +70,11 @@ impl Life {
         let permission = ObjectId::parse("B01-1-2").unwrap();
         let causes: Vec<Cause> = why.iter().map(|origin| Cause { origin: origin.clone(), timestamp: at }).collect();
         let reading = Reading {
-            object: &self.object,
-            fetched: &fetched,
-            permission: Permission {
-                id: &permission,
-                permission_type: Some(self.permission_type),
-                seen: None,
-                retry_awaited: None,
-            },
-            captured: None,
-            update_url: "",
             notices: self.rules,
             causes: &causes,
-            hint_is_ripe: false,
-            read_started_at: at,
             observed_at: at.plus(HOUR),
             accept_stale: true,
-            in_charge_since: None,
+            ..Reading::of(&self.object, &fetched, Permission::unread(&permission, Some(self.permission_type)), at)
         };
         let Derivation::Current { events, observed, .. } = derive(self.known.as_ref(), &reading) else {
             panic!("read in order")

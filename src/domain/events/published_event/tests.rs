@@ -5,7 +5,6 @@ use serde_json::json;
 use super::*;
 use crate::domain::events::{Derivation, Encoded, Event, Mode, Permission, Reading, Wire, derive};
 use crate::domain::pay::{Amount, DigestKey, Edge, Fetched};
-use crate::domain::state::NoticeRules;
 use crate::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin};
 
 const NOON: i64 = 1_767_323_045_000;
@@ -49,23 +48,10 @@ fn life(object: &ObjectRef, reads: &[Read]) -> (Observed, Vec<(Event, u64)>) {
         };
         let at = Timestamp::from_unix_ms(NOON + n as i64 * 1000);
         let reading = Reading {
-            object,
-            fetched: &fetched,
-            permission: Permission {
-                id: &permission,
-                permission_type: Some("Recurring"),
-                seen: None,
-                retry_awaited: None,
-            },
-            captured: None,
-            update_url: "",
-            notices: NoticeRules::default(),
             causes: &[Cause { origin, timestamp: at }],
             hint_is_ripe: true,
             read_started_at: at.minus(READ_BEFORE),
-            observed_at: at,
-            accept_stale: false,
-            in_charge_since: None,
+            ..Reading::of(object, &fetched, Permission::unread(&permission, Some("Recurring")), at)
         };
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
             panic!("no read is stale")
@@ -143,25 +129,7 @@ fn rebuilt_state_publishes_only_changes() {
     {
         let fetched = fetched(&object, (state, &[], updated_s, "9.99", ""));
         let at = Timestamp::from_unix_ms(NOON + 1_000_000);
-        let reading = Reading {
-            object: &object,
-            fetched: &fetched,
-            permission: Permission {
-                id: &permission,
-                permission_type: Some("Recurring"),
-                seen: None,
-                retry_awaited: None,
-            },
-            captured: None,
-            update_url: "",
-            notices: NoticeRules::default(),
-            causes: &[],
-            hint_is_ripe: false,
-            read_started_at: at,
-            observed_at: at,
-            accept_stale: false,
-            in_charge_since: None,
-        };
+        let reading = Reading::of(&object, &fetched, Permission::unread(&permission, Some("Recurring")), at);
         let Derivation::Current { events, .. } = derive(Some(&known), &reading) else {
             panic!("the read is not stale")
         };
