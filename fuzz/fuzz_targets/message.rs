@@ -36,7 +36,7 @@ fn is_fit_for_paths_keys_and_logs(ipn: &Ipn) {
     assert!(is_id(ipn.object_id.as_str()));
     assert!(ipn.charge_permission_id.as_ref().is_none_or(|id| is_id(id.as_str())));
     is_a_word(ipn.notification_type.as_str());
-    let _ = (ipn.object_id.environment_hint(), ipn.object_id.has_charge_suffix());
+    let _ = (ipn.object_id.environment_hint(), ipn.object_id.kind_hint());
 }
 
 fn is_a_word(word: &str) {
