@@ -24,6 +24,17 @@ struct Publication {
     observed: Observed,
 }
 
+/// What a read that was compared with known state leads to.
+struct Derived {
+    /// What was known before.
+    known: Option<Observed>,
+    publication: Publication,
+    /// Only reconciliation asked for the read.
+    is_reconciliation: bool,
+    /// When the object is read again, if its causes need another read.
+    next_read: Option<Timestamp>,
+}
+
 impl Ledger {
     /// Applies the outcome of a read.
     pub(in crate::worker) fn apply_read(
@@ -66,7 +77,7 @@ impl Ledger {
     /// Compares the answer with the known state and publishes the difference.
     pub(super) fn derive(&mut self, read: &ObjectRead, named: &NamedPermission, now: Timestamp) {
         let ObjectRead { object, fetched, started_at } = read;
-        let NamedPermission { permission, source } = named;
+        let permission = &named.permission;
         self.deferred_reads.release(object);
         let causes = self.queue.causes_of(object).0;
         let arrivals = self.queue.arrivals_of(object);
@@ -100,47 +111,53 @@ impl Ledger {
             }
             derivation = derive(known.as_ref(), &Reading { accept_stale: true, ..reading });
         }
-        match derivation {
-            Derivation::Stale => unreachable!("an older answer was accepted"),
-            Derivation::Current { mut events, mut observed, attributes } => {
-                self.older_answers.forget(object);
-                if let Some(known) = &known {
-                    Self::compare_named(object, known, named);
-                }
-                events.iter_mut().for_each(|event| event.charge_permission_id_source = *source);
-                observed.charge_permission_id_source = *source;
-                let slack = Duration::from_millis(self.settings.settle_slack_ms);
-                let confirming = confirming_reads(&reading, &observed, slack);
-                let next_read = match (attributes, confirming) {
-                    (Attributes::Unconfirmed, _) => Some(now.plus(distances[0])),
-                    (_, ConfirmingReads::None) => None,
-                    (_, ConfirmingReads::Once) => arrivals.next_read(*started_at, &distances[..1]),
-                    (_, ConfirmingReads::UntilSettled) => arrivals.next_read(*started_at, &distances),
-                };
-                if attributes == Attributes::Unsettled {
-                    report_unsettled(object);
-                }
-                let has_found = is_reconciliation && events.iter().any(|event| event.event_type.trigger.is_notified());
-                let is_evidence_settled = observed.hint_settled != known.as_ref().and_then(|known| known.hint_settled);
-                if is_reconciliation && is_unchanged(known.as_ref(), &observed) {
-                    self.note_read(object, *started_at);
-                } else {
-                    self.publish(object, permission, Publication { events, observed: *observed }, now);
-                }
-                if is_evidence_settled {
-                    self.queue.evidence_settled(object);
-                }
-                if let Some(next_read) = next_read {
-                    self.requeue(object, Requeue::Confirm, next_read.since(now), now);
-                } else {
-                    self.complete(object, now);
-                    // An IPN that came during the read was late, not lost.
-                    let is_missed = has_found && !self.queue.holds(object);
-                    self.outgoing.found.extend(is_missed.then(|| object.clone()));
-                }
-                self.publish_deferred(object, now);
-            }
+        let Derivation::Current { events, observed, attributes } = derivation else {
+            unreachable!("an older answer was accepted")
+        };
+        if attributes == Attributes::Unsettled {
+            report_unsettled(object);
         }
+        let slack = Duration::from_millis(self.settings.settle_slack_ms);
+        let next_read = match (attributes, confirming_reads(&reading, &observed, slack)) {
+            (Attributes::Unconfirmed, _) => Some(now.plus(distances[0])),
+            (_, ConfirmingReads::None) => None,
+            (_, ConfirmingReads::Once) => arrivals.next_read(*started_at, &distances[..1]),
+            (_, ConfirmingReads::UntilSettled) => arrivals.next_read(*started_at, &distances),
+        };
+        let publication = Publication { events, observed: *observed };
+        self.settle(read, named, Derived { known, publication, is_reconciliation, next_read }, now);
+    }
+
+    /// Publishes what a read changed, and completes its object or schedules its next read.
+    fn settle(&mut self, read: &ObjectRead, named: &NamedPermission, derived: Derived, now: Timestamp) {
+        let ObjectRead { object, started_at, .. } = read;
+        let Derived { known, publication: Publication { mut events, mut observed }, is_reconciliation, next_read } =
+            derived;
+        self.older_answers.forget(object);
+        if let Some(known) = &known {
+            Self::compare_named(object, known, named);
+        }
+        events.iter_mut().for_each(|event| event.charge_permission_id_source = named.source);
+        observed.charge_permission_id_source = named.source;
+        let has_found = is_reconciliation && events.iter().any(|event| event.event_type.trigger.is_notified());
+        let is_evidence_settled = observed.hint_settled != known.as_ref().and_then(|known| known.hint_settled);
+        if is_reconciliation && is_unchanged(known.as_ref(), &observed) {
+            self.note_read(object, *started_at);
+        } else {
+            self.publish(object, &named.permission, Publication { events, observed }, now);
+        }
+        if is_evidence_settled {
+            self.queue.evidence_settled(object);
+        }
+        if let Some(next_read) = next_read {
+            self.requeue(object, Requeue::Confirm, next_read.since(now), now);
+        } else {
+            self.complete(object, now);
+            // An IPN that came during the read was late, not lost.
+            let is_missed = has_found && !self.queue.holds(object);
+            self.outgoing.found.extend(is_missed.then(|| object.clone()));
+        }
+        self.publish_deferred(object, now);
     }
 
     /// Amazon Pay answered with an older state than before.
