@@ -11,7 +11,7 @@ use ipn_receiver::domain::ipn::NotificationType;
 use ipn_receiver::domain::pay::{
     Account, DigestKey, Edge, Environment, Fetched, MerchantId, ObjectId, ObjectKind, ObjectRef, State,
 };
-use ipn_receiver::domain::state::{NoticeRules, Observed};
+use ipn_receiver::domain::state::Observed;
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin};
 use serde_json::json;

@@ -98,7 +98,7 @@ pub struct Observed {
     /// that is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usable_since: Option<Timestamp>,
-    /// The date at which the object changes although nobody acts, and the notices that were published.
+    /// The date at which the object changes by itself, and the notices that were published.
     #[serde(default, skip_serializing_if = "Upcoming::is_empty")]
     pub upcoming: Upcoming,
     /// When the read began. An IPN that was appended well before it needs no other read.

@@ -25,7 +25,7 @@ pub struct LastRead<'a> {
     pub state: &'a State,
     /// Amazon's time of that state, if it could be read.
     pub last_updated: Option<Timestamp>,
-    /// The date at which the object changes although nobody acts, if there is one.
+    /// The date at which the object changes by itself, if there is one.
     pub known_date: Option<Timestamp>,
     /// When the read started.
     pub read_started_at: Timestamp,
@@ -70,6 +70,7 @@ pub fn due(last_read: &LastRead<'_>, schedule: &Schedule) -> Option<Due> {
 
 impl Due {
     /// The earlier of both times.
+    #[cfg(test)]
     pub fn at(self) -> Timestamp {
         self.at_known_date.map_or(self.periodic, |moment| moment.min(self.periodic))
     }

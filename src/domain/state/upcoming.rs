@@ -1,4 +1,4 @@
-//! Dates at which an object changes although nobody acts, and which of them a merchant was warned about.
+//! Dates at which an object changes by itself, and which of them a merchant was warned about.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ impl NoticeRules {
     }
 }
 
-/// The date at which an object in this state changes although nobody acts: a permission or an authorized charge expires, or
+/// The date at which an object in this state changes by itself: a permission or an authorized charge expires, or
 /// the merchant's time to respond to a dispute ends.
 ///
 /// Amazon closes a OneTime permission after 180 days. A Recurring permission is closed after 13 months without a charge,

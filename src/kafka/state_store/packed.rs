@@ -131,7 +131,7 @@ impl Packed {
         .at()
     }
 
-    /// The date at which the object changes although nobody acts.
+    /// The date at which the object changes by itself.
     pub(super) fn known_date(&self) -> Option<Timestamp> {
         self.rare.as_ref()?.known_date
     }

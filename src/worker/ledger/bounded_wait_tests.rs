@@ -118,7 +118,7 @@ fn charges_wait_in_time_while_only_permissions_are_down() {
 }
 
 #[test]
-fn readable_charge_corrects_the_permission_and_publishes_nothing_twice() {
+fn readable_charge_corrects_permission_and_publishes_nothing() {
     let mut ledger = unlimited(Settings::default());
     ledger.take_in(claiming(&refund(), 0, 100, &json!({"ChargePermissionId": CLAIMED})), at(100));
     let answers = |is_down: bool| {
@@ -186,7 +186,7 @@ fn declined_charge_waits_for_the_queued_read_of_its_permission() {
 }
 
 #[test]
-fn chargeback_that_names_a_charge_is_published_once_for_each_ipn() {
+fn chargeback_naming_a_charge_is_published_once_per_ipn() {
     let mut ledger = ledger(Settings::default());
     let captured = |due: &ObjectRef, _: i64| {
         answer(due, "Captured", &json!({"chargeId": due.id, "chargePermissionId": "P01-1111111-2222222"}))
@@ -207,7 +207,7 @@ fn chargeback_that_names_a_charge_is_published_once_for_each_ipn() {
 }
 
 #[test]
-fn unreadable_charge_of_a_chargeback_has_a_dead_letter_that_raises_an_alert() {
+fn chargeback_of_unreadable_charge_is_an_alerting_dead_letter() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(claiming(&object(), 0, 100, &json!({"ObjectType": "CHARGEBACK"})), at(100));
     play(&mut ledger, 100..4000, |_, _| Disposition::NotFound("404".into()));
@@ -216,7 +216,7 @@ fn unreadable_charge_of_a_chargeback_has_a_dead_letter_that_raises_an_alert() {
 }
 
 #[test]
-fn chargeback_of_a_vanished_charge_is_a_dead_letter_within_the_hour() {
+fn chargeback_of_vanished_charge_is_a_dead_letter_in_an_hour() {
     for failure in [Disposition::NotFound("404".into()), Disposition::ObjectError("no JSON".into())] {
         let mut ledger = ledger(Settings::default());
         let status = json!({"state": "Captured", "lastUpdatedTimestamp": at(40)});
@@ -261,7 +261,7 @@ fn newest_older_answer_is_believed_and_ipns_do_not_hurry_it() {
 
 /// Nothing is broken: charges and permissions have a backlog of their own, and each charge needs a permission.
 #[test]
-fn events_of_a_plain_backlog_carry_the_facts_of_their_permission() {
+fn plain_backlog_keeps_the_facts_of_its_permissions() {
     let settings = Settings::default();
     let mut ledger = ledger_with(settings.clone(), Quotas::default().rules(&settings), at(0));
     let permission = |n: i64| sibling(ObjectKind::ChargePermission, &format!("P01-1111111-{n:07}"));

@@ -133,7 +133,7 @@ fn lagging_answer_is_read_again_until_an_hour_has_passed() {
 }
 
 #[test]
-fn attribute_that_differs_at_each_read_is_published_after_three_reads() {
+fn ever_differing_attribute_is_published_after_three_reads() {
     let mut ledger = knowing_balance();
     ledger.take_in(record_of(&permission(), "STATE_CHANGE", 0, at(0)), at(0));
     let (mut n_reads, mut events) = (0, Vec::new());
