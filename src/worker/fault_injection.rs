@@ -40,7 +40,9 @@ impl Tamper<'_> {
             }
             consumer.commit(&offsets, CommitMode::Sync)?;
         }
-        let group = failpoints::breaks("batch-in-time").then(|| consumer.group_metadata()).flatten();
+        // A duplicate needs an event; the first batch on new topics may have none.
+        let is_delayed = !batch.events.is_empty() && failpoints::breaks("batch-in-time");
+        let group = is_delayed.then(|| consumer.group_metadata()).flatten();
         let Some(group) = group else { return Ok(Some(batch)) };
         *delayed = Some(DelayedBatch { batch, positions: positions.clone(), epoch, group });
         failpoints::reach("batch-delayed");

@@ -252,6 +252,9 @@ impl Worker {
             return Ok(());
         };
         failpoints::reach("before-transaction");
+        if !batch.events.is_empty() {
+            failpoints::reach("before-event-transaction");
+        }
         let mut batch = batch;
         let spans = traces::sending(&self.context.spans, &mut batch, &self.context.kafka.topics(), &self.context.wire);
         let outcome = outbox.commit(&batch, &positions, &assignment.group, now);

@@ -20,8 +20,8 @@ fn worker_hanging_in_kafka_is_replaced_and_exits() {
         let stage = Stage::new("hang", 1, 1, SESSION).await;
         let _ingests = stage.ingests().await;
         stage.merchants.open(1);
-        // On new topics the first transactions are the barrier and the completeness marker; the third waits for ten minutes.
-        let mut hanging = stage.fleet.worker_with("after-produce=2*off->1*sleep(600000)", &quick);
+        // The transaction of the first event waits for ten minutes.
+        let mut hanging = stage.fleet.worker_with("events-sent=1*sleep(600000)", &quick);
         hanging.is_up().await;
         for id in stage.merchants.histories().into_keys() {
             stage.merchants.post_ipn(ObjectKind::ChargePermission, &id);

@@ -72,10 +72,10 @@ async fn frozen_at(process: &Process, point: &str) {
 async fn a_zombie_commits(broken: &'static str) -> BTreeSet<String> {
     let mut case = Case::new("zombie", broken).await;
     case.stage.merchants.open(1);
-    let zombie = case.worker("before-transaction=1*return(stop)");
+    let zombie = case.worker("before-event-transaction=1*return(stop)");
     zombie.is_up().await;
     case.post_ipns_for_all();
-    frozen_at(&zombie, "before-transaction").await;
+    frozen_at(&zombie, "before-event-transaction").await;
     let _successor = case.worker("");
     case.next_event().await;
     zombie.thaw();
@@ -149,8 +149,7 @@ fn barrier_on_an_empty_inbox_is_fenced_by_its_offsets() {
 async fn a_death_before_the_commit(broken: &'static str) -> BTreeSet<String> {
     let case = Case::new("death", broken).await;
     case.stage.merchants.open(1);
-    // On new topics the first transactions are the barrier and the completeness marker.
-    let mut dying = case.worker("after-produce=2*off->return(kill)");
+    let mut dying = case.worker("events-sent=return(kill)");
     dying.is_up().await;
     case.post_ipns_for_all();
     until("the worker was killed", || dying.has_ended()).await;
@@ -173,10 +172,12 @@ fn work_killed_before_its_commit_is_published_by_another() {
 async fn a_late_commit(broken: &'static str) -> BTreeSet<String> {
     const LATE: Duration = Duration::from_millis(2500);
     let mut case = Case::new("late-commit", broken).await;
-    case.stage.merchants.open(2);
+    case.stage.merchants.open(3);
     let ids: Vec<String> = case.stage.merchants.histories().into_keys().collect();
-    let worker = case.worker("events-sent=1*off->1*sleep(10000)");
-    worker.is_up().await;
+    let worker = case.worker("events-sent=2*off->1*sleep(10000)");
+    // On new topics the first transactions carry no event; the first event shows that they are over.
+    case.stage.merchants.post_ipn(ObjectKind::ChargePermission, &ids[2]);
+    case.next_event().await;
     let proxies = &case.stage.cluster.proxies;
     proxies.iter().for_each(|proxy| proxy.set_request_fault(RequestKind::EndTxn, RequestFault::Late(LATE)));
     case.stage.merchants.post_ipn(ObjectKind::ChargePermission, &ids[0]);
