@@ -102,6 +102,35 @@ fn each_mistake_names_setting_and_remedy() {
         &format!("{GOOD}\ntopic_arns = [\"arn:aws:sqs:x\"]"),
         "merchants[0].topic_arns: \"arn:aws:sqs:x\" is not a topic",
     );
+    for (arn, partition) in [
+        ("arn:aws-cn:sns:cn-north-1:123456789012:ipn", "aws-cn"),
+        ("arn:aws-us-gov:sns:us-gov-west-1:123456789012:ipn", "aws-us-gov"),
+        ("arn:aws-eusc:sns:eusc-de-east-1:123456789012:ipn", "aws-eusc"),
+    ] {
+        let region = arn.split(':').nth(3).unwrap();
+        check(
+            &format!("{GOOD}\ntopic_arns = [\"{arn}\"]"),
+            &format!("merchants[0].topic_arns: {region} is in the AWS partition {partition}"),
+        );
+        check(
+            &format!("{GOOD}\ntopic_regions = [\"eu-west-1\", \"{region}\"]"),
+            &format!("merchants[0].topic_regions: {region} is in the AWS partition {partition}"),
+        );
+    }
+    check(
+        &format!("{GOOD}\ntopic_arns = [\"arn:aws:sns:cn-north-1:123456789012:ipn\"]"),
+        "merchants[0].topic_arns: cn-north-1 is in the AWS partition aws-cn",
+    );
+    check(
+        &format!("{GOOD}\ntopic_arns = [\"arn:aws-cn:sns:eu-west-1:123456789012:ipn\"]"),
+        "merchants[0].topic_arns: \"arn:aws-cn:sns:eu-west-1:123456789012:ipn\" is not in the AWS partition aws",
+    );
+    for region in ["", "EU-WEST-1", "s3-eu-west-1", "eu-west-1 ", "Ireland"] {
+        check(
+            &format!("{GOOD}\ntopic_regions = [\"{region}\"]"),
+            &format!("merchants[0].topic_regions: {region:?} is not the name of an AWS region"),
+        );
+    }
     check(&format!("{GOOD}\ntopic_owners = []"), "merchants[0].topic_owners: is empty");
     check(
         &GOOD.replace("[[merchants]]", "[kafka.properties]\nacks = \"1\"\n[[merchants]]"),

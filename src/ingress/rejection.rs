@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 
 use crate::amazon::signing_certs;
 use crate::amazon::subscriptions::Unconfirmed;
-use crate::domain::sns::{self, MalformedEnvelope};
+use crate::domain::sns::{self, AwsRegion, MalformedEnvelope, RefusedCertUrl};
 use crate::kafka::inbox::AppendError;
 
 /// Why a request was not answered 200.
@@ -18,8 +18,8 @@ pub(super) enum Rejection {
         "raw message delivery is enabled for this subscription, so the message has no signature and cannot be verified; disable RawMessageDelivery"
     )]
     RawDelivery,
-    #[error(transparent)]
-    CertificateUrl(#[from] sns::RefusedCertUrl),
+    #[error("{refused}")]
+    CertificateUrl { refused: RefusedCertUrl, topic_arn: String },
     #[error(transparent)]
     Certificate(#[from] signing_certs::Error),
     #[error(transparent)]
@@ -71,12 +71,17 @@ impl Rejection {
             Self::RawDelivery => {
                 (BAD, "raw-delivery", "Raw message delivery is enabled, so the message has no signature")
             }
-            Self::CertificateUrl(_) => (FORBIDDEN, "certificate-url-refused", "The SigningCertURL is not allowed"),
+            Self::CertificateUrl { refused: RefusedCertUrl::Region(_) | RefusedCertUrl::Partition(_), .. } => {
+                (RETRY, "region-not-allowed", "The region of the SigningCertURL is not allowed")
+            }
+            Self::CertificateUrl { .. } => (FORBIDDEN, "certificate-url-refused", "The SigningCertURL is not allowed"),
             Self::Verification(Sns::Signature | Sns::SignatureEncoding) => {
                 (FORBIDDEN, "signature-invalid", "The signature is invalid")
             }
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
-            Self::Verification(Sns::TopicNotAllowed(_)) => (RETRY, "topic-not-allowed", "The topic is not allowed"),
+            Self::Verification(Sns::TopicNotAllowed(_) | Sns::TopicRegionNotAllowed(_)) => {
+                (RETRY, "topic-not-allowed", "The topic is not allowed")
+            }
             Self::Verification(Sns::SignatureVersionTooLow(_)) => {
                 (RETRY, "signature-version-too-low", "The signature version is lower than the topic requires")
             }
@@ -104,19 +109,40 @@ impl Rejection {
         Answer { status, slug, title }
     }
 
-    /// The topic of the rejection, where each topic gets a log line of its own.
+    /// The topic that the message names, where it matters for the remedy. The signature may not be checked yet.
     pub(super) fn topic(&self) -> Option<&str> {
         match self {
-            Self::Verification(sns::Error::TopicNotAllowed(arn) | sns::Error::SignatureVersionTooLow(arn)) => Some(arn),
+            Self::CertificateUrl { topic_arn, .. } => Some(topic_arn),
+            Self::Verification(
+                sns::Error::TopicNotAllowed(arn)
+                | sns::Error::TopicRegionNotAllowed(arn)
+                | sns::Error::SignatureVersionTooLow(arn),
+            ) => Some(arn),
             _ => None,
+        }
+    }
+
+    /// What gets log lines of its own: the topic of a genuine message, or a region. Names that anyone can make up share
+    /// theirs, so that they suppress no line of a genuine message.
+    pub(super) fn log_key(&self) -> Option<&str> {
+        match self {
+            Self::CertificateUrl {
+                refused: RefusedCertUrl::Region(region) | RefusedCertUrl::Partition(region),
+                ..
+            } => AwsRegion::parse(region).filter(|region| region.is_known()).map(AwsRegion::as_str),
+            Self::CertificateUrl { .. } => None,
+            _ => self.topic(),
         }
     }
 
     pub(super) fn severity(&self) -> Severity {
         match self {
+            Self::CertificateUrl { refused: RefusedCertUrl::Region(_) | RefusedCertUrl::Partition(_), .. } => {
+                Severity::Warn
+            }
             Self::NotAnEnvelope(_)
             | Self::RawDelivery
-            | Self::CertificateUrl(_)
+            | Self::CertificateUrl { .. }
             | Self::TooLarge(_)
             | Self::SlowBody(_)
             | Self::IncompleteBody
@@ -126,6 +152,7 @@ impl Rejection {
             | Self::Verification(sns::Error::Certificate(_) | sns::Error::SignatureVersion(_)) => Severity::Warn,
             Self::Verification(
                 sns::Error::TopicNotAllowed(_)
+                | sns::Error::TopicRegionNotAllowed(_)
                 | sns::Error::SignatureVersionTooLow(_)
                 | sns::Error::TooOld { .. }
                 | sns::Error::TooNew { .. },

@@ -42,6 +42,11 @@ pub enum Error {
     /// Genuinely signed, but by a topic that no setting allows: the operator may be adding it.
     #[error("topic {0} is not allowed; add its owner to merchants[].topic_owners or the ARN to merchants[].topic_arns")]
     TopicNotAllowed(String),
+    /// Genuinely signed, by a topic of a configured owner in a region that no setting allows.
+    #[error(
+        "topic {0} belongs to a configured owner, but its region is not allowed; add the region to merchants[].topic_regions"
+    )]
+    TopicRegionNotAllowed(String),
     /// Genuinely signed, but by a weaker scheme than the setting asks for.
     #[error(
         "topic {0} signs with SignatureVersion 1, and merchants[].signature_version_min asks for 2: have the topic's owner set it, or lower the setting"
@@ -95,6 +100,7 @@ pub fn verify(
 fn check_topic(envelope: &Envelope, version: SignatureVersion, policy: &Policy) -> Result<(), Error> {
     let arn = || envelope.topic_arn.as_str().to_owned();
     match policy.topics.signature_version_min(&envelope.topic_arn) {
+        None if policy.topics.allows_in_another_region(&envelope.topic_arn) => Err(Error::TopicRegionNotAllowed(arn())),
         None => Err(Error::TopicNotAllowed(arn())),
         Some(least) if version < least => Err(Error::SignatureVersionTooLow(arn())),
         Some(_) => Ok(()),
