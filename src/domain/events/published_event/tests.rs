@@ -140,6 +140,21 @@ fn rebuilt_state_publishes_only_changes() {
 }
 
 #[test]
+fn rebuilt_wait_ends_with_a_later_captured_charge() {
+    let object = object(ObjectKind::Charge);
+    let reads: [Read; 2] =
+        [("Declined", &["HardDeclined"], 10, "0", "STATE_CHANGE"), ("Captured", &[], 20, "9.99", "STATE_CHANGE")];
+    for (n_reads, is_waiting) in [(1, true), (2, false)] {
+        let (_, published) = life(&object, &reads[..n_reads]);
+        let mut history = History::default();
+        published.iter().for_each(|(event, sequence)| history.add(reread(Mode::Binary, event, *sequence).unwrap()));
+        let known = history.into_known();
+        let permission = known.iter().find(|state| state.object.kind == ObjectKind::ChargePermission).unwrap();
+        assert_eq!(permission.retry_awaited.is_some(), is_waiting, "{:?}", permission.retry_awaited);
+    }
+}
+
+#[test]
 fn foreign_record_is_not_read() {
     let none = |_: &str| None;
     for value in ["", "{}", "null", r#"{"id":"x","data":{}}"#] {
