@@ -3,6 +3,7 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::timestamp::Timestamp;
+use crate::failpoints;
 
 /// A running clock: the system clock, or one that starts at a given time.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,7 @@ impl Clock {
             return self.at.plus(self.started.elapsed());
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_unix_ms(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        let ms = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_unix_ms(ms.saturating_add(failpoints::clock_ahead_ms()))
     }
 }
