@@ -300,6 +300,6 @@ mod tests {
             let found_id = Cause::claimed_permission(&restored, &object.id);
             assert_eq!(found_id.as_ref().map(ObjectId::as_str), found, "{id}");
         }
-        assert!(size_of::<Cause>() <= 96, "a backlog holds a million: {}", size_of::<Cause>());
+        assert!(size_of::<Cause>() <= 96, "a backlog can hold a million causes; size {}", size_of::<Cause>());
     }
 }

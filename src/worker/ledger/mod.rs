@@ -301,7 +301,7 @@ fn report_mismatch(object: &ObjectRef, of_api: &ObjectId, claimed: &ObjectId) {
     tracing::warn!(
         object_id = %object.id, merchant = %object.account.merchant_id, environment = %object.account.environment,
         charge_permission_id = %of_api, claimed_charge_permission_id = %claimed,
-        "IPN names another charge permission than the Amazon Pay API; events carry the one of the API"
+        "IPN and Amazon Pay API name different charge permissions for this object; its events carry the one of the API"
     );
 }
 
@@ -314,8 +314,8 @@ fn clocks_agree(broker: Option<Timestamp>, own: Timestamp, settings: &Settings) 
     if !agree {
         tracing::error!(
             skew_ms = skew.as_millis() as u64,
-            "clock skew between this machine and the Kafka broker; IPNs of objects that were read before are read again \
-             after a restart, nothing is lost. Synchronize both clocks (NTP)"
+            "clock skew between this machine and the Kafka broker: after a restart, objects are read again even if an earlier \
+             read already answered their IPNs; nothing is lost. Synchronize both clocks (NTP)"
         );
     }
     agree

@@ -24,7 +24,7 @@ impl Ledger {
         }
     }
 
-    /// 404: a test IPN, or an object that cannot be read yet. For a known object it is an error of Amazon Pay's.
+    /// 404: a test IPN, or an object that cannot be read yet. For a known object it is an error at Amazon Pay.
     pub(super) fn not_found(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
         if self.store.is_observed(object) && !self.reports_chargeback(object) {
@@ -32,7 +32,7 @@ impl Ledger {
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
                 environment = %object.account.environment, attempts,
                 "Amazon Pay no longer finds an object that it returned before; it is read again in an hour, and its IPNs \
-                 become dead letters after {} h. Ask Amazon Pay about the object",
+                 become dead letters after {} h. If it stays missing, contact Amazon Pay with the object id",
                 self.settings.pending_age_max_h,
             );
             if self.has_failed_for_too_long(object, now) {
@@ -48,8 +48,8 @@ impl Ledger {
         self.give_up(object, DeadLetterReason::UnknownObject, detail, now);
     }
 
-    /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a dead
-    /// letter as soon as one about an unknown object.
+    /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a
+    /// dead letter after the same few reads as an IPN about an unknown object.
     fn reports_chargeback(&self, object: &ObjectRef) -> bool {
         self.queue.causes_of(object).0.iter().any(Cause::is_chargeback)
     }
@@ -78,19 +78,19 @@ impl Ledger {
         self.requeue(object, Requeue::ObjectFailed, backoff(OBJECT_RETRY, attempts), now);
     }
 
-    /// A reconciliation read failed for a reason of the object's own. No IPN waits for it, so the next one is its next
-    /// reconciliation read.
+    /// A reconciliation read failed, and only this object is affected. No IPN waits for the read, so the object is read
+    /// again only in its next reconciliation period.
     pub(super) fn reconciliation_failed(
         &mut self,
         object: &ObjectRef,
-        what: &Disposition,
+        what: &str,
         read_started_at: Timestamp,
         now: Timestamp,
     ) {
         if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
             tracing::error!(
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
-                environment = %object.account.environment, error = ?what, suppressed,
+                environment = %object.account.environment, error = what, suppressed,
                 "reconciliation could not read an object that Amazon Pay returned before; it is read again in its next \
                  reconciliation period, nothing is published",
             );
@@ -131,7 +131,7 @@ fn report_breaker(account: &Account, change: BreakerChange, settings: &Settings)
         tracing::warn!(
             merchant = %account.merchant_id, environment = %account.environment,
             "circuit breaker opened after {} failed reads in a row; reads of this merchant are held back, one probe every \
-             {} ms. Its work waits, nothing is lost",
+             {} ms. The merchant's work waits, nothing is lost",
             settings.breaker_failures,
             settings.breaker_probe_ms,
         );
