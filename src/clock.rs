@@ -1,4 +1,4 @@
-//! The clock that signature checks and signed requests use. Tests and the sandbox set it.
+//! The clock that signature checks and signed requests use, and the clock of an assignment. Tests and the sandbox set it.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,9 +18,14 @@ impl Clock {
         Self { at: Timestamp::from_unix_ms(0), started: Instant::now(), is_system: true }
     }
 
-    /// A clock that shows `at` now and advances from there.
+    /// A clock that shows `at` now and advances from there. No correction of the system clock changes it.
     pub fn starting_at(at: Timestamp) -> Self {
-        Self { at, started: Instant::now(), is_system: false }
+        Self::started(at, Instant::now())
+    }
+
+    /// A clock that showed `at` at this instant.
+    pub fn started(at: Timestamp, instant: Instant) -> Self {
+        Self { at, started: instant, is_system: false }
     }
 
     /// The current time.

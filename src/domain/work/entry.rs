@@ -216,9 +216,12 @@ impl Priority {
     }
 }
 
-/// The oldest cause, unless it is the newest evidence. An IPN that is itself the evidence of a change must not be lost.
+/// The oldest cause that is no evidence: a chargeback, each of which has an event, or the newest change of attributes, which
+/// answers the older ones too.
 fn dropped_first(oldest_first: &[Cause]) -> usize {
-    usize::from(oldest_first.iter().rposition(Cause::is_attribute_change) == Some(0))
+    let newest_change = oldest_first.iter().rposition(Cause::is_attribute_change);
+    let is_needed = |n: usize, cause: &Cause| cause.is_chargeback() || Some(n) == newest_change;
+    oldest_first.iter().enumerate().position(|(n, cause)| !is_needed(n, cause)).unwrap_or(0)
 }
 
 impl Failing {

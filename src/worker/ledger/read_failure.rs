@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Ledger;
 use super::dead_letters::PendingDeadLetter;
+use super::deferred_reads::ReadStart;
 use crate::amazon::pay_api::Disposition;
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
@@ -80,13 +81,7 @@ impl Ledger {
 
     /// A reconciliation read failed, and only this object is affected. No IPN waits for the read, so the object is read
     /// again only in its next reconciliation period.
-    pub(super) fn reconciliation_failed(
-        &mut self,
-        object: &ObjectRef,
-        what: &str,
-        read_started_at: Timestamp,
-        now: Timestamp,
-    ) {
+    pub(super) fn reconciliation_failed(&mut self, object: &ObjectRef, what: &str, start: ReadStart, now: Timestamp) {
         if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
             tracing::error!(
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
@@ -95,7 +90,7 @@ impl Ledger {
                  reconciliation period, nothing is published",
             );
         }
-        self.note_read(object, read_started_at);
+        self.note_read(object, start);
         self.complete(object, now);
     }
 

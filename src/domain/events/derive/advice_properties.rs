@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 
+use super::properties::many_cases;
 use super::*;
 use crate::domain::events::ActionCode;
 use crate::domain::events::{PermissionSeen, retry_awaited};
@@ -215,7 +216,7 @@ fn histories() -> impl Strategy<Value = (&'static str, Vec<Step>)> {
 #[test]
 fn no_decline_waits_for_what_has_happened() {
     let templates = templates();
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(20_000));
+    let mut runner = TestRunner::new(many_cases());
     let outcome = runner.run(&histories(), |(permission_type, steps)| {
         let mut world = World::new(permission_type, &templates);
         steps.into_iter().for_each(|step| world.step(step));

@@ -68,6 +68,28 @@ fn ipns_about_one_object_coalesce_into_one_read() {
     assert!(queue.is_empty() && queue.in_flight() == 0);
 }
 
+/// A chargeback that a charge's IPN reports, as no read of the charge shows it.
+fn chargeback(offset: i64, sent_ms: i64) -> Cause {
+    let mut cause = ipn(offset, sent_ms);
+    if let Origin::Ipn { chargeback, .. } = &mut cause.origin {
+        *chargeback = true;
+    }
+    cause
+}
+
+#[test]
+fn chargebacks_are_kept_behind_many_newer_ipns() {
+    let mut queue = queue();
+    queue.push(&charge("C1"), chargeback(0, 1), at(1000));
+    queue.push(&charge("C1"), chargeback(1, 2), at(1000));
+    for offset in 2..40 {
+        queue.push(&charge("C1"), ipn(offset, 1 + offset), at(1000));
+    }
+    queue.take_due(at(1001));
+    let kept = queue.complete(&charge("C1"), at(1003)).causes;
+    assert_eq!((kept.len(), kept.iter().filter(|cause| cause.is_chargeback()).count()), (CAUSES_KEPT, 2));
+}
+
 #[test]
 fn ipns_during_a_read_cause_exactly_one_more() {
     let mut queue = queue();
