@@ -120,6 +120,9 @@ pub struct Pending {
     /// When the last of these reads failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
+    /// The error of the last of these reads, shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<Box<str>>,
     /// Whether the next read is a confirming read.
     #[serde(default)]
     pub confirming: bool,

@@ -64,7 +64,8 @@ pub(in crate::worker) struct Ledger {
     reconciler: Reconciler,
     /// When overdue work is released next.
     release_at: Timestamp,
-    object_errors: LogThrottle<Account>,
+    /// By object and cause: another object, or another error of this one, gets a line of its own.
+    object_errors: LogThrottle<(ObjectRef, String)>,
     report_schedule: ReportSchedule,
 }
 

@@ -5,13 +5,21 @@ use std::time::Duration;
 use super::Ledger;
 use super::dead_letters::PendingDeadLetter;
 use super::deferred_reads::ReadStart;
-use crate::amazon::pay_api::Disposition;
+use crate::amazon::pay_api::{Disposition, cause_of};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::pay::{Account, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{BreakerChange, Cause, Requeue};
 use crate::worker::gauges::show_breaker;
+
+/// A read that failed because of its object.
+pub(super) struct Failure<'a> {
+    pub(super) why: Requeue,
+    /// The error.
+    pub(super) what: &'a str,
+    pub(super) retry_after: Duration,
+}
 
 impl Ledger {
     /// Counts the outcome for the merchant's circuit breaker.
@@ -40,10 +48,15 @@ impl Ledger {
                 let detail = format!("{what}, although it was read before");
                 return self.give_up(object, DeadLetterReason::Vanished, detail, now);
             }
-            return self.requeue(object, Requeue::Vanished, VANISHED_RETRY, now);
+            return self.requeue_failed(
+                object,
+                Failure { why: Requeue::Vanished, what, retry_after: VANISHED_RETRY },
+                now,
+            );
         }
         if let Some(wait_ms) = self.settings.unknown_object_retries_ms.get(attempts as usize) {
-            return self.requeue(object, Requeue::ObjectFailed, Duration::from_millis(*wait_ms), now);
+            let retry_after = Duration::from_millis(*wait_ms);
+            return self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
         }
         let detail = format!("{what}; read {} of {}", attempts + 1, object.id);
         self.give_up(object, DeadLetterReason::UnknownObject, detail, now);
@@ -63,8 +76,7 @@ impl Ledger {
     /// An answer about the object that cannot be used. Other objects are not affected.
     pub(super) fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
-        // Throttled for each account: every object of it may fail in the same way.
-        if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
+        if let Some(suppressed) = self.object_errors.allow((object.clone(), cause_of(what))) {
             tracing::warn!(
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
                 environment = %object.account.environment, attempts, error = what, suppressed,
@@ -76,13 +88,21 @@ impl Ledger {
         if self.has_failed_for_too_long(object, now) || self.is_chargeback_overdue(object) {
             return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
         }
-        self.requeue(object, Requeue::ObjectFailed, backoff(OBJECT_RETRY, attempts), now);
+        let retry_after = backoff(OBJECT_RETRY, attempts);
+        self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
+    }
+
+    /// Reads the object again later. Its state record keeps the error, for `inspect`.
+    pub(super) fn requeue_failed(&mut self, object: &ObjectRef, failure: Failure<'_>, now: Timestamp) {
+        let Failure { why, what, retry_after } = failure;
+        self.requeue(object, why, retry_after, now);
+        self.queue.note_error(object, what);
     }
 
     /// A reconciliation read failed, and only this object is affected. No IPN waits for the read, so the object is read
     /// again only in its next reconciliation period.
     pub(super) fn reconciliation_failed(&mut self, object: &ObjectRef, what: &str, start: ReadStart, now: Timestamp) {
-        if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
+        if let Some(suppressed) = self.object_errors.allow((object.clone(), cause_of(what))) {
             tracing::error!(
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
                 environment = %object.account.environment, error = what, suppressed,
