@@ -109,7 +109,13 @@ impl Rejection {
     pub(super) fn cause(&self) -> Option<String> {
         use sns::Error as Sns;
         match self {
-            Self::NotAnEnvelope(MalformedEnvelope::Json(_)) | Self::CertificateUrl(RefusedCertUrl::Region(_)) => None,
+            Self::NotAnEnvelope(MalformedEnvelope::Json(_))
+            | Self::CertificateUrl(RefusedCertUrl::Region(_))
+            | Self::Verification(Sns::SignatureVersion(_))
+            | Self::RawDelivery
+            | Self::TooLarge(_)
+            | Self::NoMemory
+            | Self::Deadline(_) => None,
             Self::NotAnEnvelope(malformed) => Some(malformed.to_string()),
             Self::CertificateUrl(refused) => Some(refused.to_string()),
             Self::Certificate(
@@ -127,11 +133,6 @@ impl Rejection {
             Self::SlowBody(_) | Self::IncompleteBody => Some(self.to_string()),
             Self::Verification(Sns::TopicNotAllowed(arn) | Sns::SignatureVersionTooLow(arn)) => Some(arn.clone()),
             Self::Confirmation(unconfirmed) => Some(unconfirmed.topic().to_owned()),
-            Self::Verification(Sns::SignatureVersion(_))
-            | Self::RawDelivery
-            | Self::TooLarge(_)
-            | Self::NoMemory
-            | Self::Deadline(_) => None,
         }
     }
 

@@ -48,13 +48,11 @@ impl<K: Eq + Hash> LogThrottle<K> {
             by_key.insert(key, Entry { logged_at: now, suppressed: 0 });
             return Some(0);
         }
-        match further {
-            Some(entry) => entry.allow(self.every, now),
-            None => {
-                *further = Some(Entry { logged_at: now, suppressed: 0 });
-                Some(0)
-            }
+        if let Some(entry) = further {
+            return entry.allow(self.every, now);
         }
+        *further = Some(Entry { logged_at: now, suppressed: 0 });
+        Some(0)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::work::{BreakerChange, Cause, Requeue};
 use crate::worker::gauges::show_breaker;
 
 /// A read that failed because of its object.
+#[derive(Clone, Copy)]
 pub(super) struct Failure<'a> {
     pub(super) why: Requeue,
     /// The error.
