@@ -120,6 +120,7 @@ fn pending() -> impl Strategy<Value = Pending> {
         attempts: 0,
         failing_ms: 0,
         failed_at: None,
+        last_error: None,
         confirming: false,
     })
 }

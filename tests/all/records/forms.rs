@@ -159,6 +159,7 @@ fn pending() -> KnownState {
             attempts: 2,
             failing_ms: 60_000,
             failed_at: Some(at("2026-01-02T03:04:30.000Z")),
+            last_error: Some("Amazon Pay answered 404 Not Found".into()),
             confirming: true,
         }),
     }
