@@ -81,6 +81,8 @@ struct World<'a> {
     amazon: HashMap<ObjectRef, (&'static str, &'static [&'static str], i64)>,
     known: HashMap<ObjectRef, KnownState>,
     published: Vec<Event>,
+    /// Whether the permission was Chargeable when each event was published: what a merchant's check at that time finds.
+    was_chargeable: Vec<bool>,
 }
 
 fn object(kind: ObjectKind, id: &str) -> ObjectRef {
@@ -100,7 +102,7 @@ impl<'a> World<'a> {
     fn new(permission_type: &'static str, templates: &'a [Template]) -> Self {
         let amazon = HashMap::from([(permission(), ("Chargeable", &[][..], 1))]);
         let mut world =
-            Self { templates, permission_type, now_s: 10, amazon, known: HashMap::new(), published: Vec::new() };
+            Self { templates, permission_type, now_s: 10, amazon, known: HashMap::new(), published: Vec::new(), was_chargeable: Vec::new() };
         world.read(&permission());
         world
     }
@@ -172,6 +174,8 @@ impl<'a> World<'a> {
             );
         }
         self.published.extend(events);
+        let is_chargeable = self.amazon[&permission()].0 == "Chargeable";
+        self.was_chargeable.resize(self.published.len(), is_chargeable);
     }
 
     /// The advice that waits, although the permission became Chargeable after everything that is waited for.
@@ -188,13 +192,13 @@ impl<'a> World<'a> {
             };
             published[n..].iter().filter(went_through).any(|event| event.last_updated > published[n].last_updated)
         };
-        // A merchant who was advised to check waits for any PermissionChargeable, and for nothing if it was Chargeable.
+        // A merchant who is advised to check creates the charges that are due if the permission is Chargeable.
+        let may_check = |event: &Event| event.next_action.code == ActionCode::RetryChargeAfterPermissionCheck;
+        let finds_chargeable =
+            |n: usize| (n..published.len()).any(|n| may_check(&published[n]) && self.was_chargeable[answered + n]);
         let waits = |(n, event): &(usize, &Event)| {
-            let is_chargeable = event.permission_seen.as_ref().is_some_and(|(state, _)| *state == State::Chargeable);
-            let may_check = event.next_action.code == ActionCode::RetryChargeAfterPermissionCheck;
-            let is_chargeable =
-                is_chargeable || published[*n..].iter().any(|event| event.event_type.name == "PermissionChargeable");
-            event.next_action.advises_to_wait && !(may_check && is_chargeable) && !is_paid(*n)
+            let is_answered = may_check(event) && finds_chargeable(*n);
+            event.next_action.advises_to_wait && !is_answered && !is_paid(*n)
         };
         let waiting: Vec<&Event> = published.iter().enumerate().filter(waits).map(|(_, event)| event).collect();
         let is_over = waiting.iter().filter_map(|event| event.last_updated).max().is_some_and(|since| since < updated);
