@@ -20,7 +20,8 @@ pub fn retry_awaited(
         (ObjectKind::ChargePermission, _) => event.next_action.code == ActionCode::RetryCharge,
         // A later charge went through, so nothing is due any more.
         (ObjectKind::Charge, State::Authorized | State::CaptureInitiated | State::Captured) => {
-            before.and_then(|before| before.since).is_some_and(|since| event.last_updated.is_some_and(|at| since < at))
+            let newest = before.and_then(|before| before.since.and(before.newest.max(before.since)));
+            newest.is_some_and(|newest| event.last_updated.is_some_and(|at| newest < at))
         }
         _ => false,
     };
@@ -33,14 +34,18 @@ pub fn retry_awaited(
     let may_check = event.next_action.code == ActionCode::RetryChargeAfterPermissionCheck;
     // A merchant who reads the permission sees its last known state or a newer one.
     let since = event.last_updated.max(permission_updated.filter(|_| may_check));
-    Some(add(before, RetryAwaited { since, may_check }))
+    Some(add(before, RetryAwaited { since, newest: None, may_check }))
 }
 
 /// Where the buyer must act after one decline, a later decline that needs no act does not put off the answer.
 pub(super) fn add(before: Option<RetryAwaited>, new: RetryAwaited) -> RetryAwaited {
-    match before {
-        Some(before) if new.may_check && !before.may_check => before,
-        Some(before) if new.may_check == before.may_check => RetryAwaited { since: new.since.max(before.since), ..new },
-        _ => new,
-    }
+    let Some(before) = before else { return new };
+    let newest = before.newest.max(before.since).max(new.since);
+    let since = match (before.may_check, new.may_check) {
+        (false, true) => before.since,
+        (true, false) => new.since,
+        (false, false) | (true, true) => new.since.max(before.since),
+    };
+    let may_check = before.may_check && new.may_check;
+    RetryAwaited { since, newest: newest.filter(|newest| Some(*newest) > since), may_check }
 }

@@ -137,7 +137,11 @@ impl PublishedEvent {
         }
         let waits = AWAITING_RETRY.iter().any(|awaiting| code(*awaiting));
         let may_check = code(ActionCode::RetryChargeAfterPermissionCheck);
-        if waits { Some(awaited::add(before, RetryAwaited { since: self.time, may_check })) } else { before }
+        if waits {
+            Some(awaited::add(before, RetryAwaited { since: self.time, newest: None, may_check }))
+        } else {
+            before
+        }
     }
 
     fn observed(self, before: Option<&Observed>) -> Observed {

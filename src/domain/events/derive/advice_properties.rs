@@ -11,7 +11,7 @@ use super::*;
 use crate::domain::events::ActionCode;
 use crate::domain::events::{PermissionSeen, retry_awaited};
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectId, ObjectRef};
-use crate::domain::state::KnownState;
+use crate::domain::state::{KnownState, RetryAwaited};
 
 /// What happens next: a change at Amazon, or a read of the receiver.
 #[derive(Clone, Copy, Debug)]
@@ -101,8 +101,15 @@ fn charge(n: usize) -> ObjectRef {
 impl<'a> World<'a> {
     fn new(permission_type: &'static str, templates: &'a [Template]) -> Self {
         let amazon = HashMap::from([(permission(), ("Chargeable", &[][..], 1))]);
-        let mut world =
-            Self { templates, permission_type, now_s: 10, amazon, known: HashMap::new(), published: Vec::new(), was_chargeable: Vec::new() };
+        let mut world = Self {
+            templates,
+            permission_type,
+            now_s: 10,
+            amazon,
+            known: HashMap::new(),
+            published: Vec::new(),
+            was_chargeable: Vec::new(),
+        };
         world.read(&permission());
         world
     }
@@ -233,4 +240,25 @@ fn no_decline_waits_for_what_has_happened() {
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A merchant whose check found a charge in progress waits for the code, and nothing but this change can give it.
+#[test]
+fn chargeable_permission_without_time_answers_a_check() {
+    let templates = templates();
+    for (may_check, code) in [(true, ActionCode::RetryCharge), (false, ActionCode::None)] {
+        let mut world = World::new("Recurring", &templates);
+        world.change(permission(), PERMISSION_STATES[2], 1);
+        world.read(&permission());
+        let since = Some(Timestamp::from_unix_ms((world.now_s + 1_700_000_001) * 1000));
+        let (object, id) = (permission(), permission().id);
+        let fetched = Fetched { last_updated: None, ..templates[0].fetched.clone() };
+        let awaited = Some(RetryAwaited { since, newest: None, may_check });
+        let of_permission = Permission { retry_awaited: awaited, ..Permission::unread(&id, Some("Recurring")) };
+        let reading = Reading::of(&object, &fetched, of_permission, Timestamp::from_unix_ms(0));
+        let known = world.known[&object].observed.as_ref();
+        let Derivation::Current { events, .. } = derive(known, &reading) else { panic!("it has no time") };
+        let published: Vec<_> = events.iter().map(|event| (event.event_type.name, event.next_action.code)).collect();
+        assert_eq!(published, [("PermissionChargeable", code)]);
+    }
 }
