@@ -81,8 +81,15 @@ struct World<'a> {
     amazon: HashMap<ObjectRef, (&'static str, &'static [&'static str], i64)>,
     known: HashMap<ObjectRef, KnownState>,
     published: Vec<Event>,
-    /// Whether the permission was Chargeable when each event was published: what a merchant's check at that time finds.
-    was_chargeable: Vec<bool>,
+    /// What a merchant who reads the permission after each event finds.
+    checks: Vec<Check>,
+}
+
+#[derive(Clone, Copy)]
+struct Check {
+    is_chargeable: bool,
+    /// Amazon's time of the permission's last known state: the merchant sees that state or a newer one.
+    known_updated: Option<Timestamp>,
 }
 
 fn object(kind: ObjectKind, id: &str) -> ObjectRef {
@@ -108,7 +115,7 @@ impl<'a> World<'a> {
             amazon,
             known: HashMap::new(),
             published: Vec::new(),
-            was_chargeable: Vec::new(),
+            checks: Vec::new(),
         };
         world.read(&permission());
         world
@@ -182,7 +189,7 @@ impl<'a> World<'a> {
         }
         self.published.extend(events);
         let is_chargeable = self.amazon[&permission()].0 == "Chargeable";
-        self.was_chargeable.resize(self.published.len(), is_chargeable);
+        self.checks.resize(self.published.len(), Check { is_chargeable, known_updated: updated });
     }
 
     /// The advice that waits, although the permission became Chargeable after everything that is waited for.
@@ -201,15 +208,19 @@ impl<'a> World<'a> {
         };
         // A merchant who is advised to check creates the charges that are due if the permission is Chargeable.
         let may_check = |event: &Event| event.next_action.code == ActionCode::RetryChargeAfterPermissionCheck;
-        let finds_chargeable =
-            |n: usize| (n..published.len()).any(|n| may_check(&published[n]) && self.was_chargeable[answered + n]);
+        let finds_chargeable = |n: usize| {
+            (n..published.len()).any(|n| may_check(&published[n]) && self.checks[answered + n].is_chargeable)
+        };
         let waits = |(n, event): &(usize, &Event)| {
             let is_answered = may_check(event) && finds_chargeable(*n);
             event.next_action.advises_to_wait && !is_answered && !is_paid(*n)
         };
-        let waiting: Vec<&Event> = published.iter().enumerate().filter(waits).map(|(_, event)| event).collect();
-        let is_over = waiting.iter().filter_map(|event| event.last_updated).max().is_some_and(|since| since < updated);
-        if state == "Chargeable" && is_over { waiting } else { vec![] }
+        let waiting: Vec<(usize, &Event)> = published.iter().enumerate().filter(waits).collect();
+        let since = |(n, event): &(usize, &Event)| {
+            event.last_updated.max(self.checks[answered + n].known_updated.filter(|_| may_check(event)))
+        };
+        let is_over = waiting.iter().filter_map(since).max().is_some_and(|since| since < updated);
+        if state == "Chargeable" && is_over { waiting.into_iter().map(|(_, event)| event).collect() } else { vec![] }
     }
 }
 
