@@ -47,8 +47,8 @@ fn when(row: &EventType) -> String {
         Trigger::StateReached { state, updated_when_late: true, .. } => {
             let updated = updated_type(row.kind).map_or("", |updated| updated.name);
             format!(
-                "a {} reaches `{state}`. If the receiver does not know the object yet, and the state is older than the time since when the receiver \
-                 has been in charge of the merchant (see `firstSight`), it publishes `{updated}` instead",
+                "a {} reaches `{state}`. If the receiver does not know the object yet and the state is old (see `firstSight`), it \
+                 publishes `{updated}` instead",
                 row.kind
             )
         }
@@ -60,8 +60,8 @@ fn when(row: &EventType) -> String {
         }
         Trigger::UnknownState => format!("a {} reaches a state that is not on this page", row.kind),
         Trigger::AttributesChanged => format!(
-            "attributes of a {} change while its state stays the same, or the receiver first reads an object whose \
-             state is from before it was in charge of the merchant (see `firstSight`)",
+            "attributes of a {} change while its state stays the same, or the receiver first reads an object whose state is old \
+             (see `firstSight`)",
             row.kind
         ),
         Trigger::PaymentMethodChanged => {

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use ipn_receiver::domain::events::{
-    EventType, Evidence, NextAction, PermissionSeen, PermissionType, Situation, Trigger, next_action,
+    CATALOG, EventType, Evidence, NextAction, PermissionSeen, PermissionType, Situation, Trigger, next_action,
+    updated_type,
 };
 use ipn_receiver::domain::pay::{ObjectKind, Reason, State};
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -39,6 +40,7 @@ fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> Next
         is_chargeable_again: case.is_chargeable_again,
         is_used_up: case.is_used_up,
         retry_was_advised: case.retry_was_advised,
+        is_older_than_decline: case.is_older_than_decline,
         evidence: case.evidence,
         update_url: UPDATE_URL,
         ..Situation::of(row.kind, &state, &reasons, &permission_id)
@@ -56,6 +58,7 @@ struct Case {
     is_chargeable_again: bool,
     is_used_up: bool,
     retry_was_advised: bool,
+    is_older_than_decline: bool,
     /// On charges: the permission's state, which is newer than the charge's.
     permission: Option<&'static str>,
     permission_reasons: Vec<Reason>,
@@ -73,32 +76,36 @@ fn cases(row: &EventType) -> Vec<Case> {
     let method = |name, state, evidence| Case { state, evidence, ..Case::new(name, None) };
     match row.name {
         "PermissionChargeable" => vec![
-            Case::new("first sight, or after `ChargeInProgress`", None),
             Case {
                 is_chargeable_again: true,
-                ..Case::new("after NonChargeable for another reason, or after a decline that waits for it", None)
+                ..Case::new(
+                    "a decline waits for it, or it was NonChargeable for another reason than `ChargeInProgress`",
+                    None,
+                )
             },
+            Case::new("in every other case: first sight, or after `ChargeInProgress`", None),
         ],
         "PaymentMethodUpdated" => vec![
             method("evidence has `became_chargeable`", "Chargeable", &[Evidence::BecameChargeable]),
-            method("other evidence, permission is Chargeable", "Chargeable", &[Evidence::DescriptorChanged]),
+            method("other evidence, the permission is Chargeable", "Chargeable", &[Evidence::DescriptorChanged]),
             Case {
                 retry_was_advised: true,
                 ..method(
-                    "the same, minutes after an event with RETRY_CHARGE",
+                    "the same, and this act was answered (see below)",
                     "Chargeable",
                     &[Evidence::DescriptorChanged],
                 )
             },
-            method("other evidence, permission is not Chargeable", "NonChargeable", &[Evidence::DescriptorChanged]),
-        ],
-        "PermissionUpdated" => vec![
-            Case::new("attributes changed", None),
             Case {
-                is_first_sight: true,
-                state: "NonChargeable",
-                ..Case::new("first sight, NonChargeable for more than 24 h", Some("PaymentMethodInvalid"))
+                is_older_than_decline: true,
+                ..method(
+                    "`attribute_change` alone, and its IPN is older than the last declined charge",
+                    "Chargeable",
+                    &[Evidence::AttributeChange],
+                )
             },
+            method("other evidence, the permission is NonChargeable", "NonChargeable", &[Evidence::DescriptorChanged]),
+            method("the permission is Closed", "Closed", &[Evidence::DescriptorChanged]),
         ],
         _ => cases_by_reason(row),
     }
@@ -109,6 +116,10 @@ fn cases_by_reason(row: &EventType) -> Vec<Case> {
     let mut cases: Vec<Case> = row.reasons.iter().map(by_reason).collect();
     if row.name == "ChargeDeclined" {
         cases.splice(0..0, cases_by_permission());
+    }
+    if let Some(at) = cases.iter().position(|case| case.reason == Some("ExpiredUnused")) {
+        let closed = Case::new("`ExpiredUnused`; the permission is Closed", Some("ExpiredUnused"));
+        cases.insert(at, Case { permission: Some("Closed"), ..closed });
     }
     if cases.iter().any(|case| case.reason == Some("AmazonClosed")) {
         let used_up = Case::new("`AmazonClosed`, whole amount charged", Some("AmazonClosed"));
@@ -137,7 +148,9 @@ fn cases_by_permission() -> [Case; 3] {
         Case {
             permission: Some("Chargeable"),
             ..Case::new(
-                format!("{retryable}; the permission became Chargeable after the decline"),
+                format!(
+                    "{retryable}; the permission became Chargeable, or got another payment method, after the decline"
+                ),
                 Some("HardDeclined"),
             )
         },
@@ -161,7 +174,7 @@ pub(super) fn next_actions(row: &EventType) -> String {
         .collect();
     let sentences = sentences(&all);
     if let [sentence] = &sentences[..] {
-        return format!("Next action: {sentence}\n");
+        return format!("Next action: {sentence}\n{}", below_table(row));
     }
     let list: Vec<String> = sentences.iter().map(|sentence| format!("- {sentence}")).collect();
     let mut text = String::from("Next action, by type of the charge permission");
@@ -170,17 +183,32 @@ pub(super) fn next_actions(row: &EventType) -> String {
     } else {
         ":\n\n"
     };
-    text += "| | OneTime | Recurring | PaymentMethodOnFile | type not known |\n|---|---|---|---|---|\n";
+    let all_equal = all.iter().all(|row| row.iter().all(|action| *action == row[0]));
+    let columns = if all_equal { &["all types"][..] } else { &TYPES };
+    writeln!(text, "| | {} |\n|---|{}", columns.join(" | "), "---|".repeat(columns.len())).unwrap();
     let rows: Vec<_> = cases.iter().zip(&all).collect();
     for equal in rows.chunk_by(|(_, before), (_, after)| before == after) {
         let names: Vec<&str> = equal.iter().map(|(case, _)| case.name.as_str()).collect();
-        let mut cells = equal[0].1.each_ref().map(|action| format!("`{}`", action.code.as_str()));
-        if cells.iter().all(|cell| *cell == cells[0]) {
-            cells[1..].fill("= OneTime".to_owned());
-        }
-        writeln!(text, "| {} | {} |", names.join(", "), cells.join(" | ")).unwrap();
+        let cells = equal[0].1.each_ref().map(|action| format!("`{}`", action.code.as_str()));
+        writeln!(text, "| {} | {} |", names.join(", "), cells[..columns.len()].join(" | ")).unwrap();
     }
-    text + "\n" + &list.join("\n") + "\n"
+    text + "\n" + &list.join("\n") + "\n" + below_table(row)
+}
+
+/// What a table cannot say.
+fn below_table(row: &EventType) -> &'static str {
+    match row.name {
+        "PaymentMethodUpdated" => ANSWERED,
+        "PermissionUpdated" => {
+            "\nIf `firstSight` is true, the next action is that of [PermissionChargeable](#permissionchargeable) or \
+             [PermissionNonChargeable](#permissionnonchargeable), by `state`.\n"
+        }
+        "ChargeUpdated" => {
+            "\nIf `firstSight` is true, the next action is that of the event of the same `state`, for example of \
+             [ChargeCanceled](#chargecanceled).\n"
+        }
+        _ => "",
+    }
 }
 
 /// Each code with its text once, in the order of the table.
@@ -194,4 +222,34 @@ fn sentences(all: &[[NextAction; 4]]) -> Vec<String> {
         }
     }
     sentences
+}
+
+const TYPES: [&str; 4] = ["OneTime", "Recurring", "PaymentMethodOnFile", "type not known"];
+
+const ANSWERED: &str = r"
+An act of the buyer was answered
+
+- if the same read publishes `PermissionChargeable` with `RETRY_CHARGE`;
+- if there was a *first answer*, and no charge of the permission was declined after it. A first answer is a read whose
+  `PermissionChargeable`, or `PaymentMethodUpdated` with the evidence `attribute_change` alone, had the code `RETRY_CHARGE`. With
+  `attribute_change` alone, Amazon sent this IPN within 10 minutes before or after the first answer or the permission's last
+  `lastUpdatedTimestamp`. With `descriptor_changed` or `billing_address_changed`, this read began within 10 minutes after the first answer.
+
+Two visible changes of the payment method or billing address are two acts, even within 10 minutes.
+";
+
+/// What the page says below the table of an `…Updated` event.
+#[test]
+fn first_sight_advice_is_that_of_the_state() {
+    for row in CATALOG.iter().filter(|row| matches!(row.trigger, Trigger::StateReached { updated_when_late: true, .. }))
+    {
+        let Trigger::StateReached { state, .. } = row.trigger else { unreachable!() };
+        for case in row.reasons.iter().map(|reason| Some(*reason)).chain([None]) {
+            let case = Case { state, is_first_sight: true, ..Case::new("", case) };
+            let updated = updated_type(row.kind).unwrap();
+            for permission_type in PermissionType::ALL {
+                assert_eq!(advice(updated, permission_type, &case), advice(row, permission_type, &case), "{state}");
+            }
+        }
+    }
 }
