@@ -132,7 +132,7 @@ fn cases_by_reason(row: &EventType) -> Vec<Case> {
         let only = cases.remove(at);
         cases.push(Case { name: "`ChargeInProgress` and no other".to_owned(), ..only });
     }
-    cases.push(Case::new("no reason", None));
+    cases.push(Case::new(if row.reasons.is_empty() { "always" } else { "no reason" }, None));
     cases
 }
 

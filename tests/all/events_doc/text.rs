@@ -45,18 +45,19 @@ Do none of the three for an event whose `source` does not end with `/live`.
 | May I create a new charge? | On the code `RETRY_CHARGE`. On `RETRY_CHARGE_AFTER_PERMISSION_CHECK`, if you then read the permission from Amazon Pay and its state is `Chargeable`. Once for each payment that is due. On no other code: `PermissionChargeable` with `NONE` answers no declined charge. |
 | May I mail the buyer? | On `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`, `ASK_FOR_OTHER_PAYMENT_METHOD`, `OPEN_UPDATE_PAGE`, `OPEN_SETUP_PAGE`, `VERIFY_AMOUNT_WITH_BUYER`, `REENGAGE_BUYER_WITH_NEW_CHECKOUT` and `REACH_OUT_BEFORE_NEXT_CYCLE`: once for each problem of the charge permission, as follows. On `RENEW_BEFORE_EXPIRY`: once for each event, whether there is a problem or not. |
 
-A **problem** of a charge permission (`chargePermissionId`):
+**A problem** belongs to a charge permission (`chargePermissionId`):
 
-- begins with the first event that has one of these codes. Send the mail then; do not wait for a second event, because there may be none.
-- While it lasts, send no other mail, whatever further events of the permission and its charges say and in whatever order they come. If
-  a code differs, change the page behind the mail: the newest event about the permission itself decides.
-- ends with the code `RETRY_CHARGE`; with an event of a charge of the permission whose state is `Authorized`, `CaptureInitiated` or
-  `Captured`, and whose `time` is later than the `time` of the events that had these codes; or with `PermissionClosed`.
-- `WAIT_FOR_NEXT_PERIOD` asks nothing of the buyer, but the declined charge may have the code `REENGAGE_BUYER_WITH_NEW_CHECKOUT`. If the
-  event about the permission comes first, send no mail for the charge. If the mail has been sent, do nothing more.
-- `PermissionClosed` ends every problem and begins the last one if it has one of these codes. Send its mail, unless the mail of the
-  problem that it ends already asked for a new checkout (`REENGAGE_BUYER_WITH_NEW_CHECKOUT`, `OPEN_SETUP_PAGE`). The last problem
-  never ends: a `ChargeDeclined` after it causes no mail.
+- It begins with the first event that has one of these codes. Send the mail then. Do not wait for a second event: there may be none.
+- While it lasts, send no other mail, whatever later events of the permission and its charges say, and in whatever order they come. If
+  a later code differs, change the page behind the mail: the newest event about the permission itself decides.
+- It ends with the code `RETRY_CHARGE`. It also ends with an event about a charge of the permission whose state is `Authorized`,
+  `CaptureInitiated` or `Captured`, if the `time` of that event is later than the `time` of every event with one of these codes. The next such
+  code begins a new problem.
+- `PermissionClosed` ends it, too, and begins the last problem if it has one of these codes. Send the mail of the last problem, unless the
+  mail before asked for a new checkout already (`REENGAGE_BUYER_WITH_NEW_CHECKOUT`, `OPEN_SETUP_PAGE`). The last problem never ends: a
+  `ChargeDeclined` after it causes no mail.
+- `WAIT_FOR_NEXT_PERIOD` asks nothing of the buyer, but the declined charge may have the code `REENGAGE_BUYER_WITH_NEW_CHECKOUT`. If the event
+  about the permission comes first, send no mail for the charge. If you have sent it already, do nothing more.
 
 [examples/README.md](../examples/README.md) has consumers that follow these rules.
 

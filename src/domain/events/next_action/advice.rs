@@ -26,6 +26,10 @@ pub(super) const SEE_PERMISSION_CHARGEABLE: Advice = advise(
     ActionCode::None,
     "No action required for this event. Follow the next action of the PermissionChargeable event that was published just before.",
 );
+pub(super) const RETRY_WAS_ADVISED: Advice = advise(
+    ActionCode::None,
+    "No action required for this event. An event with the code RETRY_CHARGE was already published for the same change.",
+);
 pub(super) const WAIT_FOR_CHARGEABLE: Advice = advise(
     ActionCode::Wait,
     "The charge permission cannot be charged yet. Wait until a PermissionChargeable event has the code RETRY_CHARGE.",
