@@ -117,7 +117,11 @@ fn permission() -> KnownState {
             last_event_id: Some(Uuid::from_u128(1)),
         }),
         sequence: Some(1_767_236_647_000),
-        retry_awaited: Some(RetryAwaited { since: Some(at("2026-01-01T03:04:05.000Z")), may_check: true }),
+        retry_awaited: Some(RetryAwaited {
+            since: Some(at("2026-01-01T03:04:05.000Z")),
+            newest: Some(at("2026-01-01T03:04:06.000Z")),
+            may_check: true,
+        }),
         pending: None,
     }
 }
