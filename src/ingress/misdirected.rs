@@ -30,7 +30,7 @@ impl Ingress {
     fn note_misdirected(&self, request: &HttpRequest, status: u16) {
         let sender = Sender::of(request);
         metrics::counter!("ipn_receiver_misdirected_requests_total", "sender" => sender.as_str()).increment(1);
-        let suppressed = self.allow_log("misdirected", Some(sender.as_str()));
+        let suppressed = self.allow_log("misdirected", Some(sender.as_str().to_owned()));
         let (method, path) = (shortened(request.method().as_str()), shortened(request.path()));
         let (topic_arn, sender_name) = (claimed_topic(request), sender.as_str());
         match (suppressed, sender) {

@@ -122,16 +122,40 @@ impl Rejection {
         }
     }
 
-    /// What gets log lines of its own: the topic of a genuine message, or a region. Names that anyone can make up share
-    /// theirs, so that they suppress no line of a genuine message.
-    pub(super) fn log_key(&self) -> Option<&str> {
+    /// What equal rejections have in common besides the outcome, so that one cause suppresses no line of another. Never a
+    /// text that the sender of an unverified message chooses: such texts would fill the throttle. So of all names of
+    /// regions, only the known ones count.
+    pub(super) fn cause(&self) -> Option<String> {
+        use sns::Error as Sns;
         match self {
+            Self::NotAnEnvelope(MalformedEnvelope::Json(_))
+            | Self::Verification(Sns::SignatureVersion(_))
+            | Self::RawDelivery
+            | Self::TooLarge(_)
+            | Self::NoMemory
+            | Self::Deadline(_) => None,
+            Self::NotAnEnvelope(malformed) => Some(malformed.to_string()),
             Self::CertificateUrl {
-                refused: RefusedCertUrl::Region(region) | RefusedCertUrl::Partition(region),
-                ..
-            } => AwsRegion::parse(region).filter(|region| region.is_known()).map(AwsRegion::as_str),
-            Self::CertificateUrl { .. } => None,
-            _ => self.topic(),
+                refused: RefusedCertUrl::Region(name) | RefusedCertUrl::Partition(name), ..
+            } => AwsRegion::parse(name).filter(|region| region.is_known()).map(|region| region.as_str().to_owned()),
+            Self::CertificateUrl { refused, .. } => Some(refused.to_string()),
+            Self::Certificate(
+                signing_certs::Error::Unavailable { reason, .. }
+                | signing_certs::Error::IssuerUnavailable { reason, .. },
+            ) => Some(reason.clone()),
+            Self::Certificate(signing_certs::Error::Unusable(bad)) | Self::Verification(Sns::Certificate(bad)) => {
+                Some(bad.to_string())
+            }
+            Self::Certificate(busy @ signing_certs::Error::Busy) => Some(busy.to_string()),
+            Self::Verification(Sns::TooOld { .. }) => Some("too old".to_owned()),
+            Self::Verification(Sns::TooNew { .. }) => Some("too new".to_owned()),
+            Self::Verification(unsigned @ (Sns::Signature | Sns::SignatureEncoding)) => Some(unsigned.to_string()),
+            Self::Append(error) => Some(error.to_string()),
+            Self::SlowBody(_) | Self::IncompleteBody => Some(self.to_string()),
+            Self::Verification(
+                Sns::TopicNotAllowed(arn) | Sns::TopicRegionNotAllowed(arn) | Sns::SignatureVersionTooLow(arn),
+            ) => Some(arn.clone()),
+            Self::Confirmation(unconfirmed) => Some(unconfirmed.topic().to_owned()),
         }
     }
 
