@@ -8,3 +8,6 @@ pub mod signed_text;
 pub mod authority;
 
 pub mod parts;
+
+pub mod record;
+pub mod stage;

@@ -30,6 +30,7 @@ use self::consumer_group::{Change, GroupContext};
 pub use self::context::{Dependencies, WorkerContext};
 use self::error::Error;
 pub use self::handle::{Handle, KafkaOutage, Status};
+pub use self::ledger::intake;
 use self::ledger::{Ledger, ReadStart};
 use self::throttled_alerts::ThrottledAlerts;
 use crate::amazon::pay_api::Disposition;

@@ -100,6 +100,12 @@ impl Disposition {
         }
     }
 
+    /// Classifies a complete answer without headers. The fuzz targets need no server then.
+    pub fn of_answer(object: &ObjectRef, status: StatusCode, body: Vec<u8>, edge: Edge) -> Self {
+        let answer = Answer { status, retry_after: None, request_id: None, body: Ok(body), edge };
+        Self::of(object, Outcome::Answered(Box::new(answer)))
+    }
+
     /// The value of the metrics label `outcome`.
     pub fn as_str(&self) -> &'static str {
         match self {

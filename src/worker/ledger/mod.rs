@@ -8,7 +8,7 @@ mod deferred_reads;
 mod in_charge;
 mod inbox_latency;
 mod inbox_progress;
-mod intake;
+pub mod intake;
 mod older_answers;
 mod parent_wait;
 mod read_failure;
