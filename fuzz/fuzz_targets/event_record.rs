@@ -33,7 +33,9 @@ fuzz_target!(|input: &[u8]| {
 
 fn rebuilt(events: &[PublishedEvent]) -> BTreeMap<ObjectRef, KnownState> {
     let mut history = History::default();
-    events.iter().for_each(|event| history.add(event.clone()));
+    for event in events {
+        history.add(event.clone());
+    }
     for in_charge in history.in_charge() {
         let json = serde_json::to_vec(&in_charge).expect("it is plain data");
         assert_eq!(InCharge::parse(&json).as_ref(), Ok(&in_charge));

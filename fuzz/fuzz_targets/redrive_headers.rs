@@ -65,8 +65,7 @@ fn dead_again(redriven: &Redriven) -> Record {
 
 /// The headers that no dead letter and no redrive adds.
 fn own_headers(headers: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
-    let is_own =
-        |name: &str| !name.starts_with(DLQ_PREFIX) && name != REDRIVEN_FROM && name != REDRIVE_COUNT;
+    let is_own = |name: &str| !name.starts_with(DLQ_PREFIX) && name != REDRIVEN_FROM && name != REDRIVE_COUNT;
     headers.iter().filter(|(name, _)| is_own(name)).cloned().collect()
 }
 

@@ -27,15 +27,17 @@ fuzz_target!(|input: &[u8]| {
     for Record { key, value, .. } in Record::all_of(input) {
         let value = (!value.is_empty()).then_some(value.as_slice());
         if let Err(why) = store.apply(PARTITION, &key, value) {
-            let why = why.to_string();
-            assert!(why.len() <= 300 && !why.chars().any(char::is_control), "{why:?}");
+            is_one_short_line(&why);
         }
     }
     let states: Vec<KnownState> = store.iter().map(|(_, state)| state).collect();
     assert_eq!((store.len(), store.is_empty()), (states.len(), states.is_empty()));
     for (account, in_charge) in &store.in_charge {
         let json = serde_json::to_vec(in_charge).expect("it is plain data");
-        assert_eq!(InCharge::of_record(InCharge::key_of(account).as_bytes(), &json).unwrap().1.as_ref(), Some(in_charge));
+        assert_eq!(
+            InCharge::of_record(InCharge::key_of(account).as_bytes(), &json).unwrap().1.as_ref(),
+            Some(in_charge)
+        );
     }
     for state in states {
         is_restored(&state);
@@ -46,6 +48,11 @@ fuzz_target!(|input: &[u8]| {
         can_be_queued(&object, pending);
     }
 });
+
+fn is_one_short_line(why: &impl std::fmt::Display) {
+    let why = why.to_string();
+    assert!(why.len() <= 300 && !why.chars().any(char::is_control), "{why:?}");
+}
 
 fn can_be_viewed(store: &StateStore, object: &ObjectRef) {
     let view = store.view_at(object).expect("each record is found by its object");
@@ -110,7 +117,7 @@ fn can_be_queued(object: &ObjectRef, pending: Pending) {
     let mut at = now();
     for _ in 0..2 {
         at = at.plus(Duration::from_hours(2));
-        assert_eq!(queue.take_due(at), [object.clone()], "no work waits for longer than 90 minutes");
+        assert_eq!(queue.take_due(at), std::slice::from_ref(object), "no work waits for longer than 90 minutes");
         let (history, failing_for) = (queue.history_of(object, at), queue.failing_for(object, at));
         assert!(history.attempts > queue.attempts_of(object) || history.attempts == u32::MAX, "{failing_for:?}");
         queue.requeue(object, Requeue::ObjectFailed, at.plus(Duration::from_mins(1)), at);
