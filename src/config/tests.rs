@@ -102,6 +102,33 @@ fn each_mistake_names_setting_and_remedy() {
         &format!("{GOOD}\ntopic_arns = [\"arn:aws:sqs:x\"]"),
         "merchants[0].topic_arns: \"arn:aws:sqs:x\" is not a topic",
     );
+    check(&format!("{GOOD}\ntopic_owners = []"), "merchants[0].topic_owners: is empty");
+    check(
+        &GOOD.replace("[[merchants]]", "[kafka.properties]\nacks = \"1\"\n[[merchants]]"),
+        "kafka.properties.\"acks\": is set by ipn-receiver",
+    );
+    check(
+        &GOOD.replace("[[merchants]]", "[kafka.properties]\n\"foo.bar\" = \"secret\"\n[[merchants]]"),
+        "kafka.properties.\"foo.bar\": is not a property of librdkafka",
+    );
+    check(
+        &GOOD.replace("[[merchants]]", "[worker]\nforget_after_d = 29.5\n[[merchants]]"),
+        "worker.forget_after_d: must be at least worker.stub_after_d",
+    );
+    for factor in ["0.0", "-1.0", "nan", "inf"] {
+        check(
+            &GOOD.replace("[[merchants]]", &format!("[reconciliation]\nperiod_factor = {factor}\n[[merchants]]")),
+            "reconciliation.period_factor: must be above 0 and at most 1000; 2 reads half as often",
+        );
+    }
+    check(&GOOD[..GOOD.find("[[merchants]]").unwrap()], "merchants: is empty; add a [[merchants]] table");
+    check("[kafka]\nsasl = \"hunter2", "line 2: not TOML");
+    let twice = format!("{GOOD}\n{}", &GOOD[GOOD.find("[[merchants]]").unwrap()..]);
+    check(&twice, "merchants[1].id: A1O8CIV1A24A6X/live is listed twice (first as merchants[0])");
+}
+
+#[test]
+fn topic_whose_messages_cannot_be_verified_is_refused() {
     for (arn, partition) in [
         ("arn:aws-cn:sns:cn-north-1:123456789012:ipn", "aws-cn"),
         ("arn:aws-us-gov:sns:us-gov-west-1:123456789012:ipn", "aws-us-gov"),
@@ -131,29 +158,6 @@ fn each_mistake_names_setting_and_remedy() {
             &format!("merchants[0].topic_regions: {region:?} is not the name of an AWS region"),
         );
     }
-    check(&format!("{GOOD}\ntopic_owners = []"), "merchants[0].topic_owners: is empty");
-    check(
-        &GOOD.replace("[[merchants]]", "[kafka.properties]\nacks = \"1\"\n[[merchants]]"),
-        "kafka.properties.\"acks\": is set by ipn-receiver",
-    );
-    check(
-        &GOOD.replace("[[merchants]]", "[kafka.properties]\n\"foo.bar\" = \"secret\"\n[[merchants]]"),
-        "kafka.properties.\"foo.bar\": is not a property of librdkafka",
-    );
-    check(
-        &GOOD.replace("[[merchants]]", "[worker]\nforget_after_d = 29.5\n[[merchants]]"),
-        "worker.forget_after_d: must be at least worker.stub_after_d",
-    );
-    for factor in ["0.0", "-1.0", "nan", "inf"] {
-        check(
-            &GOOD.replace("[[merchants]]", &format!("[reconciliation]\nperiod_factor = {factor}\n[[merchants]]")),
-            "reconciliation.period_factor: must be above 0 and at most 1000; 2 reads half as often",
-        );
-    }
-    check(&GOOD[..GOOD.find("[[merchants]]").unwrap()], "merchants: is empty; add a [[merchants]] table");
-    check("[kafka]\nsasl = \"hunter2", "line 2: not TOML");
-    let twice = format!("{GOOD}\n{}", &GOOD[GOOD.find("[[merchants]]").unwrap()..]);
-    check(&twice, "merchants[1].id: A1O8CIV1A24A6X/live is listed twice (first as merchants[0])");
 }
 
 #[test]
