@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use ipn_receiver::domain::events::{History, PublishedEvent, decode};
 use ipn_receiver::domain::pay::ObjectRef;
+use ipn_receiver::domain::record_headers::header;
 use ipn_receiver::domain::state::KnownState;
 use ipn_receiver::domain::state::in_charge::InCharge;
 use ipn_receiver_fuzz::record::Record;
@@ -20,9 +21,8 @@ fuzz_target!(|input: &[u8]| {
     let records = Record::all_of(input);
     let read = |record: &Record| PublishedEvent::read(|name| record.header(name), &record.value);
     let events: Vec<PublishedEvent> = records.iter().filter_map(read).collect();
-    for record in &records {
-        let shown = decode(&record.headers, &record.value);
-        assert!(read(record).is_none() || shown.is_object(), "an event is shown as one JSON object: {shown}");
+    for Record { headers, value, .. } in &records {
+        assert!(decode(headers, value).is_object() || header(headers, "ce_id").is_none(), "`inspect` shows it");
     }
     let known = rebuilt(&events);
     known.values().for_each(is_restored);
