@@ -33,6 +33,10 @@ pub fn answers() -> Vec<Seed> {
     other_forms["chargeAmount"] = json!(14.5);
     other_forms["expirationTimestamp"] = json!("2026-01-02T03:04:05+09:00");
     seeds.push(("other-forms.json".to_owned(), other_forms.to_string().into_bytes()));
+    let mut far = first(ObjectKind::ChargePermission);
+    far["statusDetails"]["lastUpdatedTimestamp"] = json!(1_767_323_045_000_000_i64);
+    far["expirationTimestamp"] = json!(1_767_323_045_000_000_i64);
+    seeds.push(("far-time.json".to_owned(), far.to_string().into_bytes()));
     seeds
 }
 
