@@ -49,6 +49,11 @@ pub fn events() -> Vec<Seed> {
             seeds.push((format!("{mode_name}-{name}"), records.join(&NEXT)));
         }
     }
+    let mut greatest = events_of(ObjectKind::Charge, &[first(ObjectKind::Charge)], Mode::Structured).remove(0);
+    let mut event: Value = serde_json::from_slice(&greatest.value).unwrap();
+    event["sequence"] = u64::MAX.to_string().into();
+    greatest.value = event.to_string().into_bytes();
+    seeds.push(("greatest-sequence".to_owned(), greatest.to_input()));
     let foreign =
         json!({"specversion": "1.0", "id": "1", "source": "/other", "type": "com.example.Other.v1", "data": {}});
     seeds.push(("foreign".to_owned(), foreign.to_string().into_bytes()));

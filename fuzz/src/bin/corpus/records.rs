@@ -19,7 +19,20 @@ pub fn states() -> Vec<Seed> {
     seeds.push(("tombstone".to_owned(), [pending.to_input(), tombstone.to_input()].join(&NEXT)));
     let newer = String::from_utf8(pending.value.clone()).unwrap().replace("\"version\":1", "\"version\":2");
     seeds.push(("newer".to_owned(), Record { value: newer.into_bytes(), ..pending.clone() }.to_input()));
+    let (_, permission) = records.iter().find(|(name, _)| name.starts_with("state-permission")).expect("a permission");
     seeds
+        .extend([u64::MAX, 1 << 53].map(|count| (format!("count-{count}"), with_counts(permission, count).to_input())));
+    seeds
+}
+
+fn with_counts(record: &Record, count: u64) -> Record {
+    let mut state: Value = serde_json::from_slice(&record.value).unwrap();
+    state["sequence"] = count.into();
+    for field in ["repeats", "attributeRevision", "unconfirmedReads"] {
+        state["observed"][field] = count.into();
+    }
+    state["observed"]["upcoming"]["limitCrossings"] = count.into();
+    Record { value: state.to_string().into_bytes(), ..record.clone() }
 }
 
 /// Records of the inbox topic.
