@@ -223,13 +223,13 @@ impl Ingress {
                 tracing::debug!(%error, topic_arn, outcome, "request rejected; equal lines above debug level are suppressed");
             }
             (Some(suppressed), Severity::Info) => {
-                tracing::info!(%error, topic_arn, outcome, suppressed, "request rejected")
+                tracing::info!(%error, topic_arn, outcome, suppressed, "request rejected");
             }
             (Some(suppressed), Severity::Warn) => {
-                tracing::warn!(%error, topic_arn, outcome, suppressed, "{NOT_STORED}")
+                tracing::warn!(%error, topic_arn, outcome, suppressed, "{NOT_STORED}");
             }
             (Some(suppressed), Severity::Error) => {
-                tracing::error!(%error, topic_arn, outcome, suppressed, "{NOT_STORED}")
+                tracing::error!(%error, topic_arn, outcome, suppressed, "{NOT_STORED}");
             }
         }
         let mut answer = problem(status, slug, title);
