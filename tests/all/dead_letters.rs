@@ -8,7 +8,6 @@ use ipn_receiver::app::App;
 use ipn_receiver::config::Kafka;
 use ipn_receiver::sandbox::environment::{Hint, message};
 use ipn_receiver::sandbox::pay_api::{Fault, ObjectKind, charge, charge_permission};
-use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::sns::{Draft, SignatureVersion};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;

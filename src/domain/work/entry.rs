@@ -2,12 +2,14 @@
 //!
 //! A million entries must fit into 300 MB, so rare fields are boxed and the usual single cause is inline.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::arrivals::Arrivals;
 use super::cause::{Cause, InboxPosition, Origin, Pending};
+use super::dropped_records::{DroppedRecords, Uncopied};
 use crate::domain::pay::{ObjectId, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 
@@ -23,6 +25,8 @@ pub(super) struct Entry {
     failing: Option<Box<Failing>>,
     pub(super) priority: Priority,
     pub(super) in_flight: bool,
+    /// Its reads have failed for good: it is not read again, and it completes when its dead letters are written.
+    pub(super) set_aside: bool,
     pub(super) confirming: bool,
     /// The object waits for a parent read, and no newer cause has arrived.
     pub(super) waiting: bool,
@@ -88,6 +92,8 @@ pub(super) struct Causes {
     pub(super) newest: SmallVec<[Cause; 1]>,
     /// Inbox records not yet answered, not even by pending work.
     pub(super) open: SmallVec<[InboxPosition; 1]>,
+    /// Inbox records of causes that are no longer among the newest.
+    dropped: Option<Box<DroppedRecords>>,
     pub(super) arrivals: Arrivals,
     pub(super) seen: u32,
     /// Whether the state record holds (or is about to hold) these as pending.
@@ -109,6 +115,7 @@ impl Entry {
             failing: None,
             priority,
             in_flight: false,
+            set_aside: false,
             confirming: false,
             waiting: false,
         }
@@ -117,7 +124,9 @@ impl Entry {
     pub(super) fn restored(id: ObjectId, pending: Pending, priority: Priority) -> Self {
         let arrivals = Arrivals::restored(pending.first_seen, pending.newest_seen, pending.evidence_seen);
         let Pending { causes, causes_seen, due, attempts, failing_ms, failed_at, confirming, .. } = pending;
-        let causes = Causes { newest: causes.into(), seen: causes_seen, arrivals, released: true, ..Causes::default() };
+        let dropped = (!pending.dropped.is_empty()).then(|| Box::new(pending.dropped));
+        let newest = causes.into();
+        let causes = Causes { newest, dropped, seen: causes_seen, arrivals, released: true, ..Causes::default() };
         let lasting = Duration::from_millis(failing_ms);
         let failing = failed_at.map(|failed_at| Box::new(Failing { attempts, lasting, failed_at }));
         Self { causes, failing, confirming, ..Self::new(id, due, priority) }
@@ -149,12 +158,17 @@ impl Entry {
         let due = newest.map_or(self.due, |newest| newest.timestamp);
         let during = self.during.iter().flat_map(|during| &during.newest);
         let mut causes: Vec<Cause> = self.causes.newest.iter().chain(during).cloned().collect();
+        let mut dropped = self.causes.dropped.as_deref().cloned().unwrap_or_default();
+        if let Some(during) = self.during.as_ref().and_then(|during| during.dropped.as_ref()) {
+            dropped.absorb(during);
+        }
         while causes.len() > CAUSES_KEPT {
-            causes.remove(dropped_first(&causes));
+            causes.remove(dropped_first(&causes)).position().into_iter().for_each(|position| dropped.add(position));
         }
         let arrivals = self.arrivals();
         Some(Pending {
             causes,
+            dropped,
             causes_seen: self.causes.seen.saturating_add(self.during.as_ref().map_or(0, |during| during.seen)),
             first_seen: arrivals.first(),
             newest_seen: (arrivals.newest() != arrivals.first()).then(|| arrivals.newest()),
@@ -165,6 +179,17 @@ impl Entry {
             failed_at: self.failing.as_ref().map(|failing| failing.failed_at),
             confirming: self.confirming,
         })
+    }
+
+    /// Each inbox record of the causes of its last read, in order.
+    pub(super) fn records(&self) -> BTreeSet<InboxPosition> {
+        let dropped = self.causes.dropped.iter().flat_map(|dropped| dropped.positions());
+        self.causes.newest.iter().filter_map(Cause::position).chain(dropped).collect()
+    }
+
+    /// Further inbox records of these causes, of which only the number is known.
+    pub(super) fn uncopied(&self) -> Option<Uncopied> {
+        self.causes.dropped.as_ref()?.uncopied()
     }
 
     /// Releases its inbox records, so that their offsets can be committed; its work must be written as pending.
@@ -229,7 +254,8 @@ impl Failing {
 
 impl Default for Causes {
     fn default() -> Self {
-        Self { newest: SmallVec::new(), open: SmallVec::new(), arrivals: Arrivals::NONE, seen: 0, released: false }
+        let (newest, open) = (SmallVec::new(), SmallVec::new());
+        Self { newest, open, dropped: None, arrivals: Arrivals::NONE, seen: 0, released: false }
     }
 }
 
@@ -254,6 +280,9 @@ impl Causes {
         self.open.extend(other.open);
         self.released |= other.released;
         self.arrivals.absorb(other.arrivals);
+        if let Some(dropped) = &other.dropped {
+            self.dropped.get_or_insert_default().absorb(dropped);
+        }
         self.newest.extend(other.newest);
         self.newest.sort_by_key(|cause| cause.timestamp);
         self.drop_oldest();
@@ -261,7 +290,10 @@ impl Causes {
 
     fn drop_oldest(&mut self) {
         while self.newest.len() > CAUSES_KEPT {
-            self.newest.remove(dropped_first(&self.newest));
+            let cause = self.newest.remove(dropped_first(&self.newest));
+            if let Some(position) = cause.position() {
+                self.dropped.get_or_insert_default().add(position);
+            }
         }
     }
 

@@ -159,7 +159,7 @@ impl Lane {
     pub(super) fn complete(&mut self, id: &ObjectId, now: Timestamp) -> Option<Completed> {
         let slot = self.entries.slot_of(id)?;
         let entry = self.entries.at_mut(slot);
-        self.in_flight -= usize::from(entry.in_flight);
+        self.in_flight -= usize::from(entry.in_flight && !entry.set_aside);
         let was_pending = entry.is_released();
         let causes = std::mem::take(&mut entry.causes);
         let during = entry.during.take();
@@ -182,7 +182,7 @@ impl Lane {
     pub(super) fn requeue(&mut self, id: &ObjectId, why: Requeue, due: Timestamp, now: Timestamp) {
         let Some(slot) = self.entries.slot_of(id) else { return };
         let entry = self.entries.at_mut(slot);
-        self.in_flight -= usize::from(std::mem::take(&mut entry.in_flight));
+        self.in_flight -= usize::from(std::mem::take(&mut entry.in_flight) && !std::mem::take(&mut entry.set_aside));
         match why {
             Requeue::Confirm => entry.confirming = true,
             Requeue::ObjectFailed | Requeue::Vanished => entry.has_failed(now),
@@ -207,6 +207,15 @@ impl Lane {
             }
         };
         self.schedule(slot, due, priority);
+    }
+
+    /// The reads of an object have failed for good. It is not read until it completes.
+    pub(super) fn set_aside(&mut self, id: &ObjectId) {
+        let Some(slot) = self.entries.slot_of(id) else { return };
+        self.unschedule(slot);
+        let entry = self.entries.at_mut(slot);
+        self.in_flight -= usize::from(entry.in_flight && !entry.set_aside);
+        (entry.in_flight, entry.set_aside, entry.waiting) = (true, true, false);
     }
 
     /// Amazon throttled this operation.

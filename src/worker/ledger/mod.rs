@@ -3,7 +3,7 @@
 //!
 //! No Kafka, no clock and no waiting here: time is an argument, so tests run these rules in virtual time.
 
-pub(super) mod dead_letters;
+mod dead_letters;
 mod deferred_reads;
 mod in_charge;
 mod inbox_latency;
@@ -21,10 +21,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::dead_letters::PendingDeadLetter;
+use self::dead_letters::GivenUpObjects;
 use self::deferred_reads::DeferredReads;
 use self::inbox_progress::InboxProgress;
-use self::intake::{Intake, IntakeError};
+use self::intake::Intake;
 use self::older_answers::OlderAnswers;
 use self::parent_wait::NamedPermission;
 use self::reconcile_walk::Known;
@@ -39,7 +39,7 @@ use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::reconcile_schedule::Schedule;
 use crate::domain::state::{KnownState, NoticeRules, Observed};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{Cause, ReadHistory, WorkQueue};
+use crate::domain::work::{Cause, WorkQueue};
 use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::{Batch, StateRecord};
 use crate::kafka::state_store::{Restored, StateStore};
@@ -58,6 +58,7 @@ pub(in crate::worker) struct Ledger {
     /// The partition count of inbox and state.
     partitions: i32,
     outgoing: Outgoing,
+    given_up: GivenUpObjects,
     deferred_reads: DeferredReads,
     older_answers: OlderAnswers,
     reconciler: Reconciler,
@@ -77,7 +78,7 @@ struct Outgoing {
     changed: BTreeSet<ObjectRef>,
     /// Accounts whose records of since when they are in our charge must be written.
     in_charge: BTreeSet<Account>,
-    dead_letters: Vec<PendingDeadLetter>,
+    dead_letters: Vec<DeadLetter>,
     /// Objects with a change that reconciliation found; reported after the commit.
     found: Vec<ObjectRef>,
 }
@@ -111,6 +112,7 @@ impl Ledger {
             inbox: InboxProgress::starting_at(positions),
             owning_partitions,
             outgoing: Outgoing::default(),
+            given_up: GivenUpObjects::default(),
             deferred_reads: DeferredReads::new(
                 settings.answers_kept_max,
                 Duration::from_millis(settings.parent_wait_max_ms),
@@ -138,14 +140,8 @@ impl Ledger {
             Some(request) => request.map(|request| self.set_in_charge_since(request, &record)),
             None => intake::parse(&self.merchants, &record).map(|intake| self.queue_read(intake, &record, now)),
         };
-        if let Err(IntakeError { reason, detail }) = taken {
-            self.outgoing.dead_letters.push(PendingDeadLetter {
-                reason,
-                detail,
-                history: ReadHistory::of_one(record.appended_at),
-                positions: vec![record.position],
-                record: Some(record),
-            });
+        if let Err(error) = taken {
+            self.refuse(record, error);
         }
     }
 
@@ -208,13 +204,9 @@ impl Ledger {
         !self.outgoing.is_empty()
     }
 
-    /// Takes what becomes dead letters; their inbox records count as answered.
-    pub(in crate::worker) fn take_pending_dead_letters(&mut self) -> Vec<PendingDeadLetter> {
-        let pending_dead_letters = std::mem::take(&mut self.outgoing.dead_letters);
-        for pending in &pending_dead_letters {
-            self.inbox.done(&pending.positions);
-        }
-        pending_dead_letters
+    /// Takes the dead letters of the next transaction.
+    pub(in crate::worker) fn take_dead_letters(&mut self) -> Vec<DeadLetter> {
+        std::mem::take(&mut self.outgoing.dead_letters)
     }
 
     /// Takes what the next transaction writes.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Ledger;
-use super::dead_letters::PendingDeadLetter;
 use crate::amazon::pay_api::Disposition;
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
@@ -101,21 +100,6 @@ impl Ledger {
 
     pub(super) fn has_failed_for_too_long(&self, object: &ObjectRef, now: Timestamp) -> bool {
         self.queue.failing_for(object, now) > Duration::from_hours(self.settings.pending_age_max_h)
-    }
-
-    /// Moves the object's IPNs to the dead letters.
-    pub(super) fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
-        let history = self.queue.history_of(object, now);
-        let completed = self.queue.complete(object, now);
-        let positions: Vec<_> = completed.causes.iter().filter_map(Cause::position).collect();
-        // A reconciliation read has no inbox record.
-        if !positions.is_empty() {
-            let has_chargeback = completed.causes.iter().any(Cause::is_chargeback);
-            let reason = if has_chargeback { DeadLetterReason::Chargeback } else { reason };
-            let record = None;
-            self.outgoing.dead_letters.push(PendingDeadLetter { reason, detail, history, positions, record });
-        }
-        self.note_completed(object, &completed);
     }
 }
 
