@@ -169,7 +169,7 @@ proptest! {
                     }
                 }
                 Step::TakePending => {
-                    let taken: BTreeMap<_, _> = store.take_pending().into_iter().collect();
+                    let taken: BTreeMap<_, _> = store.take_pending(|_| true).into_iter().collect();
                     let mut expected = BTreeMap::new();
                     model.retain(|_, state| {
                         expected.extend(state.pending.take().map(|pending| (state.object.clone(), pending)));
