@@ -172,7 +172,10 @@ fn burst_of_dead_letters_holds_up_no_event() {
             let object = letter.headers["ipn-dlq-object"].rsplit('/').next().unwrap();
             String::from_utf8_lossy(&letter.value).contains(object)
         }));
-        assert!(after_letters < 5 * after_events, "{after_letters:?} after dead letters, {after_events:?} after events");
+        assert!(
+            after_letters < 5 * after_events,
+            "{after_letters:?} after dead letters, {after_events:?} after events"
+        );
         assert_eq!(metric(&app, "ipn_receiver_worker_resets_total").await, 0.0);
         until("the inbox is done", || inbox_records_left(&stage.kafka()) == 0).await;
         app.stop().await;

@@ -1,13 +1,12 @@
 //! Rebuilds known state from published events, for objects whose state record is lost.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::awaited;
+use super::awaited::{self, Advice};
 use super::catalog::{Notice, notice_type};
 use super::derive::payment_method_reason;
 use super::next_action::{AWAITING_RETRY, ActionCode};
@@ -127,17 +126,19 @@ impl PublishedEvent {
         })
     }
 
-    /// Whether merchants wait for an event with RETRY_CHARGE after this event. The code says so almost as well as the text: at
-    /// worst one more event says RETRY_CHARGE.
+    /// What merchants wait for after this event. The code says almost as well as the text whether they wait: at worst one more
+    /// event says RETRY_CHARGE.
     fn retry_awaited(&self, before: Option<RetryAwaited>) -> Option<RetryAwaited> {
         let code = |code: ActionCode| self.data.next_action.code == code.as_str();
-        let is_permission = self.data.object_type == ObjectKind::ChargePermission;
-        if is_permission && (self.data.state == State::Closed || code(ActionCode::RetryCharge)) {
-            return None;
-        }
-        let waits = AWAITING_RETRY.iter().any(|awaiting| code(*awaiting));
-        let may_check = code(ActionCode::RetryChargeAfterPermissionCheck);
-        if waits { Some(awaited::add(before, RetryAwaited { since: self.time, may_check })) } else { before }
+        let advice = Advice {
+            object: (self.data.object_type, &self.data.state),
+            may_charge: code(ActionCode::RetryCharge),
+            may_check: code(ActionCode::RetryChargeAfterPermissionCheck),
+            advises_to_wait: AWAITING_RETRY.iter().any(|awaiting| code(*awaiting)),
+            last_updated: self.time,
+        };
+        // Events do not carry the time of the permission's state.
+        awaited::after_advice(before, &advice, None)
     }
 
     fn observed(self, before: Option<&Observed>) -> Observed {
@@ -183,7 +184,9 @@ impl PublishedEvent {
             has_moved,
             stub: false,
             upcoming,
-            read_started_at: self.data.observed_at.minus(READ_BEFORE),
+            read_started_at: self.data.observed_at,
+            // Events do not carry it, so every IPN that the inbox still holds is read again.
+            read_after: None,
             last_event_id: Some(self.id),
         }
     }
@@ -236,10 +239,6 @@ fn notice_of(event_type: &str) -> Option<Notice> {
     let is_type = |notice: &Notice| event_type.ends_with(&format!(".{}.v1", notice_type(*notice).name));
     [Notice::Expiring, Notice::LimitNear, Notice::DeadlineNear].into_iter().find(is_type)
 }
-
-/// `observedAt` is when the answer was compared, not when the read began, which known state needs. A deferred read waits
-/// less than 15 minutes, so one hour earlier is safely before the read began. IPNs that were appended after that are read again.
-const READ_BEFORE: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests;

@@ -157,12 +157,15 @@ impl Drive {
         while self.in_flight.front().is_some_and(|(at, ..)| *at <= self.now_ms) {
             let (_, object, started_ms) = self.in_flight.pop_front().unwrap();
             let disposition = self.amazon.answer(&object, self.now_ms);
-            self.ledger.apply_read(&object, disposition, Timestamp::from_unix_ms(started_ms), now);
+            self.ledger.apply_read(&object, disposition, Timestamp::from_unix_ms(started_ms).into(), now);
         }
         self.ledger.release_overdue(now);
         self.ledger.reconcile(now);
         if self.ledger.has_output() {
-            assert!(self.ledger.take_dead_letters().is_empty() && !self.ledger.is_giving_up(), "no dead letter is expected");
+            assert!(
+                self.ledger.take_dead_letters().is_empty() && !self.ledger.is_giving_up(),
+                "no dead letter is expected"
+            );
             let batch = self.ledger.take_batch(vec![]);
             for (event, _) in &batch.events {
                 let published = if event.evidence.is_empty() { &mut self.published } else { &mut self.hints_published };

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
+use proptest::test_runner::RngAlgorithm;
 use serde_json::json;
 
 use super::*;
@@ -144,6 +145,15 @@ proptest! {
     }
 }
 
+/// As many random histories as CI has time for. In a debug build the default generator takes most of the time.
+pub(super) fn many_cases() -> ProptestConfig {
+    ProptestConfig {
+        rng_algorithm: RngAlgorithm::XorShift,
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(100_000)
+    }
+}
+
 /// Amazon's answers with times that stand still, go back or cannot be read, and with reasons in any order.
 fn odd_times() -> impl Strategy<Value = Vec<(bool, Vec<&'static str>, Option<i64>)>> {
     let codes = prop::sample::subsequence(vec!["PaymentMethodInvalid", "MFAFailed", "ChargeInProgress"], 0..=3);
@@ -152,7 +162,7 @@ fn odd_times() -> impl Strategy<Value = Vec<(bool, Vec<&'static str>, Option<i64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(many_cases())]
 
     #[test]
     fn no_two_changes_share_an_id(answers in odd_times()) {

@@ -50,7 +50,6 @@ fn life(object: &ObjectRef, reads: &[Read]) -> (Observed, Vec<(Event, u64)>) {
         let reading = Reading {
             causes: &[Cause { origin, timestamp: at }],
             hint_is_ripe: true,
-            read_started_at: at.minus(READ_BEFORE),
             ..Reading::of(object, &fetched, Permission::unread(&permission, Some("Recurring")), at)
         };
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {
@@ -136,6 +135,21 @@ fn rebuilt_state_publishes_only_changes() {
         let published =
             events.first().map(|event| (event.event_type.name, event.previous_state.as_ref().unwrap().as_str()));
         assert_eq!(published, expected);
+    }
+}
+
+#[test]
+fn rebuilt_wait_ends_with_a_later_captured_charge() {
+    let object = object(ObjectKind::Charge);
+    let reads: [Read; 2] =
+        [("Declined", &["HardDeclined"], 10, "0", "STATE_CHANGE"), ("Captured", &[], 20, "9.99", "STATE_CHANGE")];
+    for (n_reads, is_waiting) in [(1, true), (2, false)] {
+        let (_, published) = life(&object, &reads[..n_reads]);
+        let mut history = History::default();
+        published.iter().for_each(|(event, sequence)| history.add(reread(Mode::Binary, event, *sequence).unwrap()));
+        let known = history.into_known();
+        let permission = known.iter().find(|state| state.object.kind == ObjectKind::ChargePermission).unwrap();
+        assert_eq!(permission.retry_awaited.is_some(), is_waiting, "{:?}", permission.retry_awaited);
     }
 }
 
