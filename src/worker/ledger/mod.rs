@@ -30,7 +30,7 @@ use self::older_answers::OlderAnswers;
 use self::parent_wait::NamedPermission;
 use self::reconcile_walk::Known;
 use self::reconciler::Reconciler;
-use self::report::ReportSchedule;
+use self::report::{ReportSchedule, report_kept};
 use super::context::{LedgerConfig, Positions, UpdateUrls};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetter;
@@ -99,10 +99,12 @@ impl Ledger {
         let mut store = restored.store;
         let mut queue = WorkQueue::new(rules, now);
         let owning_partitions = OwningPartitions(store.partitioner());
-        // From here on only the queue holds the pending work, until a record is written again.
-        for (object, pending) in store.take_pending(|_| true) {
+        // From here on only the queue holds the pending work, until a record is written again. Without a key nothing can be
+        // read: the work of a merchant that is no longer configured stays in its records.
+        for (object, pending) in store.take_pending(|account| merchants.has(account)) {
             queue.restore(&object, pending.not_after(now));
         }
+        report_kept(&store.pending_by_account());
         let mut ledger = Self {
             merchants,
             update_urls,
@@ -228,11 +230,8 @@ impl Ledger {
 
     /// The state record of an object: its known state and its pending work.
     fn record(&self, object: &ObjectRef) -> StateRecord {
-        let known = self.store.get(object);
-        let state = KnownState {
-            pending: self.queue.pending_of(object),
-            ..known.unwrap_or_else(|| KnownState::blank(object.clone()))
-        };
+        let known = self.store.get(object).unwrap_or_else(|| KnownState::blank(object.clone()));
+        let state = KnownState { pending: self.queue.pending_of(object).or(known.pending), ..known };
         let value = (!state.is_blank()).then_some(state);
         StateRecord { key: object.state_key(), partition: self.owning_partitions.of(object), value }
     }
@@ -333,6 +332,9 @@ mod bounded_wait_tests;
 
 #[cfg(test)]
 mod recheck_tests;
+
+#[cfg(test)]
+mod removed_merchant_tests;
 
 #[cfg(test)]
 mod reconciliation_tests;

@@ -52,13 +52,21 @@ fn know_permission(ledger: &mut Ledger) {
 }
 
 pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Timestamp) -> Ledger {
+    let config = config(settings, rules, &[account()]);
+    Ledger::new(config, Restored::default(), &BTreeMap::from([(0, 0)]), now)
+}
+
+/// The configuration of these accounts.
+pub(super) fn config(settings: Settings, rules: Rules, accounts: &[Account]) -> LedgerConfig {
     let rule = TopicRule::Owner {
         owner: "M1".into(),
         accounts: vec!["291180941288".into()],
         regions: vec!["eu-west-1".into()],
     };
-    let merchants = Merchants::new(vec![Merchant { account: account(), topics: TopicPolicy::new(vec![rule]) }]);
-    let config = LedgerConfig {
+    let merchant =
+        |account: &Account| Merchant { account: account.clone(), topics: TopicPolicy::new(vec![rule.clone()]) };
+    let merchants = Merchants::new(accounts.iter().map(merchant).collect());
+    LedgerConfig {
         settings,
         reconciliation: Reconciliation::default(),
         notices: Events::default().notices(),
@@ -66,8 +74,7 @@ pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Time
         merchants: Arc::new(merchants),
         update_urls: UpdateUrls::default(),
         partitions: 1,
-    };
-    Ledger::new(config, Restored::default(), &BTreeMap::from([(0, 0)]), now)
+    }
 }
 
 /// An inbox record about the charge, sent and appended at `sent_s`.
