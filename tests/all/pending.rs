@@ -12,7 +12,7 @@ use ipn_receiver::sandbox::sns::SignatureVersion;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::harness::{Stage, committed_records, events, names, run, silence, until};
+use crate::harness::{Stage, admin_page, committed_records, events, names, run, silence, until};
 
 const PERMISSION: &str = "C02-0000001-1111111";
 const CHARGE: &str = "S02-0000001-2222222-C000001";
@@ -83,6 +83,8 @@ fn pending_work_of_removed_merchant_waits_unread_for_its_return() {
         until("the receiver is ready", || app.is_ready() && app.is_working()).await;
         silence(&mut reader).await;
         assert_eq!(pay_api.reads().len(), n_reads, "there is no key to read it with");
+        let ready = admin_page(&app, "/readyz").await;
+        assert!(ready.contains("no merchant's reads are held back"), "{ready}");
         app.stop().await;
         assert!(is_pending());
 
