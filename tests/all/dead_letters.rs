@@ -179,7 +179,7 @@ fn burst_of_dead_letters_holds_up_no_event() {
             String::from_utf8_lossy(&letter.value).contains(object)
         }));
         assert!(of_letters.1 < 5 * of_events.1, "{of_letters:?} during dead letters, {of_events:?} during events");
-        assert_eq!(metric(&app, "ipn_receiver_worker_resets_total").await, 0.0);
+        assert!(metric(&app, "ipn_receiver_worker_resets_total").await < 1.0, "no reset");
         until("the inbox is done", || inbox_records_left(&stage.kafka()) == 0).await;
         app.stop().await;
     });

@@ -25,12 +25,21 @@ pub(super) struct Entry {
     /// Set while reads fail because of this object.
     failing: Option<Box<Failing>>,
     pub(super) priority: Priority,
-    pub(super) in_flight: bool,
-    /// Its reads have failed for good: it is not read again, and it completes when its dead letters are written.
-    pub(super) set_aside: bool,
+    pub(super) progress: Progress,
     pub(super) confirming: bool,
     /// The object waits for a parent read, and no newer cause has arrived.
     pub(super) waiting: bool,
+}
+
+/// What becomes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It waits for its next read.
+    Queued,
+    /// It is being read.
+    InFlight,
+    /// Its reads have failed for good: it is not read again, and it completes when its dead letters are written.
+    SetAside,
 }
 
 /// Reads that failed for a reason that is the object's own.
@@ -119,8 +128,7 @@ impl Entry {
             due,
             failing: None,
             priority,
-            in_flight: false,
-            set_aside: false,
+            progress: Progress::Queued,
             confirming: false,
             waiting: false,
         }
@@ -136,6 +144,11 @@ impl Entry {
         let error = last_error.unwrap_or_default();
         let failing = failed_at.map(|failed_at| Box::new(Failing { attempts, lasting, failed_at, error }));
         Self { causes, failing, confirming, ..Self::new(id, due, priority) }
+    }
+
+    /// Whether it is being read, or is not to be read again. Causes that come meanwhile wait for what becomes of it.
+    pub(super) fn is_taken(&self) -> bool {
+        self.progress != Progress::Queued
     }
 
     /// How often it failed.

@@ -96,7 +96,7 @@ impl WorkQueue {
 
     /// Whether the object is being read, or is to be read now.
     pub fn is_due(&self, object: &ObjectRef, now: Timestamp) -> bool {
-        self.entry(object).is_some_and(|entry| entry.in_flight || entry.due <= now)
+        self.entry(object).is_some_and(|entry| entry.is_taken() || entry.due <= now)
     }
 
     /// Whether a reconciliation read is queued or in flight.

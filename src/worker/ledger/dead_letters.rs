@@ -40,7 +40,7 @@ impl Ledger {
     }
 
     /// Moves the object's IPNs to the dead letters.
-    pub(super) fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
+    pub(super) fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: &str, now: Timestamp) {
         let (positions, uncopied) = self.queue.records_of(object);
         if positions.is_empty() {
             // A reconciliation read or a parent read has no inbox record.
@@ -50,7 +50,7 @@ impl Ledger {
         let given_up = GivenUp {
             object: object.clone(),
             reason: if has_chargeback { DeadLetterReason::Chargeback } else { reason },
-            detail: uncopied.map_or(detail.clone(), |uncopied| naming(&detail, uncopied)),
+            detail: uncopied.map_or_else(|| detail.to_owned(), |uncopied| naming(detail, uncopied)),
             history: self.queue.history_of(object, now),
             positions,
         };

@@ -46,7 +46,7 @@ impl Ledger {
             );
             if self.has_failed_for_too_long(object, now) {
                 let detail = format!("{what}, although it was read before");
-                return self.give_up(object, DeadLetterReason::Vanished, detail, now);
+                return self.give_up(object, DeadLetterReason::Vanished, &detail, now);
             }
             return self.requeue_failed(
                 object,
@@ -59,7 +59,7 @@ impl Ledger {
             return self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
         }
         let detail = format!("{what}; read {} of {}", attempts + 1, object.id);
-        self.give_up(object, DeadLetterReason::UnknownObject, detail, now);
+        self.give_up(object, DeadLetterReason::UnknownObject, &detail, now);
     }
 
     /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a
@@ -86,7 +86,7 @@ impl Ledger {
             );
         }
         if self.has_failed_for_too_long(object, now) || self.is_chargeback_overdue(object) {
-            return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
+            return self.give_up(object, DeadLetterReason::Undecodable, what, now);
         }
         let retry_after = backoff(OBJECT_RETRY, attempts);
         self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
