@@ -89,8 +89,8 @@ impl Ledger {
         now: Timestamp,
     ) {
         for given_up in std::mem::take(&mut self.given_up.reading) {
-            let letters = given_up.positions.iter().map(|at| given_up.dead_letter(*at, originals.remove(at)));
-            self.outgoing.dead_letters.extend(letters);
+            let dead_letters = given_up.positions.iter().map(|at| given_up.dead_letter(*at, originals.remove(at)));
+            self.outgoing.dead_letters.extend(dead_letters);
             self.complete(&given_up.object, now);
             // Objects that began to wait for it meanwhile.
             self.publish_without_permission(&given_up.object, now);

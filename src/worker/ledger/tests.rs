@@ -251,6 +251,20 @@ fn older_answer_is_believed_and_flagged_after_five_reads() {
 }
 
 #[test]
+fn ipn_that_comes_while_dead_letters_are_made_is_read() {
+    let mut ledger = ledger(Settings { unknown_object_retries_ms: vec![], ..Settings::default() });
+    ledger.take_in(record(0, 100), at(100));
+    assert!(read(&mut ledger, 101, Disposition::NotFound("404".into())));
+    ledger.take_in(record(1, 102), at(102));
+    assert!(ledger.is_giving_up() && ledger.queue.take_due(at(200)).is_empty() && ledger.queue.in_flight() == 0);
+    assert_eq!(position(&ledger), 0, "a crash loses nothing");
+    assert_eq!(dead_letters(&mut ledger).len(), 1);
+    assert_eq!(position(&ledger), 1);
+    assert!(read(&mut ledger, 201, fetched("Captured", 150)));
+    assert_eq!((published(&mut ledger), position(&ledger)), (vec!["ChargeCaptured"], 2));
+}
+
+#[test]
 fn undecodable_object_becomes_a_dead_letter_after_days() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
