@@ -128,6 +128,7 @@ async fn post_charges(stage: &Stage, app: &App, ids: &[String]) {
 /// took, the shortest time first.
 async fn news_delays(stage: &Stage, app: &App, burst: &[String], news: &[String]) -> Vec<Duration> {
     let mut reader = stage.reader();
+    while reader.next(Duration::from_secs(2)).await.is_some() {} // until it has read the events of the last burst
     let read_news = async {
         let mut delays = Vec::new();
         for id in news {
