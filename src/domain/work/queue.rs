@@ -11,6 +11,7 @@ use super::account_work::{AccountWork, Rules};
 use super::arrivals::Arrivals;
 use super::breaker::BreakerChange;
 use super::cause::{Cause, InboxPosition, Pending};
+use super::dropped_records::Uncopied;
 use super::entry::{Completed, Entry, Priority, ReadHistory, Requeue};
 use super::lane::Lane;
 use crate::domain::pay::{Account, Environment, ObjectKind, ObjectRef};
@@ -95,7 +96,7 @@ impl WorkQueue {
 
     /// Whether the object is being read, or is to be read now.
     pub fn is_due(&self, object: &ObjectRef, now: Timestamp) -> bool {
-        self.entry(object).is_some_and(|entry| entry.in_flight || entry.due <= now)
+        self.entry(object).is_some_and(|entry| entry.is_taken() || entry.due <= now)
     }
 
     /// Whether a reconciliation read is queued or in flight.
@@ -158,6 +159,18 @@ impl WorkQueue {
             attempts: entry.attempts() + 1,
             failing_for: entry.failing_for(now),
         })
+    }
+
+    /// Each inbox record of the causes of the read that just ended, in order, and those of which only the number is known.
+    pub fn records_of(&self, object: &ObjectRef) -> (Vec<InboxPosition>, Option<Uncopied>) {
+        let of = |entry: &Entry| (entry.records().into_iter().collect(), entry.uncopied());
+        self.entry(object).map(of).unwrap_or_default()
+    }
+
+    /// The reads of this object have failed for good. It is not read again, and keeps its pending work, until
+    /// [`WorkQueue::complete`] in the transaction that writes its dead letters. It takes no place among the reads in flight.
+    pub fn set_aside(&mut self, object: &ObjectRef) {
+        self.lane_for(object).set_aside(&object.id);
     }
 
     /// Whether the object waits for a parent read, and no newer cause has arrived.

@@ -107,11 +107,15 @@ impl StateStore {
         }
     }
 
-    /// Takes the pending work out of all records. A record that holds nothing else is removed.
-    pub fn take_pending(&mut self) -> Vec<(ObjectRef, Pending)> {
+    /// Takes the pending work of these accounts out of all records. A record that holds nothing else is removed.
+    pub fn take_pending(&mut self, of_account: impl Fn(&Account) -> bool) -> Vec<(ObjectRef, Pending)> {
         let mut taken = Vec::new();
         let mut blank = Vec::new();
+        let is_taken: Vec<bool> = self.accounts.names.iter().map(of_account).collect();
         for (slot, packed) in &mut self.slots {
+            if !is_taken[packed.account as usize] {
+                continue;
+            }
             let Some(pending) = packed.take_pending() else { continue };
             let account = &self.accounts.names[packed.account as usize];
             taken.push((RecordView { account, packed }.object(), pending));
@@ -124,6 +128,15 @@ impl StateStore {
             self.remove_key(account, &id);
         }
         taken
+    }
+
+    /// How many records of each account hold pending work that was not taken.
+    pub fn pending_by_account(&self) -> BTreeMap<Account, usize> {
+        let mut counts = BTreeMap::new();
+        for view in self.views().filter(RecordView::has_pending) {
+            *counts.entry(view.account.clone()).or_default() += 1;
+        }
+        counts
     }
 
     /// Every record with its partition.
@@ -292,6 +305,11 @@ impl RecordView<'_> {
     /// Since when nothing happened to the object.
     pub fn quiet_since(&self) -> Timestamp {
         self.packed.quiet_since()
+    }
+
+    /// Whether the record holds pending work.
+    pub fn has_pending(&self) -> bool {
+        self.packed.has_pending()
     }
 
     /// Whether the record is a stub.

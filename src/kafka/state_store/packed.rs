@@ -142,6 +142,10 @@ impl Packed {
         self.observed.as_ref().is_some_and(|seen| seen.stub)
     }
 
+    pub(super) fn has_pending(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.pending.is_some())
+    }
+
     pub(super) fn take_pending(&mut self) -> Option<Pending> {
         let rare = self.rare.as_mut()?;
         let pending = rare.pending.take()?;

@@ -162,7 +162,7 @@ impl Drive {
         self.ledger.release_overdue(now);
         self.ledger.reconcile(now);
         if self.ledger.has_output() {
-            assert!(self.ledger.take_pending_dead_letters().is_empty(), "no dead letter is expected");
+            assert!(self.ledger.take_dead_letters().is_empty() && !self.ledger.is_giving_up(), "no dead letter");
             let batch = self.ledger.take_batch(vec![]);
             for (event, _) in &batch.events {
                 let published = if event.evidence.is_empty() { &mut self.published } else { &mut self.hints_published };

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Ledger;
-use super::dead_letters::PendingDeadLetter;
 use super::deferred_reads::ReadStart;
 use crate::amazon::pay_api::{Disposition, cause_of};
 use crate::config::Worker as Settings;
@@ -47,7 +46,7 @@ impl Ledger {
             );
             if self.has_failed_for_too_long(object, now) {
                 let detail = format!("{what}, although it was read before");
-                return self.give_up(object, DeadLetterReason::Vanished, detail, now);
+                return self.give_up(object, DeadLetterReason::Vanished, &detail, now);
             }
             return self.requeue_failed(
                 object,
@@ -60,7 +59,7 @@ impl Ledger {
             return self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
         }
         let detail = format!("{what}; read {} of {}", attempts + 1, object.id);
-        self.give_up(object, DeadLetterReason::UnknownObject, detail, now);
+        self.give_up(object, DeadLetterReason::UnknownObject, &detail, now);
     }
 
     /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a
@@ -87,7 +86,7 @@ impl Ledger {
             );
         }
         if self.has_failed_for_too_long(object, now) || self.is_chargeback_overdue(object) {
-            return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
+            return self.give_up(object, DeadLetterReason::Undecodable, what, now);
         }
         let retry_after = backoff(OBJECT_RETRY, attempts);
         self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
@@ -117,21 +116,6 @@ impl Ledger {
 
     pub(super) fn has_failed_for_too_long(&self, object: &ObjectRef, now: Timestamp) -> bool {
         self.queue.failing_for(object, now) > Duration::from_hours(self.settings.pending_age_max_h)
-    }
-
-    /// Moves the object's IPNs to the dead letters.
-    pub(super) fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
-        let history = self.queue.history_of(object, now);
-        let completed = self.queue.complete(object, now);
-        let positions: Vec<_> = completed.causes.iter().filter_map(Cause::position).collect();
-        // A reconciliation read has no inbox record.
-        if !positions.is_empty() {
-            let has_chargeback = completed.causes.iter().any(Cause::is_chargeback);
-            let reason = if has_chargeback { DeadLetterReason::Chargeback } else { reason };
-            let record = None;
-            self.outgoing.dead_letters.push(PendingDeadLetter { reason, detail, history, positions, record });
-        }
-        self.note_completed(object, &completed);
     }
 }
 

@@ -111,7 +111,7 @@ fn invalid_recheck_becomes_a_dead_letter() {
         let mut ledger = ledger();
         ledger.take_in(record, at(0));
         assert!(ledger.queue.is_empty());
-        let dead_letter = ledger.take_pending_dead_letters().pop().expect("a dead letter");
+        let dead_letter = ledger.take_dead_letters().pop().expect("a dead letter");
         assert_eq!(dead_letter.reason, reason);
         assert!(dead_letter.detail.contains(part), "{}", dead_letter.detail);
         assert_eq!((dead_letter.history.causes_seen, dead_letter.history.first_seen), (1, Some(at(0))));
