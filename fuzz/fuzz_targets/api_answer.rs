@@ -4,7 +4,7 @@
 //! back; an answer that comes twice publishes nothing; no text for a log line holds what a body chose.
 //!
 //! An input is a list of records (`record`): the value is a body, the key its HTTP status if that is not 200.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -17,11 +17,13 @@ use ipn_receiver::domain::events::{
 use ipn_receiver::domain::pay::{DigestKey, Edge, FIELD_NAMES, Fetched, FreeText, ObjectKind, ObjectRef};
 use ipn_receiver::domain::state::{KnownState, NoticeRules, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
+use ipn_receiver_fuzz::Corpus;
 use ipn_receiver_fuzz::record::Record;
 use ipn_receiver_fuzz::stage::{is_restored, object, seconds_after};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let answers = Record::all_of(input);
     for kind in ObjectKind::ALL {
         let object = object(kind);
@@ -33,7 +35,8 @@ fuzz_target!(|input: &[u8]| {
         }
         history.into_known().iter().for_each(is_restored);
     }
-});
+    Corpus::Keep
+}
 
 /// The object, if the answer is one.
 fn fetched(object: &ObjectRef, answer: &Record) -> Option<Fetched> {

@@ -4,7 +4,7 @@
 //! exactly if the command said so.
 //!
 //! An input is one record (`record`).
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::sync::LazyLock;
 
@@ -15,11 +15,13 @@ use ipn_receiver::domain::sns::TopicPolicy;
 use ipn_receiver::domain::work::InboxPosition;
 use ipn_receiver::kafka::inbox::InboxRecord;
 use ipn_receiver::worker::intake;
+use ipn_receiver_fuzz::Corpus;
 use ipn_receiver_fuzz::record::Record;
 use ipn_receiver_fuzz::stage::{PARTITION, merchants, seconds_after, topics};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let original = Record::of(input);
     let read = || {
         let Record { key, value, headers } = original.clone();
@@ -31,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
     let is_unroutable = record.is_unroutable(&MERCHANTS);
     let Some(redriven) = Redriven::new(record, FROM, &MERCHANTS, &TOPICS) else {
         assert!(!has_original || is_request, "only an original can be redriven");
-        return;
+        return Corpus::Keep;
     };
     assert!(has_original && !is_request);
     assert_eq!(redriven.value(), original.value);
@@ -39,7 +41,8 @@ fuzz_target!(|input: &[u8]| {
     assert!(redriven.headers().iter().all(|(name, _)| !name.starts_with(DLQ_PREFIX)));
     let is_taken = is_taken(&redriven);
     assert!(is_taken.is_none_or(|is_taken| is_taken != is_unroutable), "the worker disagrees with the command");
-});
+    Corpus::Keep
+}
 
 /// A record is selected by what it says of itself, and by nothing else.
 fn filters_agree(record: &DeadLetterRecord) {

@@ -4,7 +4,7 @@
 //! nothing; anything else in the topic is left out.
 //!
 //! An input is a list of records (`record`).
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,13 @@ use ipn_receiver::domain::pay::ObjectRef;
 use ipn_receiver::domain::record_headers::header;
 use ipn_receiver::domain::state::KnownState;
 use ipn_receiver::domain::state::in_charge::InCharge;
+use ipn_receiver_fuzz::Corpus;
 use ipn_receiver_fuzz::record::Record;
 use ipn_receiver_fuzz::stage::is_restored;
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let records = Record::all_of(input);
     let read = |record: &Record| PublishedEvent::read(|name| record.header(name), &record.value);
     let events: Vec<PublishedEvent> = records.iter().filter_map(read).collect();
@@ -29,7 +31,8 @@ fuzz_target!(|input: &[u8]| {
     assert!(events.iter().all(|event| known.contains_key(&event.object)), "each object is rebuilt");
     let twice: Vec<_> = events.iter().flat_map(|event| [event.clone(), event.clone()]).collect();
     assert_eq!(rebuilt(&twice), known, "an event that comes twice changes nothing");
-});
+    Corpus::Keep
+}
 
 fn rebuilt(events: &[PublishedEvent]) -> BTreeMap<ObjectRef, KnownState> {
     let mut history = History::default();

@@ -4,7 +4,7 @@
 //! with short headers; what it asks for can be stored as pending work.
 //!
 //! An input is one record (`record`).
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::sync::LazyLock;
 
@@ -15,11 +15,13 @@ use ipn_receiver::domain::state::KnownState;
 use ipn_receiver::domain::work::{Cause, InboxPosition, Pending, ReadHistory};
 use ipn_receiver::kafka::inbox::InboxRecord;
 use ipn_receiver::worker::intake::{self, Intake, IntakeError};
+use ipn_receiver_fuzz::Corpus;
 use ipn_receiver_fuzz::record::Record;
 use ipn_receiver_fuzz::stage::{MERCHANT, PARTITION, account, is_restored, merchants, seconds_after};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let Record { key, value, headers } = Record::of(input);
     let position = InboxPosition { partition: PARTITION, offset: 42 };
     let record = InboxRecord { position, appended_at: seconds_after(0), key, value, headers };
@@ -36,7 +38,8 @@ fuzz_target!(|input: &[u8]| {
         Ok(intake) => asks_for_a_read(&record, intake),
         Err(error) => becomes_a_dead_letter(record, error),
     }
-});
+    Corpus::Keep
+}
 
 fn asks_for_a_read(record: &InboxRecord, intake: Intake) {
     let Intake { object, cause, claimed_permission } = intake;

@@ -4,7 +4,7 @@
 //! of the original stay as they were.
 //!
 //! An input is one record (`record`), whose value stands for the original.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::sync::LazyLock;
 
@@ -15,11 +15,13 @@ use ipn_receiver::domain::record_headers::{DLQ_PREFIX, DLQ_REASON, REDRIVE_COUNT
 use ipn_receiver::domain::sns::TopicPolicy;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::{InboxPosition, ReadHistory};
+use ipn_receiver_fuzz::Corpus;
 use ipn_receiver_fuzz::record::Record;
 use ipn_receiver_fuzz::stage::{PARTITION, merchants, seconds_after, topics};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let mut record = Record::of(input);
     if record.value.is_empty() {
         record.value = b"{}".to_vec();
@@ -29,7 +31,7 @@ fuzz_target!(|input: &[u8]| {
     let mut count = count_of(&record.headers);
     for n in 0..3 {
         let from = format!("amazonpay.ipn.dlq.v1/1/{n}");
-        let Some(redriven) = redriven(record.clone(), &from) else { return };
+        let Some(redriven) = redriven(record.clone(), &from) else { return Corpus::Keep };
         count = count.saturating_add(1);
         let headers = redriven.headers();
         assert_eq!(header(headers, REDRIVE_COUNT), Some(count.to_string().as_str()));
@@ -37,7 +39,8 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!((own_headers(headers), headers.len()), (own.clone(), own.len() + 2));
         record = dead_again(&redriven);
     }
-});
+    Corpus::Keep
+}
 
 fn redriven(record: Record, from: &str) -> Option<Redriven> {
     let Record { key, value, headers } = record;

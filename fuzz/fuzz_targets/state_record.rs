@@ -4,7 +4,7 @@
 //! words it holds, and can be written and read again.
 //!
 //! An input is a list of records (`record`); an empty value is a tombstone.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::time::Duration;
 
@@ -17,12 +17,14 @@ use ipn_receiver::domain::state::{KnownState, NoticeRules, Observed};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::work::{BreakerRule, Pending, Quota, Requeue, Rules, WorkQueue};
 use ipn_receiver::kafka::state_store::StateStore;
+use ipn_receiver_fuzz::Corpus;
 use ipn_receiver_fuzz::record::Record;
 use ipn_receiver_fuzz::stage::{PARTITION, is_restored, seconds_after};
-use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 
-fuzz_target!(|input: &[u8]| {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let mut store = StateStore::default();
     for Record { key, value, .. } in Record::all_of(input) {
         let value = (!value.is_empty()).then_some(value.as_slice());
@@ -47,7 +49,8 @@ fuzz_target!(|input: &[u8]| {
     for (object, pending) in store.take_pending() {
         can_be_queued(&object, pending);
     }
-});
+    Corpus::Keep
+}
 
 fn is_one_short_line(why: &impl std::fmt::Display) {
     let why = why.to_string();
