@@ -1,5 +1,7 @@
 //! The reasons to read an object.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -122,6 +124,25 @@ pub struct Pending {
     #[serde(default)]
     pub confirming: bool,
 }
+
+impl Pending {
+    /// The same work for a worker whose clock shows `now`. Times in the future come from a clock that was ahead; they would
+    /// put the work off until then.
+    #[must_use]
+    pub fn not_after(self, now: Timestamp) -> Self {
+        Self {
+            first_seen: self.first_seen.min(now),
+            newest_seen: self.newest_seen.map(|at| at.min(now)),
+            evidence_seen: self.evidence_seen.map(|at| at.min(now)),
+            failed_at: self.failed_at.map(|at| at.min(now)),
+            due: self.due.min(now.plus(WAIT_MAX)),
+            ..self
+        }
+    }
+}
+
+/// No read is due later than this: the last confirming read comes after at most 90 minutes, a retry within an hour.
+const WAIT_MAX: Duration = Duration::from_mins(90);
 
 impl ClaimedPermission {
     /// The permission `claimed` that an IPN about `object` names.

@@ -103,6 +103,7 @@ prop_compose! {
             stub: repeats == 1,
             upcoming,
             read_started_at: times.1,
+            read_after: times.2.map(|appended_at| InboxMark { offset: 41, appended_at }),
             last_event_id,
         }
     }
@@ -162,7 +163,7 @@ proptest! {
                     model.remove(&object.state_key());
                 }
                 Step::Read(object, ms) => {
-                    store.note_read(&object, Timestamp::from_unix_ms(ms));
+                    store.note_read(&object, Timestamp::from_unix_ms(ms), None);
                     if let Some(observed) = model.get_mut(&object.state_key()).and_then(|state| state.observed.as_mut()) {
                         observed.read_started_at = Timestamp::from_unix_ms(ms);
                     }

@@ -98,7 +98,7 @@ fn published(ledger: &mut Ledger, s: i64, captured_s: i64) -> (Vec<&'static str>
                     "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(captured_s)}});
                 Disposition::Fetched(Box::new(decode(&due, &body)))
             };
-            ledger.apply_read(&due, answer, at(s + second), at(s + second));
+            ledger.apply_read(&due, answer, at(s + second).into(), at(s + second));
         }
         for (event, _) in ledger.take_batch(vec![]).events {
             names.push(event.event_type.name);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Ledger;
 use super::dead_letters::PendingDeadLetter;
+use super::deferred_reads::ReadStart;
 use crate::amazon::pay_api::Disposition;
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
@@ -84,7 +85,7 @@ impl Ledger {
         &mut self,
         object: &ObjectRef,
         what: &Disposition,
-        read_started_at: Timestamp,
+        start: ReadStart,
         now: Timestamp,
     ) {
         if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
@@ -95,7 +96,7 @@ impl Ledger {
                  reconciliation period, nothing is published",
             );
         }
-        self.note_read(object, read_started_at);
+        self.note_read(object, start);
         self.complete(object, now);
     }
 

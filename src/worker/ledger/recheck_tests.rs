@@ -57,7 +57,7 @@ fn read_all(ledger: &mut Ledger, mut s: i64) -> Vec<&'static str> {
             let edge = Edge::strict(DigestKey::derive(b"test"));
             let fetched =
                 Fetched::decode((due.kind, &due.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
-            ledger.apply_read(&due, Disposition::Fetched(Box::new(fetched)), at(s), at(s));
+            ledger.apply_read(&due, Disposition::Fetched(Box::new(fetched)), at(s).into(), at(s));
         }
         published.extend(ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name));
     }
@@ -135,13 +135,13 @@ fn recheck_of_a_wrong_type_keeps_the_pending_work_of_the_id() {
         let not_found = || Disposition::NotFound("404".to_owned());
         ledger.take_in(record_of(&permission(), "STATE_CHANGE", 1, at(0)), at(0));
         ledger.take_in(record_of(&permission(), "STATE_CHANGE", 2, at(0)), at(0));
-        ledger.apply_read(&permission(), not_found(), at(1), at(1));
+        ledger.apply_read(&permission(), not_found(), at(1).into(), at(1));
         let before = ledger.take_batch(vec![]).records;
         assert_eq!(pending_causes(&before, &permission()), Some(2));
 
         let position = InboxPosition { partition: 0, offset: 3 };
         ledger.take_in(InboxRecord { position, ..wrong }, at(2));
-        ledger.apply_read(&mistaken, not_found(), at(3), at(3));
+        ledger.apply_read(&mistaken, not_found(), at(3).into(), at(3));
         let after = ledger.take_batch(vec![]).records;
         assert_eq!(pending_causes(&after, &mistaken), Some(1));
         let mut store = StateStore::default();
