@@ -59,7 +59,7 @@ impl Handle {
 pub struct Status {
     /// Whether the worker owns its partitions and has restored their state.
     pub is_working: AtomicBool,
-    /// Merchants whose circuit breaker is open.
+    /// Merchants and operations whose circuit breaker is open.
     held_back: Mutex<Vec<String>>,
     pub(super) stop: AtomicBool,
     /// The last heartbeat of the thread: it writes one in each round.
@@ -93,7 +93,7 @@ impl Status {
         *self.heartbeat_at.lock() = Instant::now();
     }
 
-    /// The merchants whose reads the circuit breaker holds back.
+    /// The merchants and operations whose reads the circuit breakers hold back.
     pub fn held_back(&self) -> Vec<String> {
         self.held_back.lock().clone()
     }

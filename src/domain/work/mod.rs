@@ -17,7 +17,7 @@ mod offsets;
 
 pub use account_work::Rules;
 pub use arrivals::Arrivals;
-pub use breaker::{Breaker, BreakerChange, BreakerRule};
+pub use breaker::{Breaker, BreakerChange, BreakerRule, HoldChange, Trouble};
 pub use cause::{Cause, ClaimedPermission, InboxPosition, Origin, Pending};
 pub use entry::{Completed, ReadHistory, Requeue};
 pub use offsets::Offsets;

@@ -5,20 +5,26 @@ use std::time::Duration;
 use super::Ledger;
 use super::dead_letters::PendingDeadLetter;
 use super::deferred_reads::ReadStart;
-use crate::amazon::pay_api::Disposition;
+use crate::amazon::pay_api::{Blame, Disposition};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
-use crate::domain::pay::{Account, ObjectRef};
+use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{BreakerChange, Cause, Requeue};
+use crate::domain::work::{BreakerChange, Cause, HoldChange, Requeue, Trouble};
 use crate::worker::gauges::show_breaker;
 
 impl Ledger {
-    /// Counts the outcome for the merchant's circuit breaker.
+    /// Counts the outcome for the circuit breakers of the operation and of the merchant's connection.
     pub(super) fn update_breaker(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
         let change = match disposition {
-            Disposition::Systemic(..) => self.queue.failed(&object.account, now),
-            _ => self.queue.answered(&object.account),
+            Disposition::Systemic(Blame::Network, _) => self.queue.failed(object, Trouble::Connection, now),
+            Disposition::Systemic(Blame::Timeout | Blame::Amazon | Blame::Credentials, _) => {
+                self.queue.failed(object, Trouble::Operation, now)
+            }
+            Disposition::Fetched(_)
+            | Disposition::NotFound(_)
+            | Disposition::ObjectError(_)
+            | Disposition::Throttled { .. } => self.queue.answered(object),
         };
         if let Some(change) = change {
             report_breaker(&object.account, change, &self.settings);
@@ -125,21 +131,23 @@ pub(super) fn backoff(first: Duration, attempts: u32) -> Duration {
     first.saturating_mul(1 << attempts.min(16)).min(BACKOFF_MAX)
 }
 
-fn report_breaker(account: &Account, change: BreakerChange, settings: &Settings) {
+fn report_breaker(account: &Account, held: HoldChange, settings: &Settings) {
+    let HoldChange { change, operation } = held;
     let is_open = change == BreakerChange::Opened;
-    show_breaker(account, is_open);
+    operation.into_iter().for_each(|operation| show_breaker(account, operation, is_open));
+    let operation = operation.map_or("all", ObjectKind::as_str);
     if is_open {
         tracing::warn!(
-            merchant = %account.merchant_id, environment = %account.environment,
-            "circuit breaker opened after {} failed reads in a row; reads of this merchant are held back, one probe every \
+            merchant = %account.merchant_id, environment = %account.environment, operation,
+            "circuit breaker opened after {} failed reads in a row; reads of this operation are held back, one probe every \
              {} ms. Its work waits, nothing is lost",
             settings.breaker_failures,
             settings.breaker_probe_ms,
         );
     } else {
         tracing::info!(
-            merchant = %account.merchant_id, environment = %account.environment,
-            "circuit breaker closed: Amazon Pay answers again, reads of this merchant continue"
+            merchant = %account.merchant_id, environment = %account.environment, operation,
+            "circuit breaker closed: Amazon Pay answers again, reads of this operation continue"
         );
     }
 }
