@@ -29,7 +29,7 @@ use rdkafka::error::KafkaError;
 use self::consumer_group::{Change, GroupContext};
 pub use self::context::{Dependencies, WorkerContext};
 use self::error::Error;
-pub use self::handle::{Handle, Status};
+pub use self::handle::{Handle, KafkaOutage, Status};
 use self::ledger::{Ledger, ReadStart};
 use self::throttled_alerts::ThrottledAlerts;
 use crate::amazon::pay_api::Disposition;

@@ -157,6 +157,9 @@ pub struct RetryAwaited {
     /// Amazon's time of the newest change whose event advises to wait; none if that time could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Amazon's time of the newest change that a retry answers, if it is newer than `since`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Timestamp>,
     /// Every such event also advises to read the permission and to retry if it is Chargeable.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_check: bool,

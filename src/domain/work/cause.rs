@@ -120,6 +120,9 @@ pub struct Pending {
     /// When the last of these reads failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
+    /// The error of the last of these reads, shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<Box<str>>,
     /// Whether the next read is a confirming read.
     #[serde(default)]
     pub confirming: bool,
@@ -321,6 +324,6 @@ mod tests {
             let found_id = Cause::claimed_permission(&restored, &object.id);
             assert_eq!(found_id.as_ref().map(ObjectId::as_str), found, "{id}");
         }
-        assert!(size_of::<Cause>() <= 96, "a backlog holds a million: {}", size_of::<Cause>());
+        assert!(size_of::<Cause>() <= 96, "a backlog can hold a million causes; size {}", size_of::<Cause>());
     }
 }

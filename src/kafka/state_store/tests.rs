@@ -120,6 +120,7 @@ fn pending() -> impl Strategy<Value = Pending> {
         attempts: 0,
         failing_ms: 0,
         failed_at: None,
+        last_error: None,
         confirming: false,
     })
 }
@@ -128,7 +129,7 @@ fn step() -> impl Strategy<Value = Step> {
     let observed = prop::option::weighted(0.9, observed());
     let awaited = prop::option::weighted(
         0.2,
-        prop::option::of(at()).prop_map(|since| RetryAwaited { since, may_check: since.is_none() }),
+        prop::option::of(at()).prop_map(|since| RetryAwaited { since, newest: since, may_check: since.is_none() }),
     );
     let parts = (observed, prop::option::of(any::<u64>()), awaited, prop::option::weighted(0.2, pending()));
     let record = (object(), parts).prop_map(|(object, (observed, sequence, retry_awaited, pending))| KnownState {

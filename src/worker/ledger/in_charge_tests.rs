@@ -195,7 +195,7 @@ fn charge_of_a_three_day_outage_is_published_as_captured() {
 }
 
 #[test]
-fn inbox_from_before_the_first_start_is_published_as_it_happened() {
+fn inbox_before_the_first_start_is_published_as_it_happened() {
     let mut ledger = first_start(3 * DAY);
     ledger.take_in(record(0, 100), at(3 * DAY));
     ledger.take_in(record(1, 2 * DAY), at(3 * DAY));

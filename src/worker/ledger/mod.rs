@@ -64,7 +64,8 @@ pub(in crate::worker) struct Ledger {
     reconciler: Reconciler,
     /// When overdue work is released next.
     release_at: Timestamp,
-    object_errors: LogThrottle<Account>,
+    /// By object and cause: another object, or another error of this one, gets a line of its own.
+    object_errors: LogThrottle<(ObjectRef, String)>,
     report_schedule: ReportSchedule,
 }
 
@@ -305,7 +306,7 @@ fn report_mismatch(object: &ObjectRef, of_api: &ObjectId, claimed: &ObjectId) {
     tracing::warn!(
         object_id = %object.id, merchant = %object.account.merchant_id, environment = %object.account.environment,
         charge_permission_id = %of_api, claimed_charge_permission_id = %claimed,
-        "IPN names another charge permission than the Amazon Pay API; events carry the one of the API"
+        "IPN and Amazon Pay API name different charge permissions for this object; its events carry the one of the API"
     );
 }
 

@@ -50,8 +50,8 @@ impl Ledger {
             Disposition::Fetched(fetched) => {
                 self.fetched(ObjectRead { object: object.clone(), fetched, start }, now);
             }
-            Disposition::NotFound(_) | Disposition::ObjectError(_) if is_reconciliation => {
-                self.reconciliation_failed(object, &disposition, start, now);
+            Disposition::NotFound(what) | Disposition::ObjectError(what) if is_reconciliation => {
+                self.reconciliation_failed(object, &what, start, now);
                 self.publish_without_permission(object, now);
             }
             Disposition::NotFound(what) => {
@@ -162,12 +162,13 @@ impl Ledger {
         self.publish_deferred(object, now);
     }
 
-    /// Amazon Pay answered with an older state than before.
+    /// Amazon Pay returned an older state than in an earlier read.
     fn read_again_after_older_answer(&mut self, object: &ObjectRef, wait: Duration, now: Timestamp) {
         tracing::warn!(
             object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
             environment = %object.account.environment, next_read_s = wait.as_secs(),
-            "Amazon Pay answered with an older state than before; the object is read again, nothing is published yet"
+            "Amazon Pay returned an older state of the object than in an earlier read; the object is read again, nothing is \
+             published yet"
         );
         self.requeue(object, Requeue::Waiting, wait, now);
     }
@@ -261,8 +262,8 @@ fn report_believed(object: &ObjectRef) {
     tracing::warn!(
         object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
         environment = %object.account.environment,
-        "Amazon Pay answered with an older state at each read for about an hour; that state is published as the truth, with \
-         unexpectedTransition. Ask Amazon Pay about the object"
+        "Amazon Pay returned an older state of the object at each read for about an hour; that state is now published, with \
+         unexpectedTransition. Contact Amazon Pay with the object id"
     );
 }
 
@@ -271,7 +272,7 @@ fn report_unsettled(object: &ObjectRef) {
     tracing::warn!(
         object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
         environment = %object.account.environment,
-        "Amazon Pay shows other attributes of an object at each read; the last read was published as the truth. Ask Amazon \
-         Pay about the object if this repeats"
+        "Amazon Pay returned different attributes of the object at each read; those of the last read are published. If this \
+         repeats, contact Amazon Pay with the object id"
     );
 }

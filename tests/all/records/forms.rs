@@ -117,7 +117,11 @@ fn permission() -> KnownState {
             last_event_id: Some(Uuid::from_u128(1)),
         }),
         sequence: Some(1_767_236_647_000),
-        retry_awaited: Some(RetryAwaited { since: Some(at("2026-01-01T03:04:05.000Z")), may_check: true }),
+        retry_awaited: Some(RetryAwaited {
+            since: Some(at("2026-01-01T03:04:05.000Z")),
+            newest: Some(at("2026-01-01T03:04:06.000Z")),
+            may_check: true,
+        }),
         pending: None,
     }
 }
@@ -159,6 +163,7 @@ fn pending() -> KnownState {
             attempts: 2,
             failing_ms: 60_000,
             failed_at: Some(at("2026-01-02T03:04:30.000Z")),
+            last_error: Some("Amazon Pay answered 404 Not Found".into()),
             confirming: true,
         }),
     }
