@@ -129,7 +129,7 @@ impl Status {
         self.note_held_back(Vec::new());
     }
 
-    pub(super) fn note_held_back(&self, accounts: Vec<String>) {
-        *self.held_back.lock() = accounts;
+    pub(super) fn note_held_back(&self, operations: Vec<String>) {
+        *self.held_back.lock() = operations;
     }
 }

@@ -87,13 +87,14 @@ impl AccountWork {
     pub(super) fn failed(&mut self, kind: ObjectKind, trouble: Trouble, now: Timestamp) -> Option<HoldChange> {
         let of_connection = match trouble {
             Trouble::Connection => self.connection.failed(now).map(HoldChange::of_account),
-            Trouble::Operation => self.connected(),
+            Trouble::Timeout => None,
+            Trouble::Refusal => self.connected(),
         };
         let of_lane = self.lane_for(kind).breaker.failed(now);
         of_connection.or(of_lane.map(|change| HoldChange { change, operation: Some(kind) }))
     }
 
-    /// A read of this operation was answered, whatever the answer.
+    /// A read of this operation was answered, if only with 429.
     pub(super) fn answered(&mut self, kind: ObjectKind) -> Option<HoldChange> {
         let of_connection = self.connected();
         let of_lane = self.lane_for(kind).breaker.answered();

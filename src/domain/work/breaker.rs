@@ -36,8 +36,10 @@ enum State {
 pub enum Trouble {
     /// Nothing was reached: all operations of the account are affected.
     Connection,
-    /// Amazon refused or failed this read, or was too slow: other operations may work.
-    Operation,
+    /// No answer came in time: whether the connection works is unknown.
+    Timeout,
+    /// Amazon refused or failed this read: other operations may work.
+    Refusal,
 }
 
 /// What an outcome did to the breakers of an account.

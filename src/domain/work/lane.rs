@@ -224,6 +224,11 @@ impl Lane {
         self.bucket.throttled(now, pause);
     }
 
+    /// Amazon answered a read of this operation, and not with 429.
+    pub(super) fn served(&mut self) {
+        self.bucket.served();
+    }
+
     /// The part of its quota that the lane uses at present.
     pub(super) fn quota_factor(&self) -> f64 {
         self.bucket.factor()

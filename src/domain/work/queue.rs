@@ -185,7 +185,7 @@ impl WorkQueue {
         self.accounts.get_mut(&object.account)?.failed(object.kind, trouble, now)
     }
 
-    /// A read of this object was answered, whatever the answer.
+    /// A read of this object was answered, if only with 429.
     pub fn answered(&mut self, object: &ObjectRef) -> Option<HoldChange> {
         self.accounts.get_mut(&object.account)?.answered(object.kind)
     }
@@ -193,6 +193,11 @@ impl WorkQueue {
     /// The operations whose reads are held back; `None` is all of the account.
     pub fn held_back(&self) -> impl Iterator<Item = (&Account, Option<ObjectKind>)> {
         self.accounts.iter().flat_map(|(account, work)| work.held_back().into_iter().map(move |of| (account, of)))
+    }
+
+    /// Amazon answered a read of this operation of this account, and not with 429.
+    pub fn served(&mut self, object: &ObjectRef) {
+        self.lane_for(object).served();
     }
 
     /// Amazon throttled this operation of this account.

@@ -29,6 +29,12 @@ const LAGS_S: [i64; 5] = [31, 119, 121, 9 * 60, 59 * 60];
 /// The distances of `worker.confirm_reads_after_ms`; an object's id makes each up to half as much longer.
 const READS_S: [i64; 4] = [30, 120, 600, 3600];
 const OUTAGE_S: std::ops::Range<i64> = 20..3620;
+/// When the state before the change began.
+const KNOWN_S: i64 = -50;
+/// The distance of the model's times; it divides those of the lags, the newer IPNs and the restarts.
+const STEP_S: i64 = 5;
+/// Afterwards no read is left that could confirm the change.
+const END_S: i64 = 3600 + 3600 / 2 + 60;
 
 /// A worker and a lagging Amazon Pay. The object changes at 0 s; its IPN is there at once.
 struct Run {
@@ -79,7 +85,7 @@ impl Run {
         }
         let [before, after] = states(object.kind);
         let is_after = *object == self.object && self.now_s >= self.visible_s;
-        let (state, updated_s) = if is_after { (after, 0) } else { (before, -9000) };
+        let (state, updated_s) = if is_after { (after, 0) } else { (before, KNOWN_S) };
         let mut body = json!({"statusDetails": {"state": state, "lastUpdatedTimestamp": at(updated_s)}});
         match object.kind {
             ObjectKind::ChargePermission | ObjectKind::Charge => {
@@ -91,11 +97,12 @@ impl Run {
         Disposition::Fetched(Box::new(decode(object, &body)))
     }
 
-    /// One second.
+    /// One second, or a few when little happens.
     fn step(&mut self) {
-        self.now_s += 1;
+        self.now_s += if self.now_s < 200 { 1 } else { STEP_S };
         let now = at(self.now_s);
-        if self.now_s == 0 || (self.is(Meanwhile::NewerIpns) && self.now_s > 0 && self.now_s % 25 == 0) {
+        let is_newer = self.is(Meanwhile::NewerIpns) && (1..=3600).contains(&self.now_s) && self.now_s % 25 == 0;
+        if self.now_s == 0 || is_newer {
             self.ipn();
         }
         if self.is(Meanwhile::Restarts) && [20, self.visible_s - 5].contains(&self.now_s) {
@@ -145,8 +152,8 @@ impl Run {
     fn expected_s(&self) -> std::ops::RangeInclusive<i64> {
         let is_out = self.is(Meanwhile::Outage);
         let from = if is_out { self.visible_s.max(OUTAGE_S.end) } else { self.visible_s };
-        // The shop's probes and the retry after an outage, and the second of this model.
-        let slack = if is_out { 15 } else { 2 };
+        // The probe or the retry after an outage, and the step of this model.
+        let slack = if is_out { 15 } else { STEP_S };
         let newer = self.is(Meanwhile::NewerIpns).then(|| from + 25);
         let spread = |read: i64| read + read / 2;
         let scheduled = READS_S.into_iter().map(spread).find(|read| *read >= from);
@@ -181,9 +188,9 @@ fn states(kind: ObjectKind) -> [&'static str; 2] {
 fn check(kind: ObjectKind, lag_s: i64, meanwhile: Meanwhile) -> i64 {
     let mut run = Run::new(kind, lag_s, meanwhile);
     // Everything is known and published before the change.
-    run.now_s = -50;
+    run.now_s = KNOWN_S;
     run.ipn();
-    while run.now_s < 3 * 3600 {
+    while run.now_s < END_S {
         run.step();
     }
     let of_it: Vec<(i64, &str)> = run

@@ -11,7 +11,6 @@ use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{BreakerChange, Cause, HoldChange, Requeue, Trouble};
-use crate::worker::gauges::show_breaker;
 
 /// A read that failed because of its object.
 #[derive(Clone, Copy)]
@@ -23,20 +22,26 @@ pub(super) struct Failure<'a> {
 }
 
 impl Ledger {
-    /// Counts the outcome for the circuit breakers of the operation and of the merchant's connection.
-    pub(super) fn update_breaker(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
+    /// Counts the outcome for the circuit breakers of the operation and of the merchant's connection, and for the quota.
+    pub(super) fn note_outcome(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
         let change = match disposition {
-            Disposition::Systemic(Blame::Network, _) => self.queue.failed(object, Trouble::Connection, now),
-            Disposition::Systemic(Blame::Timeout | Blame::Amazon | Blame::Credentials, _) => {
-                self.queue.failed(object, Trouble::Operation, now)
+            Disposition::Systemic(blame, _) => {
+                let trouble = match blame {
+                    Blame::Network => Trouble::Connection,
+                    Blame::Timeout => Trouble::Timeout,
+                    Blame::Amazon | Blame::Credentials => Trouble::Refusal,
+                };
+                self.queue.failed(object, trouble, now)
             }
-            Disposition::Fetched(_)
-            | Disposition::NotFound(_)
-            | Disposition::ObjectError(_)
-            | Disposition::Throttled { .. } => self.queue.answered(object),
+            Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectError(_) => {
+                self.queue.served(object);
+                self.queue.answered(object)
+            }
+            Disposition::Throttled { .. } => self.queue.answered(object),
         };
         if let Some(change) = change {
             report_breaker(&object.account, change, &self.settings);
+            self.report_schedule.lanes_at = now;
         }
     }
 
@@ -147,23 +152,21 @@ pub(super) fn backoff(first: Duration, attempts: u32) -> Duration {
 }
 
 fn report_breaker(account: &Account, held: HoldChange, settings: &Settings) {
-    let HoldChange { change, operation } = held;
-    let is_open = change == BreakerChange::Opened;
-    operation.into_iter().for_each(|operation| show_breaker(account, operation, is_open));
-    let operation = operation.map_or("all", ObjectKind::as_str);
-    if is_open {
-        tracing::warn!(
-            merchant = %account.merchant_id, environment = %account.environment, operation,
-            "circuit breaker opened after {} failed reads in a row; reads of this operation are held back, one probe every \
-             {} ms. The work waits, nothing is lost",
+    let Account { merchant_id: merchant, environment } = account;
+    let operation = held.operation.map(ObjectKind::as_str);
+    let whose = operation.map_or("this merchant", |_| "this operation of this merchant");
+    match held.change {
+        BreakerChange::Opened => tracing::warn!(
+            %merchant, %environment, operation,
+            "circuit breaker opened after {} failed reads in a row; reads of {whose} are held back, one probe every {} ms. The \
+             work waits, nothing is lost",
             settings.breaker_failures,
             settings.breaker_probe_ms,
-        );
-    } else {
-        tracing::info!(
-            merchant = %account.merchant_id, environment = %account.environment, operation,
-            "circuit breaker closed: Amazon Pay answers again, reads of this operation continue"
-        );
+        ),
+        BreakerChange::Closed => tracing::info!(
+            %merchant, %environment, operation,
+            "circuit breaker closed: Amazon Pay answers again, reads of {whose} continue"
+        ),
     }
 }
 

@@ -44,7 +44,7 @@ impl Ledger {
         start: ReadStart,
         now: Timestamp,
     ) {
-        self.update_breaker(object, &disposition, now);
+        self.note_outcome(object, &disposition, now);
         let is_reconciliation = self.queue.causes_of(object).0.is_empty();
         match disposition {
             Disposition::Fetched(fetched) => {

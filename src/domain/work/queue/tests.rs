@@ -321,7 +321,7 @@ fn refused_operation_holds_back_no_other_operation() {
             if due == dispute {
                 n_probes += 1;
                 queue.requeue(&due, Requeue::Systemic, at(s * 1000), at(s * 1000));
-                let change = queue.failed(&due, Trouble::Operation, at(s * 1000));
+                let change = queue.failed(&due, Trouble::Refusal, at(s * 1000));
                 let opened = HoldChange { change: BreakerChange::Opened, operation: only_disputes };
                 assert_eq!(change, (n_probes == 3).then_some(opened), "at {s}");
             } else {
@@ -352,7 +352,7 @@ fn errors_of_all_operations_hold_back_each() {
         for due in queue.take_due(at(s * 1000)) {
             n_reads += 1;
             queue.requeue(&due, Requeue::Systemic, at(s * 1000), at(s * 1000));
-            queue.failed(&due, Trouble::Operation, at(s * 1000));
+            queue.failed(&due, Trouble::Refusal, at(s * 1000));
         }
     }
     assert_eq!((n_reads, queue.held_back().count()), (4 * (3 + 9), 4), "each operation is probed every 10 s");
@@ -367,10 +367,11 @@ fn any_answer_shows_that_the_connection_works() {
     assert_eq!(queue.take_due(at(1)).len(), 2);
     let failed = |queue: &mut WorkQueue, trouble| queue.failed(&dispute, trouble, at(1)).map(|held| held.operation);
     assert_eq!([Trouble::Connection; 2].map(|trouble| failed(&mut queue, trouble)), [None, None]);
-    assert_eq!(failed(&mut queue, Trouble::Operation), Some(Some(ObjectKind::Dispute)), "three failures in a row");
+    assert_eq!(failed(&mut queue, Trouble::Refusal), Some(Some(ObjectKind::Dispute)), "three failures in a row");
     let now_unreachable = [Trouble::Connection; 3].map(|trouble| failed(&mut queue, trouble));
     assert_eq!(now_unreachable, [None, None, Some(None)]);
-    let refused = queue.failed(&dispute, Trouble::Operation, at(1));
+    assert_eq!(failed(&mut queue, Trouble::Timeout), None, "proves nothing");
+    let refused = queue.failed(&dispute, Trouble::Refusal, at(1));
     assert_eq!(refused, Some(HoldChange { change: BreakerChange::Closed, operation: None }), "a 403 is an answer");
     assert_eq!(queue.held_back().count(), 0, "the next failures decide about the operation");
 }
