@@ -13,7 +13,7 @@ use crate::domain::events::Event;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Meanwhile {
     Nothing,
-    /// The same object has a newer IPN every 25 s.
+    /// The same object has a newer IPN every 30 s.
     NewerIpns,
     /// The worker restarts, once before and once after most of the lag.
     Restarts,
@@ -29,10 +29,12 @@ const LAGS_S: [i64; 5] = [31, 119, 121, 9 * 60, 59 * 60];
 /// The distances of `worker.confirm_reads_after_ms`; an object's id makes each up to half as much longer.
 const READS_S: [i64; 4] = [30, 120, 600, 3600];
 const OUTAGE_S: std::ops::Range<i64> = 20..3620;
+/// Between newer IPNs.
+const NEWER_S: i64 = 30;
 /// When the state before the change began.
 const KNOWN_S: i64 = -50;
-/// The distance of the model's times; it divides those of the lags, the newer IPNs and the restarts.
-const STEP_S: i64 = 5;
+/// How far the model steps when little happens; it divides the times of the newer IPNs and the restarts.
+const STEP_S: i64 = 10;
 /// Afterwards no read is left that could confirm the change.
 const END_S: i64 = 3600 + 3600 / 2 + 60;
 
@@ -101,12 +103,12 @@ impl Run {
     fn step(&mut self) {
         self.now_s += if self.now_s < 200 { 1 } else { STEP_S };
         let now = at(self.now_s);
-        let newer_s = 1..self.readable_s() + 100;
-        let is_newer = self.is(Meanwhile::NewerIpns) && newer_s.contains(&self.now_s) && self.now_s % 25 == 0;
+        let newer_s = 1..self.readable_s() + 40;
+        let is_newer = self.is(Meanwhile::NewerIpns) && newer_s.contains(&self.now_s) && self.now_s % NEWER_S == 0;
         if self.now_s == 0 || is_newer {
             self.ipn();
         }
-        if self.is(Meanwhile::Restarts) && [20, self.visible_s - 5].contains(&self.now_s) {
+        if self.is(Meanwhile::Restarts) && [20, self.visible_s - 10].contains(&self.now_s) {
             self.restart();
         }
         for (object, start) in self.ledger.take_due(now) {
@@ -159,7 +161,7 @@ impl Run {
         let (is_out, from) = (self.is(Meanwhile::Outage), self.readable_s());
         // The probe or the retry after an outage, and the step of this model.
         let slack = if is_out { 15 } else { STEP_S };
-        let newer = self.is(Meanwhile::NewerIpns).then(|| from + 25);
+        let newer = self.is(Meanwhile::NewerIpns).then(|| from + NEWER_S);
         let spread = |read: i64| read + read / 2;
         let scheduled = READS_S.into_iter().map(spread).find(|read| *read >= from);
         let retried = is_out.then_some(from);
@@ -194,7 +196,9 @@ fn states(kind: ObjectKind) -> [&'static str; 2] {
 fn kinds(meanwhile: Meanwhile) -> &'static [ObjectKind] {
     match meanwhile {
         Meanwhile::Nothing | Meanwhile::All => &ObjectKind::ALL,
-        Meanwhile::NewerIpns | Meanwhile::Restarts | Meanwhile::Outage => &[ObjectKind::ChargePermission, ObjectKind::Charge],
+        Meanwhile::NewerIpns | Meanwhile::Restarts | Meanwhile::Outage => {
+            &[ObjectKind::ChargePermission, ObjectKind::Charge]
+        }
     }
 }
 

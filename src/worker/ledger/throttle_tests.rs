@@ -10,7 +10,11 @@ use crate::amazon::pay_api::{Blame, Disposition};
 #[test]
 fn refused_disputes_delay_no_charge() {
     let mut ledger = ledger(Settings::default());
-    let dispute = ObjectRef { kind: ObjectKind::Dispute, id: ObjectId::parse("P01-1111111-2222222-B000001").unwrap(), ..charge() };
+    let dispute = ObjectRef {
+        kind: ObjectKind::Dispute,
+        id: ObjectId::parse("P01-1111111-2222222-B000001").unwrap(),
+        ..charge()
+    };
     ledger.take_in(record_of(&dispute, "STATE_CHANGE", 0, at(0)), at(0));
     let (mut n_refused, mut slowest_s) = (0, 0);
     for s in 1..1200 {
@@ -51,8 +55,11 @@ fn quota_comes_back_within_a_minute_after_a_storm_of_429s() {
     let (ended_at, throttled) = (drive.now_ms, drive.amazon.throttled);
     assert!(throttled >= 4, "{throttled}");
     drive.run_for(Duration::from_mins(3));
-    let reads: Vec<i64> = drive.reads.iter().filter(|(_, of, _)| of.kind == ObjectKind::Charge).map(|(at, ..)| *at - ended_at).collect();
-    let rate = |from_s: i64| reads.iter().filter(|at| (from_s * 1000..(from_s + 10) * 1000).contains(*at)).count() as f64 / 10.0;
+    let reads: Vec<i64> =
+        drive.reads.iter().filter(|(_, of, _)| of.kind == ObjectKind::Charge).map(|(at, ..)| *at - ended_at).collect();
+    let rate = |from_s: i64| {
+        reads.iter().filter(|at| (from_s * 1000..(from_s + 10) * 1000).contains(*at)).count() as f64 / 10.0
+    };
     let rates: Vec<f64> = (0..12).map(|n| rate(n * 10)).collect();
     println!("reads a second in each 10 s after the storm: {rates:?}; share {}", PER_SECOND * 0.8);
     assert!(rate(30) >= 0.8 * PER_SECOND * 0.8, "{rates:?}");
