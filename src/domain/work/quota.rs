@@ -185,11 +185,11 @@ mod tests {
             }
             [119, 139, 179].map(|s| {
                 bucket.take(at(s * 1000));
-                (bucket.factor() * 100.0).round()
+                (bucket.factor() * 100.0).round() as u32
             })
         };
-        assert_eq!(factor_after(false), [6.0, 90.0, 100.0]);
-        assert_eq!(factor_after(true), [6.0, 13.0, 26.0]);
+        assert_eq!(factor_after(false), [6, 90, 100]);
+        assert_eq!(factor_after(true), [6, 13, 26]);
     }
 
     /// A model of Amazon's quota, half of which the shop's own calls use.

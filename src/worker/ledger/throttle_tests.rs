@@ -42,7 +42,7 @@ fn refused_disputes_delay_no_charge() {
 }
 
 #[test]
-fn quota_comes_back_within_a_minute_after_a_storm_of_429s() {
+fn rate_comes_back_within_30_s_after_a_storm_of_429s() {
     let mut drive = Drive::new();
     for n in 0..4000 {
         drive.change(&object(ObjectKind::Charge, n), "Captured", START_MS - 60_000 + n, "STATE_CHANGE");
