@@ -12,7 +12,7 @@ use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Writer};
 use ipn_receiver::domain::ipn::routing::Merchants;
 use ipn_receiver::domain::record_headers::DLQ_PREFIX;
 use ipn_receiver::domain::state::KnownState;
-use ipn_receiver::domain::work::{Cause, InboxPosition, Pending, ReadHistory};
+use ipn_receiver::domain::work::{Cause, InboxPosition, DroppedRecords, Pending, ReadHistory};
 use ipn_receiver::kafka::inbox::InboxRecord;
 use ipn_receiver::worker::intake::{self, Intake, IntakeError};
 use ipn_receiver_fuzz::Corpus;
@@ -51,6 +51,7 @@ fn asks_for_a_read(record: &InboxRecord, intake: Intake) {
     assert!(claimed.is_none() || claimed == claimed_permission, "{claimed:?}");
     let pending = Pending {
         causes,
+        dropped: DroppedRecords::default(),
         causes_seen: 1,
         first_seen: record.appended_at,
         newest_seen: None,

@@ -35,7 +35,7 @@ use self::ledger::{Ledger, ReadStart};
 use self::throttled_alerts::ThrottledAlerts;
 use crate::amazon::pay_api::Disposition;
 use crate::clock::Clock;
-use crate::domain::pay::ObjectRef;
+use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
 use crate::kafka::acls::is_refusal;
@@ -218,7 +218,11 @@ impl Worker {
         }
         // Only an answer opens or closes a circuit breaker.
         if let Some(ledger) = self.ledger().filter(|_| has_answers) {
-            let held_back = ledger.queue.held_back().map(ToString::to_string).collect();
+            let name = |(account, operation): (&Account, Option<ObjectKind>)| match operation {
+                Some(operation) => format!("{account} {operation}"),
+                None => account.to_string(),
+            };
+            let held_back = ledger.queue.held_back().map(name).collect();
             self.status.note_held_back(held_back);
         }
     }

@@ -45,7 +45,7 @@ impl Amount {
 
 impl Sum for Amount {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        Self { millionths: amounts.map(|amount| amount.millionths).sum() }
+        Self { millionths: amounts.map(|amount| amount.millionths).fold(0, i64::saturating_add) }
     }
 }
 

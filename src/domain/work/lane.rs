@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::breaker::Breaker;
 use super::cause::{Cause, InboxPosition, Pending};
 use super::entries::{Entries, Slot};
 use super::entry::{Completed, Entry, Priority, Progress, Requeue};
@@ -13,6 +14,7 @@ use crate::domain::timestamp::Timestamp;
 /// The reads of one lane, and the tokens for them.
 #[derive(Debug)]
 pub(super) struct Lane {
+    pub(super) breaker: Breaker,
     entries: Entries,
     bucket: TokenBucket,
     /// The slice of the bucket that reconciliation may use.
@@ -30,8 +32,9 @@ pub(super) struct Lane {
 
 impl Lane {
     /// An empty lane.
-    pub(super) fn new(bucket: TokenBucket, reconciliation: TokenBucket) -> Self {
+    pub(super) fn new(breaker: Breaker, bucket: TokenBucket, reconciliation: TokenBucket) -> Self {
         Self {
+            breaker,
             entries: Entries::default(),
             bucket,
             reconciliation,
@@ -228,6 +231,11 @@ impl Lane {
     /// Amazon throttled this operation.
     pub(super) fn throttled(&mut self, now: Timestamp, pause: Duration) {
         self.bucket.throttled(now, pause);
+    }
+
+    /// Amazon answered a read of this operation, and not with 429.
+    pub(super) fn served(&mut self) {
+        self.bucket.served();
     }
 
     /// The part of its quota that the lane uses at present.

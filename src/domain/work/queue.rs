@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::account_work::{AccountWork, Rules};
 use super::arrivals::Arrivals;
-use super::breaker::BreakerChange;
+use super::breaker::{HoldChange, Trouble};
 use super::cause::{Cause, InboxPosition, Pending};
 use super::dropped_records::Uncopied;
 use super::entry::{Completed, Entry, Priority, ReadHistory, Requeue};
@@ -49,7 +49,7 @@ pub struct LaneReport {
     pub quota_tokens: f64,
     /// How long that many reads take at the current rate.
     pub time_left: Duration,
-    /// Whether the account's reads are held back.
+    /// Whether the operation's reads are held back.
     pub is_held_back: bool,
 }
 
@@ -193,19 +193,24 @@ impl WorkQueue {
         self.lane_for(object).note_error(&object.id, what);
     }
 
-    /// A read of this account failed for a reason that is not its object's.
-    pub fn failed(&mut self, account: &Account, now: Timestamp) -> Option<BreakerChange> {
-        self.accounts.get_mut(account)?.breaker.failed(now)
+    /// A read of this object failed for a reason that is not its own.
+    pub fn failed(&mut self, object: &ObjectRef, trouble: Trouble, now: Timestamp) -> Option<HoldChange> {
+        self.accounts.get_mut(&object.account)?.failed(object.kind, trouble, now)
     }
 
-    /// A read of this account was answered, whatever the answer.
-    pub fn answered(&mut self, account: &Account) -> Option<BreakerChange> {
-        self.accounts.get_mut(account)?.breaker.answered()
+    /// A read of this object was answered, if only with 429.
+    pub fn answered(&mut self, object: &ObjectRef) -> Option<HoldChange> {
+        self.accounts.get_mut(&object.account)?.answered(object.kind)
     }
 
-    /// Accounts whose reads are held back.
-    pub fn held_back(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.iter().filter(|(_, work)| work.breaker.is_open()).map(|(account, _)| account)
+    /// The operations whose reads are held back; `None` is all of the account.
+    pub fn held_back(&self) -> impl Iterator<Item = (&Account, Option<ObjectKind>)> {
+        self.accounts.iter().flat_map(|(account, work)| work.held_back().into_iter().map(move |of| (account, of)))
+    }
+
+    /// Amazon answered a read of this operation of this account, and not with 429.
+    pub fn served(&mut self, object: &ObjectRef) {
+        self.lane_for(object).served();
     }
 
     /// Amazon throttled this operation of this account.
@@ -255,7 +260,7 @@ impl WorkQueue {
             quota_factor: lane.quota_factor(),
             quota_tokens: lane.quota_tokens(now),
             time_left: lane.time_left(),
-            is_held_back: work.breaker.is_open(),
+            is_held_back: work.is_held_back(lane),
         };
         let of_account =
             |(account, work)| AccountWork::lanes(work).map(move |(kind, lane)| (account, kind, of(lane, work)));

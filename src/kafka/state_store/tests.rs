@@ -148,6 +148,23 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn check_captured(
+    store: &StateStore,
+    model: &BTreeMap<String, KnownState>,
+    permission_id: &ObjectId,
+) -> Result<(), TestCaseError> {
+    for account in model.values().map(|state| &state.object.account) {
+        let permission =
+            ObjectRef { account: account.clone(), kind: ObjectKind::ChargePermission, id: permission_id.clone() };
+        let of_it = model.values().filter(|state| state.object.account == *account).filter_map(|state| {
+            let observed = state.observed.as_ref()?;
+            observed.captured.filter(|_| observed.charge_permission_id == *permission_id)
+        });
+        prop_assert_eq!(store.captured_of(&permission), of_it.sum());
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn store_equals_a_plain_map(steps in prop::collection::vec(step(), 1..40)) {
@@ -193,6 +210,9 @@ proptest! {
             }).collect();
             prop_assert_eq!(&all, &model);
             prop_assert_eq!((0..store.n_slots()).filter_map(|slot| store.view_slot(slot)).count(), model.len());
+            for observed in model.values().filter_map(|state| state.observed.as_ref()) {
+                check_captured(&store, &model, &observed.charge_permission_id)?;
+            }
         }
     }
 }

@@ -316,6 +316,12 @@ mod clock_tests;
 mod hint_tests;
 
 #[cfg(test)]
+mod lag_tests;
+
+#[cfg(test)]
+mod throttle_tests;
+
+#[cfg(test)]
 mod reconciler_tests;
 
 #[cfg(test)]

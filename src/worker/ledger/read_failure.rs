@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::Ledger;
 use super::deferred_reads::ReadStart;
-use crate::amazon::pay_api::{Disposition, cause_of};
+use crate::amazon::pay_api::{Blame, Disposition, cause_of};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
-use crate::domain::pay::{Account, ObjectRef};
+use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{BreakerChange, Cause, Requeue};
-use crate::worker::gauges::show_breaker;
+use crate::domain::work::{BreakerChange, Cause, HoldChange, Requeue, Trouble};
 
 /// A read that failed because of its object.
 #[derive(Clone, Copy)]
@@ -22,14 +21,26 @@ pub(super) struct Failure<'a> {
 }
 
 impl Ledger {
-    /// Counts the outcome for the merchant's circuit breaker.
-    pub(super) fn update_breaker(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
+    /// Counts the outcome for the circuit breakers of the operation and of the merchant's connection, and for the quota.
+    pub(super) fn note_outcome(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
         let change = match disposition {
-            Disposition::Systemic(..) => self.queue.failed(&object.account, now),
-            _ => self.queue.answered(&object.account),
+            Disposition::Systemic(blame, _) => {
+                let trouble = match blame {
+                    Blame::Network => Trouble::Connection,
+                    Blame::Timeout => Trouble::Timeout,
+                    Blame::Amazon | Blame::Credentials => Trouble::Refusal,
+                };
+                self.queue.failed(object, trouble, now)
+            }
+            Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectError(_) => {
+                self.queue.served(object);
+                self.queue.answered(object)
+            }
+            Disposition::Throttled { .. } => self.queue.answered(object),
         };
         if let Some(change) = change {
             report_breaker(&object.account, change, &self.settings);
+            self.report_schedule.lanes_at = now;
         }
     }
 
@@ -124,22 +135,22 @@ pub(super) fn backoff(first: Duration, attempts: u32) -> Duration {
     first.saturating_mul(1 << attempts.min(16)).min(BACKOFF_MAX)
 }
 
-fn report_breaker(account: &Account, change: BreakerChange, settings: &Settings) {
-    let is_open = change == BreakerChange::Opened;
-    show_breaker(account, is_open);
-    if is_open {
-        tracing::warn!(
-            merchant = %account.merchant_id, environment = %account.environment,
-            "circuit breaker opened after {} failed reads in a row; reads of this merchant are held back, one probe every \
-             {} ms. The merchant's work waits, nothing is lost",
+fn report_breaker(account: &Account, held: HoldChange, settings: &Settings) {
+    let Account { merchant_id: merchant, environment } = account;
+    let operation = held.operation.map(ObjectKind::as_str);
+    let whose = operation.map_or("this merchant", |_| "this operation of this merchant");
+    match held.change {
+        BreakerChange::Opened => tracing::warn!(
+            %merchant, %environment, operation,
+            "circuit breaker opened after {} failed reads in a row; reads of {whose} are held back, one probe every {} ms. The \
+             work waits, nothing is lost",
             settings.breaker_failures,
             settings.breaker_probe_ms,
-        );
-    } else {
-        tracing::info!(
-            merchant = %account.merchant_id, environment = %account.environment,
-            "circuit breaker closed: Amazon Pay answers again, reads of this merchant continue"
-        );
+        ),
+        BreakerChange::Closed => tracing::info!(
+            %merchant, %environment, operation,
+            "circuit breaker closed: Amazon Pay answers again, reads of {whose} continue"
+        ),
     }
 }
 

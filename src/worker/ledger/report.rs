@@ -16,7 +16,7 @@ use crate::worker::gauges::{labels, show};
 
 /// When the periodic reports are due.
 pub(super) struct ReportSchedule {
-    lanes_at: Timestamp,
+    pub(super) lanes_at: Timestamp,
     /// By account and operation.
     backlogs: LogThrottle<(Account, ObjectKind)>,
 }
