@@ -12,7 +12,7 @@ use ipn_receiver::domain::dead_letter::{DeadLetter, DeadLetterReason, Writer};
 use ipn_receiver::domain::ipn::routing::Merchants;
 use ipn_receiver::domain::record_headers::DLQ_PREFIX;
 use ipn_receiver::domain::state::KnownState;
-use ipn_receiver::domain::work::{Cause, InboxPosition, DroppedRecords, Pending, ReadHistory};
+use ipn_receiver::domain::work::{Cause, DroppedRecords, InboxPosition, Pending, ReadHistory};
 use ipn_receiver::kafka::inbox::InboxRecord;
 use ipn_receiver::worker::intake::{self, Intake, IntakeError};
 use ipn_receiver_fuzz::Corpus;

@@ -46,7 +46,7 @@ fn run(input: &[u8]) -> Corpus {
         can_be_viewed(&store, &state.object);
         can_be_continued(state);
     }
-    for (object, pending) in store.take_pending() {
+    for (object, pending) in store.take_pending(|_| true) {
         can_be_queued(&object, pending);
     }
     Corpus::Keep

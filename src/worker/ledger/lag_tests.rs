@@ -116,7 +116,7 @@ impl Run {
             self.ledger.apply_read(&object, answer, start, now);
         }
         self.ledger.maintain(now);
-        assert!(self.ledger.take_pending_dead_letters().is_empty());
+        assert!(self.ledger.take_dead_letters().is_empty());
         let batch = self.ledger.take_batch(vec![]);
         self.published.extend(batch.events.into_iter().map(|(event, _)| (self.now_s, event)));
         for record in batch.records {
