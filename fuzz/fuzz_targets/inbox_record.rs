@@ -31,7 +31,10 @@ fn run(input: &[u8]) -> Corpus {
             assert!(request.since <= request.requested_at);
             return Corpus::Keep;
         }
-        Some(Err(error)) => return becomes_a_dead_letter(record, error),
+        Some(Err(error)) => {
+            becomes_a_dead_letter(record, error);
+            return Corpus::Keep;
+        }
         None => {}
     }
     match intake::parse(&MERCHANTS, &record) {
