@@ -15,7 +15,7 @@ use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use ipn_receiver::sandbox::sns::{Answer, SignatureVersion};
 use ipn_receiver::{app, telemetry};
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, ResourceSpecifier};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ConfigSource, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -129,17 +129,44 @@ pub(crate) fn http_server(routes: impl Fn(&mut web::ServiceConfig) + Clone + Sen
 /// Changes settings of a topic and keeps the others.
 pub(crate) async fn alter_topic(kafka: &Kafka, topic: &str, settings: &[(&str, &str)]) {
     let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
-    let options = AdminOptions::new();
-    let described =
-        admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await.unwrap().remove(0).unwrap();
-    let own = described.entries.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
-    let mut all: BTreeMap<&str, &str> =
-        own.map(|entry| (entry.name.as_str(), entry.value.as_deref().unwrap_or_default())).collect();
-    all.extend(settings.iter().copied());
+    let mut all = own_settings(&admin, topic).await;
+    all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     // AlterConfigs resets every setting that it does not name.
     let change = AlterConfig::new(ResourceSpecifier::Topic(topic));
-    let change = all.into_iter().fold(change, |change, (name, value)| change.set(name, value));
-    admin.alter_configs([&change], &options).await.unwrap()[0].as_ref().unwrap();
+    let change = all.iter().fold(change, |change, (name, value)| change.set(name, value));
+    admin.alter_configs([&change], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    // The broker learns of it a little later than the controller.
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while own_settings(&admin, topic).await != all {
+        assert!(Instant::now() < deadline, "waited 60 s for the settings {all:?} of {topic}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The settings of a topic that are not the broker's.
+async fn own_settings(admin: &AdminClient<DefaultClientContext>, topic: &str) -> BTreeMap<String, String> {
+    let topic = [ResourceSpecifier::Topic(topic)];
+    let described = admin.describe_configs(&topic, &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+    let own = described.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+    own.map(|entry| (entry.name, entry.value.unwrap_or_default())).collect()
+}
+
+/// Adds partitions to topics until they have `count`.
+pub(crate) async fn add_partitions(kafka: &Kafka, topics: &[&String], count: usize) {
+    let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
+    let more: Vec<_> = topics.iter().map(|topic| NewPartitions::new(topic, count)).collect();
+    for result in admin.create_partitions(&more, &AdminOptions::new()).await.unwrap() {
+        result.unwrap();
+    }
+    // The broker learns of it a little later than the controller.
+    until("the broker knows the new partitions", || {
+        let n_partitions = |topic: &&String| {
+            let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(10)).unwrap();
+            metadata.topics()[0].partitions().len()
+        };
+        topics.iter().all(|topic| n_partitions(topic) == count)
+    })
+    .await;
 }
 
 /// Waits up to 60 s until a condition holds.

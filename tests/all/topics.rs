@@ -9,10 +9,10 @@ use ipn_receiver::kafka::topics::Severity::{Refused, Warned};
 use ipn_receiver::kafka::topics::{self, Difference};
 use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
-use crate::harness::{Stage, alter_topic, committed_records, kafka, run, until};
+use crate::harness::{Stage, add_partitions, alter_topic, committed_records, kafka, run, until};
 
 async fn differences(config: &Config) -> Vec<Difference> {
     topics::look(config).await.unwrap().differences
@@ -103,11 +103,7 @@ fn added_partitions_are_refused_even_if_the_setting_follows() {
         let (kafka, names) = (stage.kafka(), stage.kafka().topics());
         stage.receiver().await.stop().await;
         assert_eq!(recorded_counts(&stage.config()), [COUNTS], "the counts are recorded once");
-        let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
-        let more = [NewPartitions::new(&names.inbox, 5), NewPartitions::new(&names.state, 5)];
-        for result in admin.create_partitions(&more, &AdminOptions::new()).await.unwrap() {
-            result.unwrap();
-        }
+        add_partitions(&kafka, &[&names.inbox, &names.state], 5).await;
         let mut config = stage.config();
         config.kafka.partitions = 5;
         let Err(error) = App::start(config, stage.environment.clients().unwrap(), Broker::Real).await else {
@@ -133,9 +129,7 @@ fn partitions_added_to_events_are_reported_and_move_no_permission() {
         let ids: Vec<_> = (0..20).map(|n| format!("S02-0000001-{n:07}")).collect();
         let app = stage.receiver().await;
         put_permissions(&stage, &app, &ids, "Chargeable").await;
-        let admin: AdminClient<DefaultClientContext> = config.kafka.client().create().unwrap();
-        let more = [NewPartitions::new(&events, 8)];
-        admin.create_partitions(&more, &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
+        add_partitions(&config.kafka, &[&events], 8).await;
         put_permissions(&stage, &app, &ids[..10], "NonChargeable").await;
         app.stop().await;
         let app = stage.receiver().await;
