@@ -45,7 +45,8 @@ impl Amount {
 
 impl Sum for Amount {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        Self { millionths: amounts.map(|amount| amount.millionths).sum() }
+        let millionths = amounts.fold(0_i64, |sum, amount| sum.saturating_add(amount.millionths));
+        Self { millionths }
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod in_charge;
 pub mod partitioner;
+mod record;
 pub mod reconcile_schedule;
 pub mod retention;
 mod upcoming;
@@ -11,6 +12,7 @@ mod upcoming;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::record::{COUNT_MAX, OBSERVED_BYTES_MAX, Unusable};
 pub use self::upcoming::{NoticeRules, Upcoming, known_date};
 use super::pay::{Amount, ObjectId, ObjectRef, PrivateDigests, Reason, State};
 use super::timestamp::Timestamp;
@@ -152,7 +154,7 @@ impl KnownState {
     /// increases even after this record was lost.
     pub fn next_sequence(&mut self, now: Timestamp) -> u64 {
         let clock = u64::try_from(now.unix_ms()).unwrap_or(0);
-        let next = self.sequence.map_or(clock, |last| clock.max(last + 1));
+        let next = self.sequence.map_or(clock, |last| clock.max(last.saturating_add(1)));
         self.sequence = Some(next);
         next
     }

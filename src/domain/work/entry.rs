@@ -136,7 +136,7 @@ impl Entry {
     pub(super) fn has_failed(&mut self, now: Timestamp) {
         let first = Failing { attempts: 0, lasting: Duration::ZERO, failed_at: now };
         let failing = self.failing.get_or_insert_with(|| Box::new(first));
-        **failing = Failing { attempts: failing.attempts + 1, lasting: failing.until(now), failed_at: now };
+        **failing = Failing { attempts: failing.attempts.saturating_add(1), lasting: failing.until(now), failed_at: now };
     }
 
     /// The pending work for the state record; `None` while its inbox records are still open.
