@@ -29,6 +29,16 @@ pub fn breaks(rule: &str) -> bool {
     }
 }
 
+/// How far a test has set the clock of this process ahead, or back if negative: the milliseconds in the file that
+/// `FAILPOINTS_CLOCK` names, which the test changes while the process runs.
+#[inline]
+pub fn clock_ahead_ms() -> i64 {
+    #[cfg(feature = "failpoints")]
+    return active::clock_ahead_ms();
+    #[cfg(not(feature = "failpoints"))]
+    0
+}
+
 /// Reads `FAILPOINTS`. Call it once, before anything else runs.
 pub fn arm() {
     #[cfg(feature = "failpoints")]
@@ -37,11 +47,20 @@ pub fn arm() {
 
 #[cfg(feature = "failpoints")]
 mod active {
+    use std::path::PathBuf;
+    use std::sync::LazyLock;
+
     use rustix::process::{Signal, getpid, kill_process};
 
     pub(super) fn arm() {
         // Dropping the scenario would deactivate all failpoints.
         std::mem::forget(fail::FailScenario::setup());
+    }
+
+    pub(super) fn clock_ahead_ms() -> i64 {
+        static FILE: LazyLock<Option<PathBuf>> = LazyLock::new(|| std::env::var_os("FAILPOINTS_CLOCK").map(Into::into));
+        let text = FILE.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
     }
 
     /// The argument of `return(…)`, if this failpoint is active.

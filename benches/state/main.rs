@@ -14,7 +14,7 @@ use ipn_receiver::domain::pay::{
     Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
 use ipn_receiver::domain::state::reconcile_schedule::{self, Schedule};
-use ipn_receiver::domain::state::{KnownState, NoticeRules, Observed, Upcoming};
+use ipn_receiver::domain::state::{InboxMark, KnownState, NoticeRules, Observed, Upcoming};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::kafka::state_store::StateStore;
 use uuid::Uuid;
@@ -161,6 +161,7 @@ fn known(n: u64) -> KnownState {
         has_moved: false,
         stub: false,
         read_started_at: at.plus(Duration::from_millis(2345)),
+        read_after: Some(InboxMark { offset: 41, appended_at: at }),
         last_event_id: Some(Uuid::from_u64_pair(n, 7)),
     };
     let object = ObjectRef { account, kind, id: id(&format!("{permission}{suffix}")) };

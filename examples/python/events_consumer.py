@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import sys
 import time
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException
 
@@ -19,15 +20,25 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 EVENTS = frozenset(
     """
     PermissionChargeable PermissionNonChargeable PermissionClosed PaymentMethodUpdated PermissionUpdated
-    PermissionStateUnrecognized
+    PermissionExpiring PermissionLimitNear PermissionStateUnrecognized
     ChargeAuthorizationInitiated ChargeAuthorized ChargeCaptureInitiated ChargeCaptured ChargeDeclined ChargeCanceled
-    ChargeUpdated ChargeStateUnrecognized
+    ChargeUpdated ChargebackReported ChargeStateUnrecognized
     RefundInitiated RefundCompleted RefundDeclined RefundStateUnrecognized
-    DisputeUnderReview DisputeActionRequired DisputeResolved DisputeClosed DisputeStateUnrecognized
+    DisputeUnderReview DisputeActionRequired DisputeResolved DisputeClosed DisputeDeadlineNear DisputeStateUnrecognized
     """.split()
 )
 TYPE = re.compile(r".+\.([A-Za-z]+)\.v1")  # events.type_prefix is the receiver's setting
 SEQUENCE = re.compile(r"[0-9]{20}")
+
+# The codes that allow a mail to the buyer, once for each problem of a charge permission. RENEW_BEFORE_EXPIRY is not one of
+# them: that reminder has a mail of its own. See "May I ship, retry, mail?" in docs/events.md.
+NEW_CHECKOUT = frozenset("REENGAGE_BUYER_WITH_NEW_CHECKOUT OPEN_SETUP_PAGE REACH_OUT_BEFORE_NEXT_CYCLE".split())
+ASKS = NEW_CHECKOUT | frozenset(
+    """
+    ASK_BUYER_TO_UPDATE_PAYMENT_METHOD ASK_FOR_OTHER_PAYMENT_METHOD OPEN_UPDATE_PAGE VERIFY_AMOUNT_WITH_BUYER
+    """.split()
+)
+WENT_THROUGH = ("Authorized", "CaptureInitiated", "Captured")
 
 # Settings that "once and in order" depends on.
 FIXED = {
@@ -49,7 +60,9 @@ CREATE TABLE IF NOT EXISTS offsets (
     topic TEXT, partition INTEGER, offset INTEGER NOT NULL, PRIMARY KEY (topic, partition));
 CREATE TABLE IF NOT EXISTS actions (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, code TEXT, type TEXT NOT NULL, subject TEXT NOT NULL,
-    charge_permission_id TEXT NOT NULL, sequence TEXT NOT NULL);
+    charge_permission_id TEXT NOT NULL, sequence TEXT NOT NULL, task TEXT);
+CREATE TABLE IF NOT EXISTS problems (
+    charge_permission_id TEXT PRIMARY KEY, asked TEXT NOT NULL, asked_at TEXT NOT NULL, closed INTEGER NOT NULL);
 """
 
 
@@ -78,7 +91,7 @@ def read(value):
     known = TYPE.fullmatch(event["type"])
     if not known or known[1] not in EVENTS:
         return None
-    for name in ("id", "subject", "partitionkey", "sequence"):
+    for name in ("id", "source", "subject", "partitionkey", "sequence"):
         if not isinstance(event.get(name), str) or not event[name]:
             raise UnreadableRecord(f"it has no {name}")
     if not SEQUENCE.fullmatch(event["sequence"]):
@@ -95,11 +108,64 @@ def next_action(event):
     return code if isinstance(code, str) else None
 
 
+class Problem(NamedTuple):
+    """What the buyer was asked about a charge permission. A decline has two events, in either order, but needs one mail."""
+
+    asked: str  # the code of the mail; or WAIT_FOR_NEXT_PERIOD, which needs none
+    asked_at: str  # the newest `time` of an event that asks, or empty
+    closed: bool  # the permission is closed: the problem never ends
+
+
+def next_task(problem, event):
+    """The problem after the event, or None; and what to do: mail, retry, check or nothing (None)."""
+    data, code = event["data"], next_action(event)
+    name, kind = TYPE.fullmatch(event["type"])[1], data.get("objectType")
+    time = event["time"] if isinstance(event.get("time"), str) else ""  # texts of one form: they sort like the times
+    if problem and problem.closed:
+        return problem, None
+    if name == "PermissionClosed":
+        if code not in ASKS:
+            return None, None
+        return Problem(code, time, True), None if problem and problem.asked in NEW_CHECKOUT else "mail"
+    if code == "RETRY_CHARGE":
+        return None, "retry"
+    if code == "RETRY_CHARGE_AFTER_PERMISSION_CHECK":
+        return problem, "check"
+    if code == "RENEW_BEFORE_EXPIRY":
+        return problem, "mail"
+    if kind == "Charge" and data.get("state") in WENT_THROUGH:
+        return (None if problem and "" < problem.asked_at < time else problem), None
+    if code not in ASKS and code != "WAIT_FOR_NEXT_PERIOD":
+        return problem, None
+    if problem is None:
+        return Problem(code, time, False), "mail" if code in ASKS else None
+    problem = problem._replace(asked_at=max(problem.asked_at, time))
+    # While the limit of the month is used up, only the permission itself can have another problem.
+    if problem.asked == "WAIT_FOR_NEXT_PERIOD" and code in ASKS and kind == "ChargePermission":
+        return problem._replace(asked=code), "mail"
+    return problem, None
+
+
 def act(store, event):
-    """Put your work here. It runs inside the transaction: change only the store."""
+    """Put your work here. It runs inside the transaction: change only the store.
+
+    The column `task` says what is due outside the store. Do it later, and note that it is done: `mail` the buyer; `retry`:
+    create a charge for each payment that is due; `check`: do so if the permission, read from Amazon Pay, is Chargeable.
+    """
+    permission, task = event["partitionkey"], None
+    if event["source"].endswith("/live"):
+        row = store.execute(
+            "SELECT asked, asked_at, closed FROM problems WHERE charge_permission_id = ?", (permission,)
+        ).fetchone()
+        problem, task = next_task(Problem(*row) if row else None, event)
+        if problem:
+            store.execute("INSERT OR REPLACE INTO problems VALUES (?, ?, ?, ?)", (permission, *problem))
+        else:
+            store.execute("DELETE FROM problems WHERE charge_permission_id = ?", (permission,))
     store.execute(
-        "INSERT INTO actions (id, code, type, subject, charge_permission_id, sequence) VALUES (?, ?, ?, ?, ?, ?)",
-        (event["id"], next_action(event), event["type"], event["subject"], event["partitionkey"], event["sequence"]),
+        "INSERT INTO actions (id, code, type, subject, charge_permission_id, sequence, task)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (event["id"], next_action(event), event["type"], event["subject"], permission, event["sequence"], task),
     )
 
 

@@ -46,6 +46,13 @@ pub struct Unconfirmed {
     reason: String,
 }
 
+impl Unconfirmed {
+    /// The topic of the subscription.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+}
+
 impl SnsApi {
     /// The API of AWS, with this machine's trusted roots, and the endpoint and roots of the `[development]` table.
     pub fn internet(development: Option<&Development>) -> Self {

@@ -12,7 +12,7 @@ use crate::amazon::clock_skew::ClockWatch;
 use crate::config::Role;
 use crate::http::problem::{method_not_allowed, not_found};
 use crate::telemetry;
-use crate::worker::Status;
+use crate::worker::{KafkaOutage, Status};
 
 /// Whether the process is ready, and the state of its parts.
 pub struct Readiness {
@@ -91,16 +91,18 @@ impl Readiness {
     fn worker_checks(&self, worker: &Status) -> [Check; 2] {
         let is_working = worker.is_working.load(Ordering::Relaxed);
         let held_back = worker.held_back();
-        let waits = if self.role.receives_ipns() {
-            "waits for its partitions or restores their state; does not affect readiness"
-        } else {
-            "waits for its partitions or restores their state"
+        let problem = match worker.outage() {
+            Some(KafkaOutage { since, error }) => {
+                Some(format!("cannot reach Kafka since {since}: {error}; no events are published until Kafka is back"))
+            }
+            None => (!is_working).then(|| "waits for its partitions or restores their state".to_owned()),
         };
+        let affects = if self.role.receives_ipns() { "; does not affect readiness" } else { "" };
         let worker = Check {
             decides: !self.role.receives_ipns(),
             name: "worker",
-            ok: is_working,
-            detail: (if is_working { "owns its partitions" } else { waits }).to_owned(),
+            ok: problem.is_none(),
+            detail: problem.map_or("owns its partitions".to_owned(), |problem| problem + affects),
         };
         let pay_api = Check {
             decides: false,

@@ -2,7 +2,7 @@
 
 pub mod admin;
 mod servers;
-mod watch_inbox;
+mod watch_kafka;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use self::admin::Readiness;
 use self::servers::{admin_server, ingress_server, listen, local_address, spawn_server};
-use self::watch_inbox::watch_inbox;
+use self::watch_kafka::{watch_inbox, watch_worker};
 use crate::amazon::Clients;
 use crate::amazon::clock_skew::{ClockSource, ClockWatch, Peer};
 use crate::amazon::pay_api::{ApiKeys, PayApi};
@@ -28,6 +28,7 @@ use crate::domain::ipn::routing::Merchants;
 use crate::ingress::{self, Bodies, Ingress};
 use crate::kafka::Broker;
 use crate::kafka::acls::PrincipalRole;
+use crate::kafka::connection::Connection;
 use crate::kafka::inbox::Inbox;
 use crate::kafka::topics;
 use crate::telemetry;
@@ -265,7 +266,11 @@ fn start_worker(
         broker: *broker,
         spans: spans.clone(),
     };
-    Ok(worker::WorkerContext::new(config, dependencies).start()?)
+    let connection = Connection::in_background(&config.kafka)?;
+    let worker = worker::WorkerContext::new(config, dependencies).start()?;
+    let interval = Duration::from_millis(config.admin.probe_interval_ms);
+    tasks.push(tokio::spawn(watch_worker(connection, worker.status.clone(), clients.clock, interval)));
+    Ok(worker)
 }
 
 fn start_ingress(

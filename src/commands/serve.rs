@@ -1,11 +1,11 @@
 //! `serve`: runs the receiver until a signal stops it.
 //!
 //! SIGTERM or SIGINT starts an orderly shutdown. A second SIGINT ends it at once; what was not committed is processed by the
-//! next process.
+//! next process. SIGHUP is ignored.
 
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config_file::ConfigFile;
 use super::{Error, Exit};
@@ -27,6 +27,7 @@ pub struct Arguments {
 
 /// Starts the receiver, waits for a signal, and shuts it down.
 pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    tokio::spawn(ignore_hangups(signal(SignalKind::hangup())?));
     let role = arguments.role.clone().map(|role| (ROLE_VARIABLE.to_owned(), role));
     // Of two values for one setting the last one wins, so the argument overrides the environment.
     let config = Config::load(&arguments.config.path, std::env::vars().chain(role))?;
@@ -59,6 +60,16 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
             .into());
     }
     Ok(Exit::Success)
+}
+
+/// Without this, a SIGHUP would end the process at once: by default, and for many programs it means "reload".
+async fn ignore_hangups(mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        tracing::info!(
+            "SIGHUP ignored: the configuration is read at start only, so restart the process to apply a change; changed key \
+             files are used without a restart"
+        );
+    }
 }
 
 fn stopped_before_start() -> Exit {

@@ -106,7 +106,6 @@ pub struct Worker {
     pub unknown_object_retries_ms: Vec<u64>,
     pub aged_after_ms: u64,
     pub pending_age_max_h: u64,
-    pub inbox_clock_margin_ms: u64,
     pub stub_after_d: f64,
     pub forget_after_d: f64,
 }
@@ -282,7 +281,6 @@ impl Default for Worker {
             unknown_object_retries_ms: vec![60_000, 300_000, 900_000, 2_100_000],
             aged_after_ms: 300_000,
             pending_age_max_h: 168,
-            inbox_clock_margin_ms: 10_000,
             stub_after_d: 30.0,
             forget_after_d: 730.0,
         }

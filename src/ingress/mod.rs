@@ -53,7 +53,7 @@ pub struct Ingress {
     pub bodies: Bodies,
     /// The limits.
     pub settings: config::Ingress,
-    /// Limits equal log lines, by outcome and topic.
+    /// Limits equal log lines, by outcome and cause (for messages that are verified, the topic).
     pub log_throttle: LogThrottle<(&'static str, Option<String>)>,
     /// The export of traces.
     pub spans: Spans,
@@ -184,7 +184,7 @@ impl Ingress {
 
     fn ignore_unsubscribe(&self, envelope: &Envelope) -> Accepted {
         let topic_arn = envelope.topic_arn.as_str();
-        if let Some(suppressed) = self.allow_log(Accepted::IgnoredUnsubscribe.as_str(), Some(topic_arn)) {
+        if let Some(suppressed) = self.allow_log(Accepted::IgnoredUnsubscribe.as_str(), Some(topic_arn.to_owned())) {
             tracing::warn!(
                 topic_arn,
                 sns_message_id = envelope.message_id,
@@ -197,7 +197,7 @@ impl Ingress {
 
     fn ignore_legacy_v1(&self, envelope: &Envelope, notification_type: &str) -> Accepted {
         let topic_arn = envelope.topic_arn.as_str();
-        if let Some(suppressed) = self.allow_log(Accepted::IgnoredLegacyV1.as_str(), Some(topic_arn)) {
+        if let Some(suppressed) = self.allow_log(Accepted::IgnoredLegacyV1.as_str(), Some(topic_arn.to_owned())) {
             tracing::warn!(
                 notification_type,
                 topic_arn,
@@ -213,7 +213,7 @@ impl Ingress {
         let Answer { status, slug, title } = error.answer();
         metrics::counter!("ipn_receiver_requests_total", "outcome" => slug).increment(1);
         let outcome = slug;
-        match (self.allow_log(slug, error.topic()), error.severity()) {
+        match (self.allow_log(slug, error.cause()), error.severity()) {
             (None, _) => {
                 tracing::debug!(%error, outcome, "request rejected; equal lines above debug level are suppressed");
             }
@@ -229,8 +229,8 @@ impl Ingress {
     }
 
     /// Whether to log an outcome now; `Some` carries the number of lines suppressed before.
-    fn allow_log(&self, outcome: &'static str, topic: Option<&str>) -> Option<u64> {
-        self.log_throttle.allow((outcome, topic.map(str::to_owned)))
+    fn allow_log(&self, outcome: &'static str, cause: Option<String>) -> Option<u64> {
+        self.log_throttle.allow((outcome, cause))
     }
 }
 

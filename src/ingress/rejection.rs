@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 
 use crate::amazon::signing_certs;
 use crate::amazon::subscriptions::Unconfirmed;
-use crate::domain::sns::{self, MalformedEnvelope};
+use crate::domain::sns::{self, MalformedEnvelope, RefusedCertUrl};
 use crate::kafka::inbox::AppendError;
 
 /// Why a request was not answered 200.
@@ -19,7 +19,7 @@ pub(super) enum Rejection {
     )]
     RawDelivery,
     #[error(transparent)]
-    CertificateUrl(#[from] sns::RefusedCertUrl),
+    CertificateUrl(#[from] RefusedCertUrl),
     #[error(transparent)]
     Certificate(#[from] signing_certs::Error),
     #[error(transparent)]
@@ -104,11 +104,35 @@ impl Rejection {
         Answer { status, slug, title }
     }
 
-    /// The topic of the rejection, where each topic gets a log line of its own.
-    pub(super) fn topic(&self) -> Option<&str> {
+    /// What equal rejections have in common besides the outcome, so that one cause suppresses no line of another. Never a
+    /// text that the sender of an unverified message chooses: such texts would fill the throttle.
+    pub(super) fn cause(&self) -> Option<String> {
+        use sns::Error as Sns;
         match self {
-            Self::Verification(sns::Error::TopicNotAllowed(arn) | sns::Error::SignatureVersionTooLow(arn)) => Some(arn),
-            _ => None,
+            Self::NotAnEnvelope(MalformedEnvelope::Json(_))
+            | Self::CertificateUrl(RefusedCertUrl::Region(_))
+            | Self::Verification(Sns::SignatureVersion(_))
+            | Self::RawDelivery
+            | Self::TooLarge(_)
+            | Self::NoMemory
+            | Self::Deadline(_) => None,
+            Self::NotAnEnvelope(malformed) => Some(malformed.to_string()),
+            Self::CertificateUrl(refused) => Some(refused.to_string()),
+            Self::Certificate(
+                signing_certs::Error::Unavailable { reason, .. }
+                | signing_certs::Error::IssuerUnavailable { reason, .. },
+            ) => Some(reason.clone()),
+            Self::Certificate(signing_certs::Error::Unusable(bad)) | Self::Verification(Sns::Certificate(bad)) => {
+                Some(bad.to_string())
+            }
+            Self::Certificate(busy @ signing_certs::Error::Busy) => Some(busy.to_string()),
+            Self::Verification(Sns::TooOld { .. }) => Some("too old".to_owned()),
+            Self::Verification(Sns::TooNew { .. }) => Some("too new".to_owned()),
+            Self::Verification(unsigned @ (Sns::Signature | Sns::SignatureEncoding)) => Some(unsigned.to_string()),
+            Self::Append(error) => Some(error.to_string()),
+            Self::SlowBody(_) | Self::IncompleteBody => Some(self.to_string()),
+            Self::Verification(Sns::TopicNotAllowed(arn) | Sns::SignatureVersionTooLow(arn)) => Some(arn.clone()),
+            Self::Confirmation(unconfirmed) => Some(unconfirmed.topic().to_owned()),
         }
     }
 

@@ -19,6 +19,8 @@ use crate::kafka::acls::is_refusal;
 /// A client that has reached a broker.
 pub struct Connection {
     consumer: BaseConsumer<LastError>,
+    /// The topic whose metadata is fetched.
+    inbox: String,
 }
 
 /// Why no broker was reached.
@@ -34,23 +36,39 @@ pub struct ConnectionError {
 impl Connection {
     /// Connects and, if the settings say so, authenticates. Blocks for `timeout` at most.
     pub fn open(kafka: &Kafka, timeout: Duration) -> Result<Self, ConnectionError> {
-        let mut client = kafka.client();
-        // librdkafka logs a lost connection at level info; it is needed here at any log level of this process.
-        client.set_log_level(RDKafkaLogLevel::Info);
-        let consumer: BaseConsumer<LastError> = client
-            .create_with_context(LastError::default())
+        let connection = Self::in_background(kafka)
             .map_err(|error| ConnectionError { what: error.to_string(), remedy: remedy(&error.to_string()) })?;
-        let connection = Self { consumer };
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let asked = connection.consumer.fetch_metadata(Some(&kafka.topics().inbox), left.min(ATTEMPT));
+            let asked = connection.consumer.fetch_metadata(Some(&connection.inbox), left.min(ATTEMPT));
             let Err(error) = asked else { return Ok(connection) };
             let logged = connection.last_error();
             if logged.as_deref().is_some_and(is_permanent) || Instant::now() >= deadline {
-                let what = logged.map_or_else(|| error.to_string(), |logged| format!("{error} ({logged})"));
-                return Err(ConnectionError { remedy: remedy(&what), what });
+                return Err(ConnectionError::new(&error, logged));
             }
+        }
+    }
+
+    /// A client that connects in the background, for [`Connection::probe`].
+    pub fn in_background(kafka: &Kafka) -> Result<Self, KafkaError> {
+        let mut client = kafka.client();
+        // librdkafka logs a lost connection at level info; it is needed here at any log level of this process.
+        client.set_log_level(RDKafkaLogLevel::Info);
+        let consumer = client.create_with_context(LastError::default())?;
+        Ok(Self { consumer, inbox: kafka.topics().inbox })
+    }
+
+    /// Whether a broker answers now. Blocks for `timeout` at most.
+    pub fn probe(&self, timeout: Duration) -> Result<(), ConnectionError> {
+        let asked = self.consumer.fetch_metadata(Some(&self.inbox), timeout);
+        let logged = self.last_error();
+        match asked {
+            Ok(_) => {
+                *self.consumer.context().last.lock() = None;
+                Ok(())
+            }
+            Err(error) => Err(ConnectionError::new(&error, logged)),
         }
     }
 
@@ -67,6 +85,13 @@ impl Connection {
             }
         }
         self.consumer.context().last.lock().clone()
+    }
+}
+
+impl ConnectionError {
+    fn new(error: &KafkaError, logged: Option<String>) -> Self {
+        let what = logged.map_or_else(|| error.to_string(), |logged| format!("{error} ({logged})"));
+        Self { remedy: remedy(&what), what }
     }
 }
 

@@ -1,4 +1,6 @@
 //! Limits equal log lines: each key is logged once per interval, with the number of lines that were suppressed.
+//!
+//! The number of keys is limited. Lines of further keys share one key, so they are logged and counted together.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,7 +12,14 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub struct LogThrottle<K> {
     every: Duration,
-    entries: Mutex<HashMap<K, Entry>>,
+    entries: Mutex<Entries<K>>,
+}
+
+#[derive(Debug)]
+struct Entries<K> {
+    by_key: HashMap<K, Entry>,
+    /// The lines of keys above the limit.
+    further: Option<Entry>,
 }
 
 #[derive(Debug)]
@@ -22,34 +31,43 @@ struct Entry {
 impl<K: Eq + Hash> LogThrottle<K> {
     /// A throttle that allows each key once in `every`.
     pub fn new(every: Duration) -> Self {
-        Self { every, entries: Mutex::default() }
+        Self { every, entries: Mutex::new(Entries { by_key: HashMap::new(), further: None }) }
     }
 
     /// Whether to log `key` now. `Some` carries the number of lines suppressed since the last allowed one.
     pub fn allow(&self, key: K) -> Option<u64> {
-        let mut entries = self.entries.lock();
-        if entries.len() >= KEYS_MAX {
-            entries.retain(|_, entry| entry.logged_at.elapsed() < self.every);
+        let now = Instant::now();
+        let Entries { by_key, further } = &mut *self.entries.lock();
+        if by_key.len() >= KEYS_MAX {
+            by_key.retain(|_, entry| now - entry.logged_at < self.every);
         }
-        if entries.len() >= KEYS_MAX && !entries.contains_key(&key) {
-            return None;
+        if let Some(entry) = by_key.get_mut(&key) {
+            return entry.allow(self.every, now);
         }
-        let new = Entry { logged_at: Instant::now(), suppressed: 0 };
-        match entries.get_mut(&key) {
-            Some(entry) if entry.logged_at.elapsed() < self.every => {
-                entry.suppressed += 1;
-                None
-            }
-            Some(entry) => Some(std::mem::replace(entry, new).suppressed),
-            None => {
-                entries.insert(key, new);
-                Some(0)
-            }
+        if by_key.len() < KEYS_MAX {
+            by_key.insert(key, Entry { logged_at: now, suppressed: 0 });
+            return Some(0);
         }
+        if let Some(entry) = further {
+            return entry.allow(self.every, now);
+        }
+        *further = Some(Entry { logged_at: now, suppressed: 0 });
+        Some(0)
     }
 }
 
-/// Keys at a time, so that untrusted keys take limited memory. Lines of further keys are suppressed.
+impl Entry {
+    fn allow(&mut self, every: Duration, now: Instant) -> Option<u64> {
+        if now - self.logged_at < every {
+            self.suppressed += 1;
+            return None;
+        }
+        self.logged_at = now;
+        Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
+/// Some 200 KB with keys of 200 bytes, also if a sender makes up keys. More causes in one interval need an operator anyway.
 const KEYS_MAX: usize = 1024;
 
 #[cfg(test)]
@@ -60,8 +78,12 @@ mod tests {
     fn first_line_is_allowed_and_keys_are_limited() {
         let log_throttle = LogThrottle::new(Duration::from_hours(1));
         assert_eq!([log_throttle.allow(1), log_throttle.allow(1), log_throttle.allow(2)], [Some(0), None, Some(0)]);
-        (0..10_000).for_each(|key| _ = log_throttle.allow(key));
-        assert_eq!(log_throttle.entries.lock().len(), KEYS_MAX);
+        let allowed = (0..10_000).filter(|key| log_throttle.allow(*key).is_some()).count();
+        assert_eq!(allowed, KEYS_MAX - 2 + 1, "further keys share one line");
+        let entries = log_throttle.entries.lock();
+        let n_further = entries.further.as_ref().map(|entry| entry.suppressed);
+        assert_eq!((entries.by_key.len(), n_further), (KEYS_MAX, Some(10_000 - KEYS_MAX as u64 - 1)));
+        drop(entries);
         let without_interval = LogThrottle::new(Duration::ZERO);
         assert_eq!([without_interval.allow(1), without_interval.allow(1)], [Some(0), Some(0)]);
     }

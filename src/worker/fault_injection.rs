@@ -64,7 +64,7 @@ impl Worker {
             is_fresh = fresh.is_some(),
             "fault injection: a batch of an earlier assignment is committed late"
         );
-        let outcome = outbox.commit(&delayed.batch, &delayed.positions, group, self.context.clock.now());
+        let outcome = outbox.commit(&delayed.batch, &delayed.positions, group, self.now());
         self.delayed = None;
         Ok(outcome?)
     }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use rdkafka::error::KafkaError;
 
 use super::{Worker, WorkerContext};
+use crate::domain::timestamp::Timestamp;
 
 /// A worker on its thread.
 pub struct Handle {
@@ -61,9 +62,19 @@ pub struct Status {
     pub is_working: AtomicBool,
     /// Merchants whose circuit breaker is open.
     held_back: Mutex<Vec<String>>,
+    outage: Mutex<Option<KafkaOutage>>,
     pub(super) stop: AtomicBool,
     /// The last heartbeat of the thread: it writes one in each round.
     heartbeat_at: Mutex<Instant>,
+}
+
+/// Kafka cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaOutage {
+    /// Since when, by this machine's clock.
+    pub since: Timestamp,
+    /// The error of the last probe.
+    pub error: String,
 }
 
 impl Default for Status {
@@ -71,6 +82,7 @@ impl Default for Status {
         Self {
             is_working: AtomicBool::new(false),
             held_back: Mutex::default(),
+            outage: Mutex::default(),
             stop: AtomicBool::new(false),
             heartbeat_at: Mutex::new(Instant::now()),
         }
@@ -85,12 +97,25 @@ impl Status {
 
     /// Sets the gauges. Called at each scrape, because a thread that hangs cannot do it.
     pub fn show(&self) {
-        metrics::gauge!("ipn_receiver_worker_ready").set(f64::from(u8::from(self.is_working.load(Ordering::Relaxed))));
+        let is_ready = self.is_working.load(Ordering::Relaxed) && self.outage().is_none();
+        metrics::gauge!("ipn_receiver_worker_ready").set(f64::from(u8::from(is_ready)));
         metrics::gauge!("ipn_receiver_worker_heartbeat_age_seconds").set(self.heartbeat_age().as_secs_f64());
     }
 
     pub(super) fn note_heartbeat(&self) {
         *self.heartbeat_at.lock() = Instant::now();
+    }
+
+    /// Notes whether Kafka could be reached just now.
+    pub fn note_kafka(&self, probe: Result<(), String>, now: Timestamp) {
+        let mut outage = self.outage.lock();
+        let since = outage.as_ref().map_or(now, |outage| outage.since);
+        *outage = probe.err().map(|error| KafkaOutage { since, error });
+    }
+
+    /// The outage of Kafka, if it cannot be reached.
+    pub fn outage(&self) -> Option<KafkaOutage> {
+        self.outage.lock().clone()
     }
 
     /// The merchants whose reads the circuit breaker holds back.

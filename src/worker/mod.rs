@@ -29,10 +29,11 @@ use rdkafka::error::KafkaError;
 use self::consumer_group::{Change, GroupContext};
 pub use self::context::{Dependencies, WorkerContext};
 use self::error::Error;
-pub use self::handle::{Handle, Status};
-use self::ledger::Ledger;
+pub use self::handle::{Handle, KafkaOutage, Status};
+use self::ledger::{Ledger, ReadStart};
 use self::throttled_alerts::ThrottledAlerts;
 use crate::amazon::pay_api::Disposition;
+use crate::clock::Clock;
 use crate::domain::pay::ObjectRef;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
@@ -64,13 +65,15 @@ struct Assignment {
     /// group and rejoined could commit work of its earlier assignment.
     group: ConsumerGroupMetadata,
     ledger: Option<Ledger>,
+    /// What `ledger` takes for the time.
+    clock: Clock,
 }
 
 struct Answer {
     epoch: u64,
     object: ObjectRef,
     disposition: Disposition,
-    read_started_at: Timestamp,
+    start: ReadStart,
 }
 
 impl Worker {
@@ -148,7 +151,7 @@ impl Worker {
             };
             let record = InboxRecord::from_message(&message);
             drop(message);
-            let now = self.context.clock.now();
+            let now = self.now();
             self.notice_gap(record.position)?;
             if let Some(ledger) = self.ledger() {
                 ledger.take_in(record, now);
@@ -169,25 +172,25 @@ impl Worker {
             Change::Assigned { partitions, group } => {
                 tracing::info!(?partitions, "partitions assigned; the worker restores their state");
                 metrics::gauge!("ipn_receiver_assigned_partitions").set(partitions.len() as f64);
-                self.assignment = Some(Assignment { partitions, group, ledger: None });
+                self.assignment = Some(Assignment { partitions, group, ledger: None, clock: self.context.clock });
             }
         }
     }
 
     /// Starts reads of objects that are due, within Amazon Pay's quota and the limit of reads in flight.
     fn fetch(&mut self) {
-        let now = self.context.clock.now();
+        let now = self.now();
         let spans = self.context.spans.clone();
         let Some(ledger) = self.ledger() else { return };
-        let due = ledger.queue.take_due(now).into_iter();
-        let due: Vec<_> = due.map(|object| (traces::read(&spans, &ledger.queue, &object), object)).collect();
-        for (span, object) in due {
+        let due = ledger.take_due(now).into_iter();
+        let due: Vec<_> =
+            due.map(|(object, start)| (traces::read(&spans, &ledger.queue, &object), object, start)).collect();
+        for (span, object, start) in due {
             let (pay_api, answers, epoch) = (self.context.pay_api.clone(), self.answers.0.clone(), self.epoch);
-            let read_started_at = self.context.clock.now();
             self.runtime.spawn(async move {
                 let disposition = pay_api.read_within(span, &object).await;
                 // Fails if the worker has ended; its work is pending in Kafka.
-                let _ = answers.send(Answer { epoch, object, disposition, read_started_at });
+                let _ = answers.send(Answer { epoch, object, disposition, start });
             });
         }
     }
@@ -202,9 +205,9 @@ impl Worker {
                 Disposition::Throttled { retry_after } => self.alerts.throttled(&answer.object, *retry_after),
                 Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectError(_) => {}
             }
-            let (now, epoch) = (self.context.clock.now(), self.epoch);
+            let (now, epoch) = (self.now(), self.epoch);
             if let Some(ledger) = self.ledger().filter(|_| answer.epoch == epoch) {
-                ledger.apply_read(&answer.object, answer.disposition, answer.read_started_at, now);
+                ledger.apply_read(&answer.object, answer.disposition, answer.start, now);
             }
         }
         // Only an answer opens or closes a circuit breaker.
@@ -216,7 +219,7 @@ impl Worker {
 
     /// Releases overdue work, continues the reconcile walk and reports the backlog.
     fn maintain(&mut self) {
-        let now = self.context.clock.now();
+        let now = self.now();
         if self.outbox.is_none() {
             return;
         }
@@ -228,7 +231,7 @@ impl Worker {
     /// Writes the output of the round in one transaction. If only offsets moved, waits until the last commit is
     /// `offsets_only_after` ago.
     fn commit(&mut self, offsets_only_after: Duration) -> Result<(), Error> {
-        let now = self.context.clock.now();
+        let now = self.now();
         let offsets_are_due = self.offsets_committed_at.elapsed() >= offsets_only_after;
         let Some(assignment) = &mut self.assignment else { return Ok(()) };
         let (Some(ledger), Some(outbox)) = (&mut assignment.ledger, &self.outbox) else { return Ok(()) };
@@ -328,6 +331,11 @@ impl Worker {
         );
         self.outbox = None;
         self.consumer.unsubscribe();
+    }
+
+    /// The time of the current assignment.
+    fn now(&self) -> Timestamp {
+        self.assignment.as_ref().map_or(self.context.clock, |assignment| assignment.clock).now()
     }
 
     fn ledger(&mut self) -> Option<&mut Ledger> {

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::error::Error;
-use crate::amazon::pay_api::Blame;
+use crate::amazon::pay_api::{Blame, cause_of};
 use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// One throttle for each kind of alert, so that one kind never hides another.
+/// One throttle for each kind of alert, with a key for each cause, so that one cause never hides another.
 #[derive(Debug)]
 pub(super) struct ThrottledAlerts {
-    failed_reads: LogThrottle<(Account, Blame)>,
+    failed_reads: LogThrottle<(Account, String)>,
     throttled: LogThrottle<(Account, ObjectKind)>,
-    resets: LogThrottle<()>,
+    resets: LogThrottle<String>,
 }
 
 impl Default for ThrottledAlerts {
@@ -26,10 +26,10 @@ impl Default for ThrottledAlerts {
 }
 
 impl ThrottledAlerts {
-    /// The worker drops its state in memory and restores it. All causes share one throttle.
+    /// The worker drops its state in memory and restores it.
     pub(super) fn started_over(&self, error: &Error) {
         let (is_stuck, error) = (error.is_stuck(), error.to_string());
-        let Some(suppressed) = self.resets.allow(()) else {
+        let Some(suppressed) = self.resets.allow(error.clone()) else {
             tracing::debug!(error, "the worker drops its state in memory again and restores it from Kafka");
             return;
         };
@@ -65,7 +65,7 @@ impl ThrottledAlerts {
 
     /// A read failed for a reason that is not its object's.
     pub(super) fn read_failed(&self, account: &Account, blame: Blame, error: &str) {
-        let Some(suppressed) = self.failed_reads.allow((account.clone(), blame)) else { return };
+        let Some(suppressed) = self.failed_reads.allow((account.clone(), cause_of(error))) else { return };
         let (merchant, environment) = (&account.merchant_id, account.environment);
         match blame {
             Blame::Credentials => tracing::error!(

@@ -5,6 +5,9 @@ mod collector;
 mod harness;
 mod mock_stage;
 mod process;
+#[allow(dead_code, reason = "the fault tests use all of it")]
+#[path = "../faults/proxy.rs"]
+mod proxy;
 
 mod documents;
 mod layering;
@@ -17,7 +20,9 @@ mod floods;
 mod hostile_hosts;
 mod ingress;
 mod interface;
+mod kafka_away;
 mod kafka_outages;
+mod log_causes;
 mod terms;
 
 mod acls;

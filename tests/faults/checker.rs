@@ -86,14 +86,17 @@ fn states_follow<'a>(events: &'a [(&Record, Value)], findings: &mut Vec<String>)
         let claimed = text(event, "/data/previousState");
         // Two events of one read describe the same change and have the same previous state.
         let read = |event: &Value| event.pointer("/data/observedAt").cloned();
-        let expected = match before {
-            Some(twin) if read(twin) == read(event) => text(twin, "/data/previousState"),
-            before => before.map_or("", |before| text(before, "/data/state")),
+        let is_first_sight = |event: &Value| event["data"]["firstSight"] == true;
+        let (expected, is_first) = match before {
+            Some(twin) if read(twin) == read(event) => (text(twin, "/data/previousState"), is_first_sight(twin)),
+            before => (before.map_or("", |before| text(before, "/data/state")), before.is_none()),
         };
-        if claimed != expected || event["data"]["firstSight"].as_bool() != Some(before.is_none()) {
+        let claims_first = is_first_sight(event);
+        if (claimed, claims_first) != (expected, is_first) {
             let subject = text(event, "/subject");
             findings.push(format!(
-                "chain: {} of {subject} has the previous state {claimed:?} instead of {expected:?}",
+                "chain: {} of {subject} has the previous state {claimed:?} and firstSight {claims_first} instead of \
+                 {expected:?} and {is_first}",
                 at(record)
             ));
         }

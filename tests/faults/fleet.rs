@@ -100,6 +100,7 @@ impl Fleet {
             .args(["--log-format", "json", "serve", "--role", role, "--config"])
             .arg(&self.config)
             .envs(more.iter().map(|(variable, value)| (variable, value)))
+            .env("FAILPOINTS_CLOCK", log.with_extension("clock"))
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
@@ -119,6 +120,11 @@ impl Process {
     pub(crate) fn kill(mut self) {
         self.signal(Signal::KILL);
         self.child.wait().unwrap();
+    }
+
+    /// Sets the clock of the process ahead of the true time, or back if negative, while it runs.
+    pub(crate) fn set_clock(&self, ahead_ms: i64) {
+        std::fs::write(self.log.with_extension("clock"), ahead_ms.to_string()).unwrap();
     }
 
     /// Freezes the process with SIGSTOP.

@@ -15,6 +15,7 @@ mod random;
 mod stage;
 
 mod chaos;
+mod clocks;
 mod drain;
 mod failpoints;
 mod kafka_faults;

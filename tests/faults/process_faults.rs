@@ -16,6 +16,8 @@ pub(crate) struct Processes {
 const WORKERS_MAX: usize = 5;
 pub(crate) const KILL_FAILPOINTS: [&str; 6] =
     ["after-produce", "after-send-offsets", "after-commit", "before-barrier", "during-restore", "during-revoke"];
+/// By seconds, an hour and years, both ways.
+const CLOCK_JUMPS_S: [i64; 6] = [-20 * 365 * 86_400, -3600, -30, 30, 3600, 20 * 365 * 86_400];
 const FREEZE_FAILPOINTS: [&str; 4] = ["before-transaction", "after-produce", "after-send-offsets", "before-barrier"];
 
 impl Processes {
@@ -52,7 +54,7 @@ pub(crate) async fn inject_process_faults(
 async fn inject_one(stage: &Stage, random: &mut Random, injections: &InjectionLog, processes: &mut Processes) {
     let workers = &mut processes.workers;
     let (count, at) = (workers.len(), random.below(workers.len()));
-    match random.below(10) {
+    match random.below(11) {
         0 | 1 => {
             let worker = workers.remove(at);
             injections.note("kill -9 of worker", &worker.name);
@@ -96,6 +98,14 @@ async fn inject_one(stage: &Stage, random: &mut Random, injections: &InjectionLo
             let mut worker = stage.fleet.worker(&format!("{point}={passes}*off->return(kill)"));
             wait_for_kill(stage, &mut worker, point, injections, workers).await;
             workers.push(worker);
+        }
+        10 => {
+            let (worker, ahead_s) = (&workers[at], *random.pick(&CLOCK_JUMPS_S));
+            let duration = Duration::from_millis(random.between(1000, 6000));
+            injections.note("clock of worker jumps", &format!("{} by {ahead_s} s for {duration:?}", worker.name));
+            worker.set_clock(ahead_s * 1000);
+            tokio::time::sleep(duration).await;
+            worker.set_clock(0);
         }
         _ => {}
     }

@@ -44,7 +44,7 @@ enabled = true
 STUBS = "stub_after_d = 0.00005\n"
 NARROW = "answers_kept_max = 1\n"
 # The worker takes a backlog in small steps, and believes that a read answers what came just before it.
-BACKLOG = "records_per_round_max = 5\ninbox_clock_margin_ms = 1\n"
+BACKLOG = "records_per_round_max = 5\n"
 
 AMPLE = "{ burst = 200, per_second = 100.0 }"
 SCARCE = "{ burst = 2, per_second = 2.0 }"

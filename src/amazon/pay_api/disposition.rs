@@ -81,7 +81,7 @@ impl Disposition {
             Err(too_long) => return Self::ObjectError(too_long.to_string()),
         };
         let summary = || {
-            let id = request_id.as_ref().map(|id| format!(", x-amz-pay-request-id {id}")).unwrap_or_default();
+            let id = request_id.as_ref().map(|id| format!("{REQUEST_ID}{id}")).unwrap_or_default();
             format!("Amazon Pay answered {status}{}{id}", reason(&body))
         };
         match status.as_u16() {
@@ -113,6 +113,17 @@ impl Disposition {
         }
     }
 }
+
+/// The text of a failed read without the id of its request: equal for equal causes, and limited in length.
+pub fn cause_of(what: &str) -> String {
+    let (before, rest) = what.split_once(REQUEST_ID).unwrap_or((what, ""));
+    let after = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-');
+    before.chars().chain(after.chars()).take(CAUSE_CHARS_MAX).collect()
+}
+
+const REQUEST_ID: &str = ", x-amz-pay-request-id ";
+/// Longer texts differ at their begin.
+const CAUSE_CHARS_MAX: usize = 200;
 
 /// Amazon's reason code, if the body has one. The body's message may quote the request, so it is left out.
 fn reason(body: &[u8]) -> String {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ring::rand::SystemRandom;
 
 use self::disposition::{Answer, Outcome, is_word};
-pub use self::disposition::{Blame, Disposition};
+pub use self::disposition::{Blame, Disposition, cause_of};
 pub use self::keys::ApiKeys;
 use self::unreadable::UnreadableValues;
 use crate::amazon::clock_skew::{ClockWatch, Peer};

@@ -80,6 +80,9 @@ fn pending_read(pending: &Value) -> String {
         word(&pending["firstSeen"]),
         pending["attempts"]
     );
+    if let Some(error) = pending["lastError"].as_str() {
+        let _ = writeln!(text, "    last failure: {}: {error}", word(&pending["failedAt"]));
+    }
     for cause in pending["causes"].as_array().into_iter().flatten() {
         let fields =
             ["notificationType", "messageId", "readFor"].map(|field| cause[field].as_str().unwrap_or_default());

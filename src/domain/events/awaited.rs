@@ -50,7 +50,8 @@ pub(super) fn after_advice(
         (ObjectKind::ChargePermission, _) => advice.may_charge,
         // A later charge went through, so nothing is due any more.
         (ObjectKind::Charge, State::Authorized | State::CaptureInitiated | State::Captured) => {
-            before.and_then(|before| before.since).is_some_and(|since| advice.last_updated.is_some_and(|at| since < at))
+            let newest = before.and_then(|before| before.since.and(before.newest.max(before.since)));
+            newest.is_some_and(|newest| advice.last_updated.is_some_and(|at| newest < at))
         }
         _ => false,
     };
@@ -62,14 +63,18 @@ pub(super) fn after_advice(
     }
     // A merchant who reads the permission sees its last known state or a newer one.
     let since = advice.last_updated.max(permission_updated.filter(|_| advice.may_check));
-    Some(add(before, RetryAwaited { since, may_check: advice.may_check }))
+    Some(add(before, RetryAwaited { since, newest: None, may_check: advice.may_check }))
 }
 
 /// Where the buyer must act after one decline, a later decline that needs no act does not put off the answer.
 fn add(before: Option<RetryAwaited>, new: RetryAwaited) -> RetryAwaited {
-    match before {
-        Some(before) if new.may_check && !before.may_check => before,
-        Some(before) if new.may_check == before.may_check => RetryAwaited { since: new.since.max(before.since), ..new },
-        _ => new,
-    }
+    let Some(before) = before else { return new };
+    let newest = before.newest.max(before.since).max(new.since);
+    let since = match (before.may_check, new.may_check) {
+        (false, true) => before.since,
+        (true, false) => new.since,
+        (false, false) | (true, true) => new.since.max(before.since),
+    };
+    let may_check = before.may_check && new.may_check;
+    RetryAwaited { since, newest: newest.filter(|newest| Some(*newest) > since), may_check }
 }

@@ -327,6 +327,7 @@ fn observed(reading: &Reading<'_>, known: Option<&Observed>) -> Observed {
         usable_since: known.and_then(|known| known.usable_since),
         upcoming: Upcoming::default(),
         read_started_at: reading.read_started_at,
+        read_after: known.and_then(|known| known.read_after),
         last_event_id: known.and_then(|known| known.last_event_id),
         has_moved: known.is_some_and(|known| {
             known.has_moved || known.state != fetched.state || is_before(known.last_updated, fetched.last_updated)

@@ -233,7 +233,7 @@ fn payment_method_updated(situation: &Situation<'_>) -> Advice {
         State::Closed => NONE,
         _ if situation.evidence.contains(&Evidence::BecameChargeable) => SEE_PERMISSION_CHARGEABLE,
         State::Chargeable if situation.is_older_than_decline => SEE_DECLINE,
-        State::Chargeable if situation.retry_was_advised => SEE_PERMISSION_CHARGEABLE,
+        State::Chargeable if situation.retry_was_advised => RETRY_WAS_ADVISED,
         State::Chargeable => RETRY_CHARGE,
         _ => WAIT_FOR_CHARGEABLE,
     }

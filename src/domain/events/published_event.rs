@@ -1,7 +1,6 @@
 //! Rebuilds known state from published events, for objects whose state record is lost.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -185,7 +184,9 @@ impl PublishedEvent {
             has_moved,
             stub: false,
             upcoming,
-            read_started_at: self.data.observed_at.minus(READ_BEFORE),
+            read_started_at: self.data.observed_at,
+            // Events do not carry it, so every IPN that the inbox still holds is read again.
+            read_after: None,
             last_event_id: Some(self.id),
         }
     }
@@ -238,10 +239,6 @@ fn notice_of(event_type: &str) -> Option<Notice> {
     let is_type = |notice: &Notice| event_type.ends_with(&format!(".{}.v1", notice_type(*notice).name));
     [Notice::Expiring, Notice::LimitNear, Notice::DeadlineNear].into_iter().find(is_type)
 }
-
-/// `observedAt` is when the answer was compared, not when the read began, which known state needs. A deferred read waits
-/// less than 15 minutes, so one hour earlier is safely before the read began. IPNs that were appended after that are read again.
-const READ_BEFORE: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
-//! The allowed sources of certificates: the pinned URL of the signing certificate, and of its issuer's certificate.
+//! The allowed URLs of certificates: of the signing certificate, and of its issuer's certificate.
 
 use super::policy::Policy;
 use super::topic_policy::is_label;
 
-/// A URL that a signing certificate may be fetched from:
+/// The URL of a signing certificate:
 /// `https://sns.<region>.amazonaws.com/SimpleNotificationService-<32 hex>.pem`, and nothing else.
 ///
-/// A development setting can add origins. A certificate from such an origin stays marked as one.
+/// A development setting can add origins. A certificate from such an origin keeps [`CertSource::Development`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SigningCertUrl {
     url: String,
@@ -28,7 +28,7 @@ pub enum RefusedCertUrl {
     /// Another scheme, or no URL.
     #[error("SigningCertURL does not begin with https://")]
     Scheme,
-    /// Another host, or a host with a port or userinfo.
+    /// Another host, a port or userinfo.
     #[error("SigningCertURL is not at https://sns.<region>.amazonaws.com")]
     Host,
     /// The host of a region that no allowed topic uses.
@@ -40,8 +40,8 @@ pub enum RefusedCertUrl {
 }
 
 impl SigningCertUrl {
-    /// Reads the text of `SigningCertURL`. Each part is matched as a whole, so there is no room for userinfo, a port, a
-    /// query, a fragment, dot segments or percent signs.
+    /// Parses the text of `SigningCertURL`. Each part must match exactly, so userinfo, a port, a query, a fragment, dot
+    /// segments and percent signs are refused.
     pub fn parse(text: &str, policy: &Policy) -> Result<Self, RefusedCertUrl> {
         let source = match region_of(text) {
             Ok(region) if policy.topics.names_region(region) => CertSource::Region(region.to_owned()),
@@ -70,13 +70,13 @@ impl SigningCertUrl {
     }
 }
 
-/// Where a certificate says that its issuer's certificate is (authority information access, "CA issuers"): plain
-/// HTTP, as Amazon Trust Services publishes them, and no other host than theirs.
+/// The URL at which a certificate says that its issuer's certificate is (authority information access, "CA issuers").
+/// Only hosts of Amazon Trust Services are allowed; they publish these files over plain HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IssuerUrl(String);
 
 impl IssuerUrl {
-    /// Reads `http://<name>.amazontrust.com/<file>`.
+    /// Parses `http://<name>.amazontrust.com/<file>`.
     pub fn parse(text: &str) -> Option<Self> {
         let (host, file) = text.strip_prefix("http://")?.split_once('/')?;
         let name = host.strip_suffix(".amazontrust.com")?;

@@ -1,7 +1,7 @@
 //! Builds the path from a certificate to a trusted root: one of Amazon's four, or one that the caller passes.
 //!
-//! webpki builds and checks the path. What it says does not depend on the hour: a path that was valid while the
-//! certificate was is good, and its own time is part of the certificate's.
+//! webpki builds and checks the path. Its result does not depend on the current time: a path is good if it was valid at
+//! some time at which the certificate was valid. The validity of the path then limits the validity of the certificate.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::domain::timestamp::Timestamp;
 
-/// The roots that a path may end at.
+/// The roots at which a path may end.
 #[derive(Clone, Debug)]
 pub struct TrustAnchors(Vec<TrustAnchor<'static>>);
 
@@ -24,7 +24,7 @@ pub struct Intermediate(CertificateDer<'static>);
 #[error("not an X.509 certificate")]
 pub struct NotACertificate;
 
-/// From when until when each certificate of a path is valid.
+/// The time within which all certificates of a path are valid: its begin and its end.
 pub(super) type Validity = (Timestamp, Timestamp);
 
 impl TrustAnchors {
@@ -59,10 +59,12 @@ impl TrustAnchors {
 }
 
 impl Intermediate {
-    /// Amazon RSA 2048 M01, under which every SNS certificate known since 2023 was issued. Others are fetched.
+    /// Amazon RSA 2048 M01, which issued every SNS certificate known since 2023. Other issuers are fetched.
     pub fn bundled() -> Vec<Self> {
         pem_blocks(AMAZON_RSA_2048_M01)
-            .map(|der| Self::from_der(&der.expect("the bundled one is PEM")).expect("and a certificate"))
+            .map(|der| {
+                Self::from_der(&der.expect("the bundled file is PEM")).expect("the bundled file is a certificate")
+            })
             .collect()
     }
 
@@ -73,8 +75,8 @@ impl Intermediate {
     }
 }
 
-/// The time within which every certificate from `leaf` up to a root is valid, if there is such a path; `at` should lie
-/// in the leaf's own time. What is wrong otherwise, in webpki's words.
+/// The time within which every certificate from `leaf` up to a root is valid; `at` should be in the validity of the
+/// leaf. Without such a path, the error of webpki.
 pub(super) fn path_validity(
     leaf: &[u8],
     anchors: &TrustAnchors,
@@ -91,7 +93,7 @@ pub(super) fn path_validity(
         &candidates,
         at,
         KeyUsage::server_auth(),
-        None, // a certificate that lives for months and is renewed under another URL: SNS's clients check no revocation
+        None, // no revocation check, like the SDKs of AWS: certificates live for months, and a new one has a new URL
         None,
     )?;
     let above = path.intermediate_certificates().map(|certificate| validity(&certificate.der()));
@@ -107,7 +109,7 @@ pub(super) fn path_validity(
 pub(super) fn validity_of(certificate: &X509Certificate<'_>) -> Validity {
     let validity = certificate.validity();
     let ms = |time: x509_parser::time::ASN1Time| time.timestamp().saturating_mul(1000);
-    // The last second counts to its end.
+    // The certificate is valid to the end of the last second.
     (
         Timestamp::from_unix_ms(ms(validity.not_before)),
         Timestamp::from_unix_ms(ms(validity.not_after).saturating_add(999)),
@@ -126,7 +128,7 @@ fn pem_blocks(pem: &str) -> impl Iterator<Item = Result<Vec<u8>, NotACertificate
     })
 }
 
-/// What Amazon's certificates are signed with: RSA below Root CA 1 and 2, ECDSA below 3 and 4.
+/// The algorithms that sign Amazon's certificates: RSA below Root CA 1 and 2, ECDSA below 3 and 4.
 const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
     ring::RSA_PKCS1_2048_8192_SHA256,
     ring::RSA_PKCS1_2048_8192_SHA384,

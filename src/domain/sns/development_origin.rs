@@ -1,11 +1,11 @@
-//! Additional certificate origins of a development setting.
+//! Additional certificate origins, for development.
 
-/// An origin that development settings allow besides, with the path up to the file's name.
+/// An origin that a development setting allows, with the path up to the file name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DevelopmentOrigin(String);
 
 impl DevelopmentOrigin {
-    /// Reads `http://localhost:4566/_aws/sns/`: a scheme, a host and a folder, without userinfo, query or fragment.
+    /// Parses a URL like `http://localhost:4566/_aws/sns/`: a scheme, a host and a folder, without userinfo, query or fragment.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'/');
@@ -20,7 +20,7 @@ impl DevelopmentOrigin {
         &self.0
     }
 
-    /// What stands after this origin and one slash in `url`, if it begins so.
+    /// The rest of `url` after this origin and one slash, if it begins with them.
     pub(super) fn file_of<'a>(&self, url: &'a str) -> Option<&'a str> {
         url.strip_prefix(&self.0).and_then(|rest| rest.strip_prefix('/'))
     }

@@ -1,7 +1,8 @@
 //! The SNS envelope as it arrives in an HTTP body.
 //!
-//! The string-to-sign joins names and values with newlines and escapes nothing, so a lenient parser could be
-//! shown one message signed as another: every signed field but `Message` therefore has a strict grammar here.
+//! The string to sign joins names and values with newlines and escapes nothing. So the signature of one message could
+//! also fit another message that a lenient parser accepts. Therefore every signed field except `Message` has a strict
+//! grammar here.
 
 use super::fields::{Fields, MalformedEnvelope};
 use super::topic_policy::TopicArn;
@@ -10,7 +11,7 @@ use crate::domain::timestamp::Timestamp;
 /// One SNS message: well-formed, not yet known to be genuine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// Which of the three kinds.
+    /// One of the three kinds.
     pub message_type: MessageType,
     /// A UUID; the same on every retry of one delivery.
     pub message_id: String,
@@ -22,7 +23,7 @@ pub struct Envelope {
     pub message: String,
     /// When SNS published it, as sent: the signature covers this very text.
     pub timestamp_text: String,
-    /// The same, read.
+    /// The same, parsed.
     pub timestamp: Timestamp,
     /// Present on the two confirmation types.
     pub confirmation: Option<Confirmation>,
@@ -30,7 +31,7 @@ pub struct Envelope {
     pub signature_version: String,
     /// Base64.
     pub signature: String,
-    /// Where the signing certificate is said to be; not covered by the signature.
+    /// The URL of the signing certificate, as the message states it; not covered by the signature.
     pub signing_cert_url: String,
     /// The body as it was received.
     pub body: Vec<u8>,
@@ -43,14 +44,14 @@ pub enum MessageType {
     Notification,
     /// An endpoint was subscribed and must confirm.
     SubscriptionConfirmation,
-    /// An endpoint was unsubscribed and may restore itself.
+    /// An endpoint was unsubscribed and may subscribe again.
     UnsubscribeConfirmation,
 }
 
-/// What the two confirmation types carry besides.
+/// The additional fields of the two confirmation types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
-    /// The secret that confirms.
+    /// The secret that confirms the subscription.
     pub token: String,
     /// A URL that is never visited: only its text matters, as part of what was signed.
     pub subscribe_url: String,
@@ -74,7 +75,7 @@ impl MessageType {
 }
 
 impl Envelope {
-    /// Reads an HTTP body.
+    /// Parses an HTTP body.
     pub fn parse(body: Vec<u8>) -> Result<Self, MalformedEnvelope> {
         let mut fields = Fields::from_json(&body)?;
         let message_type = MessageType::parse(&fields.take("Type")?).ok_or(MalformedEnvelope::Grammar("Type"))?;
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn signed_fields_except_message_have_a_strict_grammar() {
-        let break_ups = [
+        let invalid = [
             ("Type", json!("Notification\nX")),
             ("Type", json!("Other")),
             ("MessageId", json!("72fd219f-d2d6-5fea-afff-70487e01d695\n")),
@@ -177,7 +178,7 @@ mod tests {
             ("Subject", json!("two\nlines")),
             ("Subject", json!("")),
         ];
-        for (key, value) in break_ups {
+        for (key, value) in invalid {
             let mut body = genuine();
             body[key] = value;
             check(&body.to_string(), Err(MalformedEnvelope::Grammar(known(key))));
@@ -225,12 +226,12 @@ mod tests {
 
     #[test]
     fn duplicate_key_is_rejected_in_any_escaping() {
-        for (twice, key) in [
+        for (first_key, key) in [
             (r#"{"Type":"Notification","#, "Type"),
             (r#"{"\u0054ype":"Notification","#, "Type"),
-            (r#"{"x":1,"\u0078":2,"#, "(unknown to us)"),
+            (r#"{"x":1,"\u0078":2,"#, "(an unknown key)"),
         ] {
-            check(&genuine().to_string().replacen('{', twice, 1), Err(MalformedEnvelope::Twice(key)));
+            check(&genuine().to_string().replacen('{', first_key, 1), Err(MalformedEnvelope::Twice(key)));
         }
         let many: Vec<String> = (0..40).map(|n| format!("\"x{n}\":[{{}}],")).collect();
         let many = genuine().to_string().replacen('{', &format!("{{{}", many.concat()), 1);

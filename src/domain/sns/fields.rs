@@ -1,12 +1,12 @@
-//! Parses the envelope's JSON so strictly that no other parser can read another message in it: no key is repeated, and
-//! every known value is a string.
+//! Parses the envelope's JSON so strictly that every parser reads the same message: no key is repeated, and every known
+//! value is a string.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The envelope's keys that matter; others are ignored, but may not be repeated either.
+/// The keys that the receiver reads. Other keys are ignored, but must not be repeated either.
 pub(super) const KEYS: [&str; 11] = [
     "Type",
     "MessageId",
@@ -21,16 +21,16 @@ pub(super) const KEYS: [&str; 11] = [
     "SubscribeURL",
 ];
 
-/// Why a body is not an SNS envelope. The poster is at fault.
+/// Why a body is not an SNS envelope. The sender is at fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedEnvelope {
-    /// No JSON object.
+    /// Not a JSON object.
     #[error("not a JSON object: {0}")]
     Json(String),
     /// A key is repeated, so two parsers could read different messages.
-    #[error("key {0} stands twice")]
+    #[error("key {0} is repeated")]
     Twice(&'static str),
-    /// A known key's value is another JSON type.
+    /// A known key has a value of another JSON type.
     #[error("value of {0} is not a string")]
     NotAString(&'static str),
     /// More unknown keys than SNS could ever add.
@@ -39,8 +39,8 @@ pub enum MalformedEnvelope {
     /// A required key is absent.
     #[error("key {0} is missing")]
     Missing(&'static str),
-    /// A value breaks its grammar.
-    #[error("value of {0} is not of its form")]
+    /// A value does not match its grammar.
+    #[error("value of {0} has an invalid format")]
     Grammar(&'static str),
 }
 
@@ -54,12 +54,12 @@ impl Fields {
     pub(super) fn from_json(body: &[u8]) -> Result<Self, MalformedEnvelope> {
         let mut json = serde_json::Deserializer::from_slice(body);
         let fields = json.deserialize_map(FieldsVisitor).and_then(|fields| json.end().map(|()| fields));
-        // The parser's own words can quote the body; its line and column cannot.
+        // The parser's error text can quote the body; its line and column cannot.
         fields.map_err(|error| MalformedEnvelope::Json(format!("line {} column {}", error.line(), error.column())))?
     }
 
     pub(super) fn optional(&mut self, key: &'static str) -> Option<String> {
-        let at = KEYS.iter().position(|known| *known == key).expect("asked for with a name from KEYS");
+        let at = KEYS.iter().position(|known| *known == key).expect("callers pass names from KEYS");
         self.values[at].take()
     }
 
@@ -80,7 +80,7 @@ impl Fields {
 struct FieldsVisitor;
 
 impl<'de> Visitor<'de> for FieldsVisitor {
-    /// The outer error is the parser's and means that the text is not JSON.
+    /// The inner error. The outer one comes from the parser and means that the text is not JSON.
     type Value = Result<Fields, MalformedEnvelope>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -89,19 +89,19 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut fields, mut seen) = (Fields::default(), Vec::new());
-        let mut trouble = None;
+        let mut malformed = None;
         while let Some(Key(key)) = map.next_key()? {
             let known = KEYS.iter().position(|known| *known == key);
             let value = match known {
                 Some(_) => map.next_value()?,
                 None => map.next_value::<IgnoredAny>().map(|_| FieldValue::Other)?,
             };
-            if trouble.is_some() {
-                continue; // only whether the rest is JSON still matters
+            if malformed.is_some() {
+                continue; // the rest must still be JSON
             }
-            trouble = match (known, value) {
+            malformed = match (known, value) {
                 _ if seen.contains(&key) => {
-                    Some(MalformedEnvelope::Twice(known.map_or("(unknown to us)", |at| KEYS[at])))
+                    Some(MalformedEnvelope::Twice(known.map_or("(an unknown key)", |at| KEYS[at])))
                 }
                 _ if seen.len() == KEYS_MAX => Some(MalformedEnvelope::TooManyKeys),
                 (Some(at), FieldValue::Other) => Some(MalformedEnvelope::NotAString(KEYS[at])),
@@ -113,11 +113,11 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             };
             seen.push(key);
         }
-        Ok(trouble.map_or(Ok(fields), Err))
+        Ok(malformed.map_or(Ok(fields), Err))
     }
 }
 
-/// A key that borrows from the body unless it holds an escape.
+/// A key. It borrows from the body, unless it has an escape sequence.
 struct Key<'de>(Cow<'de, str>);
 
 impl<'de> serde::Deserialize<'de> for Key<'de> {
@@ -139,7 +139,7 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
     }
 }
 
-/// A string, or whatever else stands in its place.
+/// A string, or a value of another JSON type.
 enum FieldValue {
     Text(String),
     Other,
@@ -199,5 +199,5 @@ impl<'de> Visitor<'de> for FieldValueVisitor {
     }
 }
 
-/// SNS sends eleven at most today.
+/// SNS sends at most eleven today.
 const KEYS_MAX: usize = 32;

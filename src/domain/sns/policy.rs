@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::development_origin::DevelopmentOrigin;
 use super::topic_policy::TopicPolicy;
 
-/// The policy under which a genuine message is accepted.
+/// The conditions under which a genuine message is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// The allowed topics.
     pub topics: TopicPolicy,
     /// An older message is rejected as a replay; `None` accepts any age.
     pub age_max: Option<Duration>,
-    /// A message from further in the future is rejected.
+    /// A message whose time is further in the future is rejected.
     pub ahead_max: Duration,
     /// Additional certificate origins, in development only.
     pub development_origins: Vec<DevelopmentOrigin>,

@@ -1,8 +1,8 @@
-//! The two ways in which SNS signs.
+//! The two signature versions of SNS.
 
 use ring::signature::{RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, RSA_PKCS1_2048_8192_SHA256, RsaParameters};
 
-/// How a message is signed: the topic's owner chose, and there is no falling back from one to the other.
+/// The signature version of a message. The topic's owner chooses it; the receiver never falls back to the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SignatureVersion {
     /// RSASSA-PKCS1-v1_5 with SHA-1.
@@ -12,7 +12,7 @@ pub enum SignatureVersion {
 }
 
 impl SignatureVersion {
-    /// Reads `1` or `2`.
+    /// Parses `1` or `2`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "1" => Some(Self::V1),

@@ -1,7 +1,7 @@
 //! The certificate that SNS signs with, and the checks before its key is trusted.
 //!
-//! It is an ordinary public TLS certificate in a file of its own. Checked here: one PEM block, name, key, use,
-//! issuer and validity.
+//! It is an ordinary public TLS certificate in a file of its own. The checks: one PEM block, name, key, usage, issuer and
+//! validity.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,8 +30,8 @@ pub struct SigningCert {
     not_after: Timestamp,
 }
 
-/// Why a certificate from the pinned host cannot be used. The receiver's clock, its table of names or a change at Amazon
-/// is likelier than a forger, so the message is not rejected for good: SNS is asked to send it again.
+/// Why a certificate from an allowed URL cannot be used. A wrong clock, an outdated table of names in the receiver or a
+/// change at Amazon is likelier than a forgery. So the answer is not final: SNS sends the message again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSigningCert {
     /// Not exactly one PEM block and nothing else.
@@ -43,23 +43,23 @@ pub enum BadSigningCert {
     /// The certificate names another host.
     #[error("signing certificate is for {found:?}, not {expected}")]
     Name {
-        /// The name SNS signs with in that region.
+        /// The name that SNS uses in that region.
         expected: String,
-        /// The names it bears.
+        /// The names in the certificate.
         found: Vec<String>,
     },
-    /// The key is no RSA key of 2048 bits or more.
+    /// The key is not an RSA key of at least 2048 bits.
     #[error("signing certificate has a key of {0}; RSA of at least 2048 bits is needed")]
     Key(String),
-    /// It does not say that it is for servers.
+    /// The certificate is not for servers.
     #[error("signing certificate lacks the extended key usage serverAuth")]
     Usage,
-    /// No path leads from it to a trusted root.
-    #[error("signing certificate was issued by {issuer:?}, from which no path leads to an Amazon root ({what})")]
+    /// There is no path to a trusted root.
+    #[error("signing certificate was issued by {issuer:?}, and there is no valid path to an Amazon root ({what})")]
     Issuer {
-        /// Whom it names.
+        /// The issuer in the certificate.
         issuer: String,
-        /// What the path builder says.
+        /// The error of webpki.
         what: String,
     },
     /// Not yet valid.
@@ -78,7 +78,7 @@ impl CertFile {
         Ok(file)
     }
 
-    /// MD5 of the certificate in hex: for every known one it is in its URL. It proves nothing.
+    /// MD5 of the certificate in hex. The URL of every known certificate contains it. It proves nothing.
     pub fn hash(&self) -> String {
         use std::fmt::Write as _;
         Md5::digest(&self.der).iter().fold(String::with_capacity(32), |mut text, byte| {
@@ -87,7 +87,7 @@ impl CertFile {
         })
     }
 
-    /// Where its issuer's certificate may be found, at most two places.
+    /// The URLs of its issuer's certificate, at most two.
     pub fn issuer_urls(&self) -> Vec<IssuerUrl> {
         let Ok(certificate) = self.certificate() else { return Vec::new() };
         let descriptions = certificate.iter_extensions().filter_map(|extension| match extension.parsed_extension() {
@@ -104,10 +104,9 @@ impl CertFile {
         urls.take(2).collect()
     }
 
-    /// The whole check but the time: the name that SNS signs with in `region`, the key, the use, and a path to
-    /// `anchors`.
+    /// All checks except the validity: the name that SNS uses in `region`, the key, the usage and a path to `anchors`.
     ///
-    /// `now` only chooses between paths: a certificate before or after its time is known as what it is, and
+    /// `now` only chooses between paths. A certificate that is expired or not yet valid passes here:
     /// [`SigningCert::check_validity`] checks the time at each use.
     pub fn check(
         &self,
@@ -146,7 +145,7 @@ impl CertFile {
 }
 
 impl SigningCert {
-    /// Whether it may be used at `now`; asked at each use, since it is kept for longer than it lives.
+    /// Whether it is valid at `now`. Called at each use, because the cache can keep it for longer than it is valid.
     pub fn check_validity(&self, now: Timestamp) -> Result<(), BadSigningCert> {
         if now < self.not_before {
             Err(BadSigningCert::NotYetValid(self.not_before))
@@ -157,7 +156,7 @@ impl SigningCert {
         }
     }
 
-    /// From when until when it may be used.
+    /// The first and the last moment at which it is valid.
     pub fn validity(&self) -> (Timestamp, Timestamp) {
         (self.not_before, self.not_after)
     }
@@ -174,8 +173,8 @@ fn key_of(certificate: &X509Certificate<'_>) -> SigningCert {
     SigningCert { rsa_public_key_der, not_before, not_after }
 }
 
-/// The DER of a file that holds one PEM certificate and only white space around it. An API on the same host
-/// that echoes an attacker's text must not be taken for a certificate file (DEF CON 30, 2022).
+/// The DER of a file that has one PEM certificate, and only white space around it. So an API on the same host that echoes
+/// an attacker's text cannot pass as a certificate file (DEF CON 30, 2022).
 fn one_pem_block(pem: &[u8]) -> Option<Vec<u8>> {
     let base64_lines = std::str::from_utf8(pem)
         .ok()?
@@ -211,7 +210,7 @@ fn check_name(certificate: &X509Certificate<'_>, region: &str) -> Result<(), Bad
     if found.contains(&expected) { Ok(()) } else { Err(BadSigningCert::Name { expected, found }) }
 }
 
-/// An issuer's path check takes a certificate without this extension for one of any use.
+/// webpki accepts a certificate without this extension for any usage, so it is checked here.
 fn check_usage(certificate: &X509Certificate<'_>) -> Result<(), BadSigningCert> {
     match certificate.extended_key_usage() {
         Ok(Some(usage)) if usage.value.server_auth => Ok(()),
@@ -227,7 +226,7 @@ fn check_key(certificate: &X509Certificate<'_>) -> Result<(), BadSigningCert> {
     }
 }
 
-/// The name SNS signs with: opt-in regions have one of their own (see AWS SDK for Java v2).
+/// The name in the certificates of SNS: opt-in regions have their own (see AWS SDK for Java v2).
 fn signing_name(region: &str) -> String {
     if OWN_SIGNING_NAME.contains(&region) {
         format!("sns-signing.{region}.amazonaws.com")

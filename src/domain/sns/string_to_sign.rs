@@ -3,7 +3,7 @@
 
 use super::envelope::Envelope;
 
-/// The text under the signature of `envelope`.
+/// The text that the signature of `envelope` covers.
 pub fn string_to_sign(envelope: &Envelope) -> String {
     let mut text = String::with_capacity(envelope.message.len() + 512);
     let mut line = |name: &str, value: &str| {

@@ -1,12 +1,12 @@
 //! The SNS topics that may notify the receiver.
 //!
 //! A valid signature proves only that *some* SNS topic sent a message, and anyone can own a topic. Amazon Pay
-//! names a topic `<marketplace prefix><merchant id of the endpoint's owner>` in its own account; the prefix has
-//! no fixed length, so the owner is compared with the end of the name.
+//! names a topic `<marketplace prefix><merchant id of the endpoint's owner>` in its own account. The prefix has no fixed
+//! length, so the end of the name is compared with the owner.
 
 use super::signature_version::SignatureVersion;
 
-/// An SNS topic's name, taken apart.
+/// The parsed name of an SNS topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopicArn {
     text: String,
@@ -16,7 +16,7 @@ pub struct TopicArn {
 }
 
 impl TopicArn {
-    /// Reads `arn:aws:sns:<region>:<account>:<name>`.
+    /// Parses `arn:aws:sns:<region>:<account>:<name>`.
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.split(':').collect();
         let ["arn", "aws" | "aws-cn" | "aws-us-gov", "sns", region, account, name] = parts[..] else { return None };
@@ -43,12 +43,12 @@ impl TopicArn {
     }
 }
 
-/// One part of a host's name, as AWS writes it; a region is one.
+/// Whether the text can be one label of an AWS host name, such as a region.
 pub(super) fn is_label(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// One reason for which a topic is allowed.
+/// A rule that allows topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TopicRule {
     /// Every topic in Amazon Pay's accounts, in these regions, whose name ends with this owner.
@@ -65,7 +65,7 @@ pub enum TopicRule {
 }
 
 impl TopicRule {
-    /// Whether `topic` falls under this rule.
+    /// Whether this rule allows `topic`.
     pub fn allows(&self, topic: &TopicArn) -> bool {
         match self {
             Self::Arn(arn) => arn == topic,
@@ -78,7 +78,7 @@ impl TopicRule {
         }
     }
 
-    /// Who a topic under this rule belongs to: the owner, or for an explicit ARN the topic's own name.
+    /// The owner of the topics of this rule. For an explicit ARN, the topic's name.
     pub fn owner(&self) -> &str {
         match self {
             Self::Arn(arn) => &arn.name,
@@ -94,24 +94,24 @@ impl TopicRule {
     }
 }
 
-/// All rules of all merchants, each with the `SignatureVersion` it asks for at least.
+/// The rules of all merchants, each with its minimum `SignatureVersion`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicPolicy {
     rules: Vec<(TopicRule, SignatureVersion)>,
 }
 
 impl TopicPolicy {
-    /// A policy that allows what any of `rules` allows, with any `SignatureVersion`.
+    /// Allows a topic if one of `rules` allows it, with any `SignatureVersion`.
     pub fn new(rules: Vec<TopicRule>) -> Self {
         Self::demanding(SignatureVersion::V1, rules)
     }
 
-    /// The same, with this `SignatureVersion` or a later one.
+    /// The same, with a minimum `SignatureVersion`.
     pub fn demanding(least: SignatureVersion, rules: Vec<TopicRule>) -> Self {
         Self { rules: rules.into_iter().map(|rule| (rule, least)).collect() }
     }
 
-    /// Also what `more` allows. Where both do, the stricter one counts.
+    /// Adds the rules of `more`. If both allow a topic, the higher minimum `SignatureVersion` applies.
     #[must_use]
     pub fn and(mut self, more: Self) -> Self {
         self.rules.extend(more.rules);
@@ -128,17 +128,17 @@ impl TopicPolicy {
         self.rules_for(topic).next().map(|(rule, _)| rule.owner())
     }
 
-    /// The least `SignatureVersion` of `topic` if it is allowed.
+    /// The minimum `SignatureVersion` of `topic` if it is allowed.
     pub fn signature_version_min(&self, topic: &TopicArn) -> Option<SignatureVersion> {
         self.rules_for(topic).map(|(_, least)| *least).max()
     }
 
-    /// The AWS regions that an allowed topic can live in, some of them more than once.
+    /// The AWS regions of allowed topics; a region can occur more than once.
     pub fn regions(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().flat_map(|(rule, _)| rule.regions().iter().map(String::as_str))
     }
 
-    /// Whether an allowed topic can live in this AWS region.
+    /// Whether an allowed topic can be in this AWS region.
     pub fn names_region(&self, region: &str) -> bool {
         self.regions().any(|known| known == region)
     }

@@ -18,7 +18,7 @@ use crate::domain::timestamp::Timestamp;
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    /// What was proven genuine.
+    /// The verified value.
     pub fn get(&self) -> &T {
         &self.0
     }
@@ -27,29 +27,29 @@ impl<T> Verified<T> {
 /// Why an envelope is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Forged or altered: the poster is at fault.
+    /// Forged or altered: the sender is at fault.
     #[error("signature does not verify")]
     Signature,
-    /// No signature at all: the poster is at fault.
+    /// Not a signature: the sender is at fault.
     #[error("Signature is not base64")]
     SignatureEncoding,
-    /// A scheme that AWS may have added since: not the poster's fault.
+    /// AWS may have added a version since: the sender is not at fault.
     #[error("signature version {0:?} is not known; 1 and 2 are")]
     SignatureVersion(String),
-    /// The certificate cannot be used: not the poster's fault.
+    /// The certificate cannot be used: the sender is not at fault.
     #[error(transparent)]
     Certificate(#[from] BadSigningCert),
-    /// Genuinely signed, but by a topic that no setting allows: the operator may be adding it.
+    /// Genuine, but from a topic that no setting allows: the operator may add it later.
     #[error("topic {0} is not allowed; add its owner to merchants[].topic_owners or the ARN to merchants[].topic_arns")]
     TopicNotAllowed(String),
-    /// Genuinely signed, but by a weaker scheme than the setting asks for.
+    /// Genuine, but with a lower signature version than the setting requires.
     #[error(
-        "topic {0} signs with SignatureVersion 1, and merchants[].signature_version_min asks for 2: have the topic's owner set it, or lower the setting"
+        "topic {0} signs with SignatureVersion 1, and merchants[].signature_version_min requires 2: ask the topic's owner to set version 2, or lower the setting"
     )]
     SignatureVersionTooLow(String),
     /// Genuine, but too old by the receiver's clock: a replay, or the clock is wrong.
     #[error(
-        "message was sent at {sent_at}, {} h before this machine's clock, {now}: a replay, a clock that is wrong, or sns.ipn_age_max_h is too short",
+        "message was sent at {sent_at}, {} h before this machine's clock, {now}: the message is a replay, the clock is wrong, or sns.ipn_age_max_h is too short",
         now.since(*sent_at).as_secs() / 3600
     )]
     TooOld {

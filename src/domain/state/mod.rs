@@ -103,8 +103,11 @@ pub struct Observed {
     /// The date at which the object changes by itself, and the notices that were published.
     #[serde(default, skip_serializing_if = "Upcoming::is_empty")]
     pub upcoming: Upcoming,
-    /// When the read began. An IPN that was appended well before it needs no other read.
+    /// When the read began.
     pub read_started_at: Timestamp,
+    /// The newest inbox record that the worker had consumed when the read began: the read answers it and all earlier ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_after: Option<InboxMark>,
     /// Id of the last event; none while the object is a baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_event_id: Option<Uuid>,
@@ -114,6 +117,31 @@ pub struct Observed {
     /// Only the state, its time, the digest of the attributes and the last event are left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stub: bool,
+}
+
+/// A record of the inbox partition that holds the IPNs of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InboxMark {
+    /// Its offset.
+    pub offset: i64,
+    /// When the broker appended it. The offsets of a topic that was created again start at 0, but its records are newer.
+    pub appended_at: Timestamp,
+}
+
+impl InboxMark {
+    /// Whether this record is the other one, or precedes it. False for a record of another topic of the same name.
+    pub fn is_within(self, other: Self) -> bool {
+        self.offset <= other.offset && self.appended_at <= other.appended_at
+    }
+
+    /// The one that says more; `newer` unless `older` is beyond it.
+    pub fn further(older: Option<Self>, newer: Option<Self>) -> Option<Self> {
+        match (older, newer) {
+            (Some(older), Some(newer)) if newer.is_within(older) => Some(older),
+            (older, newer) => newer.or(older),
+        }
+    }
 }
 
 /// What named the permission of an object where no answer of Amazon Pay did.
@@ -131,6 +159,9 @@ pub struct RetryAwaited {
     /// Amazon's time of the newest change whose event advises to wait; none if that time could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Amazon's time of the newest change that a retry answers, if it is newer than `since`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Timestamp>,
     /// Every such event also advises to read the permission and to retry if it is Chargeable.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_check: bool,

@@ -110,12 +110,12 @@ mod tests {
             reads.push(arrivals.next_read(at(s), &DISTANCES).unwrap());
         }
         let expected = [30, 30, 80, 105, 120, 155, 180, 205];
-        assert_eq!(reads, expected.map(at), "of the first at 30 and 120 s, of the newest 30 s later");
+        assert_eq!(reads, expected.map(at), "30 and 120 s after the first cause, and 30 s after the newest one");
         assert_eq!(arrivals.next_read(at(175 + 120), &DISTANCES), None);
     }
 
     #[test]
-    fn oldest_open_evidence_ripens_whatever_follows() {
+    fn later_causes_do_not_delay_open_evidence() {
         let mut arrivals = Arrivals::NONE;
         arrivals.add(false, at(0));
         for s in (10..60).step_by(10) {

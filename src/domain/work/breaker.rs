@@ -116,7 +116,7 @@ mod tests {
             while breaker.allows(at(s)) {
                 breaker.note_sent(at(s));
                 n_probes += 1;
-                assert_eq!(breaker.failed(at(s)), None, "it is open already");
+                assert_eq!(breaker.failed(at(s)), None, "the breaker is already open");
             }
         }
         assert_eq!(n_probes, 719);

@@ -1,5 +1,7 @@
 //! The reasons to read an object.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -118,10 +120,32 @@ pub struct Pending {
     /// When the last of these reads failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
+    /// The error of the last of these reads, shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<Box<str>>,
     /// Whether the next read is a confirming read.
     #[serde(default)]
     pub confirming: bool,
 }
+
+impl Pending {
+    /// The same work for a worker whose clock shows `now`. Times in the future come from a clock that was ahead; they would
+    /// put the work off until then.
+    #[must_use]
+    pub fn not_after(self, now: Timestamp) -> Self {
+        Self {
+            first_seen: self.first_seen.min(now),
+            newest_seen: self.newest_seen.map(|at| at.min(now)),
+            evidence_seen: self.evidence_seen.map(|at| at.min(now)),
+            failed_at: self.failed_at.map(|at| at.min(now)),
+            due: self.due.min(now.plus(WAIT_MAX)),
+            ..self
+        }
+    }
+}
+
+/// No read is due later than this: the last confirming read comes after at most 90 minutes, a retry within an hour.
+const WAIT_MAX: Duration = Duration::from_mins(90);
 
 impl ClaimedPermission {
     /// The permission `claimed` that an IPN about `object` names.
@@ -300,6 +324,6 @@ mod tests {
             let found_id = Cause::claimed_permission(&restored, &object.id);
             assert_eq!(found_id.as_ref().map(ObjectId::as_str), found, "{id}");
         }
-        assert!(size_of::<Cause>() <= 96, "a backlog holds a million: {}", size_of::<Cause>());
+        assert!(size_of::<Cause>() <= 96, "a backlog can hold a million causes; size {}", size_of::<Cause>());
     }
 }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::arrivals::Arrivals;
 use super::cause::{Cause, InboxPosition, Origin, Pending};
 use crate::domain::pay::{ObjectId, ObjectRef};
+use crate::domain::printable;
 use crate::domain::timestamp::Timestamp;
 
 /// One object that is to be read, or is being read.
@@ -29,13 +30,15 @@ pub(super) struct Entry {
 }
 
 /// Reads that failed for a reason that is the object's own.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Failing {
     attempts: u32,
     /// Time between failures, each counted for no more than the longest wait, so that an outage between two of them, at
     /// Amazon or in the receiver, does not count.
     lasting: Duration,
     failed_at: Timestamp,
+    /// The last error, shortened; empty before it is noted.
+    error: Box<str>,
 }
 
 /// The priority of a read, highest first. Within a priority the read that has been due longest goes first.
@@ -96,6 +99,8 @@ pub(super) struct Causes {
 
 /// How many causes are remembered of one object.
 pub(super) const CAUSES_KEPT: usize = 16;
+/// Enough for a status, a request id and the name of a field; the log has the whole error.
+const ERROR_CHARS_MAX: usize = 200;
 /// An object that fails is read again within an hour; twice that allows for a queue.
 const FAILING_COUNTED_MAX: Duration = Duration::from_hours(2);
 
@@ -116,10 +121,11 @@ impl Entry {
 
     pub(super) fn restored(id: ObjectId, pending: Pending, priority: Priority) -> Self {
         let arrivals = Arrivals::restored(pending.first_seen, pending.newest_seen, pending.evidence_seen);
-        let Pending { causes, causes_seen, due, attempts, failing_ms, failed_at, confirming, .. } = pending;
+        let Pending { causes, causes_seen, due, attempts, failing_ms, failed_at, last_error, confirming, .. } = pending;
         let causes = Causes { newest: causes.into(), seen: causes_seen, arrivals, released: true, ..Causes::default() };
         let lasting = Duration::from_millis(failing_ms);
-        let failing = failed_at.map(|failed_at| Box::new(Failing { attempts, lasting, failed_at }));
+        let error = last_error.unwrap_or_default();
+        let failing = failed_at.map(|failed_at| Box::new(Failing { attempts, lasting, failed_at, error }));
         Self { causes, failing, confirming, ..Self::new(id, due, priority) }
     }
 
@@ -134,9 +140,16 @@ impl Entry {
     }
 
     pub(super) fn has_failed(&mut self, now: Timestamp) {
-        let first = Failing { attempts: 0, lasting: Duration::ZERO, failed_at: now };
-        let failing = self.failing.get_or_insert_with(|| Box::new(first));
-        **failing = Failing { attempts: failing.attempts.saturating_add(1), lasting: failing.until(now), failed_at: now };
+        let first = || Failing { attempts: 0, lasting: Duration::ZERO, failed_at: now, error: Box::default() };
+        let failing = self.failing.get_or_insert_with(|| Box::new(first()));
+        (failing.attempts, failing.lasting, failing.failed_at) = (failing.attempts.saturating_add(1), failing.until(now), now);
+    }
+
+    /// Keeps the error of the failure that was just counted.
+    pub(super) fn note_error(&mut self, what: &str) {
+        if let Some(failing) = &mut self.failing {
+            failing.error = printable(what, ERROR_CHARS_MAX).into();
+        }
     }
 
     /// The pending work for the state record; `None` while its inbox records are still open.
@@ -163,6 +176,7 @@ impl Entry {
             attempts: self.attempts(),
             failing_ms: self.failing.as_ref().map_or(0, |failing| failing.lasting.as_millis() as u64),
             failed_at: self.failing.as_ref().map(|failing| failing.failed_at),
+            last_error: self.failing.as_ref().map(|failing| failing.error.clone()).filter(|error| !error.is_empty()),
             confirming: self.confirming,
         })
     }

@@ -209,6 +209,13 @@ impl Lane {
         self.schedule(slot, due, priority);
     }
 
+    /// Keeps the error of the read that has just failed because of its object.
+    pub(super) fn note_error(&mut self, id: &ObjectId, what: &str) {
+        if let Some(slot) = self.entries.slot_of(id) {
+            self.entries.at_mut(slot).note_error(what);
+        }
+    }
+
     /// Amazon throttled this operation.
     pub(super) fn throttled(&mut self, now: Timestamp, pause: Duration) {
         self.bucket.throttled(now, pause);

@@ -175,6 +175,11 @@ impl WorkQueue {
         self.lane_for(object).requeue(&object.id, why, due, now);
     }
 
+    /// Keeps the error of the read that has just failed because of its object.
+    pub fn note_error(&mut self, object: &ObjectRef, what: &str) {
+        self.lane_for(object).note_error(&object.id, what);
+    }
+
     /// A read of this account failed for a reason that is not its object's.
     pub fn failed(&mut self, account: &Account, now: Timestamp) -> Option<BreakerChange> {
         self.accounts.get_mut(account)?.breaker.failed(now)

@@ -118,7 +118,7 @@ mod tests {
     fn bucket_starts_empty_and_refills_up_to_the_burst() {
         let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
         assert_eq!(takes(&mut bucket, 0, 10_010), 40);
-        assert!((bucket.tokens(at(100_000)) - 20.0).abs() < 1e-9, "asking takes nothing");
+        assert!((bucket.tokens(at(100_000)) - 20.0).abs() < 1e-9, "tokens() takes none");
         assert_eq!((0..100).filter(|_| bucket.take(at(100_000))).count(), 20);
     }
 
@@ -153,10 +153,10 @@ mod tests {
             bucket.throttled(at(200_000 + s * 1000), Duration::from_millis(500));
         }
         assert!(bucket.factor() >= FACTOR_MIN);
-        assert!(takes(&mut bucket, 300_000, 400_000) > 20, "it never stops for good");
+        assert!(takes(&mut bucket, 300_000, 400_000) > 20, "the rate never falls to zero");
     }
 
-    /// Amazon's bucket, half of which the shop's own calls use.
+    /// A model of Amazon's quota, half of which the shop's own calls use.
     #[test]
     fn competing_shop_causes_few_429s() {
         let amazon_quota = Quota { burst: 20.0, per_second: 4.0 };

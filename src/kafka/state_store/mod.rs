@@ -24,7 +24,7 @@ use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, Obje
 use crate::domain::schema_version::NewerVersion;
 use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::reconcile_schedule::LastRead;
-use crate::domain::state::{KnownState, Observed, VERSION};
+use crate::domain::state::{InboxMark, KnownState, Observed, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 use crate::failpoints;
@@ -90,11 +90,12 @@ impl StateStore {
     }
 
     /// Notes a read that changed nothing but its own time. Returns whether there were enough such reads to write a record.
-    pub fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp) -> bool {
+    pub fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp, after: Option<InboxMark>) -> bool {
         let slot = self.accounts.find(&object.account).and_then(|account| self.slot_of(account, object.id.as_str()));
         let Some(packed) = slot.map(|slot| &mut self.slots[slot as usize]) else { return false };
         let Some(seen) = &mut packed.observed else { return false };
         seen.read_started_at = read_started_at;
+        seen.read_after = InboxMark::further(seen.read_after(), after).unwrap_or(seen.read_after);
         packed.reads_unwritten = (packed.reads_unwritten + 1) % READS_UNWRITTEN_MAX;
         packed.reads_unwritten == 0
     }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::domain::pay::{Account, Amount, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State};
 use crate::domain::state::retention::LastActivity;
-use crate::domain::state::{KnownState, Observed, PermissionIdSource, RetryAwaited, Upcoming};
+use crate::domain::state::{InboxMark, KnownState, Observed, PermissionIdSource, RetryAwaited, Upcoming};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 
@@ -29,6 +29,8 @@ pub(super) struct Seen {
     pub(super) state: State,
     pub(super) last_updated: Option<Timestamp>,
     pub(super) read_started_at: Timestamp,
+    /// With the offset -1 if there is none: an `Option` would take eight more bytes.
+    pub(super) read_after: InboxMark,
     /// Empty if it is the object's own id.
     permission_id: Word<30>,
     attributes_digest: Digest,
@@ -155,6 +157,10 @@ impl Packed {
 }
 
 impl Seen {
+    pub(super) fn read_after(&self) -> Option<InboxMark> {
+        Some(self.read_after).filter(|mark| *mark != NOTHING_CONSUMED)
+    }
+
     fn pack(observed: Observed, own_id: &ObjectId, rare: &mut Rare) -> Self {
         rare.reasons = observed.reasons.into();
         rare.charge_permission_type = observed.charge_permission_type.map(Into::into);
@@ -177,6 +183,7 @@ impl Seen {
             state: observed.state,
             last_updated: observed.last_updated,
             read_started_at: observed.read_started_at,
+            read_after: observed.read_after.unwrap_or(NOTHING_CONSUMED),
             permission_id: Word::of(if permission_id == *own_id { "" } else { permission_id.as_str() }),
             attributes_digest: Digest::of(&observed.attributes_digest),
             attribute_revision: observed.attribute_revision,
@@ -214,6 +221,7 @@ impl Seen {
             upcoming: Upcoming { date: rare.known_date, ..rare.notices.as_deref().cloned().unwrap_or_default() },
             charge_permission_id_source: rare.charge_permission_id_source,
             read_started_at: self.read_started_at,
+            read_after: self.read_after(),
             last_event_id: self.last_event_id,
             has_moved: self.has_moved,
             stub: self.stub,
@@ -285,3 +293,5 @@ impl Digest {
         }
     }
 }
+
+const NOTHING_CONSUMED: InboxMark = InboxMark { offset: -1, appended_at: Timestamp::NEVER };

@@ -103,6 +103,7 @@ prop_compose! {
             stub: repeats == 1,
             upcoming,
             read_started_at: times.1,
+            read_after: times.2.map(|appended_at| InboxMark { offset: 41, appended_at }),
             last_event_id,
         }
     }
@@ -119,6 +120,7 @@ fn pending() -> impl Strategy<Value = Pending> {
         attempts: 0,
         failing_ms: 0,
         failed_at: None,
+        last_error: None,
         confirming: false,
     })
 }
@@ -127,7 +129,7 @@ fn step() -> impl Strategy<Value = Step> {
     let observed = prop::option::weighted(0.9, observed());
     let awaited = prop::option::weighted(
         0.2,
-        prop::option::of(at()).prop_map(|since| RetryAwaited { since, may_check: since.is_none() }),
+        prop::option::of(at()).prop_map(|since| RetryAwaited { since, newest: since, may_check: since.is_none() }),
     );
     let parts = (observed, prop::option::of(any::<u64>()), awaited, prop::option::weighted(0.2, pending()));
     let record = (object(), parts).prop_map(|(object, (observed, sequence, retry_awaited, pending))| KnownState {
@@ -162,7 +164,7 @@ proptest! {
                     model.remove(&object.state_key());
                 }
                 Step::Read(object, ms) => {
-                    store.note_read(&object, Timestamp::from_unix_ms(ms));
+                    store.note_read(&object, Timestamp::from_unix_ms(ms), None);
                     if let Some(observed) = model.get_mut(&object.state_key()).and_then(|state| state.observed.as_mut()) {
                         observed.read_started_at = Timestamp::from_unix_ms(ms);
                     }

@@ -37,7 +37,7 @@ pub(super) fn plans(kafka: &Kafka) -> [Plan; 4] {
     ]
 }
 
-/// 14 days. `LogAppendTime`: the broker's time decides whether an IPN was appended before a read began.
+/// 14 days. `LogAppendTime`: the worker takes the broker's time, so that the clock of its machine changes no wait.
 const INBOX: &[(&str, &str)] =
     &[("cleanup.policy", "delete"), ("retention.ms", "1209600000"), ("message.timestamp.type", "LogAppendTime")];
 const STATE: &[(&str, &str)] = &[

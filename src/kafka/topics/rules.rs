@@ -83,8 +83,8 @@ const RULES: &[Rule] = &[
         &[Role::Inbox, Role::State],
         "message.timestamp.type",
         Need::Is("LogAppendTime"),
-        "the broker's time decides whether an IPN came before the last read of its object; with another clock an IPN could be \
-         skipped",
+        "the worker takes the broker's time for waits, retention and `observedAt`; with the time of the producers, a wrong \
+         clock of one machine would change them",
     ),
     refused(
         ALL,

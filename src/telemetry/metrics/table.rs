@@ -71,7 +71,7 @@ pub const METRICS: &[Metric] = &[
         "Inbox partitions assigned to this worker.",
         "The sum over all workers must equal ipn_receiver_inbox_partitions."),
     row(Kind::Gauge, Worker, "ipn_receiver_worker_ready", NONE,
-        "1 while the worker owns its partitions and has restored their state, otherwise 0.",
+        "1 while the worker owns its partitions, has restored their state and can reach Kafka, otherwise 0.",
         "The alert WorkerStuck fires if it is 0 for minutes. A standby worker without partitions shows 1."),
     row(Kind::Gauge, Worker, "ipn_receiver_worker_heartbeat_age_seconds", NONE,
         "Time since the last heartbeat of the worker's thread.",

@@ -55,7 +55,7 @@ fn play(
     for s in seconds {
         for due in ledger.queue.take_due(at(s)) {
             *reads.entry(due.clone()).or_insert(0) += 1;
-            ledger.apply_read(&due, answers(&due, s), at(s), at(s));
+            ledger.apply_read(&due, answers(&due, s), at(s).into(), at(s));
         }
         ledger.maintain(at(s));
         events.extend(ledger.take_batch(vec![]).events.into_iter().map(|(event, _)| (s, event)));
@@ -177,10 +177,10 @@ fn declined_charge_waits_for_the_queued_read_of_its_permission() {
     let mut due = ledger.queue.take_due(at(101));
     due.sort_by_key(|due| due.kind != ObjectKind::Charge);
     let declined = json!({"chargeId": object().id, "chargePermissionId": permission.id});
-    ledger.apply_read(&due[0], answer(&due[0], "Declined", &declined), at(101), at(101));
+    ledger.apply_read(&due[0], answer(&due[0], "Declined", &declined), at(101).into(), at(101));
     assert!(ledger.take_batch(vec![]).events.is_empty());
     let closed = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring"});
-    ledger.apply_read(&permission, answer(&permission, "Closed", &closed), at(101), at(102));
+    ledger.apply_read(&permission, answer(&permission, "Closed", &closed), at(101).into(), at(102));
     let names: Vec<_> = ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name).collect();
     assert_eq!(names, ["PermissionClosed", "ChargeDeclined"]);
 }
@@ -223,7 +223,7 @@ fn chargeback_of_vanished_charge_is_a_dead_letter_in_an_hour() {
         let body =
             json!({"chargeId": object().id, "chargePermissionId": "P01-1111111-2222222", "statusDetails": status});
         let captured = Disposition::Fetched(Box::new(decode(&object(), &body)));
-        ledger.apply_read(&object(), captured, at(50), at(50));
+        ledger.apply_read(&object(), captured, at(50).into(), at(50));
         ledger.take_in(claiming(&object(), 0, 100, &json!({"ObjectType": "CHARGEBACK"})), at(100));
         play(&mut ledger, 100..4000, |_, _| failure.clone());
         let reasons: Vec<_> =

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::domain::pay::{Fetched, ObjectRef};
+use crate::domain::state::InboxMark;
 use crate::domain::timestamp::Timestamp;
 
 /// Waiting objects. Each is in the work queue, too, which decides whether its answer is still the newest. After a restart
@@ -36,7 +37,15 @@ struct Wait {
 pub(in crate::worker) struct ObjectRead {
     pub(in crate::worker) object: ObjectRef,
     pub(in crate::worker) fetched: Box<Fetched>,
-    pub(in crate::worker) started_at: Timestamp,
+    pub(in crate::worker) start: ReadStart,
+}
+
+/// When a read began.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::worker) struct ReadStart {
+    pub(in crate::worker) at: Timestamp,
+    /// The newest record of the object's inbox partition that was consumed before. The read answers it and all earlier ones.
+    pub(in crate::worker) after: Option<InboxMark>,
 }
 
 /// An object that no longer waits. Its answer, if there was room for it.
@@ -44,6 +53,13 @@ pub(in crate::worker) struct ObjectRead {
 pub(in crate::worker) struct Deferred {
     pub(in crate::worker) object: ObjectRef,
     pub(in crate::worker) answer: Option<ObjectRead>,
+}
+
+#[cfg(test)]
+impl From<Timestamp> for ReadStart {
+    fn from(at: Timestamp) -> Self {
+        Self { at, after: None }
+    }
 }
 
 impl DeferredReads {

@@ -157,7 +157,7 @@ impl Drive {
         while self.in_flight.front().is_some_and(|(at, ..)| *at <= self.now_ms) {
             let (_, object, started_ms) = self.in_flight.pop_front().unwrap();
             let disposition = self.amazon.answer(&object, self.now_ms);
-            self.ledger.apply_read(&object, disposition, Timestamp::from_unix_ms(started_ms), now);
+            self.ledger.apply_read(&object, disposition, Timestamp::from_unix_ms(started_ms).into(), now);
         }
         self.ledger.release_overdue(now);
         self.ledger.reconcile(now);

@@ -27,7 +27,7 @@ fn answer(state: &str, updated_s: i64, balance: &str) -> Disposition {
 fn knowing_balance() -> Ledger {
     let mut ledger = ledger(Settings::default());
     for s in [-8000, -7999] {
-        ledger.apply_read(&permission(), answer("Chargeable", -9000, "100"), at(s), at(s));
+        ledger.apply_read(&permission(), answer("Chargeable", -9000, "100"), at(s).into(), at(s));
     }
     published(&mut ledger);
     ledger
@@ -119,7 +119,7 @@ fn lagging_answer_is_read_again_until_an_hour_has_passed() {
     // The API shows the capture so many seconds after its IPN.
     for (lag_s, found) in [(0, true), (20, true), (75, true), (500, true), (3500, true), (20_000, false)] {
         let mut ledger = ledger(Settings::default());
-        ledger.apply_read(&object(), fetched("Authorized", -100), at(-50), at(-50));
+        ledger.apply_read(&object(), fetched("Authorized", -100), at(-50).into(), at(-50));
         published(&mut ledger);
         ledger.take_in(record(0, 1), at(1));
         let mut before = run(&mut ledger, 1..lag_s.max(1), &fetched("Authorized", -100));
@@ -169,7 +169,7 @@ fn decline_is_answered_where_the_permission_was_fixed_unseen() {
         let reads: Vec<_> = if decline_first { reads.into() } else { reads.into_iter().rev().collect() };
         let mut codes = Vec::new();
         for (n, (object, disposition)) in reads.into_iter().enumerate() {
-            ledger.apply_read(&object, disposition, at(100 + n as i64), at(100 + n as i64));
+            ledger.apply_read(&object, disposition, at(100 + n as i64).into(), at(100 + n as i64));
             codes.extend(ledger.take_batch(vec![]).events.into_iter().map(|(event, _)| event.next_action.code));
         }
         let expected = if decline_first {

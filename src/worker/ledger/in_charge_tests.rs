@@ -98,7 +98,7 @@ fn published(ledger: &mut Ledger, s: i64, captured_s: i64) -> (Vec<&'static str>
                     "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(captured_s)}});
                 Disposition::Fetched(Box::new(decode(&due, &body)))
             };
-            ledger.apply_read(&due, answer, at(s + second), at(s + second));
+            ledger.apply_read(&due, answer, at(s + second).into(), at(s + second));
         }
         for (event, _) in ledger.take_batch(vec![]).events {
             names.push(event.event_type.name);
@@ -195,7 +195,7 @@ fn charge_of_a_three_day_outage_is_published_as_captured() {
 }
 
 #[test]
-fn inbox_from_before_the_first_start_is_published_as_it_happened() {
+fn inbox_before_the_first_start_is_published_as_it_happened() {
     let mut ledger = first_start(3 * DAY);
     ledger.take_in(record(0, 100), at(3 * DAY));
     ledger.take_in(record(1, 2 * DAY), at(3 * DAY));

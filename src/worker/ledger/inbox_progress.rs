@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::inbox_latency::InboxLatency;
+use crate::domain::state::InboxMark;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{InboxPosition, Offsets};
 use crate::worker::context::Positions;
@@ -11,13 +12,19 @@ use crate::worker::context::Positions;
 #[derive(Debug)]
 pub(in crate::worker) struct InboxProgress {
     offsets: HashMap<i32, Offsets>,
+    /// The last consumed record of each partition.
+    newest: HashMap<i32, InboxMark>,
     pub(in crate::worker) latency: InboxLatency,
 }
 
 impl InboxProgress {
     pub(in crate::worker) fn starting_at(positions: &Positions) -> Self {
         let start = |(partition, position): (&i32, &i64)| (*partition, Offsets::starting_at(*position));
-        Self { offsets: positions.iter().map(start).collect(), latency: InboxLatency::default() }
+        Self {
+            offsets: positions.iter().map(start).collect(),
+            newest: HashMap::new(),
+            latency: InboxLatency::default(),
+        }
     }
 
     /// Whether this partition is assigned.
@@ -29,8 +36,14 @@ impl InboxProgress {
     pub(in crate::worker) fn consumed(&mut self, position: InboxPosition, appended_at: Timestamp) -> bool {
         let Some(offsets) = self.offsets.get_mut(&position.partition) else { return false };
         offsets.consumed(position.offset);
+        self.newest.insert(position.partition, InboxMark { offset: position.offset, appended_at });
         self.latency.note(position, appended_at);
         true
+    }
+
+    /// The last consumed record of this partition, if there is one in this assignment.
+    pub(in crate::worker) fn newest(&self, partition: i32) -> Option<InboxMark> {
+        self.newest.get(&partition).copied()
     }
 
     /// Marks records as answered: the committed offset may pass them.

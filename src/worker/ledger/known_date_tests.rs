@@ -44,7 +44,7 @@ impl Story {
 
     fn answer(&mut self, body: &Value) {
         let fetched = decode(&self.object, body);
-        self.ledger.apply_read(&self.object, Disposition::Fetched(Box::new(fetched)), self.now, self.now);
+        self.ledger.apply_read(&self.object, Disposition::Fetched(Box::new(fetched)), self.now.into(), self.now);
         self.missed += std::mem::take(&mut self.ledger.outgoing.found).len();
         let events = self.ledger.take_batch(vec![]).events;
         for (event, _) in events {

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use self::dead_letters::PendingDeadLetter;
 use self::deferred_reads::DeferredReads;
+pub(in crate::worker) use self::deferred_reads::ReadStart;
 use self::inbox_progress::InboxProgress;
 use self::intake::{Intake, IntakeError};
 use self::older_answers::OlderAnswers;
@@ -37,7 +38,7 @@ use crate::domain::events::Event;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::reconcile_schedule::Schedule;
-use crate::domain::state::{KnownState, NoticeRules, Observed};
+use crate::domain::state::{InboxMark, KnownState, NoticeRules, Observed};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, ReadHistory, WorkQueue};
 use crate::kafka::inbox::InboxRecord;
@@ -63,10 +64,9 @@ pub(in crate::worker) struct Ledger {
     reconciler: Reconciler,
     /// When overdue work is released next.
     release_at: Timestamp,
-    object_errors: LogThrottle<Account>,
+    /// By object and cause: another object, or another error of this one, gets a line of its own.
+    object_errors: LogThrottle<(ObjectRef, String)>,
     report_schedule: ReportSchedule,
-    /// Whether the clocks of the broker and of this machine agree well enough to compare their times.
-    clocks_agree: bool,
 }
 
 /// What the next transaction writes besides offsets.
@@ -100,7 +100,7 @@ impl Ledger {
         let owning_partitions = OwningPartitions(store.partitioner());
         // From here on only the queue holds the pending work, until a record is written again.
         for (object, pending) in store.take_pending() {
-            queue.restore(&object, pending);
+            queue.restore(&object, pending.not_after(now));
         }
         let mut ledger = Self {
             merchants,
@@ -121,11 +121,9 @@ impl Ledger {
             release_at: now,
             object_errors: LogThrottle::new(OBJECT_ERROR_LOG_EVERY),
             report_schedule: ReportSchedule::starting_at(now),
-            clocks_agree: clocks_agree(restored.barrier_at, now, &settings),
             settings,
         };
-        // The earlier of both clocks: a time in the future would hide what happens until then.
-        ledger.take_charge(restored.barrier_at.map_or(now, |barrier_at| barrier_at.min(now)));
+        ledger.take_charge(now);
         ledger
     }
 
@@ -162,12 +160,22 @@ impl Ledger {
                 object_id = %object.id, merchant = %object.account.merchant_id,
                 environment = %object.account.environment, partition = record.position.partition,
                 offset = record.position.offset,
-                "IPN was appended well before the last read of its object started; no other read is needed"
+                "an earlier read of the object answers this IPN; no other read is needed"
             );
             self.inbox.done(&[record.position]);
         } else {
             self.queue.push(&object, cause, now);
         }
+    }
+
+    /// The objects to read now, each with what its read answers.
+    pub(in crate::worker) fn take_due(&mut self, now: Timestamp) -> Vec<(ObjectRef, ReadStart)> {
+        let due = self.queue.take_due(now).into_iter();
+        due.map(|object| {
+            let after = self.inbox.newest(self.owning_partitions.of(&object));
+            (object, ReadStart { at: now, after })
+        })
+        .collect()
     }
 
     /// Ends waits for parents, releases overdue work and continues the reconcile walk.
@@ -258,14 +266,11 @@ impl Ledger {
         object.kind == ObjectKind::ChargePermission && cause.is_attribute_change() && Some(cause.timestamp) > settled()
     }
 
-    /// Whether the last read of the object started well after this record was appended.
+    /// Whether a read of the object began after this record was consumed. Offsets decide, so no clock can hide an IPN.
     fn is_answered(&self, object: &ObjectRef, record: &InboxRecord) -> bool {
-        if !self.clocks_agree {
-            return false;
-        }
-        let Some(observed) = self.store.observed(object) else { return false };
-        let margin = Duration::from_millis(self.settings.inbox_clock_margin_ms);
-        record.appended_at.plus(margin) < observed.read_started_at
+        let read_after = self.store.observed(object).and_then(|observed| observed.read_after);
+        let record = InboxMark { offset: record.position.offset, appended_at: record.appended_at };
+        read_after.is_some_and(|mark| record.is_within(mark))
     }
 }
 
@@ -301,24 +306,8 @@ fn report_mismatch(object: &ObjectRef, of_api: &ObjectId, claimed: &ObjectId) {
     tracing::warn!(
         object_id = %object.id, merchant = %object.account.merchant_id, environment = %object.account.environment,
         charge_permission_id = %of_api, claimed_charge_permission_id = %claimed,
-        "IPN names another charge permission than the Amazon Pay API; events carry the one of the API"
+        "IPN and Amazon Pay API name different charge permissions for this object; its events carry the one of the API"
     );
-}
-
-/// Whether the broker's clock is close enough to this machine's to compare their times. If not, no IPN counts as answered
-/// by an earlier read: that costs reads after a restart and loses nothing.
-fn clocks_agree(broker: Option<Timestamp>, own: Timestamp, settings: &Settings) -> bool {
-    let Some(broker) = broker else { return true };
-    let skew = own.since(broker).max(broker.since(own));
-    let agree = skew < Duration::from_millis(settings.inbox_clock_margin_ms / 2);
-    if !agree {
-        tracing::error!(
-            skew_ms = skew.as_millis() as u64,
-            "clock skew between this machine and the Kafka broker; IPNs of objects that were read before are read again \
-             after a restart, nothing is lost. Synchronize both clocks (NTP)"
-        );
-    }
-    agree
 }
 
 const OBJECT_ERROR_LOG_EVERY: Duration = Duration::from_secs(30);
@@ -328,6 +317,9 @@ const RELEASE_EVERY: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod clock_tests;
 
 #[cfg(test)]
 mod hint_tests;

@@ -21,7 +21,7 @@ fn deferred_read_is_published_unless_a_newer_ipn_arrives() {
         let mut ledger = ledger(Settings::default());
         ledger.take_in(record_of(&refund, "STATE_CHANGE", 0, at(100)), at(100));
         assert_eq!(ledger.queue.take_due(at(101)), std::slice::from_ref(&refund));
-        ledger.apply_read(&refund, refunded("RefundInitiated"), at(101), at(101));
+        ledger.apply_read(&refund, refunded("RefundInitiated"), at(101).into(), at(101));
         assert_eq!(ledger.queue.take_due(at(102)), [object()], "its charge is read");
         assert_eq!(ledger.queue.attempts_of(&refund), 0, "the refund is deferred, its read did not fail");
         let pending = ledger.queue.pending_of(&refund).unwrap();
@@ -29,11 +29,11 @@ fn deferred_read_is_published_unless_a_newer_ipn_arrives() {
         if has_newer_ipn {
             ledger.take_in(record_of(&refund, "STATE_CHANGE", 1, at(102)), at(102));
         }
-        ledger.apply_read(&object(), fetched("Captured", 99), at(102), at(103));
+        ledger.apply_read(&object(), fetched("Captured", 99), at(102).into(), at(103));
         if has_newer_ipn {
             assert_eq!(published(&mut ledger), ["ChargeCaptured"], "the answer is older than the IPN");
             assert_eq!(ledger.queue.take_due(at(104)), std::slice::from_ref(&refund));
-            ledger.apply_read(&refund, refunded("Refunded"), at(104), at(104));
+            ledger.apply_read(&refund, refunded("Refunded"), at(104).into(), at(104));
             assert_eq!((published(&mut ledger), position(&ledger)), (vec!["RefundCompleted"], 2));
         } else {
             assert_eq!(published(&mut ledger), ["ChargeCaptured", "RefundInitiated"]);
@@ -57,7 +57,7 @@ fn charge_is_published_without_an_unreadable_permission() {
         let mut ledger = ledger_with(settings.clone(), rules, at(0));
         ledger.take_in(record(0, 100), at(100));
         assert_eq!(ledger.queue.take_due(at(101)), [object()]);
-        ledger.apply_read(&object(), fetched("Declined", 99), at(101), at(101));
+        ledger.apply_read(&object(), fetched("Declined", 99), at(101).into(), at(101));
         let mut published_at = None;
         for s in 102..2000 {
             for due in ledger.queue.take_due(at(s)) {
@@ -65,7 +65,7 @@ fn charge_is_published_without_an_unreadable_permission() {
                 ledger.apply_read(
                     &due,
                     if is_permission { failure.clone() } else { fetched("Declined", 99) },
-                    at(s),
+                    at(s).into(),
                     at(s),
                 );
             }
@@ -92,7 +92,7 @@ fn permission_event_carries_the_ids_of_the_charges_ipn() {
     let body = json!({"chargePermissionId": permission.id, "chargePermissionType": "Recurring", "statusDetails": {"state": "Chargeable", "lastUpdatedTimestamp": at(98)}});
     let answer = Disposition::Fetched(Box::new(decode(&permission, &body)));
     assert_eq!(ledger.queue.take_due(at(102)), std::slice::from_ref(&permission));
-    ledger.apply_read(&permission, answer, at(102), at(102));
+    ledger.apply_read(&permission, answer, at(102).into(), at(102));
     let events = ledger.take_batch(vec![]).events;
     let names: Vec<_> = events.iter().map(|(event, _)| event.event_type.name).collect();
     assert_eq!(names, ["PermissionChargeable", "ChargeCaptured"]);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Ledger;
 use super::deferred_reads::ObjectRead;
-use super::read_failure::backoff;
+use super::read_failure::{Failure, backoff};
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::pay::{ObjectId, ObjectKind, ObjectRef, State};
 use crate::domain::state::PermissionIdSource;
@@ -123,7 +123,8 @@ impl Ledger {
             return self.give_up(&object, DeadLetterReason::Undecodable, detail, now);
         }
         let wait = backoff(PARENT_READ_RETRY, self.queue.attempts_of(&object));
-        self.requeue(&object, Requeue::ObjectFailed, wait, now);
+        let what = format!("{} cannot be read, and no event can be published without it", parent.id);
+        self.requeue_failed(&object, Failure { why: Requeue::ObjectFailed, what: &what, retry_after: wait }, now);
     }
 
     /// Publishes the answers that waited for this object. A newer cause makes an answer void: its object is read again.

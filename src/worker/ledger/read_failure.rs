@@ -4,13 +4,23 @@ use std::time::Duration;
 
 use super::Ledger;
 use super::dead_letters::PendingDeadLetter;
-use crate::amazon::pay_api::Disposition;
+use super::deferred_reads::ReadStart;
+use crate::amazon::pay_api::{Disposition, cause_of};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
 use crate::domain::pay::{Account, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{BreakerChange, Cause, Requeue};
 use crate::worker::gauges::show_breaker;
+
+/// A read that failed because of its object.
+#[derive(Clone, Copy)]
+pub(super) struct Failure<'a> {
+    pub(super) why: Requeue,
+    /// The error.
+    pub(super) what: &'a str,
+    pub(super) retry_after: Duration,
+}
 
 impl Ledger {
     /// Counts the outcome for the merchant's circuit breaker.
@@ -24,7 +34,7 @@ impl Ledger {
         }
     }
 
-    /// 404: a test IPN, or an object that cannot be read yet. For a known object it is an error of Amazon Pay's.
+    /// 404: a test IPN, or an object that cannot be read yet. For a known object it is an error at Amazon Pay.
     pub(super) fn not_found(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
         if self.store.is_observed(object) && !self.reports_chargeback(object) {
@@ -32,24 +42,29 @@ impl Ledger {
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
                 environment = %object.account.environment, attempts,
                 "Amazon Pay no longer finds an object that it returned before; it is read again in an hour, and its IPNs \
-                 become dead letters after {} h. Ask Amazon Pay about the object",
+                 become dead letters after {} h. If it stays missing, contact Amazon Pay with the object id",
                 self.settings.pending_age_max_h,
             );
             if self.has_failed_for_too_long(object, now) {
                 let detail = format!("{what}, although it was read before");
                 return self.give_up(object, DeadLetterReason::Vanished, detail, now);
             }
-            return self.requeue(object, Requeue::Vanished, VANISHED_RETRY, now);
+            return self.requeue_failed(
+                object,
+                Failure { why: Requeue::Vanished, what, retry_after: VANISHED_RETRY },
+                now,
+            );
         }
         if let Some(wait_ms) = self.settings.unknown_object_retries_ms.get(attempts as usize) {
-            return self.requeue(object, Requeue::ObjectFailed, Duration::from_millis(*wait_ms), now);
+            let retry_after = Duration::from_millis(*wait_ms);
+            return self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
         }
         let detail = format!("{what}; read {} of {}", attempts + 1, object.id);
         self.give_up(object, DeadLetterReason::UnknownObject, detail, now);
     }
 
-    /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a dead
-    /// letter as soon as one about an unknown object.
+    /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a
+    /// dead letter after the same few reads as an IPN about an unknown object.
     fn reports_chargeback(&self, object: &ObjectRef) -> bool {
         self.queue.causes_of(object).0.iter().any(Cause::is_chargeback)
     }
@@ -62,8 +77,7 @@ impl Ledger {
     /// An answer about the object that cannot be used. Other objects are not affected.
     pub(super) fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
         let attempts = self.queue.attempts_of(object);
-        // Throttled for each account: every object of it may fail in the same way.
-        if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
+        if let Some(suppressed) = self.object_errors.allow((object.clone(), cause_of(what))) {
             tracing::warn!(
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
                 environment = %object.account.environment, attempts, error = what, suppressed,
@@ -75,27 +89,29 @@ impl Ledger {
         if self.has_failed_for_too_long(object, now) || self.is_chargeback_overdue(object) {
             return self.give_up(object, DeadLetterReason::Undecodable, what.to_owned(), now);
         }
-        self.requeue(object, Requeue::ObjectFailed, backoff(OBJECT_RETRY, attempts), now);
+        let retry_after = backoff(OBJECT_RETRY, attempts);
+        self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
     }
 
-    /// A reconciliation read failed for a reason of the object's own. No IPN waits for it, so the next one is its next
-    /// reconciliation read.
-    pub(super) fn reconciliation_failed(
-        &mut self,
-        object: &ObjectRef,
-        what: &Disposition,
-        read_started_at: Timestamp,
-        now: Timestamp,
-    ) {
-        if let Some(suppressed) = self.object_errors.allow(object.account.clone()) {
+    /// Reads the object again later. Its state record keeps the error, for `inspect`.
+    pub(super) fn requeue_failed(&mut self, object: &ObjectRef, failure: Failure<'_>, now: Timestamp) {
+        let Failure { why, what, retry_after } = failure;
+        self.requeue(object, why, retry_after, now);
+        self.queue.note_error(object, what);
+    }
+
+    /// A reconciliation read failed, and only this object is affected. No IPN waits for the read, so the object is read
+    /// again only in its next reconciliation period.
+    pub(super) fn reconciliation_failed(&mut self, object: &ObjectRef, what: &str, start: ReadStart, now: Timestamp) {
+        if let Some(suppressed) = self.object_errors.allow((object.clone(), cause_of(what))) {
             tracing::error!(
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
-                environment = %object.account.environment, error = ?what, suppressed,
+                environment = %object.account.environment, error = what, suppressed,
                 "reconciliation could not read an object that Amazon Pay returned before; it is read again in its next \
                  reconciliation period, nothing is published",
             );
         }
-        self.note_read(object, read_started_at);
+        self.note_read(object, start);
         self.complete(object, now);
     }
 
@@ -131,7 +147,7 @@ fn report_breaker(account: &Account, change: BreakerChange, settings: &Settings)
         tracing::warn!(
             merchant = %account.merchant_id, environment = %account.environment,
             "circuit breaker opened after {} failed reads in a row; reads of this merchant are held back, one probe every \
-             {} ms. Its work waits, nothing is lost",
+             {} ms. The merchant's work waits, nothing is lost",
             settings.breaker_failures,
             settings.breaker_probe_ms,
         );

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Ledger;
-use super::deferred_reads::ObjectRead;
+use super::deferred_reads::{ObjectRead, ReadStart};
 use super::older_answers::Verdict;
 use super::parent_wait::NamedPermission;
 use super::reconcile_walk::is_unchanged;
@@ -14,7 +14,7 @@ use crate::domain::events::{
     retry_awaited,
 };
 use crate::domain::pay::{Amount, Fetched, ObjectKind, ObjectRef, State};
-use crate::domain::state::{Observed, RetryAwaited};
+use crate::domain::state::{InboxMark, Observed, RetryAwaited};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, Completed, Origin, Requeue};
 
@@ -41,17 +41,17 @@ impl Ledger {
         &mut self,
         object: &ObjectRef,
         disposition: Disposition,
-        read_started_at: Timestamp,
+        start: ReadStart,
         now: Timestamp,
     ) {
         self.update_breaker(object, &disposition, now);
         let is_reconciliation = self.queue.causes_of(object).0.is_empty();
         match disposition {
             Disposition::Fetched(fetched) => {
-                self.fetched(ObjectRead { object: object.clone(), fetched, started_at: read_started_at }, now);
+                self.fetched(ObjectRead { object: object.clone(), fetched, start }, now);
             }
-            Disposition::NotFound(_) | Disposition::ObjectError(_) if is_reconciliation => {
-                self.reconciliation_failed(object, &disposition, read_started_at, now);
+            Disposition::NotFound(what) | Disposition::ObjectError(what) if is_reconciliation => {
+                self.reconciliation_failed(object, &what, start, now);
                 self.publish_without_permission(object, now);
             }
             Disposition::NotFound(what) => {
@@ -76,14 +76,15 @@ impl Ledger {
 
     /// Compares the answer with the known state and publishes the difference.
     pub(super) fn derive(&mut self, read: &ObjectRead, named: &NamedPermission, now: Timestamp) {
-        let ObjectRead { object, fetched, started_at } = read;
+        let ObjectRead { object, fetched, start } = read;
+        let started_at = start.at;
         let permission = &named.permission;
         self.deferred_reads.release(object);
         let causes = self.queue.causes_of(object).0;
         let arrivals = self.queue.arrivals_of(object);
         let distances = self.confirming_distances(object);
         let is_reconciliation = causes.is_empty();
-        let reconciliation = [Cause { origin: Origin::Reconciliation, timestamp: *started_at }];
+        let reconciliation = [Cause { origin: Origin::Reconciliation, timestamp: started_at }];
         let causes = if is_reconciliation { &reconciliation[..] } else { causes };
         let known_permission = self.store.get(permission);
         let retry_awaited = known_permission.as_ref().and_then(|known| known.retry_awaited);
@@ -96,8 +97,8 @@ impl Ledger {
             update_url: self.update_urls.get(&object.account).map_or("", String::as_str),
             notices: self.notices,
             causes,
-            hint_is_ripe: arrivals.is_evidence_ripe(*started_at, distances[0]),
-            read_started_at: *started_at,
+            hint_is_ripe: arrivals.is_evidence_ripe(started_at, distances[0]),
+            read_started_at: started_at,
             observed_at: now,
             accept_stale: false,
             in_charge_since: self.in_charge_since(&object.account, now),
@@ -121,8 +122,8 @@ impl Ledger {
         let next_read = match (attributes, confirming_reads(&reading, &observed, slack)) {
             (Attributes::Unconfirmed, _) => Some(now.plus(distances[0])),
             (_, ConfirmingReads::None) => None,
-            (_, ConfirmingReads::Once) => arrivals.next_read(*started_at, &distances[..1]),
-            (_, ConfirmingReads::UntilSettled) => arrivals.next_read(*started_at, &distances),
+            (_, ConfirmingReads::Once) => arrivals.next_read(started_at, &distances[..1]),
+            (_, ConfirmingReads::UntilSettled) => arrivals.next_read(started_at, &distances),
         };
         let publication = Publication { events, observed: *observed };
         self.settle(read, named, Derived { known, publication, is_reconciliation, next_read }, now);
@@ -130,7 +131,7 @@ impl Ledger {
 
     /// Publishes what a read changed, and completes its object or schedules its next read.
     fn settle(&mut self, read: &ObjectRead, named: &NamedPermission, derived: Derived, now: Timestamp) {
-        let ObjectRead { object, started_at, .. } = read;
+        let ObjectRead { object, start, .. } = read;
         let Derived { known, publication: Publication { mut events, mut observed }, is_reconciliation, next_read } =
             derived;
         self.older_answers.forget(object);
@@ -139,10 +140,11 @@ impl Ledger {
         }
         events.iter_mut().for_each(|event| event.charge_permission_id_source = named.source);
         observed.charge_permission_id_source = named.source;
+        observed.read_after = InboxMark::further(observed.read_after, start.after);
         let has_found = is_reconciliation && events.iter().any(|event| event.event_type.trigger.is_notified());
         let is_evidence_settled = observed.hint_settled != known.as_ref().and_then(|known| known.hint_settled);
         if is_reconciliation && is_unchanged(known.as_ref(), &observed) {
-            self.note_read(object, *started_at);
+            self.note_read(object, *start);
         } else {
             self.publish(object, &named.permission, Publication { events, observed }, now);
         }
@@ -160,12 +162,13 @@ impl Ledger {
         self.publish_deferred(object, now);
     }
 
-    /// Amazon Pay answered with an older state than before.
+    /// Amazon Pay returned an older state than in an earlier read.
     fn read_again_after_older_answer(&mut self, object: &ObjectRef, wait: Duration, now: Timestamp) {
         tracing::warn!(
             object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
             environment = %object.account.environment, next_read_s = wait.as_secs(),
-            "Amazon Pay answered with an older state than before; the object is read again, nothing is published yet"
+            "Amazon Pay returned an older state of the object than in an earlier read; the object is read again, nothing is \
+             published yet"
         );
         self.requeue(object, Requeue::Waiting, wait, now);
     }
@@ -200,8 +203,8 @@ impl Ledger {
 
     /// Keeps the time of a read that found nothing new. The state record is written only now and then, so that a million
     /// reconciliation reads are not a million records.
-    pub(super) fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp) {
-        if self.store.note_read(object, read_started_at) {
+    pub(super) fn note_read(&mut self, object: &ObjectRef, start: ReadStart) {
+        if self.store.note_read(object, start.at, start.after) {
             self.outgoing.note_changed(object);
         }
     }
@@ -259,8 +262,8 @@ fn report_believed(object: &ObjectRef) {
     tracing::warn!(
         object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
         environment = %object.account.environment,
-        "Amazon Pay answered with an older state at each read for about an hour; that state is published as the truth, with \
-         unexpectedTransition. Ask Amazon Pay about the object"
+        "Amazon Pay returned an older state of the object at each read for about an hour; that state is now published, with \
+         unexpectedTransition. Contact Amazon Pay with the object id"
     );
 }
 
@@ -269,7 +272,7 @@ fn report_unsettled(object: &ObjectRef) {
     tracing::warn!(
         object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
         environment = %object.account.environment,
-        "Amazon Pay shows other attributes of an object at each read; the last read was published as the truth. Ask Amazon \
-         Pay about the object if this repeats"
+        "Amazon Pay returned different attributes of the object at each read; those of the last read are published. If this \
+         repeats, contact Amazon Pay with the object id"
     );
 }

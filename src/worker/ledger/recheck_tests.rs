@@ -55,7 +55,7 @@ fn read_all(ledger: &mut Ledger, mut s: i64) -> Vec<&'static str> {
             let edge = Edge::strict(DigestKey::derive(b"test"));
             let fetched =
                 Fetched::decode((due.kind, &due.id), Environment::Live, &edge, body.to_string().as_bytes()).unwrap();
-            ledger.apply_read(&due, Disposition::Fetched(Box::new(fetched)), at(s), at(s));
+            ledger.apply_read(&due, Disposition::Fetched(Box::new(fetched)), at(s).into(), at(s));
         }
         published.extend(ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name));
     }

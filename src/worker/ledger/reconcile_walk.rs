@@ -147,11 +147,18 @@ impl Reconciler {
 
 /// Whether a read found nothing new but the time of the read itself.
 pub(super) fn is_unchanged(known: Option<&Observed>, observed: &Observed) -> bool {
-    known.is_some_and(|known| Observed { read_started_at: known.read_started_at, ..observed.clone() } == *known)
+    known.is_some_and(|known| {
+        let (read_started_at, read_after) = (known.read_started_at, known.read_after);
+        Observed { read_started_at, read_after, ..observed.clone() } == *known
+    })
 }
 
 fn due_now(view: &RecordView<'_>, schedule: &Schedule, now: Timestamp) -> Option<DueNow> {
-    reconcile_schedule::due(&view.last_read()?, schedule)?.by(now)
+    let last_read = view.last_read()?;
+    let due = reconcile_schedule::due(&last_read, schedule)?;
+    // A clock that was ahead dated the read. The object is due like one that was never read.
+    let is_in_future = last_read.read_started_at > now.plus(AHEAD_MAX);
+    if is_in_future { Some(DueNow::Periodic(Timestamp::from_unix_ms(0))) } else { due.by(now) }
 }
 
 /// How many reads an operation's slice of the quota allows during two passes.
@@ -164,6 +171,8 @@ fn pass_time(n_objects: usize) -> Duration {
     Duration::from_millis(n_objects as u64).clamp(Duration::from_secs(1), Duration::from_mins(1))
 }
 
+/// More than the clocks of two brokers differ.
+const AHEAD_MAX: Duration = Duration::from_mins(10);
 const STEP_EVERY: Duration = Duration::from_millis(50);
 /// At least 40,000 a second, so more than a million in a minute.
 const SLOTS_PER_STEP_MAX: usize = 2_000;

@@ -68,6 +68,7 @@ fn know(ledger: &mut Ledger, object: &ObjectRef, state: &str, ago: Duration) {
         stub: false,
         upcoming: Upcoming::default(),
         read_started_at: at,
+        read_after: None,
         last_event_id: Some(uuid::Uuid::from_u128(7)),
     };
     ledger.store.put(0, KnownState { observed: Some(observed), ..KnownState::blank(object.clone()) });
@@ -185,7 +186,7 @@ fn answer(ledger: &mut Ledger, object: &ObjectRef, state: &str, updated: Timesta
         "statusDetails": {"state": state, "lastUpdatedTimestamp": updated}});
     let edge = Edge::strict(DigestKey::derive(b"test"));
     let fetched = Fetched::decode((object.kind, &object.id), account().environment, &edge, body.to_string().as_bytes());
-    ledger.apply_read(object, Disposition::Fetched(Box::new(fetched.unwrap())), at, at);
+    ledger.apply_read(object, Disposition::Fetched(Box::new(fetched.unwrap())), at.into(), at);
 }
 
 #[test]
@@ -249,7 +250,7 @@ fn vanished_object_waits_for_its_next_reconciliation() {
     know(&mut ledger, &charge(1), "Authorized", 2 * DAY);
     let at = walk(&mut ledger, now(), 3).plus(DAY);
     assert_eq!(ledger.queue.take_due(at), [charge(1)]);
-    ledger.apply_read(&charge(1), Disposition::NotFound("404".into()), at, at);
+    ledger.apply_read(&charge(1), Disposition::NotFound("404".into()), at.into(), at);
     assert!(ledger.queue.is_empty() && ledger.store.observed(&charge(1)).is_some());
     walk(&mut ledger, at, 3);
     assert!(ledger.queue.is_empty(), "not due before the next period");

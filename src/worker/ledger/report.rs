@@ -5,22 +5,24 @@ use std::time::Duration;
 use super::Ledger;
 use crate::domain::dead_letter::DeadLetter;
 use crate::domain::events::Event;
-use crate::domain::pay::ObjectRef;
+use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::record_headers::{self, header};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{BoundHits, Cause, LaneReport};
 use crate::kafka::outbox::Batch;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::worker::gauges::{labels, show};
 
 /// When the periodic reports are due.
 pub(super) struct ReportSchedule {
     lanes_at: Timestamp,
-    backlog_at: Timestamp,
+    /// By account and operation.
+    backlogs: LogThrottle<(Account, ObjectKind)>,
 }
 
 impl ReportSchedule {
     pub(super) fn starting_at(now: Timestamp) -> Self {
-        Self { lanes_at: now, backlog_at: now }
+        Self { lanes_at: now, backlogs: LogThrottle::new(BACKLOG_LOG_EVERY) }
     }
 }
 
@@ -49,11 +51,10 @@ impl Ledger {
             return;
         }
         self.report_schedule.lanes_at = now.plus(LANES_EVERY);
-        let is_backlog_due = now >= self.report_schedule.backlog_at;
         for (account, kind, lane) in self.queue.lanes(now) {
             show(account, kind, lane, now);
-            if is_backlog_due && lane.objects >= BACKLOG_OBJECTS_MIN && !lane.is_held_back {
-                self.report_schedule.backlog_at = now.plus(BACKLOG_LOG_EVERY);
+            let is_backlog = lane.objects >= BACKLOG_OBJECTS_MIN && !lane.is_held_back;
+            if is_backlog && self.report_schedule.backlogs.allow((account.clone(), kind)).is_some() {
                 tracing::info!(
                     merchant = %account.merchant_id, environment = %account.environment, operation = %kind,
                     n_objects = lane.objects, oldest_s = now.since(lane.first_seen).as_secs(),

@@ -79,6 +79,29 @@ fn inspect_shows_state_pending_work_events_and_dead_letters() {
     });
 }
 
+#[test]
+fn inspect_shows_why_reads_failed() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        put_charge(&stage, CHARGE, "Captured");
+        stage.environment.pay_api.set_fault(Some(Fault::Truncated));
+        stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
+        until("a failed read is recorded", || {
+            state_of(&stage, CHARGE).is_some_and(|state| state["pending"]["attempts"] == 1)
+        })
+        .await;
+        let operator = Operator::of(&stage);
+        let output = operator.ok("inspect", &[CHARGE]);
+        assert!(output.contains("1 failed reads\n    last failure: 20"), "{output}");
+        assert!(output.contains("Amazon Pay answered 200 OK, x-amz-pay-request-id "), "{output}");
+        let shown: Value = serde_json::from_str(&operator.ok("inspect", &[CHARGE, "--json"])).unwrap();
+        let pending = &shown["knownState"][0]["pending"];
+        assert!(pending["lastError"].as_str().is_some_and(|text| text.len() <= 300), "{pending}");
+        app.stop().await;
+    });
+}
+
 /// Since when the only merchant has been in the receiver's charge.
 fn in_charge_since(stage: &Stage) -> String {
     let record = state_of(stage, "/__in_charge_since").expect("a worker has started");

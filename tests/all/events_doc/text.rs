@@ -11,7 +11,7 @@ It is generated from the code by `tests/all/events_doc.rs`; do not edit it. JSON
 `schemas/asyncapi.json`.
 
 Each event is a CloudEvents 1.0 JSON document in the value of a record on the topic `amazonpay.events.v1`. The record key is the
-charge permission id. `type` is `amazonpay.<name>.v1`, with a name of the table below. Consumers must set
+charge permission id, hashed with murmur2 as by Kafka's Java client. `type` is `amazonpay.<name>.v1`, with a name of the table below. Consumers must set
 `isolation.level=read_committed` (the default of Kafka's Java client is `read_uncommitted`).
 
 ";
@@ -22,11 +22,14 @@ pub(super) const HOW_TO: &str = r#"
 `data.nextAction` says what Amazon's guides advise the merchant to do: `code` for programs, `text` for people. The type of the
 charge permission decides first, the reasons second. Act once per event `id`.
 
-- When a charge is declined, the charge permission often becomes NonChargeable too. Each change has its own event with its own
-  next action, and the receiver may publish the two events in either order. Send the buyer one mail for both events, not two.
-  If the codes differ, follow the event of the permission. The receiver does not count retries: limit them in your service.
+- When a charge is declined, the charge permission often becomes NonChargeable, too. Each change has its own event with its own
+  next action, and the receiver may publish the two events in either order. See
+  [A declined charge and its permission](#a-declined-charge-and-its-permission).
+- The receiver does not count retries: limit them in your service.
 - If one change causes two events, only one has the code `RETRY_CHARGE`: `PermissionChargeable`, or `PaymentMethodUpdated` if the
   permission was Chargeable before, too.
+- After `WAIT` the next event comes with Amazon's next IPN. If that IPN is lost, the periodic read finds the change: within 1 to 28 hours
+  by default, see [quota-and-reconciliation.md](quota-and-reconciliation.md).
 - `url` is present only with `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`. `deadline` is present only with `RESPOND_TO_DISPUTE`,
   `RENEW_BEFORE_EXPIRY` and `CHARGE_BEFORE_EXPIRY`, in Amazon's
   format (`20260112T000000Z`, UTC). In Europe `url` is by default https://pay.amazon.com/, where the buyer must open the permission.
@@ -34,11 +37,29 @@ charge permission decides first, the reasons second. Act once per event `id`.
 
 ## May I ship, retry, mail?
 
+Do none of the three for an event whose `source` does not end with `/live`.
+
 | question | answer |
 |---|---|
-| May I ship? | On `ChargeAuthorized` if you capture later, or on `ChargeCaptured` (also on `ChargeUpdated` with `firstSight` true and the state `Captured`), if `source` ends with `/live`. Never on `PermissionChargeable`, `RefundDeclined` or `DisputeClosed`. |
-| May I create a new charge? | On the code `RETRY_CHARGE`, and after the check that `RETRY_CHARGE_AFTER_PERMISSION_CHECK` asks for; once for each payment that is due. |
-| May I mail the buyer? | On `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`, `ASK_FOR_OTHER_PAYMENT_METHOD`, `OPEN_UPDATE_PAGE`, `OPEN_SETUP_PAGE`, `VERIFY_AMOUNT_WITH_BUYER`, `REENGAGE_BUYER_WITH_NEW_CHECKOUT`, `REACH_OUT_BEFORE_NEXT_CYCLE` and `RENEW_BEFORE_EXPIRY`; once for each `chargePermissionId` and problem. |
+| May I ship? | Once for each charge (`subject`), on the first of these events: `ChargeAuthorized` if you capture later; `ChargeCaptured`; `ChargeUpdated` with `firstSight` true and the state `Captured`. On `ChargeAuthorized` with `late` true, and on `ChargeUpdated` with `firstSight` true and the state `Authorized`, read the charge from Amazon Pay first: the authorization may have expired. On no other event, such as `PermissionChargeable`, `RefundDeclined` or `DisputeClosed`. |
+| May I create a new charge? | On the code `RETRY_CHARGE`. On `RETRY_CHARGE_AFTER_PERMISSION_CHECK`, if you then read the permission from Amazon Pay and its state is `Chargeable`. Once for each payment that is due. On no other code: `PermissionChargeable` with `NONE` answers no declined charge. |
+| May I mail the buyer? | On `ASK_BUYER_TO_UPDATE_PAYMENT_METHOD`, `ASK_FOR_OTHER_PAYMENT_METHOD`, `OPEN_UPDATE_PAGE`, `OPEN_SETUP_PAGE`, `VERIFY_AMOUNT_WITH_BUYER`, `REENGAGE_BUYER_WITH_NEW_CHECKOUT` and `REACH_OUT_BEFORE_NEXT_CYCLE`: once for each problem of the charge permission, as follows. On `RENEW_BEFORE_EXPIRY`: once for each event, whether there is a problem or not. |
+
+**A problem** belongs to a charge permission (`chargePermissionId`):
+
+- It begins with the first event that has one of these codes. Send the mail then. Do not wait for a second event: there may be none.
+- While it lasts, send no other mail, whatever later events of the permission and its charges say, and in whatever order they come. If
+  a later code differs, change the page behind the mail: the newest event about the permission itself decides.
+- It ends with the code `RETRY_CHARGE`. It also ends with an event about a charge of the permission whose state is `Authorized`,
+  `CaptureInitiated` or `Captured`, if the `time` of that event is later than the `time` of every event with one of these codes. The next such
+  code begins a new problem.
+- `PermissionClosed` ends it, too, and begins the last problem if it has one of these codes. Send the mail of the last problem, unless the
+  mail before asked for a new checkout already (`REENGAGE_BUYER_WITH_NEW_CHECKOUT`, `OPEN_SETUP_PAGE`). The last problem never ends: a
+  `ChargeDeclined` after it causes no mail.
+- `WAIT_FOR_NEXT_PERIOD` asks nothing of the buyer, but the declined charge may have the code `REENGAGE_BUYER_WITH_NEW_CHECKOUT`. If the event
+  about the permission comes first, send no mail for the charge. If you have sent it already, do nothing more.
+
+[examples/README.md](../examples/README.md) has consumers that follow these rules.
 
 ## Attributes of the event
 
@@ -52,8 +73,6 @@ charge permission decides first, the reasons second. Act once per event `id`.
 | `time` | when Amazon last changed the object; the timestamp of the Kafka record is the time of publishing. Absent if Amazon's answer has no readable time |
 | `traceparent` | W3C trace context of the newest IPN that led to the event, if there is one |
 
-[examples/README.md](../examples/README.md) has programs to start from.
-
 ## Fields of `data`
 
 | field | present | meaning |
@@ -65,13 +84,13 @@ charge permission decides first, the reasons second. Act once per event `id`.
 | `permissionState`, `permissionReadAt` | charges, refunds, disputes; if known | state of the charge permission when it was last read, and the time of that read |
 | `state`, `reasons` | always | Amazon's names; `reasons` may be empty or have several entries |
 | `previousState` | always, may be null | the last state that the receiver knew before this event; null if the object was not known |
-| `firstSight` | always | true if the receiver did not know the object before this event. What happened since the receiver took charge of the merchant is published under its own type, however late it is found. A state from before that, or from before the time for which the receiver keeps closed objects (`worker.forget_after_d`, two years), that was already more than 24 h old when every IPN or recheck asked for the read, is published as `…Updated` instead (see each event), with the next action for the current state |
+| `firstSight` | always | true if the receiver did not know the object before this event. A state is **old** if the object reached it before the receiver took charge of the merchant, or before the time for which the receiver keeps closed objects (`worker.forget_after_d`, two years), and more than 24 h before every IPN or recheck that asked for the read. An old state of a permission or charge, except `Closed` and `Declined`, is published as `…Updated`, with the next action that its section gives. Every other state is published under its own type, however late it is found |
 | `evidence` | `PaymentMethodUpdated`, `ChargebackReported` | what shows the change: `became_chargeable`, `descriptor_changed`, `billing_address_changed`, `attribute_change`, `chargeback_ipn` |
 | `nextAction` | always | see above |
 | `snapshot` | always | every other attribute of the object that is not about the buyer, under Amazon's names; amounts are text |
 | `causes` | always, may be empty | why the object was read: `IPN` with the SNS `messageId`; `PARENT_READ` because another object needed it; `RECHECK` by an operator; `RECONCILIATION` because the object was due for a read without an IPN: a periodic one, or one at a known date |
 | `observedAt` | always | when the object was read; the event's `time` is Amazon's `lastUpdatedTimestamp` |
-| `late` | if true | the object reached its state more than 24 h before `observedAt`: it was found after an outage, or is old. It is still true: a late `ChargeCaptured` is a payment to fulfil. Absent from events about attributes |
+| `late` | if true | the object reached its state more than 24 h before `observedAt`: it was found after an outage, or is old. It is still true: a late `ChargeCaptured` is a payment to fulfil. Only a late `ChargeAuthorized` may be out of date: read the charge before you ship. Absent from events about attributes |
 | `amazonPayRequestId` | if Amazon sent one | `x-amz-pay-request-id` of that read, for Amazon's support |
 | `unexpectedTransition` | if true | Amazon does not document that this state can follow the previous state |
 

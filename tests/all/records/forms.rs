@@ -12,7 +12,9 @@ use ipn_receiver::domain::pay::{
     PrivateDigests, Reason, State,
 };
 use ipn_receiver::domain::state::in_charge::InCharge;
-use ipn_receiver::domain::state::{KnownState, Observed, PermissionIdSource, RetryAwaited, Upcoming, VERSION};
+use ipn_receiver::domain::state::{
+    InboxMark, KnownState, Observed, PermissionIdSource, RetryAwaited, Upcoming, VERSION,
+};
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::domain::trace::TraceParent;
 use ipn_receiver::domain::work::ReadHistory;
@@ -111,10 +113,15 @@ fn permission() -> KnownState {
                 limit_crossings: 2,
             },
             read_started_at: at("2026-01-01T03:04:07.000Z"),
+            read_after: Some(InboxMark { offset: 41, appended_at: at("2026-01-01T03:04:06.000Z") }),
             last_event_id: Some(Uuid::from_u128(1)),
         }),
         sequence: Some(1_767_236_647_000),
-        retry_awaited: Some(RetryAwaited { since: Some(at("2026-01-01T03:04:05.000Z")), may_check: true }),
+        retry_awaited: Some(RetryAwaited {
+            since: Some(at("2026-01-01T03:04:05.000Z")),
+            newest: Some(at("2026-01-01T03:04:06.000Z")),
+            may_check: true,
+        }),
         pending: None,
     }
 }
@@ -156,6 +163,7 @@ fn pending() -> KnownState {
             attempts: 2,
             failing_ms: 60_000,
             failed_at: Some(at("2026-01-02T03:04:30.000Z")),
+            last_error: Some("Amazon Pay answered 404 Not Found".into()),
             confirming: true,
         }),
     }

@@ -76,11 +76,6 @@ pub(super) const WORKER: SettingsTable = SettingsTable {
             "Longest time for which reads of an object may fail because of the object itself. After that the IPN becomes a dead letter.",
         ),
         setting(
-            "inbox_clock_margin_ms",
-            Toml("10000"),
-            "If an inbox record was appended earlier than the last read of its object by more than this, its IPN needs no further read.",
-        ),
-        setting(
             "stub_after_d",
             Toml("30.0"),
             "After this many days without activity, the known state of an object in a final state is reduced to state, time and last event. Fractions are allowed.",

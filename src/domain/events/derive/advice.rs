@@ -47,7 +47,8 @@ pub(super) fn answers_wait(known: Option<&Observed>, reading: &Reading<'_>) -> b
     let is_after = match (awaited.since, reading.fetched.last_updated) {
         (Some(since), Some(updated)) => since < updated || (since == updated && known.is_some()),
         (None, _) => true,
-        (Some(_), None) => false,
+        // A check found that it was not chargeable, and nothing but this change can follow.
+        (Some(_), None) => awaited.may_check && known.is_some_and(|known| known.state != State::Chargeable),
     };
     reading.fetched.state == State::Chargeable && is_after
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::domain::events::ActionCode;
 use crate::domain::events::{PermissionSeen, retry_awaited};
 use crate::domain::pay::{Account, DigestKey, Edge, Environment, MerchantId, ObjectId, ObjectRef};
-use crate::domain::state::KnownState;
+use crate::domain::state::{KnownState, RetryAwaited};
 
 /// What happens next: a change at Amazon, or a read of the receiver.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +82,15 @@ struct World<'a> {
     amazon: HashMap<ObjectRef, (&'static str, &'static [&'static str], i64)>,
     known: HashMap<ObjectRef, KnownState>,
     published: Vec<Event>,
+    /// What a merchant who reads the permission after each event finds.
+    checks: Vec<Check>,
+}
+
+#[derive(Clone, Copy)]
+struct Check {
+    is_chargeable: bool,
+    /// Amazon's time of the permission's last known state: the merchant sees that state or a newer one.
+    known_updated: Option<Timestamp>,
 }
 
 fn object(kind: ObjectKind, id: &str) -> ObjectRef {
@@ -100,8 +109,15 @@ fn charge(n: usize) -> ObjectRef {
 impl<'a> World<'a> {
     fn new(permission_type: &'static str, templates: &'a [Template]) -> Self {
         let amazon = HashMap::from([(permission(), ("Chargeable", &[][..], 1))]);
-        let mut world =
-            Self { templates, permission_type, now_s: 10, amazon, known: HashMap::new(), published: Vec::new() };
+        let mut world = Self {
+            templates,
+            permission_type,
+            now_s: 10,
+            amazon,
+            known: HashMap::new(),
+            published: Vec::new(),
+            checks: Vec::new(),
+        };
         world.read(&permission());
         world
     }
@@ -173,6 +189,8 @@ impl<'a> World<'a> {
             );
         }
         self.published.extend(events);
+        let is_chargeable = self.amazon[&permission()].0 == "Chargeable";
+        self.checks.resize(self.published.len(), Check { is_chargeable, known_updated: updated });
     }
 
     /// The advice that waits, although the permission became Chargeable after everything that is waited for.
@@ -189,17 +207,21 @@ impl<'a> World<'a> {
             };
             published[n..].iter().filter(went_through).any(|event| event.last_updated > published[n].last_updated)
         };
-        // A merchant who was advised to check waits for any PermissionChargeable, and for nothing if it was Chargeable.
-        let waits = |(n, event): &(usize, &Event)| {
-            let is_chargeable = event.permission_seen.as_ref().is_some_and(|(state, _)| *state == State::Chargeable);
-            let may_check = event.next_action.code == ActionCode::RetryChargeAfterPermissionCheck;
-            let is_chargeable =
-                is_chargeable || published[*n..].iter().any(|event| event.event_type.name == "PermissionChargeable");
-            event.next_action.advises_to_wait && !(may_check && is_chargeable) && !is_paid(*n)
+        // A merchant who is advised to check creates the charges that are due if the permission is Chargeable.
+        let may_check = |event: &Event| event.next_action.code == ActionCode::RetryChargeAfterPermissionCheck;
+        let finds_chargeable = |n: usize| {
+            (n..published.len()).any(|n| may_check(&published[n]) && self.checks[answered + n].is_chargeable)
         };
-        let waiting: Vec<&Event> = published.iter().enumerate().filter(waits).map(|(_, event)| event).collect();
-        let is_over = waiting.iter().filter_map(|event| event.last_updated).max().is_some_and(|since| since < updated);
-        if state == "Chargeable" && is_over { waiting } else { vec![] }
+        let waits = |(n, event): &(usize, &Event)| {
+            let is_answered = may_check(event) && finds_chargeable(*n);
+            event.next_action.advises_to_wait && !is_answered && !is_paid(*n)
+        };
+        let waiting: Vec<(usize, &Event)> = published.iter().enumerate().filter(waits).collect();
+        let since = |(n, event): &(usize, &Event)| {
+            event.last_updated.max(self.checks[answered + n].known_updated.filter(|_| may_check(event)))
+        };
+        let is_over = waiting.iter().filter_map(since).max().is_some_and(|since| since < updated);
+        if state == "Chargeable" && is_over { waiting.into_iter().map(|(_, event)| event).collect() } else { vec![] }
     }
 }
 
@@ -230,4 +252,25 @@ fn no_decline_waits_for_what_has_happened() {
         Ok(())
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A merchant whose check found a charge in progress waits for the code, and nothing but this change can give it.
+#[test]
+fn chargeable_permission_without_time_answers_a_check() {
+    let templates = templates();
+    for (may_check, code) in [(true, ActionCode::RetryCharge), (false, ActionCode::None)] {
+        let mut world = World::new("Recurring", &templates);
+        world.change(permission(), PERMISSION_STATES[2], 1);
+        world.read(&permission());
+        let since = Some(Timestamp::from_unix_ms((world.now_s + 1_700_000_001) * 1000));
+        let (object, id) = (permission(), permission().id);
+        let fetched = Fetched { last_updated: None, ..templates[0].fetched.clone() };
+        let awaited = Some(RetryAwaited { since, newest: None, may_check });
+        let of_permission = Permission { retry_awaited: awaited, ..Permission::unread(&id, Some("Recurring")) };
+        let reading = Reading::of(&object, &fetched, of_permission, Timestamp::from_unix_ms(0));
+        let known = world.known[&object].observed.as_ref();
+        let Derivation::Current { events, .. } = derive(known, &reading) else { panic!("it has no time") };
+        let published: Vec<_> = events.iter().map(|event| (event.event_type.name, event.next_action.code)).collect();
+        assert_eq!(published, [("PermissionChargeable", code)]);
+    }
 }

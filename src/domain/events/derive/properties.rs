@@ -147,7 +147,11 @@ proptest! {
 
 /// As many random histories as CI has time for. In a debug build the default generator takes most of the time.
 pub(super) fn many_cases() -> ProptestConfig {
-    ProptestConfig { rng_algorithm: RngAlgorithm::XorShift, failure_persistence: None, ..ProptestConfig::with_cases(100_000) }
+    ProptestConfig {
+        rng_algorithm: RngAlgorithm::XorShift,
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(100_000)
+    }
 }
 
 /// Amazon's answers with times that stand still, go back or cannot be read, and with reasons in any order.

@@ -26,9 +26,15 @@ pub(super) const SEE_PERMISSION_CHARGEABLE: Advice = advise(
     ActionCode::None,
     "No action required for this event. Follow the next action of the PermissionChargeable event that was published just before.",
 );
-pub(super) const WAIT_FOR_CHARGEABLE: Advice =
-    advise(ActionCode::Wait, "The charge permission cannot be charged yet. Wait for PermissionChargeable.")
-        .waiting_for_retry();
+pub(super) const RETRY_WAS_ADVISED: Advice = advise(
+    ActionCode::None,
+    "No action required for this event. An event with the code RETRY_CHARGE was already published for the same change.",
+);
+pub(super) const WAIT_FOR_CHARGEABLE: Advice = advise(
+    ActionCode::Wait,
+    "The charge permission cannot be charged yet. Wait until a PermissionChargeable event has the code RETRY_CHARGE.",
+)
+.waiting_for_retry();
 pub(super) const SEE_DECLINE: Advice = advise(
     ActionCode::None,
     "The payment method changed before the last charge was declined. Follow the next action of the ChargeDeclined event.",
@@ -43,7 +49,7 @@ pub(super) const RETRY_CHARGE: Advice = advise(
     ActionCode::RetryCharge,
     "The charge permission can be charged again. If a charge was declined and payment is still due, create a new charge for the amount due.",
 );
-pub(super) const CHECK_AND_RETRY: Advice = advise(ActionCode::RetryChargeAfterPermissionCheck, "Read the charge permission from Amazon Pay, because its state in this event may be out of date. If it is Chargeable, create a new charge. If it is not, wait for the next PermissionChargeable event, even if the code of that event is NONE; then create a new charge if payment is still due.").waiting_for_retry();
+pub(super) const CHECK_AND_RETRY: Advice = advise(ActionCode::RetryChargeAfterPermissionCheck, "Read the charge permission from Amazon Pay, because its state in this event may be out of date. If it is Chargeable and payment is still due, create a new charge. If it is not Chargeable, wait until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").waiting_for_retry();
 pub(super) const RETRY_SINCE_CHARGEABLE: Advice = advise(ActionCode::RetryChargeAfterPermissionCheck, "The charge permission became Chargeable after this decline. If payment is still due, read the charge permission from Amazon Pay. If it is Chargeable, create a new charge; if it is not, wait until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").waiting_for_retry();
 pub(super) const CHECK_AND_CREATE_CHARGE: Advice = advise(
     ActionCode::RetryChargeAfterPermissionCheck,
@@ -61,10 +67,10 @@ pub(super) const VERIFY_AMOUNT: Advice = advise(
 );
 pub(super) const ASK_FOR_OTHER: Advice = advise(
     ActionCode::AskForOtherPaymentMethod,
-    "Ask the buyer for another payment method. Do not create another charge with the current payment method.",
+    "Ask the buyer for another payment method. Do not create another charge until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.",
 )
 .waiting_for_retry();
-pub(super) const ASK_FOR_OTHER_OR_UPDATE: Advice = advise(ActionCode::AskForOtherPaymentMethod, "Ask the buyer for another payment method. The receiver could not read the type of the charge permission: look it up in Seller Central before you send the buyer to a page.").waiting_for_retry();
+pub(super) const ASK_FOR_OTHER_OR_UPDATE: Advice = advise(ActionCode::AskForOtherPaymentMethod, "Ask the buyer for another payment method. The receiver could not read the type of the charge permission: look it up in Seller Central before you send the buyer to a page. Do not create another charge until a PermissionChargeable or PaymentMethodUpdated event has the code RETRY_CHARGE.").waiting_for_retry();
 pub(super) const NEW_CHECKOUT: Advice = advise(
     ActionCode::ReengageBuyerWithNewCheckout,
     "Do not retry the charge. Ask the buyer to go through checkout again.",

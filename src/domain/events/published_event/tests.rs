@@ -50,7 +50,6 @@ fn life(object: &ObjectRef, reads: &[Read]) -> (Observed, Vec<(Event, u64)>) {
         let reading = Reading {
             causes: &[Cause { origin, timestamp: at }],
             hint_is_ripe: true,
-            read_started_at: at.minus(READ_BEFORE),
             ..Reading::of(object, &fetched, Permission::unread(&permission, Some("Recurring")), at)
         };
         let Derivation::Current { events, observed, .. } = derive(known.as_ref(), &reading) else {

@@ -1,4 +1,4 @@
-//! Tests of the order in which one operation is read: names are the claims.
+//! Tests of the order in which the objects of one operation are read.
 
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ fn helper() -> Cause {
     Cause { origin: Origin::parent_read(id("R9"), &[]), timestamp: at(0) }
 }
 
-/// An object that is due since `s` in this priority, put there the way it gets there.
+/// Adds an object that is due since second `s`, with this priority, in the way in which the worker does.
 fn add(lane: &mut Lane, priority: Priority, name: &str, s: i64) {
     let why = match priority {
         Priority::Fresh => return lane.push(&id(name), ipn(), at(s)),
@@ -85,15 +85,15 @@ fn parent_read_waits_for_at_most_one_other_read() {
         add(&mut lane, Priority::Fresh, &format!("F{n}"), n);
     }
     lane.read_first(&id("H1"), helper(), at(20));
-    lane.read_first(&id("F8"), helper(), at(20)); // it is among the news
-    lane.take_due(at(21), AGED); // F0, and it is under way
+    lane.read_first(&id("F8"), helper(), at(20)); // already queued as a fresh IPN
+    lane.take_due(at(21), AGED); // F0: its read is now in flight
     lane.read_first(&id("F0"), helper(), at(22));
     assert_eq!(order(&mut lane, at(30)), ["F8", "H1", "F1", "F2", "F3", "F4", "F5", "F6", "F7"]);
     lane.complete(&id("F0"), at(31));
     lane.push(&id("BAD"), ipn(), at(40));
     lane.requeue(&id("BAD"), Requeue::ObjectFailed, at(1000), at(41));
     lane.read_first(&id("BAD"), helper(), at(42));
-    assert_eq!(order(&mut lane, at(43)), [""; 0], "what fails is not hurried");
+    assert_eq!(order(&mut lane, at(43)), [""; 0], "a failing object keeps its back-off");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn reconciliation_never_exceeds_its_quota_share() {
         lane.reconcile(&id(&format!("N{n}")), at(0));
         add(&mut lane, Priority::Fresh, &format!("F{n}"), 0);
     }
-    assert_eq!(order(&mut lane, at(100)).len(), 102, "all the news, and a burst of two");
+    assert_eq!(order(&mut lane, at(100)).len(), 102, "all fresh IPNs, and a burst of two reconciliation reads");
     assert_eq!(order(&mut lane, at(101)).len(), 0);
     assert_eq!(order(&mut lane, at(1000)).len(), 2);
     assert_eq!((1001..1101).map(|s| order(&mut lane, at(s)).len()).sum::<usize>(), 50, "half a read a second");
@@ -174,15 +174,15 @@ fn recheck_advances_failed_reads_only() {
     let mut lane = lane();
     lane.push(&id("FAILED"), ipn(), at(0));
     lane.requeue(&id("FAILED"), Requeue::ObjectFailed, at(9000), at(1));
-    lane.push(&id("LOOK"), ipn(), at(0));
-    lane.requeue(&id("LOOK"), Requeue::Confirm, at(30), at(1));
-    lane.push(&id("NEWS"), ipn(), at(3));
-    for name in ["NEW", "FAILED", "LOOK", "NEWS"] {
+    lane.push(&id("CONFIRM"), ipn(), at(0));
+    lane.requeue(&id("CONFIRM"), Requeue::Confirm, at(30), at(1));
+    lane.push(&id("FRESH"), ipn(), at(3));
+    for name in ["NEW", "FAILED", "CONFIRM", "FRESH"] {
         lane.push(&id(name), recheck(false), at(2));
     }
-    assert_eq!(order(&mut lane, at(5)), ["NEWS", "FAILED", "NEW"]);
-    assert_eq!(order(&mut lane, at(30)), ["LOOK"]);
-    assert!(lane.get(&id("LOOK")).unwrap().confirming, "it answers the operator, too");
+    assert_eq!(order(&mut lane, at(5)), ["FRESH", "FAILED", "NEW"]);
+    assert_eq!(order(&mut lane, at(30)), ["CONFIRM"]);
+    assert!(lane.get(&id("CONFIRM")).unwrap().confirming, "the confirming read also answers the recheck");
 }
 
 #[test]
@@ -196,9 +196,9 @@ fn recheck_during_a_read_causes_one_more_recheck() {
             None => drop(lane.complete(&id("R1"), at(3))),
             Some(why) => lane.requeue(&id("R1"), why, at(900), at(3)),
         }
-        assert!(!lane.get(&id("R1")).unwrap().waiting, "what was read before it was asked for is no answer");
-        lane.push(&id("NEWS"), ipn(), at(4));
-        assert_eq!(order(&mut lane, at(5)), ["NEWS", "R1"]);
+        assert!(!lane.get(&id("R1")).unwrap().waiting, "a read that started before the recheck does not answer it");
+        lane.push(&id("FRESH"), ipn(), at(4));
+        assert_eq!(order(&mut lane, at(5)), ["FRESH", "R1"]);
     }
 }
 

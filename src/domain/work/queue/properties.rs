@@ -1,4 +1,4 @@
-//! Whatever happens to the queue in whatever order: nothing is lost, nothing is passed twice.
+//! Random steps in random order: every inbox record leaves the queue exactly once, and every read happens.
 
 use std::collections::HashMap;
 
@@ -8,15 +8,15 @@ use super::tests::{RULES, at, charge, ipn, offsets};
 use super::*;
 use crate::domain::work::Origin;
 
-/// What can happen to a queue, in any order.
+/// One step of a random history of a queue.
 #[derive(Clone, Debug)]
 enum Step {
     Push(u8),
-    Hurry(u8),
+    ReadFirst(u8),
     Reconcile(u8),
     Recheck(u8),
-    Pass(u16),
-    Settle(u8),
+    Wait(u16),
+    Complete(u8),
     Requeue(u8, Requeue, u16),
     Release,
     ReleaseOne(u8),
@@ -35,11 +35,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(
         prop_oneof![
             6 => object.clone().prop_map(Step::Push),
-            1 => object.clone().prop_map(Step::Hurry),
+            1 => object.clone().prop_map(Step::ReadFirst),
             1 => object.clone().prop_map(Step::Reconcile),
             2 => object.clone().prop_map(Step::Recheck),
-            6 => (0..20_000_u16).prop_map(Step::Pass),
-            4 => any::<u8>().prop_map(Step::Settle),
+            6 => (0..20_000_u16).prop_map(Step::Wait),
+            4 => any::<u8>().prop_map(Step::Complete),
             4 => (any::<u8>(), why, any::<u16>()).prop_map(|(n, why, wait)| Step::Requeue(n, why, wait)),
             1 => Just(Step::Release),
             1 => object.prop_map(Step::ReleaseOne),
@@ -49,23 +49,27 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-/// A queue and what must hold of it.
+/// A queue, and a model of what must be true of it.
 struct Checked {
     queue: WorkQueue,
     now_ms: i64,
     next_offset: i64,
-    /// Inbox records that wait, by their objects.
+    /// Open inbox records, with their objects.
     open: HashMap<i64, ObjectRef>,
     in_flight: Vec<ObjectRef>,
-    /// What the state topic holds.
+    /// The pending work in the state topic.
     pending: HashMap<ObjectRef, Pending>,
 }
 
 impl Checked {
-    /// These records left the inbox: each waited until now, and for this object.
+    /// These records are answered: each of them was open, for this object.
     fn leave(&mut self, object: &ObjectRef, positions: &[InboxPosition]) {
         for offset in offsets(positions) {
-            assert_eq!(self.open.remove(&offset).as_ref(), Some(object), "record {offset} left twice, or by another");
+            assert_eq!(
+                self.open.remove(&offset).as_ref(),
+                Some(object),
+                "record {offset} was answered twice, or for another object"
+            );
         }
     }
 
@@ -85,7 +89,7 @@ impl Checked {
 
     fn take(&mut self) {
         for object in self.queue.take_due(at(self.now_ms)) {
-            assert!(!self.in_flight.contains(&object), "one read of an object at a time");
+            assert!(!self.in_flight.contains(&object), "an object has one read at a time");
             self.in_flight.push(object);
         }
     }
@@ -116,13 +120,13 @@ impl Checked {
                 self.open.insert(self.next_offset, object(n));
                 self.next_offset += 1;
             }
-            Step::Hurry(n) => self.queue.read_first(&object(n), helper, at(self.now_ms)),
+            Step::ReadFirst(n) => self.queue.read_first(&object(n), helper, at(self.now_ms)),
             Step::Reconcile(n) => self.queue.reconcile(&object(n), at(self.now_ms)),
-            Step::Pass(ms) => {
+            Step::Wait(ms) => {
                 self.now_ms += i64::from(ms);
                 self.take();
             }
-            Step::Settle(n) if !self.in_flight.is_empty() => {
+            Step::Complete(n) if !self.in_flight.is_empty() => {
                 let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
                 self.complete(&object);
             }
@@ -130,7 +134,7 @@ impl Checked {
                 let object = self.in_flight.remove(usize::from(n) % self.in_flight.len());
                 self.requeue(&object, why, i64::from(wait_ms));
             }
-            Step::Settle(_) | Step::Requeue(..) => {}
+            Step::Complete(_) | Step::Requeue(..) => {}
             Step::Release => {
                 for (object, positions) in self.queue.release(at(self.now_ms), Duration::from_secs(10), 100) {
                     self.leave(&object, &positions);
@@ -147,7 +151,7 @@ impl Checked {
         assert_eq!(self.queue.in_flight(), self.in_flight.len());
     }
 
-    /// The next owner has what the state topic and the inbox hold, and nothing else.
+    /// The next owner starts with the state topic and the inbox alone.
     fn restart(&mut self) {
         self.queue = WorkQueue::new(RULES, at(self.now_ms));
         self.in_flight.clear();

@@ -45,7 +45,7 @@ pub(super) fn ipn(offset: i64, sent_ms: i64) -> Cause {
     Cause { origin, timestamp: at(sent_ms) }
 }
 
-fn of_another_merchant(id: &str) -> ObjectRef {
+fn of_other_merchant(id: &str) -> ObjectRef {
     let account = Account { merchant_id: MerchantId::parse("M2").unwrap(), environment: Environment::Live };
     ObjectRef { account, ..charge(id) }
 }
@@ -115,7 +115,7 @@ fn fresh_ipn_overrides_the_backoff_of_a_requeue() {
     queue.push(&charge("C1"), ipn(2, 2), at(2000));
     assert_eq!(queue.take_due(at(2001)).len(), 1);
     queue.requeue(&charge("C1"), Requeue::Systemic, at(9000), at(2002));
-    assert_eq!(queue.attempts_of(&charge("C1")), 1, "systemic trouble counts nothing");
+    assert_eq!(queue.attempts_of(&charge("C1")), 1, "a systemic failure is not counted as an attempt");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn released_work_is_pending_and_survives_a_restart() {
     assert!(queue.release(at(10_999), Duration::from_secs(10), 100).is_empty());
     let released = queue.release(at(11_000), Duration::from_secs(10), 100);
     assert_eq!((released.len(), offsets(&released[0].1)), (1, vec![1]));
-    assert!(queue.release(at(20_000), Duration::from_secs(10), 100).is_empty(), "once is enough");
+    assert!(queue.release(at(20_000), Duration::from_secs(10), 100).is_empty(), "work is released once");
     let pending = queue.pending_of(&charge("C1")).expect("released work is pending");
     assert_eq!(pending.first_seen, at(1000));
 
@@ -147,7 +147,7 @@ fn ipn_during_a_pending_read_stays_open_on_completion() {
     assert_eq!(offsets(&queue.release_one(&charge("C1"))), [1]);
     queue.push(&charge("C1"), ipn(2, 2), at(1002));
     assert!(queue.complete(&charge("C1"), at(1003)).answered.is_empty());
-    assert_eq!(queue.pending_of(&charge("C1")), None, "offset 2 still holds the inbox");
+    assert_eq!(queue.pending_of(&charge("C1")), None, "offset 2 is still open, so nothing needs a state record");
     queue.take_due(at(1004));
     assert_eq!(offsets(&queue.complete(&charge("C1"), at(1005)).answered), [2]);
 }
@@ -158,16 +158,16 @@ fn reads_in_flight_are_limited_and_operations_alternate() {
     let refund = ObjectRef { kind: ObjectKind::Refund, ..charge("R1") };
     for n in 0..40 {
         queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(1000));
-        queue.push(&of_another_merchant(&format!("C{n}")), ipn(n, 1), at(1000));
+        queue.push(&of_other_merchant(&format!("C{n}")), ipn(n, 1), at(1000));
     }
     queue.push(&refund, ipn(50, 1), at(1000));
-    let (theirs, ours): (Vec<_>, Vec<_>) =
-        queue.take_due(at(1001)).into_iter().partition(|object| object.account == of_another_merchant("C1").account);
-    assert_eq!((ours.len(), theirs.len()), (16, 16), "each merchant has places of its own");
-    assert!(ours.contains(&refund), "another operation is not delayed by a backlog of charges");
+    let (second, first): (Vec<_>, Vec<_>) =
+        queue.take_due(at(1001)).into_iter().partition(|object| object.account == of_other_merchant("C1").account);
+    assert_eq!((first.len(), second.len()), (16, 16), "each merchant has its own limit");
+    assert!(first.contains(&refund), "another operation is not delayed by a backlog of charges");
     assert!(queue.take_due(at(1002)).is_empty());
     assert_eq!(queue.take_hits(), BoundHits { reads_in_flight: 4, records_open: 0 });
-    queue.complete(&ours[0], at(1003));
+    queue.complete(&first[0], at(1003));
     assert_eq!(queue.take_due(at(1004)).len(), 1);
     assert_eq!(queue.in_flight(), 32);
 }
@@ -198,20 +198,20 @@ fn open_breaker_holds_back_its_own_merchant_only() {
         queue.push(&ObjectRef { kind: ObjectKind::Refund, ..object }, ipn(9, 9), at(1000));
     }
     assert_eq!(queue.held_back().collect::<Vec<_>>(), [&account]);
-    queue.push(&of_another_merchant("C9"), ipn(9, 9), at(1000));
-    assert_eq!(queue.take_due(at(2000)), [of_another_merchant("C9")], "the other merchant's reads go on");
-    queue.answered(&of_another_merchant("C9").account);
+    queue.push(&of_other_merchant("C9"), ipn(9, 9), at(1000));
+    assert_eq!(queue.take_due(at(2000)), [of_other_merchant("C9")], "the other merchant's reads go on");
+    queue.answered(&of_other_merchant("C9").account);
     let probes = queue.take_due(at(11_000));
-    assert_eq!(probes.len(), 1, "one probe, however much is due");
+    assert_eq!(probes.len(), 1, "one probe, although more reads are due");
     assert!(queue.take_due(at(11_001)).is_empty());
     assert_eq!(queue.answered(&account), Some(BreakerChange::Closed));
-    assert_eq!(queue.take_due(at(11_002)).len(), 5, "the rest follows at once");
+    assert_eq!(queue.take_due(at(11_002)).len(), 5, "all other reads follow at once");
 }
 
 #[test]
 fn open_record_limit_releases_its_own_merchant_only() {
     let mut queue = WorkQueue::new(Rules { records_open_max: 10, ..RULES }, at(0));
-    queue.push(&of_another_merchant("C9"), ipn(99, 1), at(1000));
+    queue.push(&of_other_merchant("C9"), ipn(99, 1), at(1000));
     let released = |queue: &mut WorkQueue, ms| {
         let released = queue.release(at(ms), Duration::from_secs(10), 100);
         released.iter().map(|(_, positions)| positions.len()).sum::<usize>()
@@ -223,8 +223,8 @@ fn open_record_limit_releases_its_own_merchant_only() {
     assert_eq!(released(&mut queue, 1001), 11);
     assert_eq!(queue.take_hits().records_open, 1);
     assert_eq!(released(&mut queue, 1002), 0);
-    assert_eq!(released(&mut queue, 11_000), 1, "the other one's were still open");
-    assert_eq!(queue.take_hits().records_open, 0, "what was let go counts no more");
+    assert_eq!(released(&mut queue, 11_000), 1, "the record of the other merchant was still open");
+    assert_eq!(queue.take_hits().records_open, 0, "released records do not count");
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn release_is_limited_per_call() {
     let mut queue = queue();
     for n in 0..25 {
         queue.push(&charge(&format!("C{n}")), ipn(n, 1), at(0));
-        queue.push(&of_another_merchant(&format!("C{n}")), ipn(100 + n, 1), at(0));
+        queue.push(&of_other_merchant(&format!("C{n}")), ipn(100 + n, 1), at(0));
     }
     let released = (0..7).map(|_| queue.release(at(10_000), Duration::from_secs(10), 10).len());
     assert_eq!(released.collect::<Vec<_>>(), [10, 10, 10, 10, 10, 0, 0]);
@@ -302,6 +302,6 @@ fn probes_alternate_between_operations() {
             probes
         })
         .collect();
-    assert_eq!(probes.len(), 3, "one at a time");
+    assert_eq!(probes.len(), 3, "one probe at a time");
     assert!(probes.contains(&charge("C1")) && probes.contains(&permission), "{probes:?}");
 }
