@@ -22,6 +22,7 @@ use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;
 use crate::kafka::acls;
 use crate::kafka::connection::cause;
+use crate::kafka::outbox::MESSAGE_BYTES_MAX;
 use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader};
 
 /// Appends to the inbox.
@@ -81,6 +82,7 @@ impl Inbox {
             .set("message.timeout.ms", kafka.append_timeout_ms.to_string())
             .set("request.timeout.ms", (kafka.append_timeout_ms / 2).max(1).to_string())
             .set("socket.timeout.ms", (kafka.append_timeout_ms / 2).max(1000).to_string())
+            .set("message.max.bytes", MESSAGE_BYTES_MAX)
             .set("queue.buffering.max.messages", "20000")
             .set("queue.buffering.max.kbytes", "65536")
             .set("compression.type", "lz4")

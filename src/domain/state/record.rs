@@ -58,12 +58,29 @@ impl KnownState {
         Ok(state)
     }
 
+    /// Whether the record can be read back.
+    pub fn is_writable(&self) -> bool {
+        self.observed.as_ref().is_none_or(Observed::is_writable) && self.counts().all(|count| count <= COUNT_MAX)
+    }
+
     fn counts(&self) -> impl Iterator<Item = u64> {
         let counts = |observed: &Observed| {
             let Observed { repeats, attribute_revision, unconfirmed_reads, upcoming, .. } = observed;
             [*repeats, *attribute_revision, *unconfirmed_reads, upcoming.limit_crossings]
         };
         self.observed.iter().flat_map(counts).chain(self.sequence)
+    }
+}
+
+impl Observed {
+    /// Whether it is short enough for a record that can be read back.
+    pub fn is_writable(&self) -> bool {
+        self.json_bytes() <= OBSERVED_BYTES_MAX
+    }
+
+    /// The length of its JSON.
+    pub fn json_bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
     }
 }
 

@@ -8,6 +8,7 @@ mod completeness_marker;
 mod packed;
 mod rebuild_from_events;
 mod restore;
+mod set_aside;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -20,11 +21,12 @@ pub use self::completeness_marker::{COMPLETENESS_MARKER_KEY, CompletenessMarker,
 use self::packed::{Packed, Seen};
 pub use self::rebuild_from_events::rebuild_from_events;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
+pub use self::set_aside::{DamagedRecord, SetAside};
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef};
-use crate::domain::schema_version::NewerVersion;
 use crate::domain::state::in_charge::InCharge;
+use crate::domain::state::partitioner::owning_partition;
 use crate::domain::state::reconcile_schedule::LastRead;
-use crate::domain::state::{InboxMark, KnownState, Observed, VERSION};
+use crate::domain::state::{InboxMark, KnownState, Observed, Unusable, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
 use crate::failpoints;
@@ -38,6 +40,8 @@ pub struct StateStore {
     accounts: Accounts,
     /// Since when the merchant of each account has been in our charge.
     pub in_charge: HashMap<Account, InCharge>,
+    /// Records that cannot be used.
+    pub set_aside: SetAside,
 }
 
 /// Each account once, with a number.
@@ -183,35 +187,62 @@ impl StateStore {
         self.slots.get(slot).map(|packed| self.view(packed))
     }
 
-    /// Applies a record of the state topic; one without a value is a tombstone. The error says why a record cannot be read.
-    pub fn apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
-        let key = std::str::from_utf8(key).map_err(|_| "its key is not text")?;
+    /// Applies a record of the state topic; one without a value is a tombstone. A record that cannot be used is set aside, and
+    /// nothing older of its key is known any more.
+    pub fn apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), Unusable> {
+        let applied = self.try_apply(partition, key, value);
+        let key = std::str::from_utf8(key).unwrap_or_default();
+        match &applied {
+            Ok(()) => self.set_aside.forget(key),
+            Err(why) => {
+                if !matches!(why, Unusable::Foreign(_)) {
+                    self.remove_record(key);
+                }
+                self.set_aside.add(partition, key, why);
+            }
+        }
+        applied
+    }
+
+    fn try_apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), Unusable> {
+        let key = std::str::from_utf8(key).map_err(|_| Unusable::Foreign("its key is not text"))?;
         if key.starts_with(INTERNAL_KEYS) {
             return Ok(());
         }
-        if let Some(account) = InCharge::account_of(key) {
-            match value.map(InCharge::parse).transpose()? {
-                Some(in_charge) => self.in_charge.insert(account, in_charge),
-                None => self.in_charge.remove(&account),
-            };
-            return Ok(());
+        if account_of(key).is_none() {
+            return Err(Unusable::Foreign("its key names no object"));
         }
         let Some(value) = value else {
-            let removed = ObjectRef::split_state_key(key);
-            if let Some((account, id)) = removed.and_then(|(account, id)| Some((self.accounts.find(&account)?, id))) {
-                self.remove_key(account, id);
-            }
+            self.remove_record(key);
             return Ok(());
         };
-        let newest = newest_read();
-        let state: KnownState = serde_json::from_slice(value).map_err(|error| {
-            NewerVersion::check_json(value, newest)
-                .err()
-                .map_or_else(|| format!("column {}", error.column()), |newer| newer.to_string())
-        })?;
-        NewerVersion::check(state.version, newest).map_err(|newer| newer.to_string())?;
-        self.put(partition, state);
+        if let Some(account) = InCharge::account_of(key) {
+            let in_charge = InCharge::parse(value)?;
+            if in_charge.account != account {
+                return Err(Unusable::Damaged("it is about another account than its key".to_owned()));
+            }
+            self.in_charge.insert(account, in_charge);
+            return Ok(());
+        }
+        self.put(partition, KnownState::read(key, value, newest_read())?);
         Ok(())
+    }
+
+    /// The partition of the record with this key; none if the receiver writes no such record.
+    fn owner_of(key: &[u8], partitions: i32) -> Option<i32> {
+        let account = account_of(std::str::from_utf8(key).ok()?)?;
+        Some(owning_partition(&account.merchant_id, partitions))
+    }
+
+    /// Removes what the record with this key says.
+    fn remove_record(&mut self, key: &str) {
+        if let Some(account) = InCharge::account_of(key) {
+            self.in_charge.remove(&account);
+        } else if let Some((account, id)) = ObjectRef::split_state_key(key)
+            && let Some(account) = self.accounts.find(&account)
+        {
+            self.remove_key(account, id);
+        }
     }
 
     fn view<'a>(&'a self, packed: &'a Packed) -> RecordView<'a> {
@@ -318,6 +349,12 @@ impl Accounts {
             number
         })
     }
+}
+
+/// The account that a record with this key is about; none if the receiver writes no such record.
+fn account_of(key: &str) -> Option<Account> {
+    let of_object = || ObjectRef::split_state_key(key).filter(|(_, id)| ObjectId::parse(id).is_some());
+    InCharge::account_of(key).or_else(|| of_object().map(|(account, _)| account))
 }
 
 /// The newest version of [`KnownState`] that this release reads. A failpoint makes a worker act as the next release.

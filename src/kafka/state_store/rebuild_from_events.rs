@@ -54,6 +54,14 @@ pub fn rebuild_from_events(
             history.add(event);
         }
     }
+    metrics::counter!("ipn_receiver_unreadable_records_total", "what" => "event").increment(n_unreadable);
+    if n_unreadable > 0 {
+        tracing::warn!(
+            n_unreadable,
+            "the events topic holds records that are no events of ipn-receiver; they are ignored. Only ipn-receiver may write to \
+             this topic"
+        );
+    }
     tracing::info!(n_events, n_unreadable, "events topic read; lost state is rebuilt from it");
     Ok(history)
 }
