@@ -133,9 +133,14 @@ impl Ledger {
         if !self.inbox.consumed(record.position, record.appended_at) {
             return;
         }
+        let in_place = |account: &Account| intake::check_partition(account, &record, self.partitions);
         let taken = match intake::parse_in_charge_since(&self.merchants, &record) {
-            Some(request) => request.map(|request| self.set_in_charge_since(request, &record)),
-            None => intake::parse(&self.merchants, &record).map(|intake| self.queue_read(intake, &record, now)),
+            Some(request) => request
+                .and_then(|request| in_place(&request.account).map(|()| request))
+                .map(|request| self.set_in_charge_since(request, &record)),
+            None => intake::parse(&self.merchants, &record)
+                .and_then(|intake| in_place(&intake.object.account).map(|()| intake))
+                .map(|intake| self.queue_read(intake, &record, now)),
         };
         if let Err(IntakeError { reason, detail }) = taken {
             self.outgoing.dead_letters.push(PendingDeadLetter {

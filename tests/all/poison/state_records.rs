@@ -13,34 +13,44 @@ const UNREADABLE: &str = "ipn_receiver_unreadable_records_total";
 #[test]
 fn unreadable_state_of_an_object_is_rebuilt_from_its_events() {
     run(async {
-        for value in garbage() {
-            let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]").await;
-            let mut reader = stage.reader();
-            let app = stage.receiver().await;
-            publish_first(&stage, &app, &mut reader).await;
-            app.stop().await;
-            let topic = stage.kafka().topics().state;
-            for id in [CHARGE, PERMISSION] {
-                let key = state_key(&stage, id);
-                let record = Foreign { topic: &topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(&value) };
-                append(&stage.kafka(), record).await.unwrap();
-            }
-            let app = stage.receiver().await;
-            assert!(metric(&app, UNREADABLE).await >= 2.0);
-            until("the inbox is read again", || inbox_records_left(&stage.kafka()) == 0).await;
-            silence(&mut reader).await;
-            captures(&stage, &app, &mut reader, CHARGE).await;
-            captures(&stage, &app, &mut reader, OTHER).await;
-            app.stop().await;
-            let of_charge = committed_records(&stage.kafka(), &topic).into_iter().rfind(|record| record.key.ends_with(CHARGE));
-            let repaired: Value = serde_json::from_slice(&of_charge.unwrap().value).unwrap();
-            assert_eq!(repaired["observed"]["state"], "Captured");
-            let before = committed_records(&stage.kafka(), &topic).len();
-            let app = stage.receiver().await;
-            silence(&mut reader).await;
-            assert!(before + 2 * 3 >= committed_records(&stage.kafka(), &topic).len(), "it was repaired once");
-            app.stop().await;
+        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]").await;
+        let mut reader = stage.reader();
+        let app = stage.receiver().await;
+        publish_first(&stage, &app, &mut reader).await;
+        let more: Vec<String> = (3..7).map(|n| OTHER.replace("C000002", &format!("C00000{n}"))).collect();
+        for id in &more {
+            put(&stage, id, "Authorized");
+            stage.post_ipn(&app, ObjectKind::Charge, id).await;
         }
+        events(&mut reader, more.len()).await;
+        until("the inbox is processed", || inbox_records_left(&stage.kafka()) == 0).await;
+        app.stop().await;
+        let topic = stage.kafka().topics().state;
+        let damaged = more.iter().map(String::as_str).chain([CHARGE, PERMISSION]);
+        let values = garbage();
+        for (id, value) in damaged.zip(values.iter().chain(&values)) {
+            let key = state_key(&stage, id);
+            let record = Foreign { topic: &topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(value) };
+            append(&stage.kafka(), record).await.unwrap();
+        }
+        let app = stage.receiver().await;
+        assert!(metric(&app, UNREADABLE).await >= 6.0);
+        until("the inbox is read again", || inbox_records_left(&stage.kafka()) == 0).await;
+        silence(&mut reader).await;
+        for id in more.iter().map(String::as_str).chain([CHARGE, OTHER]) {
+            captures(&stage, &app, &mut reader, id).await;
+        }
+        app.stop().await;
+        let records = committed_records(&stage.kafka(), &topic);
+        for id in more.iter().map(String::as_str).chain([CHARGE]) {
+            let repaired = records.iter().rfind(|record| record.key.ends_with(id)).unwrap();
+            let repaired: Value = serde_json::from_slice(&repaired.value).unwrap();
+            assert_eq!(repaired["observed"]["state"], "Captured");
+        }
+        let app = stage.receiver().await;
+        silence(&mut reader).await;
+        assert!(records.len() + 2 * 3 >= committed_records(&stage.kafka(), &topic).len(), "it was repaired once");
+        app.stop().await;
     });
 }
 

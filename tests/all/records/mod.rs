@@ -13,12 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipn_receiver::app::App;
 use ipn_receiver::domain::ipn::recheck_request::Recheck;
 use ipn_receiver::domain::pay::{MerchantId, ObjectKind};
 use ipn_receiver::domain::state::VERSION;
 use ipn_receiver::domain::state::partitioner::owning_partition;
-use ipn_receiver::kafka::Broker;
 use ipn_receiver::kafka::inbox::Inbox;
 use ipn_receiver::kafka::state_store::StateStore;
 use ipn_receiver::sandbox::pay_api::{self, charge, charge_permission, with_state};
