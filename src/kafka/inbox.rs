@@ -2,6 +2,7 @@
 //!
 //! An append succeeds when all in-sync replicas have acknowledged it. The value is the body as SNS sent it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rdkafka::Offset;
@@ -196,9 +197,8 @@ impl InboxRecord {
 
     /// Copies a message.
     pub fn from_message(message: &BorrowedMessage<'_>) -> Self {
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
-        });
+        let copy = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.unwrap_or_default().to_vec());
+        let headers = headers_of(message).map(copy).collect();
         Self {
             position: InboxPosition { partition: message.partition(), offset: message.offset() },
             appended_at: Timestamp::from_unix_ms(message.timestamp().to_millis().unwrap_or(0)),
@@ -207,6 +207,14 @@ impl InboxRecord {
             headers,
         }
     }
+}
+
+/// The headers of a record, without those whose name is not text: the Rust client panics on such a name, and a producer of
+/// another program can write one.
+pub fn headers_of<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item = Header<'a, &'a [u8]>> {
+    let headers = message.headers();
+    let get = move |index| catch_unwind(AssertUnwindSafe(|| headers?.try_get(index))).ok().flatten();
+    (0..headers.map_or(0, Headers::count)).filter_map(get)
 }
 
 /// The headers of an operator's request of this kind.

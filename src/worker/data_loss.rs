@@ -190,7 +190,8 @@ impl Lost<'_> {
         let mut tombstones = self.damaged.clone();
         records.iter().for_each(|record| _ = tombstones.remove(&record.key));
         in_charge.iter().for_each(|(_, found)| _ = tombstones.remove(&InCharge::key_of(&found.account)));
-        let tombstone = |(key, record): (String, DamagedRecord)| StateRecord { key, partition: record.partition, value: None };
+        let tombstone =
+            |(key, record): (String, DamagedRecord)| StateRecord { key, partition: record.partition, value: None };
         records.extend(tombstones.into_iter().map(tombstone));
         Ok(Rebuilt { records, in_charge, log_starts: Vec::new() })
     }

@@ -279,6 +279,7 @@ impl Worker {
         if !is_rebalance {
             metrics::counter!("ipn_receiver_worker_resets_total").increment(1);
             self.alerts.started_over(error);
+            self.status.note_started_over(&error.to_string(), Instant::now());
         }
         self.outbox = None;
         self.reset();

@@ -4,11 +4,11 @@ pub mod redrive;
 
 use std::fmt;
 
+use super::RECORD_BYTES_MAX;
 use super::pay::ObjectRef;
 use super::record_headers;
 use super::timestamp::Timestamp;
 use super::work::{InboxPosition, ReadHistory};
-use super::RECORD_BYTES_MAX;
 
 /// Why an inbox record became a dead letter. Only problems of the message or of the object itself make a dead letter. While
 /// the receiver or Amazon Pay has a problem, the record waits instead.
@@ -170,11 +170,7 @@ mod tests {
 
     #[test]
     fn original_that_is_too_large_is_left_out() {
-        for (value, headers, is_kept) in [
-            (900_000, 0, true),
-            (950_000, 0, false),
-            (1, 950_000, false),
-        ] {
+        for (value, headers, is_kept) in [(900_000, 0, true), (950_000, 0, false), (1, 950_000, false)] {
             let dead_letter = DeadLetter {
                 reason: DeadLetterReason::NotUnderstood,
                 detail: "why".to_owned(),

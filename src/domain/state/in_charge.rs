@@ -120,6 +120,11 @@ mod tests {
         let mut value = serde_json::to_value(InCharge::new(account(), at(1))).unwrap();
         assert!(InCharge::parse(value.to_string().as_bytes()).is_ok());
         value["version"] = 2.into();
-        assert!(InCharge::parse(value.to_string().as_bytes()).unwrap_err().to_string().contains("version 2 is newer than 1"));
+        assert!(
+            InCharge::parse(value.to_string().as_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("version 2 is newer than 1")
+        );
     }
 }

@@ -4,8 +4,8 @@
 
 pub mod in_charge;
 pub mod partitioner;
-mod record;
 pub mod reconcile_schedule;
+mod record;
 pub mod retention;
 mod upcoming;
 

@@ -117,7 +117,11 @@ mod tests {
             ("object", json!("P01"), "damaged column"),
             ("sequence", json!(u64::MAX), "damaged a count above"),
             ("filler", json!("x".repeat(300_000)), "damaged 300"),
-            ("object", json!({"account": {"merchantId": "M2", "environment": "live"}, "kind": "Charge", "id": "P01-1-2-C3"}), "damaged it is about another"),
+            (
+                "object",
+                json!({"account": {"merchantId": "M2", "environment": "live"}, "kind": "Charge", "id": "P01-1-2-C3"}),
+                "damaged it is about another",
+            ),
         ]
         .map(|(name, value, says)| (move |record: &mut Value| record[name] = value, name, says))
         {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::{ASK_TIMEOUT, Error, PATIENCE};
 use crate::config::Kafka;
 use crate::domain::events::{History, PublishedEvent};
 use crate::domain::state::partitioner::owning_partition;
+use crate::kafka::inbox::headers_of;
 use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, Step, TopicReader};
 
 /// Reads the whole events topic and keeps the events of merchants of `partitions`. Calls `is_still_assigned` every 100 ms at
@@ -67,8 +68,7 @@ pub fn rebuild_from_events(
 }
 
 fn published_event(message: &BorrowedMessage<'_>) -> Option<PublishedEvent> {
-    let headers = message.headers();
-    let header = |name: &str| headers?.iter().find(|header| header.key == name)?.value;
+    let header = |name: &str| headers_of(message).find(|header| header.key == name)?.value;
     PublishedEvent::read(header, message.payload()?)
 }
 

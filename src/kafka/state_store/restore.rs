@@ -85,7 +85,11 @@ impl Restored {
         self.markers.note(message);
         let owner = StateStore::owner_of(key, partitions);
         if owner.is_some_and(|owner| owner != partition) {
-            return self.store.set_aside.add(partition, "", &Unusable::Foreign("it is in the partition of another merchant"));
+            return self.store.set_aside.add(
+                partition,
+                "",
+                &Unusable::Foreign("it is in the partition of another merchant"),
+            );
         }
         if let Err(why) = self.store.apply(partition, key, value) {
             tracing::debug!(partition, offset = message.offset(), error = %why, "a state record is set aside");

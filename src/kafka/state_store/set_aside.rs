@@ -81,7 +81,9 @@ impl SetAside {
         count("foreign", self.n_foreign);
         for (key, DamagedRecord { partition, what }) in self.damaged.iter().take(LINES_MAX) {
             tracing::error!(
-                key, partition, error = what,
+                key,
+                partition,
+                error = what,
                 "a state record cannot be read: it is rebuilt from the events topic, and the inbox is read again for its \
                  pending work; all other objects continue. Only ipn-receiver may write to this topic"
             );
@@ -96,7 +98,8 @@ impl SetAside {
         let n_unlisted = self.damaged.len().saturating_sub(LINES_MAX) + self.held_back.len().saturating_sub(LINES_MAX);
         if n_unlisted > 0 || self.n_foreign > 0 {
             tracing::warn!(
-                n_foreign = self.n_foreign, n_unlisted,
+                n_foreign = self.n_foreign,
+                n_unlisted,
                 "the state topic holds foreign records, which are ignored, or more unusable records than are listed"
             );
         }

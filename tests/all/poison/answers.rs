@@ -59,7 +59,8 @@ fn numeric_time_beyond_the_year_9999_is_no_time() {
         let mut object = charge(CHARGE, PERMISSION, "1.00", "EUR");
         object["expirationTimestamp"] = json!(1_767_323_045_000_000_i64);
         stage.environment.put(ObjectKind::Charge, object.clone(), "Captured", &[]);
-        object["statusDetails"] = json!({"state": "Captured", "reasons": null, "lastUpdatedTimestamp": 1_767_323_045_000_000_i64});
+        object["statusDetails"] =
+            json!({"state": "Captured", "reasons": null, "lastUpdatedTimestamp": 1_767_323_045_000_000_i64});
         stage.environment.pay_api.put(ipn_receiver::sandbox::pay_api::Environment::Sandbox, ObjectKind::Charge, object);
         stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         let published = events(&mut reader, 1).await;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod inbox_records;
+mod raw_producer;
 mod state_records;
 
 use std::time::Duration;
@@ -86,7 +87,10 @@ async fn captures(stage: &Stage, app: &App, reader: &mut EventReader, id: &str) 
     put(stage, id, "Captured");
     stage.post_ipn(app, ObjectKind::Charge, id).await;
     let event = events(reader, 1).await.remove(0);
-    assert_eq!((names(std::slice::from_ref(&event)), &event["subject"]), (vec!["ChargeCaptured".to_owned()], &id.into()));
+    assert_eq!(
+        (names(std::slice::from_ref(&event)), &event["subject"]),
+        (vec!["ChargeCaptured".to_owned()], &id.into())
+    );
     assert_eq!(event["data"]["previousState"], "Authorized");
 }
 

@@ -30,7 +30,12 @@ fn unreadable_state_of_an_object_is_rebuilt_from_its_events() {
         let values = garbage();
         for (id, value) in damaged.zip(values.iter().chain(&values)) {
             let key = state_key(&stage, id);
-            let record = Foreign { topic: &topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(value) };
+            let record = Foreign {
+                topic: &topic,
+                partition: Some(owner(&stage)),
+                key: Some(key.as_bytes()),
+                value: Some(value),
+            };
             append(&stage.kafka(), record).await.unwrap();
         }
         let app = stage.receiver().await;
@@ -84,8 +89,15 @@ fn foreign_records_on_the_state_topic_change_nothing() {
                 append(&kafka, record).await.unwrap();
             }
         }
-        for (partition, key) in [(own, "not/a-state-key"), (own, &right_key.replace("C000001", "C000009")), (other, &right_key)] {
-            let record = Foreign { topic: &topic, partition: Some(partition), key: Some(key.as_bytes()), value: Some(genuine.as_bytes()) };
+        for (partition, key) in
+            [(own, "not/a-state-key"), (own, &right_key.replace("C000001", "C000009")), (other, &right_key)]
+        {
+            let record = Foreign {
+                topic: &topic,
+                partition: Some(partition),
+                key: Some(key.as_bytes()),
+                value: Some(genuine.as_bytes()),
+            };
             append(&kafka, record).await.unwrap();
         }
         let without_key = Foreign { topic: &topic, partition: Some(own), key: None, value: Some(b"abc") };
@@ -121,7 +133,12 @@ fn record_of_a_later_release_holds_back_its_object_alone() {
         let mut later: Value = serde_json::from_slice(&genuine).unwrap();
         (later["version"], later["novel"]) = (2.into(), json!({"of": "a later release"}));
         let later = later.to_string();
-        let written = |value| Foreign { topic: &topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(value) };
+        let written = |value| Foreign {
+            topic: &topic,
+            partition: Some(owner(&stage)),
+            key: Some(key.as_bytes()),
+            value: Some(value),
+        };
         append(&kafka, written(later.as_bytes())).await.unwrap();
         let app = stage.receiver().await;
         put(&stage, CHARGE, "Captured");
@@ -153,7 +170,8 @@ fn permission_of_a_later_release_holds_back_its_charges() {
         let (kafka, topic) = (stage.kafka(), stage.kafka().topics().state);
         let key = state_key(&stage, PERMISSION);
         let later = br#"{"version":7,"objects":["another format"]}"#;
-        let record = Foreign { topic: &topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(later) };
+        let record =
+            Foreign { topic: &topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(later) };
         append(&kafka, record).await.unwrap();
         let app = stage.receiver().await;
         put(&stage, CHARGE, "Captured");
@@ -166,7 +184,10 @@ fn permission_of_a_later_release_holds_back_its_charges() {
         append(&kafka, Foreign { value: None, ..record }).await.unwrap();
         let app = stage.receiver().await;
         let published = events(&mut reader, 1).await;
-        assert!(published.iter().any(|event| event["subject"] == CHARGE) || events(&mut reader, 1).await[0]["subject"] == CHARGE);
+        assert!(
+            published.iter().any(|event| event["subject"] == CHARGE)
+                || events(&mut reader, 1).await[0]["subject"] == CHARGE
+        );
         app.stop().await;
     });
 }
@@ -181,27 +202,36 @@ fn garbage_on_the_events_topic_does_not_stop_a_rebuild() {
         app.stop().await;
         drop(reader);
         let (kafka, topics) = (stage.kafka(), stage.kafka().topics());
-        let genuine = committed_records(&kafka, &topics.events).into_iter().find(|record| {
-            serde_json::from_slice::<Value>(&record.value).unwrap()["subject"] == CHARGE
-        });
+        let genuine = committed_records(&kafka, &topics.events)
+            .into_iter()
+            .find(|record| serde_json::from_slice::<Value>(&record.value).unwrap()["subject"] == CHARGE);
         let mut forged: Value = serde_json::from_slice(&genuine.unwrap().value).unwrap();
         let last_number = "18446744073709551615";
         forged["sequence"] = last_number.into();
         for value in garbage().into_iter().chain([forged.to_string().into_bytes()]) {
             for key in [Some(PERMISSION.as_bytes()), None, Some(b"\xff\xfe")] {
-                append(&kafka, Foreign { topic: &topics.events, partition: None, key, value: Some(&value) }).await.unwrap();
+                append(&kafka, Foreign { topic: &topics.events, partition: None, key, value: Some(&value) })
+                    .await
+                    .unwrap();
             }
         }
         append(&kafka, Foreign { topic: &topics.events, partition: None, key: Some(b"x"), value: None }).await.unwrap();
         let key = state_key(&stage, PERMISSION);
-        let record = Foreign { topic: &topics.state, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(b"abc") };
+        let record = Foreign {
+            topic: &topics.state,
+            partition: Some(owner(&stage)),
+            key: Some(key.as_bytes()),
+            value: Some(b"abc"),
+        };
         append(&kafka, record).await.unwrap();
         let app = stage.receiver().await;
         put(&stage, CHARGE, "Captured");
         stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
         let captured = || {
             let records = committed_records(&kafka, &topics.events);
-            let of_it = |record: &&crate::harness::Record| String::from_utf8_lossy(&record.value).contains(".ChargeCaptured.v1");
+            let of_it = |record: &&crate::harness::Record| {
+                String::from_utf8_lossy(&record.value).contains(".ChargeCaptured.v1")
+            };
             records.iter().filter(of_it).count()
         };
         until("the next change is published", || captured() == 1).await;
