@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::pay::{Environment, PrivateDigests, Reason, State};
-use crate::domain::state::{RetryAwaited, Upcoming};
+use crate::domain::state::{COUNT_MAX, RetryAwaited, Upcoming};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, Origin};
 
@@ -131,7 +131,7 @@ fn step() -> impl Strategy<Value = Step> {
         0.2,
         prop::option::of(at()).prop_map(|since| RetryAwaited { since, newest: since, may_check: since.is_none() }),
     );
-    let parts = (observed, prop::option::of(any::<u64>()), awaited, prop::option::weighted(0.2, pending()));
+    let parts = (observed, prop::option::of(0..=COUNT_MAX), awaited, prop::option::weighted(0.2, pending()));
     let record = (object(), parts).prop_map(|(object, (observed, sequence, retry_awaited, pending))| KnownState {
         observed,
         sequence,

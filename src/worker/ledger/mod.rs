@@ -360,3 +360,6 @@ mod reconciliation_tests;
 
 #[cfg(test)]
 mod in_charge_tests;
+
+#[cfg(test)]
+mod unwritable_tests;

@@ -56,11 +56,12 @@ fn header_whose_name_is_no_text_stops_nothing() {
         publish_first(&stage, &app, &mut reader).await;
         let topics = stage.kafka().topics();
         append_with_header_name(&stage.servers, &topics.inbox, owner(&stage), b"\xff\xfe");
-        append_with_header_name(&stage.servers, &topics.events, 0, b"\xff\xfe");
         captures(&stage, &app, &mut reader, CHARGE).await;
         until("it is a dead letter", || dead_letters(&stage).len() == 1).await;
         app.stop().await;
+        drop(reader);
         // The next worker reads the events topic.
+        append_with_header_name(&stage.servers, &topics.events, 0, b"\xff\xfe");
         let topic = &topics.state;
         let key = state_key(&stage, PERMISSION);
         let damaged = Foreign { topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(b"abc") };
