@@ -16,8 +16,8 @@ use crate::stage::Stage;
 /// The session time-out of the consumer group.
 pub(crate) const SESSION: Duration = Duration::from_secs(6);
 /// The duration in CI, and the injections that it must reach.
-const SECONDS: u64 = 120;
-const INJECTIONS_MIN: usize = 25;
+const SECONDS: u64 = 75;
+const INJECTIONS_MIN: usize = 15;
 
 /// Prints and counts the injected faults.
 pub(crate) struct InjectionLog {
