@@ -81,10 +81,10 @@ impl Timestamp {
     }
 
     /// Reads a time as a person writes it: `2026-01-02T03:04:05Z`, also with a fraction or an offset. Without a zone it is
-    /// refused, since a person may mean the local time. So is a time outside of the years 2000 to 2200.
+    /// refused, since a person may mean the local time.
     pub fn parse_written(text: &str) -> Option<Self> {
         let written = iso8601::parse(text).filter(|written| written.has_zone && text.contains('T'))?;
-        Some(written.moment).filter(|moment| PLAUSIBLE_MS.contains(&moment.0))
+        Some(written.moment).filter(|moment| (Self::FIRST..=Self::NEVER).contains(moment))
     }
 
     /// Adds `duration`.

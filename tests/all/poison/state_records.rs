@@ -41,7 +41,6 @@ fn unreadable_state_of_an_object_is_rebuilt_from_its_events() {
         let app = stage.receiver().await;
         assert!(metric(&app, UNREADABLE).await >= 6.0);
         until("the inbox is read again", || inbox_records_left(&stage.kafka()) == 0).await;
-        silence(&mut reader).await;
         for id in more.iter().map(String::as_str).chain([CHARGE, OTHER]) {
             captures(&stage, &app, &mut reader, id).await;
         }
@@ -107,7 +106,6 @@ fn foreign_records_on_the_state_topic_change_nothing() {
         alter_topic(&kafka, &topic, &[("cleanup.policy", "compact")]).await;
         let app = stage.receiver().await;
         until("the inbox is read again", || inbox_records_left(&stage.kafka()) == 0).await;
-        silence(&mut reader).await;
         captures(&stage, &app, &mut reader, CHARGE).await;
         captures(&stage, &app, &mut reader, OTHER).await;
         silence(&mut reader).await;
