@@ -2,17 +2,19 @@
 //!
 //! Shown: an HTTP client, whose URL parser follows the WHATWG and not ours, would go where the pin says and nowhere
 //! else. A second line of the input is a development origin in place of the usual one.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::sync::LazyLock;
 
 use ipn_receiver::domain::sns::{
     CertSource, DevelopmentOrigin, IssuerUrl, Policy, SigningCertUrl, TopicArn, TopicPolicy, TopicRule,
 };
-use libfuzzer_sys::{Corpus, fuzz_target};
+use ipn_receiver_fuzz::Corpus;
 use url::{Host, Url};
 
-fuzz_target!(|input: &[u8]| -> Corpus {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let Ok(text) = std::str::from_utf8(input) else { return Corpus::Reject };
     leads_where_the_pin_says(text, USUAL_ORIGIN, &POLICY);
     if let Some((text, origin)) = text.split_once('\n')
@@ -23,7 +25,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     }
     leads_to_amazon_trust_services(text);
     Corpus::Keep
-});
+}
 
 fn leads_where_the_pin_says(text: &str, origin: &str, policy: &Policy) {
     let parsed = SigningCertUrl::parse(text, policy);

@@ -2,18 +2,20 @@
 //!
 //! Shown: no file passes but those that an authority really signed, whatever stands between; nothing ever leads to
 //! Amazon's roots. An input is read as the file itself and as the DER in it, so that mutations reach ASN.1.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use ipn_receiver::domain::sns::{BadSigningCert, CertFile, Intermediate, SigningCert, TrustAnchors};
 use ipn_receiver::domain::timestamp::Timestamp;
+use ipn_receiver_fuzz::Corpus;
 use ipn_receiver_fuzz::authority::{Signed, pem};
-use libfuzzer_sys::fuzz_target;
 use openssl::hash::{MessageDigest, hash};
 
-fuzz_target!(|input: &[u8]| {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let as_file = CertFile::from_pem(input);
     if as_file.is_ok() {
         let dashes = String::from_utf8_lossy(input).matches("-----").count();
@@ -31,7 +33,8 @@ fuzz_target!(|input: &[u8]| {
     }
     as_an_issuer_helps_only_its_own(input);
     as_an_anchor_is_read_without_harm(input);
-});
+    Corpus::Keep
+}
 
 fn passes_only_if_signed(file: &CertFile) {
     assert!(file.issuer_urls().len() <= 2);

@@ -2,7 +2,7 @@
 //!
 //! Shown: what is parsed is what any other JSON reader sees; its string-to-sign can be read in one way only; a
 //! forged signature never passes, and a genuine one passes for its message, scheme and topic only.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -17,14 +17,16 @@ use ipn_receiver::domain::sns::{
 };
 use ipn_receiver::domain::timestamp::Timestamp;
 use ipn_receiver::sandbox::authority::{Authority, SigningLeaf, Validity};
+use ipn_receiver_fuzz::Corpus;
 use ipn_receiver_fuzz::parts;
 use ipn_receiver_fuzz::signed_text::SignedText;
-use libfuzzer_sys::{Corpus, fuzz_target};
 use openssl::hash::MessageDigest;
 use openssl::sign::Signer;
 use serde_json::{Map, Value};
 
-fuzz_target!(|input: &[u8]| -> Corpus {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let body = parts::to_body(input);
     let parsed = Envelope::parse(body.clone());
     assert_eq!(parsed, Envelope::parse(body.clone()), "parsing is a function of the body");
@@ -45,7 +47,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         only_its_own_signature_passes(envelope, &text);
     }
     Corpus::Keep
-});
+}
 
 /// One key that SNS might sign with, made for this run and never stored.
 static SIGNER: LazyLock<Known> = LazyLock::new(|| {

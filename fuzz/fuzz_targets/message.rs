@@ -2,7 +2,7 @@
 //!
 //! Shown: ids and words that come out hold nothing but what may stand in a URL path, a record key or a log line; what
 //! was read can be written and read again; an IPN goes to its own merchant or nowhere.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,12 @@ use ipn_receiver::domain::ipn::routing::{Merchant, Merchants, Unroutable};
 use ipn_receiver::domain::ipn::{Ipn, Message};
 use ipn_receiver::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind};
 use ipn_receiver::domain::sns::{TopicArn, TopicPolicy, TopicRule};
-use libfuzzer_sys::{Corpus, fuzz_target};
+use ipn_receiver_fuzz::Corpus;
 use serde_json::json;
 
-fuzz_target!(|input: &[u8]| -> Corpus {
+ipn_receiver_fuzz::target!(run);
+
+fn run(input: &[u8]) -> Corpus {
     let Ok(text) = std::str::from_utf8(input) else { return Corpus::Reject };
     let message = Message::parse(text);
     assert_eq!(message, Message::parse(text), "parsing is a function of the text");
@@ -27,7 +29,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         Message::NotUnderstood(why) => assert!(!why.is_empty()),
     }
     Corpus::Keep
-});
+}
 
 fn is_fit_for_paths_keys_and_logs(ipn: &Ipn) {
     let is_id =

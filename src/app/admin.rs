@@ -114,7 +114,7 @@ impl Readiness {
             name: "pay_api",
             ok: held_back.is_empty(),
             detail: if held_back.is_empty() {
-                "no merchant's reads are held back".to_owned()
+                "no reads are held back".to_owned()
             } else {
                 format!("reads are held back; their work waits, nothing is lost: {}", held_back.join(", "))
             },

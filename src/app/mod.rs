@@ -98,9 +98,9 @@ impl App {
         let admin_address = local_address(&admin_listener);
         let ingress_listener =
             config.role.receives_ipns().then(|| listen("ingress.listen", config.ingress.listen)).transpose()?;
-        let min_in_sync_replicas = match broker {
+        let TopicFacts { min_in_sync_replicas, events_partitions } = match broker {
             Broker::Real => check_topics(&config).await?,
-            Broker::Mock => 1,
+            Broker::Mock => TopicFacts { min_in_sync_replicas: 1, events_partitions: None },
         };
         init_metrics(&config);
         let accounts = std::mem::take(&mut config.merchants);
@@ -108,7 +108,7 @@ impl App {
         let clock_watch = ClockWatch::new(clients.clock, Duration::from_secs(config.admin.clock_offset_max_s));
         let peers = clock_peers(&config, &merchants, &accounts, &clients);
         let mut tasks = vec![tokio::spawn(clock_watch.clone().run(peers))];
-        let shared = Shared { merchants, clients, broker, clock_watch, spans };
+        let shared = Shared { merchants, clients, broker, events_partitions, clock_watch, spans };
         let worker =
             config.role.runs_worker().then(|| start_worker(&config, accounts, &shared, &mut tasks)).transpose()?;
         let readiness = web::Data::new(Readiness::new(
@@ -221,6 +221,7 @@ struct Shared {
     merchants: Arc<Merchants>,
     clients: Clients,
     broker: Broker,
+    events_partitions: Option<i32>,
     clock_watch: ClockWatch,
     spans: Spans,
 }
@@ -246,7 +247,7 @@ fn start_worker(
     shared: &Shared,
     tasks: &mut Vec<JoinHandle<()>>,
 ) -> Result<worker::Handle, Error> {
-    let Shared { merchants, clients, broker, clock_watch, spans } = shared;
+    let Shared { merchants, clients, broker, events_partitions, clock_watch, spans } = shared;
     let update_urls = config.events.update_urls.by_account(&accounts);
     let keys = ApiKeys::new(accounts);
     tasks.push(tokio::spawn(keys.clone().keep_fresh(Duration::from_millis(config.pay_api.key_reload_ms))));
@@ -264,6 +265,7 @@ fn start_worker(
         pay_api,
         clock: clients.clock,
         broker: *broker,
+        events_partitions: *events_partitions,
         spans: spans.clone(),
     };
     let connection = Connection::in_background(&config.kafka)?;
@@ -330,7 +332,13 @@ fn warn_of_development() {
     );
 }
 
-async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
+/// What the parts of the process must know of the topics.
+struct TopicFacts {
+    min_in_sync_replicas: usize,
+    events_partitions: Option<i32>,
+}
+
+async fn check_topics(config: &Config) -> Result<TopicFacts, topics::Error> {
     tracing::info!(
         bootstrap_servers = config.kafka.bootstrap_servers,
         "connecting to Kafka and comparing the topics with the requirements"
@@ -343,7 +351,8 @@ async fn check_topics(config: &Config) -> Result<usize, topics::Error> {
     if let Some(keeps) = found.inbox_keeps_s {
         metrics::gauge!("ipn_receiver_inbox_retention_seconds").set(keeps);
     }
-    Ok(found.min_in_sync_replicas)
+    let events_partitions = Some(found.events_partitions());
+    Ok(TopicFacts { min_in_sync_replicas: found.min_in_sync_replicas, events_partitions })
 }
 
 const INBOX_FLUSH_TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use actix_web::middleware::NormalizePath;
 use actix_web::{App as Actix, HttpServer, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
@@ -27,7 +28,8 @@ pub(super) fn ingress_server(
     config: &Config,
 ) -> Result<Server, Error> {
     let address = local_address(&listener);
-    let server = HttpServer::new(move || Actix::new().app_data(ingress.clone()).configure(ingress::routes))
+    let app = move || Actix::new().app_data(ingress.clone()).wrap(NormalizePath::trim()).configure(ingress::routes);
+    let server = HttpServer::new(app)
         // SNS gives up after 15 s. A sender with slow headers gets no 408 before that, since SNS would not repeat it.
         .client_request_timeout(Duration::from_secs(15))
         .keep_alive(Duration::from_secs(75))

@@ -13,7 +13,7 @@ use super::{Error, Exit};
 use crate::config::Kafka;
 use crate::domain::dead_letter::redrive::DeadLetterRecord;
 use crate::domain::events::decode;
-use crate::domain::pay::ObjectId;
+use crate::domain::pay::{ObjectId, ObjectRef};
 use crate::domain::record_headers;
 use crate::domain::state::in_charge::InCharge;
 use crate::domain::timestamp::Timestamp;
@@ -93,8 +93,8 @@ impl Found {
             }
         })?;
         for (key, mut state) in records {
-            let account = std::str::from_utf8(&key).ok().and_then(|key| key.rsplit_once('/'));
-            let in_charge = account.and_then(|(account, _)| in_charge.get(account));
+            let object = std::str::from_utf8(&key).ok().and_then(ObjectRef::of_state_key);
+            let in_charge = object.and_then(|object| in_charge.get(&object.account.to_string()));
             state["inChargeSince"] = json!(in_charge);
             if key.ends_with(own_key.as_bytes()) { self.known_state.push(state) } else { self.children.push(state) }
         }
@@ -194,7 +194,7 @@ mod tests {
         for (text, is_named) in [
             ("S02-0000001-2222222", true),
             (r#"{\"ObjectId\":\"S02-0000001-2222222\"}"#, true),
-            ("M1/sandbox/S02-0000001-2222222", true),
+            ("M1/sandbox/ChargePermission/S02-0000001-2222222", true),
             ("S02-0000001-2222222-C000001", false),
             ("XS02-0000001-2222222", false),
             ("S02-0000001-222222", false),

@@ -32,7 +32,7 @@ async fn create(config: &Config) -> Result<Comparison, Error> {
     }
     let found = topics::look(config).await?;
     if found.refused().next().is_none() {
-        found.record_count_if_missing(&config.kafka).await?;
+        found.record_counts_if_missing(&config.kafka).await?;
     }
     Ok(found)
 }

@@ -15,8 +15,8 @@ use crate::amazon::signing_certs::{self, CertAuthorities, SigningCerts};
 use crate::clock::Clock;
 use crate::config::{Config, MerchantAccount, Sns};
 use crate::domain::sns::{
-    self, BadSigningCert, CertFile, CertSource, Envelope, Intermediate, Policy, SigningCert, SigningCertUrl,
-    TopicPolicy, TopicRule,
+    self, BadSigningCert, CertFile, CertSource, Envelope, Intermediate, Policy, RefusedCertUrl, SigningCert,
+    SigningCertUrl, TopicPolicy, TopicRule,
 };
 use crate::domain::timestamp::Timestamp;
 
@@ -97,8 +97,8 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     verify_files(&options, authorities, &mut std::io::stdout().lock()).await
 }
 
-/// Verifies every file and writes a report for each. Returns [`Exit::No`] if a message is not genuine; it is a failure if a
-/// message could not be verified.
+/// Verifies every file and writes a report for each. Returns [`Exit::No`] if a message is not genuine (`serve` answers 4xx);
+/// it is a failure if a message is undecided (`serve` answers 503).
 pub async fn verify_files(
     options: &Options,
     authorities: CertAuthorities,
@@ -145,14 +145,39 @@ async fn run_checks(report: &mut Report, options: &Options, source: &Source) -> 
     report.verified_at = Some(at);
     let url = SigningCertUrl::parse(&envelope.signing_cert_url, &policy);
     report.envelope = Some(envelope.clone());
-    let url = url.map_err(|refused| Failure::not_genuine("certificate-url", &refused))?;
+    let url = url.map_err(|refused| refused_url(&refused))?;
     let cert = source.certificate(&url, at).await?;
     let (valid_from, valid_until) = cert.validity();
     let is_genuine_within = sns::verify(envelope.clone(), &cert, &policy, at.max(valid_from).min(valid_until)).is_ok();
     report.certificate = Some(CertificateTime { valid_from, valid_until, is_genuine_within });
-    sns::verify(envelope, &cert, &policy, at)
-        .map(|_| ())
-        .map_err(|error| Failure::not_genuine(failed_check(&error), &error))
+    sns::verify(envelope, &cert, &policy, at).map(|_| ()).map_err(|error| failed_verification(&error))
+}
+
+/// The message may be genuine if the URL can be one of SNS: `serve` answers 503.
+fn refused_url(refused: &RefusedCertUrl) -> Failure {
+    match refused {
+        RefusedCertUrl::Region(_) | RefusedCertUrl::Partition(_) => {
+            Failure::undecided("certificate-url", refused.to_string())
+        }
+        RefusedCertUrl::Scheme | RefusedCertUrl::Host | RefusedCertUrl::Path => {
+            Failure::not_genuine("certificate-url", refused)
+        }
+    }
+}
+
+/// Only a signature that fails under a valid certificate proves that a message is not genuine. What another setting,
+/// time or version could accept is undecided.
+fn failed_verification(error: &sns::Error) -> Failure {
+    match error {
+        sns::Error::Signature | sns::Error::SignatureEncoding => Failure::not_genuine(failed_check(error), error),
+        sns::Error::Certificate(_)
+        | sns::Error::SignatureVersion(_)
+        | sns::Error::SignatureVersionTooLow(_)
+        | sns::Error::TopicNotAllowed(_)
+        | sns::Error::TopicRegionNotAllowed(_)
+        | sns::Error::TooOld { .. }
+        | sns::Error::TooNew { .. } => Failure::undecided(failed_check(error), error.to_string()),
+    }
 }
 
 fn failed_check(error: &sns::Error) -> &'static str {
@@ -160,7 +185,7 @@ fn failed_check(error: &sns::Error) -> &'static str {
         sns::Error::Certificate(_) => "validity",
         sns::Error::Signature | sns::Error::SignatureEncoding => "signature",
         sns::Error::SignatureVersion(_) | sns::Error::SignatureVersionTooLow(_) => "signature-version",
-        sns::Error::TopicNotAllowed(_) => "topic",
+        sns::Error::TopicNotAllowed(_) | sns::Error::TopicRegionNotAllowed(_) => "topic",
         sns::Error::TooOld { .. } | sns::Error::TooNew { .. } => "timestamp",
     }
 }
@@ -207,7 +232,8 @@ impl Source {
     }
 
     async fn certificate(&self, url: &SigningCertUrl, at: Timestamp) -> Result<SigningCert, Failure> {
-        let bad = |bad: BadSigningCert| Failure::not_genuine("certificate", &bad);
+        // As `serve`: the clock, the table of names or a change at Amazon is likelier than a forger.
+        let bad = |bad: BadSigningCert| Failure::undecided("certificate", bad.to_string());
         match (self, url.source()) {
             (Self::File(file, _), CertSource::Development) => file.check_key_alone().map_err(bad),
             (Self::File(file, authorities), CertSource::Region(region)) => {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::merchants::parse_topic_arn;
 use super::{MerchantAccount, Mistake, mistake};
 use crate::domain::pay::Environment;
 use crate::domain::sns::{DevelopmentOrigin, TopicArn, TrustAnchors};
@@ -55,9 +56,9 @@ pub(super) fn load(setting: &DevelopmentSetting, folder: &Path, mistakes: &mut V
         }
     }
     for arn in &setting.topic_arns {
-        match TopicArn::parse(arn) {
-            Some(arn) => topics.push(arn),
-            None => wrong("topic_arns", format!("{arn:?} is not a topic; write arn:aws:sns:REGION:ACCOUNT:NAME")),
+        match parse_topic_arn(arn) {
+            Ok(arn) => topics.push(arn),
+            Err(what) => wrong("topic_arns", what),
         }
     }
     let mut trust_anchors: Option<TrustAnchors> = None;

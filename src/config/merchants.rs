@@ -8,7 +8,7 @@ use super::key_files::{Fingerprint, KeyFiles};
 use super::{Mistake, mistake};
 use crate::domain::ipn::routing::{Merchant, Merchants};
 use crate::domain::pay::{Account, ApiKey, Environment, MerchantId, Region};
-use crate::domain::sns::{SignatureVersion, TopicArn, TopicPolicy, TopicRule};
+use crate::domain::sns::{AwsRegion, SignatureVersion, TopicArn, TopicPolicy, TopicRule};
 
 /// One merchant in one environment, with its key.
 #[derive(Debug)]
@@ -142,6 +142,11 @@ pub(super) fn is_update_url(url: &str) -> bool {
 
 fn topic_rules(setting: &MerchantSetting, accounts: &[String], wrong: &mut impl FnMut(&str, String)) -> Vec<TopicRule> {
     let regions = setting.topic_regions.clone().unwrap_or_else(|| default_topic_regions(setting.region));
+    for region in &regions {
+        if let Err(what) = check_topic_region(region) {
+            wrong("topic_regions", what);
+        }
+    }
     let owners = setting.topic_owners.clone().unwrap_or_else(|| vec![setting.id.clone()]);
     let mut rules: Vec<TopicRule> = owners
         .iter()
@@ -152,12 +157,37 @@ fn topic_rules(setting: &MerchantSetting, accounts: &[String], wrong: &mut impl 
         })
         .collect();
     for arn in &setting.topic_arns {
-        match TopicArn::parse(arn) {
-            Some(arn) => rules.push(TopicRule::Arn(arn)),
-            None => wrong("topic_arns", format!("{arn:?} is not a topic; write arn:aws:sns:REGION:ACCOUNT:NAME")),
+        match parse_topic_arn(arn) {
+            Ok(arn) => rules.push(TopicRule::Arn(arn)),
+            Err(what) => wrong("topic_arns", what),
         }
     }
     rules
+}
+
+/// Reads a topic whose messages can be verified, or says what is wrong.
+pub(super) fn parse_topic_arn(text: &str) -> Result<TopicArn, String> {
+    let arn = TopicArn::parse(text)
+        .ok_or_else(|| format!("{text:?} is not a topic; write arn:aws:sns:REGION:ACCOUNT:NAME"))?;
+    check_topic_region(arn.region())?;
+    if arn.partition() != "aws" {
+        return Err(format!("{text:?} is not in the AWS partition aws, the only one whose messages can be verified"));
+    }
+    Ok(arn)
+}
+
+/// Whether SNS in this region signs with certificates that can be verified.
+fn check_topic_region(text: &str) -> Result<(), String> {
+    let region = AwsRegion::parse(text)
+        .ok_or_else(|| format!("{text:?} is not the name of an AWS region; write it like eu-west-1"))?;
+    let partition = region.partition();
+    if partition.is_verifiable() {
+        return Ok(());
+    }
+    Err(format!(
+        "{text} is in the AWS partition {}; Amazon Pay has no topics there, and messages from there cannot be verified",
+        partition.name
+    ))
 }
 
 /// What [`is_update_url`] accepts.

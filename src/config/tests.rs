@@ -145,6 +145,39 @@ fn property_that_a_guarantee_needs_is_refused() {
 }
 
 #[test]
+fn topic_whose_messages_cannot_be_verified_is_refused() {
+    for (arn, partition) in [
+        ("arn:aws-cn:sns:cn-north-1:123456789012:ipn", "aws-cn"),
+        ("arn:aws-us-gov:sns:us-gov-west-1:123456789012:ipn", "aws-us-gov"),
+        ("arn:aws-eusc:sns:eusc-de-east-1:123456789012:ipn", "aws-eusc"),
+    ] {
+        let region = arn.split(':').nth(3).unwrap();
+        check(
+            &format!("{GOOD}\ntopic_arns = [\"{arn}\"]"),
+            &format!("merchants[0].topic_arns: {region} is in the AWS partition {partition}"),
+        );
+        check(
+            &format!("{GOOD}\ntopic_regions = [\"eu-west-1\", \"{region}\"]"),
+            &format!("merchants[0].topic_regions: {region} is in the AWS partition {partition}"),
+        );
+    }
+    check(
+        &format!("{GOOD}\ntopic_arns = [\"arn:aws:sns:cn-north-1:123456789012:ipn\"]"),
+        "merchants[0].topic_arns: cn-north-1 is in the AWS partition aws-cn",
+    );
+    check(
+        &format!("{GOOD}\ntopic_arns = [\"arn:aws-cn:sns:eu-west-1:123456789012:ipn\"]"),
+        "merchants[0].topic_arns: \"arn:aws-cn:sns:eu-west-1:123456789012:ipn\" is not in the AWS partition aws",
+    );
+    for region in ["", "EU-WEST-1", "s3-eu-west-1", "eu-west-1 ", "Ireland"] {
+        check(
+            &format!("{GOOD}\ntopic_regions = [\"{region}\"]"),
+            &format!("merchants[0].topic_regions: {region:?} is not the name of an AWS region"),
+        );
+    }
+}
+
+#[test]
 fn parse_error_does_not_quote_the_line() {
     let mistakes = load("[kafka.properties]\n\"sasl.password\" = hunter2", &[]).expect_err("not TOML");
     assert!(!mistakes[0].contains("hunter2"), "{mistakes:?}");

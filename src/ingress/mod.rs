@@ -7,6 +7,9 @@
 
 mod body;
 mod rejection;
+
+mod misdirected;
+
 mod trace;
 
 use std::sync::Arc;
@@ -30,7 +33,7 @@ use crate::domain::ipn::routing::Merchants;
 use crate::domain::pay::Account;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, Verified, verify};
 use crate::domain::trace::TraceParent;
-use crate::http::problem::{method_not_allowed, not_found, problem};
+use crate::http::problem::problem;
 use crate::kafka::inbox::Inbox;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::spans::Spans;
@@ -70,15 +73,15 @@ enum Accepted {
     ConfirmedSubscription,
 }
 
-/// The routes of the public port.
+/// The routes of the public port. The server removes surplus slashes from paths first: `/ipn/` and `//ipn` are `/ipn`.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
             web::resource("/ipn")
                 .route(web::post().to(receive))
-                .default_service(web::to(async || method_not_allowed("POST"))),
+                .default_service(web::to(misdirected::method_not_allowed)),
         )
-        .default_service(web::to(not_found));
+        .default_service(web::to(misdirected::not_found));
 }
 
 /// Sets the time of the last genuine IPN to 0 for every merchant, so that the metric exists before the first IPN.
@@ -163,7 +166,9 @@ impl Ingress {
     }
 
     async fn verify(&self, envelope: Envelope) -> Result<Verified<Envelope>, Rejection> {
-        let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy)?;
+        let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy).map_err(|refused| {
+            Rejection::CertificateUrl { refused, topic_arn: envelope.topic_arn.as_str().to_owned() }
+        })?;
         let cert = self.certs.get(&url).await?;
         let started = Instant::now();
         let verified = verify(envelope, &cert, &self.policy, self.clock.now());
@@ -212,14 +217,20 @@ impl Ingress {
     fn reject(&self, error: &Rejection) -> HttpResponse {
         let Answer { status, slug, title } = error.answer();
         metrics::counter!("ipn_receiver_requests_total", "outcome" => slug).increment(1);
-        let outcome = slug;
+        let (outcome, topic_arn) = (slug, error.topic());
         match (self.allow_log(slug, error.cause()), error.severity()) {
             (None, _) => {
-                tracing::debug!(%error, outcome, "request rejected; equal lines above debug level are suppressed");
+                tracing::debug!(%error, topic_arn, outcome, "request rejected; equal lines above debug level are suppressed");
             }
-            (Some(suppressed), Severity::Info) => tracing::info!(%error, outcome, suppressed, "request rejected"),
-            (Some(suppressed), Severity::Warn) => tracing::warn!(%error, outcome, suppressed, "{NOT_STORED}"),
-            (Some(suppressed), Severity::Error) => tracing::error!(%error, outcome, suppressed, "{NOT_STORED}"),
+            (Some(suppressed), Severity::Info) => {
+                tracing::info!(%error, topic_arn, outcome, suppressed, "request rejected");
+            }
+            (Some(suppressed), Severity::Warn) => {
+                tracing::warn!(%error, topic_arn, outcome, suppressed, "{NOT_STORED}");
+            }
+            (Some(suppressed), Severity::Error) => {
+                tracing::error!(%error, topic_arn, outcome, suppressed, "{NOT_STORED}");
+            }
         }
         let mut answer = problem(status, slug, title);
         if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 
 use crate::amazon::signing_certs;
 use crate::amazon::subscriptions::Unconfirmed;
-use crate::domain::sns::{self, MalformedEnvelope, RefusedCertUrl};
+use crate::domain::sns::{self, AwsRegion, MalformedEnvelope, RefusedCertUrl};
 use crate::kafka::inbox::AppendError;
 
 /// Why a request was not answered 200.
@@ -18,8 +18,8 @@ pub(super) enum Rejection {
         "raw message delivery is enabled for this subscription, so the message has no signature and cannot be verified; disable RawMessageDelivery"
     )]
     RawDelivery,
-    #[error(transparent)]
-    CertificateUrl(#[from] RefusedCertUrl),
+    #[error("{refused}")]
+    CertificateUrl { refused: RefusedCertUrl, topic_arn: String },
     #[error(transparent)]
     Certificate(#[from] signing_certs::Error),
     #[error(transparent)]
@@ -71,12 +71,17 @@ impl Rejection {
             Self::RawDelivery => {
                 (BAD, "raw-delivery", "Raw message delivery is enabled, so the message has no signature")
             }
-            Self::CertificateUrl(_) => (FORBIDDEN, "certificate-url-refused", "The SigningCertURL is not allowed"),
+            Self::CertificateUrl { refused: RefusedCertUrl::Region(_) | RefusedCertUrl::Partition(_), .. } => {
+                (RETRY, "region-not-allowed", "The region of the SigningCertURL is not allowed")
+            }
+            Self::CertificateUrl { .. } => (FORBIDDEN, "certificate-url-refused", "The SigningCertURL is not allowed"),
             Self::Verification(Sns::Signature | Sns::SignatureEncoding) => {
                 (FORBIDDEN, "signature-invalid", "The signature is invalid")
             }
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
-            Self::Verification(Sns::TopicNotAllowed(_)) => (RETRY, "topic-not-allowed", "The topic is not allowed"),
+            Self::Verification(Sns::TopicNotAllowed(_) | Sns::TopicRegionNotAllowed(_)) => {
+                (RETRY, "topic-not-allowed", "The topic is not allowed")
+            }
             Self::Verification(Sns::SignatureVersionTooLow(_)) => {
                 (RETRY, "signature-version-too-low", "The signature version is lower than the topic requires")
             }
@@ -104,20 +109,36 @@ impl Rejection {
         Answer { status, slug, title }
     }
 
+    /// The topic that the message names, where it matters for the remedy. The signature may not be checked yet.
+    pub(super) fn topic(&self) -> Option<&str> {
+        match self {
+            Self::CertificateUrl { topic_arn, .. } => Some(topic_arn),
+            Self::Verification(
+                sns::Error::TopicNotAllowed(arn)
+                | sns::Error::TopicRegionNotAllowed(arn)
+                | sns::Error::SignatureVersionTooLow(arn),
+            ) => Some(arn),
+            _ => None,
+        }
+    }
+
     /// What equal rejections have in common besides the outcome, so that one cause suppresses no line of another. Never a
-    /// text that the sender of an unverified message chooses: such texts would fill the throttle.
+    /// text that the sender of an unverified message chooses: such texts would fill the throttle. So of all names of
+    /// regions, only the known ones count.
     pub(super) fn cause(&self) -> Option<String> {
         use sns::Error as Sns;
         match self {
             Self::NotAnEnvelope(MalformedEnvelope::Json(_))
-            | Self::CertificateUrl(RefusedCertUrl::Region(_))
             | Self::Verification(Sns::SignatureVersion(_))
             | Self::RawDelivery
             | Self::TooLarge(_)
             | Self::NoMemory
             | Self::Deadline(_) => None,
             Self::NotAnEnvelope(malformed) => Some(malformed.to_string()),
-            Self::CertificateUrl(refused) => Some(refused.to_string()),
+            Self::CertificateUrl {
+                refused: RefusedCertUrl::Region(name) | RefusedCertUrl::Partition(name), ..
+            } => AwsRegion::parse(name).filter(|region| region.is_known()).map(|region| region.as_str().to_owned()),
+            Self::CertificateUrl { refused, .. } => Some(refused.to_string()),
             Self::Certificate(
                 signing_certs::Error::Unavailable { reason, .. }
                 | signing_certs::Error::IssuerUnavailable { reason, .. },
@@ -131,16 +152,21 @@ impl Rejection {
             Self::Verification(unsigned @ (Sns::Signature | Sns::SignatureEncoding)) => Some(unsigned.to_string()),
             Self::Append(error) => Some(error.to_string()),
             Self::SlowBody(_) | Self::IncompleteBody => Some(self.to_string()),
-            Self::Verification(Sns::TopicNotAllowed(arn) | Sns::SignatureVersionTooLow(arn)) => Some(arn.clone()),
+            Self::Verification(
+                Sns::TopicNotAllowed(arn) | Sns::TopicRegionNotAllowed(arn) | Sns::SignatureVersionTooLow(arn),
+            ) => Some(arn.clone()),
             Self::Confirmation(unconfirmed) => Some(unconfirmed.topic().to_owned()),
         }
     }
 
     pub(super) fn severity(&self) -> Severity {
         match self {
+            Self::CertificateUrl { refused: RefusedCertUrl::Region(_) | RefusedCertUrl::Partition(_), .. } => {
+                Severity::Warn
+            }
             Self::NotAnEnvelope(_)
             | Self::RawDelivery
-            | Self::CertificateUrl(_)
+            | Self::CertificateUrl { .. }
             | Self::TooLarge(_)
             | Self::SlowBody(_)
             | Self::IncompleteBody
@@ -150,6 +176,7 @@ impl Rejection {
             | Self::Verification(sns::Error::Certificate(_) | sns::Error::SignatureVersion(_)) => Severity::Warn,
             Self::Verification(
                 sns::Error::TopicNotAllowed(_)
+                | sns::Error::TopicRegionNotAllowed(_)
                 | sns::Error::SignatureVersionTooLow(_)
                 | sns::Error::TooOld { .. }
                 | sns::Error::TooNew { .. },

@@ -5,7 +5,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use rdkafka::Offset;
 use rdkafka::client::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -24,7 +23,6 @@ use crate::domain::work::InboxPosition;
 use crate::kafka::acls;
 use crate::kafka::connection::cause;
 use crate::kafka::outbox::MESSAGE_BYTES_MAX;
-use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader};
 
 /// Appends to the inbox.
 pub struct Inbox {
@@ -222,40 +220,6 @@ fn request_headers(kind: &str) -> OwnedHeaders {
     OwnedHeaders::new_with_capacity(2)
         .insert(Header { key: record_headers::SCHEMA_VERSION, value: Some(SCHEMA) })
         .insert(Header { key: record_headers::RECORD_KIND, value: Some(kind) })
-}
-
-/// Reads single records back, for dead letters: the worker keeps positions, not bodies. A record that retention deleted is
-/// `None`. Blocks.
-pub fn read_back(
-    kafka: &Kafka,
-    positions: &[InboxPosition],
-    timeout: Duration,
-) -> Result<Vec<Option<InboxRecord>>, KafkaError> {
-    let settings = ReaderSettings {
-        topic: kafka.topics().inbox,
-        purpose: "read-back",
-        end: End::WhenClosed,
-        properties: &[("auto.offset.reset", "error")],
-    };
-    let reader = TopicReader::new(kafka, settings)?;
-    positions.iter().map(|position| read_one(&reader, *position, timeout)).collect()
-}
-
-fn read_one(
-    reader: &TopicReader,
-    position: InboxPosition,
-    timeout: Duration,
-) -> Result<Option<InboxRecord>, KafkaError> {
-    let from = [(position.partition, Offset::Offset(position.offset))].into();
-    let range = ReadRange { from, ..ReadRange::from_beginning([], timeout) };
-    match reader.read(range)?.next_record().map_err(KafkaError::from) {
-        // A later record comes in place of one that is gone.
-        Ok(next) => {
-            Ok(next.filter(|message| message.offset() == position.offset).map(|m| InboxRecord::from_message(&m)))
-        }
-        Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// Version of the inbox records that this release writes.

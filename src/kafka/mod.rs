@@ -9,6 +9,7 @@ pub mod topics;
 
 mod client;
 pub mod connection;
+pub mod read_back;
 pub mod topic_reader;
 
 pub use self::topic_reader::TopicReader;

@@ -27,6 +27,7 @@ pub struct WorkerContext {
     pub(super) pay_api: PayApi,
     pub(super) clock: Clock,
     pub(super) broker: Broker,
+    pub(super) events_partitions: Option<i32>,
     pub(super) spans: Spans,
 }
 
@@ -55,6 +56,8 @@ pub struct Dependencies {
     pub clock: Clock,
     /// The kind of Kafka broker.
     pub broker: Broker,
+    /// How many partitions of the events topic hold events, if it is known.
+    pub events_partitions: Option<i32>,
     /// Where spans go.
     pub spans: Spans,
 }
@@ -62,7 +65,7 @@ pub struct Dependencies {
 impl WorkerContext {
     /// Takes what the worker needs from the configuration.
     pub fn new(config: &Config, dependencies: Dependencies) -> Self {
-        let Dependencies { merchants, update_urls, pay_api, clock, broker, spans } = dependencies;
+        let Dependencies { merchants, update_urls, pay_api, clock, broker, events_partitions, spans } = dependencies;
         let ledger = LedgerConfig {
             settings: config.worker.clone(),
             reconciliation: config.reconciliation.clone(),
@@ -72,6 +75,7 @@ impl WorkerContext {
             update_urls: update_urls.into(),
             partitions: config.kafka.partitions,
         };
-        Self { kafka: config.kafka.clone(), ledger, wire: config.events.wire(), pay_api, clock, broker, spans }
+        let (kafka, wire) = (config.kafka.clone(), config.events.wire());
+        Self { kafka, ledger, wire, pay_api, clock, broker, events_partitions, spans }
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn show(account: &Account, kind: ObjectKind, lane: LaneReport, now: T
     metrics::gauge!("ipn_receiver_backlog_oldest_age_seconds", &labels).set(now.since(lane.first_seen).as_secs_f64());
     metrics::gauge!("ipn_receiver_pay_api_quota_factor", &labels).set(lane.quota_factor);
     metrics::gauge!("ipn_receiver_pay_api_quota_tokens", &labels).set(lane.quota_tokens);
-    show_breaker(account, lane.is_held_back);
+    metrics::gauge!("ipn_receiver_pay_api_breaker_open", &labels).set(f64::from(u8::from(lane.is_held_back)));
 }
 
 /// Sets the gauges of reconciliation: objects that may still change, and how long one read of each takes.
@@ -28,10 +28,4 @@ pub(super) fn labels(account: &Account, kind: ObjectKind) -> [(&'static str, Str
         ("environment", account.environment.to_string()),
         ("operation", kind.to_string()),
     ]
-}
-
-/// Sets the gauge of a merchant's circuit breaker.
-pub(super) fn show_breaker(account: &Account, is_open: bool) {
-    metrics::gauge!("ipn_receiver_pay_api_breaker_open", "merchant" => account.merchant_id.to_string(), "environment" => account.environment.to_string())
-        .set(f64::from(u8::from(is_open)));
 }

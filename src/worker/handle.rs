@@ -61,7 +61,7 @@ impl Handle {
 pub struct Status {
     /// Whether the worker owns its partitions and has restored their state.
     pub is_working: AtomicBool,
-    /// Merchants whose circuit breaker is open.
+    /// Merchants and operations whose circuit breaker is open.
     held_back: Mutex<Vec<String>>,
     outage: Mutex<Option<KafkaOutage>>,
     resets: Mutex<Resets>,
@@ -152,7 +152,7 @@ impl Status {
         is_often.then(|| resets.error.clone())
     }
 
-    /// The merchants whose reads the circuit breaker holds back.
+    /// The merchants and operations whose reads the circuit breakers hold back.
     pub fn held_back(&self) -> Vec<String> {
         self.held_back.lock().clone()
     }
@@ -163,8 +163,8 @@ impl Status {
         self.note_held_back(Vec::new());
     }
 
-    pub(super) fn note_held_back(&self, accounts: Vec<String>) {
-        *self.held_back.lock() = accounts;
+    pub(super) fn note_held_back(&self, operations: Vec<String>) {
+        *self.held_back.lock() = operations;
     }
 }
 

@@ -1,5 +1,5 @@
 //! Step 5. The worker turns inbox records into reads of the Amazon Pay API and their answers into events, on a thread of
-//! its own. Each round: poll → take over → fetch → collect → maintain → commit.
+//! its own. Each round: poll → take over → fetch → collect → read back → maintain → commit.
 //!
 //! The thread polls the consumer, so the rebalance callback runs on it and never during a transaction. Reads run on the
 //! async runtime and return their answers through a channel. Everything in memory (`Ledger`) belongs to one partition
@@ -30,16 +30,18 @@ use self::consumer_group::{Change, GroupContext};
 pub use self::context::{Dependencies, WorkerContext};
 use self::error::Error;
 pub use self::handle::{Handle, KafkaOutage, Status};
+pub use self::ledger::intake;
 use self::ledger::{Ledger, ReadStart};
 use self::throttled_alerts::ThrottledAlerts;
 use crate::amazon::pay_api::Disposition;
 use crate::clock::Clock;
-use crate::domain::pay::ObjectRef;
+use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
 use crate::kafka::acls::is_refusal;
 use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::Outbox;
+use crate::kafka::read_back::ReadBack;
 use crate::kafka::state_store;
 
 struct Worker {
@@ -49,6 +51,8 @@ struct Worker {
     consumer: BaseConsumer<GroupContext>,
     transactional_id: String,
     outbox: Option<Outbox>,
+    /// Reads the originals of dead letters; opened for the first one.
+    read_back: Option<ReadBack>,
     assignment: Option<Assignment>,
     /// Counts the ledgers: an answer to a read of an earlier ledger is dropped.
     epoch: u64,
@@ -87,6 +91,7 @@ impl Worker {
             consumer,
             transactional_id,
             outbox: None,
+            read_back: None,
             assignment: None,
             epoch: 0,
             answers: channel(),
@@ -123,13 +128,14 @@ impl Worker {
         self.take_over()?;
         self.fetch();
         self.collect();
+        self.read_back()?;
         self.maintain();
         self.commit(OFFSETS_ONLY_EVERY)
     }
 
     /// Consumes inbox records. A rebalance ends the poll early and is applied.
     fn poll(&mut self) -> Result<(), Error> {
-        let mut wait = if self.has_reads_in_flight() { Duration::from_millis(2) } else { Duration::from_millis(20) };
+        let mut wait = if self.is_busy() { Duration::from_millis(2) } else { Duration::from_millis(20) };
         for _ in 0..self.context.ledger.settings.records_per_round_max {
             let message = self.consumer.poll(wait).transpose();
             let changes = self.consumer.context().take_changes();
@@ -212,9 +218,36 @@ impl Worker {
         }
         // Only an answer opens or closes a circuit breaker.
         if let Some(ledger) = self.ledger().filter(|_| has_answers) {
-            let held_back = ledger.queue.held_back().map(ToString::to_string).collect();
+            let name = |(account, operation): (&Account, Option<ObjectKind>)| match operation {
+                Some(operation) => format!("{account} {operation}"),
+                None => account.to_string(),
+            };
+            let held_back = ledger.queue.held_back().map(name).collect();
             self.status.note_held_back(held_back);
         }
+    }
+
+    /// Reads the inbox records of dead letters, for a short time in each round. The rest follows in the next rounds.
+    fn read_back(&mut self) -> Result<(), Error> {
+        let now = self.now();
+        let Some(ledger) = self.assignment.as_mut().and_then(|assignment| assignment.ledger.as_mut()) else {
+            return Ok(());
+        };
+        if !ledger.is_giving_up() {
+            return Ok(());
+        }
+        let reader = match &mut self.read_back {
+            Some(reader) => reader,
+            closed => closed.insert(ReadBack::new(&self.context.kafka)?),
+        };
+        let wanted = ledger.take_originals_wanted();
+        if !wanted.is_empty() {
+            reader.begin(&wanted)?;
+        }
+        if let Some(originals) = reader.read_on(READ_BACK_PER_ROUND_MAX)? {
+            ledger.originals_read(originals, now);
+        }
+        Ok(())
     }
 
     /// Releases overdue work, continues the reconcile walk and reports the backlog.
@@ -239,8 +272,7 @@ impl Worker {
         if !is_due {
             return Ok(());
         }
-        let pending_dead_letters = ledger.take_pending_dead_letters();
-        let dead_letters = ledger::dead_letters::dead_letters(&self.context.kafka, pending_dead_letters)?;
+        let dead_letters = ledger.take_dead_letters();
         let batch = ledger.take_batch(dead_letters);
         let positions = ledger.inbox.positions();
         #[cfg(feature = "failpoints")]
@@ -282,6 +314,7 @@ impl Worker {
             self.status.note_started_over(&error.to_string(), Instant::now());
         }
         self.outbox = None;
+        self.read_back = None;
         self.reset();
         if let Some(assignment) = &self.assignment {
             consumer_group::pause(&self.consumer, &self.context.kafka.topics().inbox, &assignment.partitions);
@@ -292,6 +325,9 @@ impl Worker {
     fn reset(&mut self) {
         self.epoch += 1;
         self.status.note_reset();
+        if let Some(reader) = &mut self.read_back {
+            reader.cancel();
+        }
         if let Some(ledger) = self.assignment.as_mut().and_then(|assignment| assignment.ledger.take()) {
             ledger.report_gone();
         }
@@ -308,13 +344,13 @@ impl Worker {
         }
     }
 
-    /// Shuts down: waits for reads in flight up to [`DRAIN`], commits their output and leaves the group.
+    /// Shuts down: waits for reads in flight and dead letters up to [`DRAIN`], commits their output and leaves the group.
     fn leave(mut self) {
         let deadline = Instant::now() + DRAIN;
-        while self.has_reads_in_flight() && Instant::now() < deadline {
+        while self.is_busy() && Instant::now() < deadline {
             self.collect();
             self.maintain();
-            if let Err(error) = self.commit(OFFSETS_ONLY_EVERY) {
+            if let Err(error) = self.read_back().and_then(|()| self.commit(OFFSETS_ONLY_EVERY)) {
                 self.start_over(&error);
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -343,8 +379,9 @@ impl Worker {
         self.assignment.as_mut()?.ledger.as_mut()
     }
 
-    fn has_reads_in_flight(&mut self) -> bool {
-        self.ledger().is_some_and(|ledger| ledger.queue.in_flight() > 0)
+    /// Whether reads are in flight or dead letters are being made.
+    fn is_busy(&mut self) -> bool {
+        self.ledger().is_some_and(|ledger| ledger.queue.in_flight() > 0 || ledger.is_giving_up())
     }
 }
 
@@ -359,4 +396,6 @@ fn consumer_error(error: KafkaError) -> Result<(), Error> {
 }
 
 const OFFSETS_ONLY_EVERY: Duration = Duration::from_millis(250);
+/// How long a round may wait for the originals of dead letters.
+const READ_BACK_PER_ROUND_MAX: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_secs(5);

@@ -24,7 +24,8 @@ impl Worker {
         let started = Instant::now();
         let mut outbox = match self.outbox.take() {
             Some(outbox) => outbox,
-            None => Outbox::open(&self.context.kafka, &self.transactional_id, self.context.wire.clone())?,
+            None => Outbox::open(&self.context.kafka, &self.transactional_id, self.context.wire.clone())?
+                .with_events_partitions(self.context.events_partitions),
         };
         let Some(TakenOver { restored, positions, fenced_at }) = self.fence_and_restore(&mut outbox)? else {
             return Ok(());

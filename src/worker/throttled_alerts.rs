@@ -67,7 +67,7 @@ impl ThrottledAlerts {
                 %merchant, %environment, error, suppressed,
                 "Amazon Pay answers with errors; work of this merchant waits and is retried, nothing is lost"
             ),
-            Blame::Network => tracing::warn!(
+            Blame::Network | Blame::Timeout => tracing::warn!(
                 %merchant, %environment, error, suppressed,
                 "Amazon Pay cannot be reached; work of this merchant waits and is retried, nothing is lost. If this lasts, \
                  check DNS, firewall and proxy"

@@ -118,6 +118,12 @@ fn offline_check_reads_only_the_configuration_and_its_keys() {
         for (right, wrong, check, what) in [
             ("partitions = 3", "partitions = 0", "configuration", "kafka.partitions: must be between"),
             ("merchant.pem", "absent.pem", "key", "merchants[0].private_key_file"),
+            (
+                "topic_regions = []",
+                "topic_arns = [\"arn:aws-cn:sns:cn-north-1:123456789012:ipn\"]",
+                "configuration",
+                "merchants[0].topic_arns: cn-north-1 is in the AWS partition aws-cn",
+            ),
         ] {
             let checked = Checked::of(&nowhere.replace(right, wrong), &["--offline"], &[]);
             checked.has_line("fail", check, what, "correct ");

@@ -1,17 +1,20 @@
 //! What can never be published is kept as a dead letter with its reason; nothing else becomes one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+use futures_util::future::{join, join_all};
+use ipn_receiver::app::App;
 use ipn_receiver::config::Kafka;
 use ipn_receiver::sandbox::environment::{Hint, message};
-use ipn_receiver::sandbox::pay_api::{Fault, ObjectKind, charge};
-use ipn_receiver::sandbox::sns::Draft;
+use ipn_receiver::sandbox::pay_api::{Fault, ObjectKind, charge, charge_permission};
+use ipn_receiver::sandbox::sns::{Draft, SignatureVersion};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::{Offset, TopicPartitionList};
 use time::OffsetDateTime;
 
-use crate::harness::{Record, Stage, committed_records, events, inbox_records_left, names, run, until};
+use crate::harness::{Record, Stage, committed_records, events, inbox_records_left, metric, names, run, until};
 
 fn dead_letters(stage: &Stage) -> Vec<Record> {
     committed_records(&stage.kafka(), &stage.kafka().topics().dead_letters)
@@ -70,6 +73,115 @@ fn dead_letter_says_when_its_original_expired() {
         let letter = &dead_letters(&stage)[0];
         assert_eq!((letter.headers["ipn-dlq-reason"].as_str(), letter.value.len()), ("unknown_object", 0));
         assert!(letter.headers["ipn-dlq-detail"].contains("the inbox no longer holds the original"), "{letter:?}");
+        app.stop().await;
+    });
+}
+
+/// Twenty IPNs of one object: more than the causes that its queue entry keeps.
+#[test]
+fn each_ipn_of_an_unknown_object_is_a_dead_letter() {
+    run(async {
+        let stage = Stage::new(1, "worker.unknown_object_retries_ms = [2000]").await;
+        let app = stage.receiver().await;
+        for _ in 0..20 {
+            stage.post_ipn(&app, ObjectKind::Charge, "S02-9999999-9999999-C999999").await;
+        }
+        until("each IPN is a dead letter", || dead_letters(&stage).len() >= 20).await;
+        let sources: BTreeSet<_> = dead_letters(&stage).iter().map(|letter| offset_of(letter).1).collect();
+        assert_eq!(sources, (0..20).collect(), "one for each inbox record");
+        assert!(dead_letters(&stage).iter().all(|letter| letter.headers["ipn-dlq-cause-count"] == "20"));
+        app.stop().await;
+    });
+}
+
+/// The partition and offset of the inbox record that became a dead letter.
+fn offset_of(letter: &Record) -> (i32, i64) {
+    let mut parts = letter.headers["ipn-dlq-source"].rsplit('/');
+    let offset = parts.next().unwrap().parse().unwrap();
+    (parts.next().unwrap().parse().unwrap(), offset)
+}
+
+/// A quota of the receiver that does not hold back a burst of `n` reads.
+async fn unlimited(settings: &str) -> Stage {
+    let mut stage = Stage::new(3, settings).await;
+    stage.environment.quota_settings = "quota.share = 1.0\nquota.sandbox = { burst = 2000, per_second = 2000 }\n";
+    stage.environment.pay_api.set_throttling(None);
+    stage
+}
+
+/// Posts an IPN of each charge, 20 at once, of the merchants in turn.
+async fn post_charges(stage: &Stage, app: &App, ids: &[String]) {
+    for (n, chunk) in ids.chunks(20).enumerate() {
+        let merchant = &stage.environment.merchants[n % stage.environment.merchants.len()];
+        let body = |id: &String| {
+            let hint = Hint { merchant, kind: ObjectKind::Charge, id, notification_type: "STATE_CHANGE" };
+            stage.environment.envelope(&hint, SignatureVersion::V2)
+        };
+        let bodies: Vec<_> = chunk.iter().map(body).collect();
+        for answer in join_all(bodies.iter().map(|body| stage.post(app, body))).await {
+            assert_eq!(answer.status, 200);
+        }
+    }
+}
+
+/// Posts a burst of IPNs of these charges, and meanwhile IPNs of others one by one. Returns how long the events of the others
+/// took, the shortest time first.
+async fn news_delays(stage: &Stage, app: &App, burst: &[String], news: &[String]) -> Vec<Duration> {
+    let mut reader = stage.reader();
+    while reader.next(Duration::from_secs(2)).await.is_some() {} // until it has read the events of the last burst
+    let read_news = async {
+        let mut delays = Vec::new();
+        for id in news {
+            let posted = Instant::now();
+            post_charges(stage, app, std::slice::from_ref(id)).await;
+            while events(&mut reader, 1).await[0]["subject"] != id.as_str() {}
+            delays.push(posted.elapsed());
+        }
+        delays.sort();
+        delays
+    };
+    join(post_charges(stage, app, burst), read_news).await.1
+}
+
+/// Each dead letter is a copy of an inbox record that is read again. The events of other objects do not wait for that longer
+/// than they wait for a burst of events.
+#[test]
+fn burst_of_dead_letters_holds_up_no_event() {
+    let n_letters: usize = std::env::var("DEAD_LETTERS").map_or(500, |n| n.parse().unwrap());
+    run(async {
+        let stage = unlimited("worker.unknown_object_retries_ms = []").await;
+        let app = stage.receiver().await;
+        let permission = "C02-0000001-1111111";
+        let of_permission = charge_permission(permission, "Recurring");
+        stage.environment.put(ObjectKind::ChargePermission, of_permission, "Chargeable", &[]);
+        let n_news = (n_letters / 25).max(20);
+        let known: Vec<_> = (0..500 + 2 * n_news).map(|n| format!("S02-0000001-{n:07}-C000001")).collect();
+        for id in &known {
+            stage.environment.put(ObjectKind::Charge, charge(id, permission, "1.00", "EUR"), "Captured", &[]);
+        }
+        let (burst, news) = known.split_at(500);
+        let with_events = news_delays(&stage, &app, burst, &news[..n_news]).await;
+        let unknown: Vec<_> = (0..n_letters).map(|n| format!("S02-9999999-{n:07}-C999999")).collect();
+        let began = Instant::now();
+        let with_letters = news_delays(&stage, &app, &unknown, &news[n_news..]).await;
+        until("each is a dead letter", || dead_letters(&stage).len() >= n_letters).await;
+        let of = |delays: &[Duration]| (delays[delays.len() / 2], delays[delays.len() - 1]);
+        let (of_letters, of_events) = (of(&with_letters), of(&with_events));
+        eprintln!(
+            "median and longest delay of {n_news} events: {of_letters:?} during {n_letters} dead letters, all written after {:?}; \
+             {of_events:?} during 500 events",
+            began.elapsed(),
+        );
+        let letters = dead_letters(&stage);
+        let sources: BTreeSet<_> = letters.iter().map(offset_of).collect();
+        assert_eq!((letters.len(), sources.len()), (n_letters, n_letters), "each IPN once");
+        assert!(letters.iter().all(|letter| {
+            let object = letter.headers["ipn-dlq-object"].rsplit('/').next().unwrap();
+            String::from_utf8_lossy(&letter.value).contains(object)
+        }));
+        assert!(of_letters.1 < 5 * of_events.1, "{of_letters:?} during dead letters, {of_events:?} during events");
+        assert!(metric(&app, "ipn_receiver_worker_resets_total").await < 1.0, "no reset");
+        until("the inbox is done", || inbox_records_left(&stage.kafka()) == 0).await;
         app.stop().await;
     });
 }

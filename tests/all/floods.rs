@@ -118,6 +118,28 @@ fn many_foreign_certificate_urls_are_403_without_a_fetch() {
     });
 }
 
+#[test]
+fn many_region_names_are_503_without_a_fetch() {
+    const N: usize = 10_000;
+    run(async {
+        let stage = MockStage::new("").await;
+        let genuine = envelope(&stage.environment);
+        let host = stage.environment.sns.host().to_owned();
+        let word = |n: usize| -> String { format!("{n:05}").bytes().map(|b| char::from(b - b'0' + b'a')).collect() };
+        let region = |n: usize| format!("sns.eu-{}-1.amazonaws.com", word(n));
+        let before = resident_bytes();
+        let foreign = (0..N).map(|n| genuine.replace(&host, &region(n))).collect();
+        let statuses = post_all(&stage, foreign, 256).await;
+        let grown = resident_bytes().saturating_sub(before);
+        println!("{N} region names: {} KiB more", grown / 1024);
+        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(503, N)]);
+        assert_eq!(stage.environment.sns.certificate_fetches_of_any_name(), 0);
+        assert!(grown < 128 * 1024 * 1024, "{grown} bytes");
+        assert_eq!(stage.post_anew().await.status, 200);
+        stage.stop().await;
+    });
+}
+
 /// Opens a connection and sends the head of a POST and the beginning of its body.
 async fn slow_post(stage: &MockStage, announced: usize, sent: usize) -> TcpStream {
     let mut connection = TcpStream::connect(stage.app.ingress_address()).await.unwrap();

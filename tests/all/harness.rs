@@ -206,6 +206,7 @@ pub(crate) fn inbox_records_left(kafka: &Kafka) -> i64 {
 /// A record of a topic.
 #[derive(Debug)]
 pub(crate) struct Record {
+    pub(crate) partition: i32,
     pub(crate) key: String,
     pub(crate) value: Vec<u8>,
     pub(crate) headers: BTreeMap<String, String>,
@@ -239,6 +240,7 @@ pub(crate) fn records(kafka: &Kafka, topic: &str, isolation: &str) -> Vec<Record
         assert!(Instant::now() < deadline, "{topic} could not be read");
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => found.push(Record {
+                partition: message.partition(),
                 key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
                 value: message.payload().unwrap_or_default().to_vec(),
                 headers: message.headers().map_or_else(BTreeMap::new, |headers| {

@@ -51,6 +51,10 @@ fn each_rejection_has_its_status_and_leaves_no_record() {
             body[field] = value;
             body.to_string()
         };
+        let in_region = |host: &str| {
+            let file = "SimpleNotificationService-0123456789abcdef0123456789abcdef.pem";
+            with("SigningCertURL", json!(format!("https://sns.{host}/{file}")))
+        };
         let foreign = stage.environment.sns.notification(&Draft::new(
             "arn:aws:sns:us-east-1:999999999999:stranger",
             "{}",
@@ -74,16 +78,11 @@ fn each_rejection_has_its_status_and_leaves_no_record() {
                 403,
                 "certificate-url-refused",
             ),
-            (
-                with(
-                    "SigningCertURL",
-                    json!(
-                        "https://sns.us-east-2.amazonaws.com/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
-                    ),
-                ),
-                403,
-                "certificate-url-refused",
-            ),
+            (in_region("us-east-2.amazonaws.com"), 503, "region-not-allowed"),
+            (in_region("us-gov-west-1.amazonaws.com"), 503, "region-not-allowed"),
+            (in_region("cn-north-1.amazonaws.com.cn"), 503, "region-not-allowed"),
+            (in_region("s3-us-east-2.amazonaws.com"), 403, "certificate-url-refused"),
+            (in_region("us-east-2.amazonaws.com.cn"), 403, "certificate-url-refused"),
             (
                 with(
                     "SigningCertURL",
@@ -221,6 +220,45 @@ fn unknown_paths_and_methods_get_a_problem_on_each_port() {
                 assert_eq!(answer.headers()["content-type"], "application/problem+json", "{method} {path}");
             }
         }
+        app.stop().await;
+    });
+}
+
+#[test]
+fn surplus_slashes_in_the_path_are_ignored() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        for path in ["/ipn", "/ipn/", "//ipn", "//ipn//", "/ipn/?x=1"] {
+            let body = stage.envelope(ObjectKind::Charge, CHARGE);
+            let url = format!("http://{}{path}", app.ingress_address());
+            let answer = reqwest::Client::new().post(url).body(body).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+        }
+        app.stop().await;
+    });
+}
+
+#[test]
+fn requests_to_other_paths_are_counted_by_sender() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        let count = async |sender: &str| {
+            let page = format!("http://{}/metrics", app.admin_address());
+            let page = reqwest::get(page).await.unwrap().text().await.unwrap();
+            let name = format!("ipn_receiver_misdirected_requests_total{{sender=\"{sender}\"}} ");
+            page.lines().find_map(|line| line.strip_prefix(&name)?.parse::<u64>().ok())
+        };
+        let before = [count("sns").await.expect("it starts at 0"), count("other").await.expect("it starts at 0")];
+        let client = reqwest::Client::new();
+        let url = |path: &str| format!("http://{}{path}", app.ingress_address());
+        for path in ["/IPN", "/shop/ipn", "/"] {
+            let post = client.post(url(path)).header("x-amz-sns-message-type", "Notification").body("{}");
+            assert_eq!(post.send().await.unwrap().status(), 404, "{path}");
+        }
+        assert_eq!(client.put(url("/ipn")).send().await.unwrap().status(), 405);
+        assert_eq!([count("sns").await.unwrap() - before[0], count("other").await.unwrap() - before[1]], [3, 1]);
         app.stop().await;
     });
 }

@@ -155,8 +155,10 @@ fn each_port_serves_the_described_paths_and_methods_only() {
             {
                 for method in METHODS {
                     let answer = ask(address, method, path).await;
-                    if own.contains(path) {
-                        check_answer(method, path, &answer);
+                    // The ingress ignores surplus slashes.
+                    let served = if own == &ingress { path.trim_end_matches('/') } else { path };
+                    if own.contains(served) {
+                        check_answer(method, served, &answer);
                     } else {
                         check_answer(method, "/of-the-other-port", &answer);
                     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::harness::{committed_records, kafka, run, until};
 use crate::layering::rust_files;
+use crate::mock_stage::envelope;
 use crate::process::Serve;
 
 const PERMISSION: &str = "C02-0000001-1111111";
@@ -22,6 +23,11 @@ const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-
 fn grep(serve: &Serve, word: &str) -> Vec<Value> {
     let said = serve.said();
     said.lines().filter(|line| line.contains(word)).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The same without the debug lines of suppressed ones.
+fn grep_logged(serve: &Serve, word: &str) -> Vec<Value> {
+    grep(serve, word).into_iter().filter(|line| line["level"] != "DEBUG").collect()
 }
 
 /// The messages of the lines, sorted: the worker may log before the ingress.
@@ -89,6 +95,57 @@ fn one_id_finds_the_log_lines_of_an_ipn_and_its_trace() {
         let event: Value =
             serde_json::from_slice(&committed_records(&config, &config.topics().events)[0].value).unwrap();
         assert_eq!(event["traceparent"], TRACEPARENT);
+        serve.stop();
+    });
+}
+
+#[test]
+fn requests_for_which_no_setting_fits_are_logged_with_the_remedy() {
+    run(async {
+        let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("receiver.toml");
+        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
+        std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(&kafka()).unwrap()))
+            .unwrap();
+        let serve = Serve::start(&file);
+        let (client, address) = (reqwest::Client::new(), serve.address("ingress"));
+        let genuine: Value = serde_json::from_str(&envelope(&environment)).unwrap();
+        let post = async |path: &str, region: &str| {
+            let mut body = genuine.clone();
+            let cert = "SimpleNotificationService-0123456789abcdef0123456789abcdef.pem";
+            body["SigningCertURL"] = Value::from(format!("https://sns.{region}.amazonaws.com/{cert}"));
+            let request = client.post(format!("http://{address}{path}")).body(body.to_string());
+            request.header("x-amz-sns-message-type", "Notification").send().await.unwrap().status().as_u16()
+        };
+        // The names that nobody knows share one line, so the line of a real region is never suppressed.
+        for n in 0..300_u32 {
+            let word: String = format!("{n:03}").bytes().map(|b| char::from(b - b'0' + b'a')).collect();
+            assert_eq!(post("/ipn", &format!("eu-{word}-1")).await, 503);
+        }
+        for region in ["eu-central-1", "sa-east-1", "eu-central-1"] {
+            assert_eq!(post("/ipn", region).await, 503);
+        }
+        for path in ["/shop/ipn", "/IPN", "/shop/ipn"] {
+            assert_eq!(post(path, "eu-central-1").await, 404);
+        }
+        assert_eq!(client.get(format!("http://{address}/%0a/ipn")).send().await.unwrap().status(), 404);
+        until("the last is logged", || serve.said().contains("\"sender\":\"other\"")).await;
+
+        let refused = grep_logged(&serve, "\"outcome\":\"region-not-allowed\"");
+        assert!(refused.len() <= 4, "{refused:#?}");
+        for region in ["eu-central-1", "sa-east-1"] {
+            let of_region: Vec<_> = refused.iter().filter(|line| line["error"].to_string().contains(region)).collect();
+            assert!(of_region.len() == 1 && of_region[0]["level"] == "WARN", "{region}: {refused:#?}");
+            assert!(of_region[0]["error"].as_str().unwrap().contains("merchants[].topic_regions"), "{of_region:#?}");
+            assert_eq!(of_region[0]["topic_arn"], genuine["TopicArn"], "{of_region:#?}");
+        }
+        let elsewhere = grep_logged(&serve, "\"sender\":\"sns\"");
+        assert!(elsewhere.len() == 1 && elsewhere[0]["level"] == "WARN", "{elsewhere:#?}");
+        assert_eq!(elsewhere[0]["path"], "/shop/ipn");
+        assert!(elsewhere[0]["message"].as_str().unwrap().contains("Seller Central"), "{elsewhere:#?}");
+        let others = grep_logged(&serve, "\"sender\":\"other\"");
+        assert!(others.len() == 1 && others[0]["level"] == "INFO" && others[0]["path"] == "/%0a/ipn", "{others:#?}");
         serve.stop();
     });
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipn_receiver::app::App;
+use ipn_receiver::kafka::Broker;
 use ipn_receiver::sandbox::environment::Hint;
 use ipn_receiver::sandbox::pay_api::{
     Environment, Fault, ObjectKind, Request, charge, charge_permission, refund, with_state,
@@ -10,7 +12,7 @@ use ipn_receiver::sandbox::sns::SignatureVersion;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::harness::{Stage, committed_records, events, names, run, silence, until};
+use crate::harness::{Stage, admin_page, committed_records, events, names, run, silence, until};
 
 const PERMISSION: &str = "C02-0000001-1111111";
 const CHARGE: &str = "S02-0000001-2222222-C000001";
@@ -57,6 +59,38 @@ fn next_process_completes_pending_work() {
         })
         .await;
         silence(&mut reader).await;
+        app.stop().await;
+    });
+}
+
+#[test]
+fn pending_work_of_removed_merchant_waits_unread_for_its_return() {
+    run(async {
+        let stage = Stage::new(2, "worker.pending_after_ms = 200\nworker.systemic_retry_ms = 100").await;
+        let (mut reader, pay_api) = (stage.reader(), &stage.environment.pay_api);
+        let app = stage.receiver().await;
+        put_charge(&stage, "Captured");
+        pay_api.set_object_fault(CHARGE, Some(Fault::Status(503)));
+        assert_eq!(stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await.status, 200);
+        let is_pending = || state_record(&stage, CHARGE).is_some_and(|state| state["pending"]["causesSeen"] == 1);
+        until("the work is written down", is_pending).await;
+        app.stop().await;
+
+        let mut config = stage.config();
+        config.merchants.remove(0);
+        let n_reads = pay_api.reads().len();
+        let app = App::start(config, stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
+        until("the receiver is ready", || app.is_ready() && app.is_working()).await;
+        silence(&mut reader).await;
+        assert_eq!(pay_api.reads().len(), n_reads, "there is no key to read it with");
+        let ready = admin_page(&app, "/readyz").await;
+        assert!(ready.contains("no merchant's reads are held back"), "{ready}");
+        app.stop().await;
+        assert!(is_pending());
+
+        pay_api.set_object_fault(CHARGE, None);
+        let app = stage.receiver().await;
+        assert_eq!(names(&events(&mut reader, 1).await), ["ChargeCaptured"]);
         app.stop().await;
     });
 }

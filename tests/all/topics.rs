@@ -1,15 +1,18 @@
 //! Topics that differ from the requirements: what is refused, what is warned about, and the texts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ipn_receiver::app::App;
 use ipn_receiver::config::Config;
 use ipn_receiver::kafka::Broker;
 use ipn_receiver::kafka::topics::Severity::{Refused, Warned};
 use ipn_receiver::kafka::topics::{self, Difference};
 use ipn_receiver::sandbox::environment::SandboxEnvironment;
+use ipn_receiver::sandbox::pay_api::{ObjectKind, charge_permission};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 
-use crate::harness::{Stage, alter_topic, committed_records, kafka, run};
+use crate::harness::{Stage, alter_topic, committed_records, kafka, run, until};
 
 async fn differences(config: &Config) -> Vec<Difference> {
     topics::look(config).await.unwrap().differences
@@ -84,6 +87,8 @@ fn serve_refuses_all_wrong_settings_in_one_message() {
     });
 }
 
+const COUNTS: &str = r#"{"version":1,"partitions":3,"eventsPartitions":3}"#;
+
 /// The partition counts that the state topic records.
 fn recorded_counts(config: &Config) -> Vec<String> {
     let records = committed_records(&config.kafka, &config.kafka.topics().state);
@@ -97,7 +102,7 @@ fn added_partitions_are_refused_even_if_the_setting_follows() {
         let stage = Stage::new(1, "").await;
         let (kafka, names) = (stage.kafka(), stage.kafka().topics());
         stage.receiver().await.stop().await;
-        assert_eq!(recorded_counts(&stage.config()), [r#"{"version":1,"partitions":3}"#], "the count is recorded once");
+        assert_eq!(recorded_counts(&stage.config()), [COUNTS], "the counts are recorded once");
         let admin: AdminClient<DefaultClientContext> = kafka.client().create().unwrap();
         let more = [NewPartitions::new(&names.inbox, 5), NewPartitions::new(&names.state, 5)];
         for result in admin.create_partitions(&more, &AdminOptions::new()).await.unwrap() {
@@ -117,6 +122,50 @@ fn added_partitions_are_refused_even_if_the_setting_follows() {
             assert!(said.contains(part), "{said}");
         }
     });
+}
+
+/// While the receiver runs and when it starts: nothing stops, and each permission stays in its partition.
+#[test]
+fn partitions_added_to_events_are_reported_and_move_no_permission() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let (config, events) = (stage.config(), stage.kafka().topics().events);
+        let ids: Vec<_> = (0..20).map(|n| format!("S02-0000001-{n:07}")).collect();
+        let app = stage.receiver().await;
+        put_permissions(&stage, &app, &ids, "Chargeable").await;
+        let admin: AdminClient<DefaultClientContext> = config.kafka.client().create().unwrap();
+        let more = [NewPartitions::new(&events, 8)];
+        admin.create_partitions(&more, &AdminOptions::new()).await.unwrap().pop().unwrap().unwrap();
+        put_permissions(&stage, &app, &ids[..10], "NonChargeable").await;
+        app.stop().await;
+        let app = stage.receiver().await;
+        put_permissions(&stage, &app, &ids[10..], "NonChargeable").await;
+        app.stop().await;
+        let mut partitions: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+        for event in committed_records(&config.kafka, &events) {
+            partitions.entry(event.key).or_default().insert(event.partition);
+        }
+        assert!(
+            partitions.len() == 20 && partitions.values().all(|partitions| partitions.len() == 1),
+            "{partitions:?}"
+        );
+        let differences = differences(&config).await;
+        let of_count =
+            differences.iter().find(|difference| difference.setting == "partitions").expect("it is reported");
+        assert_eq!((of_count.severity, &of_count.topic, of_count.is.as_str()), (Warned, &events, "8"));
+        assert!(of_count.should_be.starts_with("3, as recorded"), "{of_count}");
+    });
+}
+
+/// Gives permissions this state, with an IPN for each, and waits for their events.
+async fn put_permissions(stage: &Stage, app: &App, ids: &[String], state: &str) {
+    let published = || committed_records(&stage.kafka(), &stage.kafka().topics().events).len();
+    let before = published();
+    for id in ids {
+        stage.environment.put(ObjectKind::ChargePermission, charge_permission(id, "Recurring"), state, &[]);
+        stage.post_ipn(app, ObjectKind::ChargePermission, id).await;
+    }
+    until("each has its event", || published() >= before + ids.len()).await;
 }
 
 #[test]
@@ -141,7 +190,7 @@ fn first_start_records_the_count_of_topics_made_elsewhere() {
             let config = environment.config_with(&kafka(), "").unwrap();
             App::start(config, environment.clients().unwrap(), Broker::Real).await.unwrap().stop().await;
             let config = environment.config_with(&kafka(), "").unwrap();
-            assert_eq!(recorded_counts(&config), [r#"{"version":1,"partitions":3}"#]);
+            assert_eq!(recorded_counts(&config), [COUNTS]);
         }
     });
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ipn_receiver::commands::verify::{self, At, Format, Options};
+use ipn_receiver::domain::sns::{Policy, TopicArn, TopicPolicy, TopicRule};
 use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use ipn_receiver::sandbox::sns::CertificateAnswer;
 use serde_json::Value;
@@ -60,21 +61,21 @@ fn each_message_has_its_verdict_failed_check_and_exit_code() {
         (
             vec!["--at", "2027-05-01T00:00:00Z", "--cert", &cert, &message],
             "",
-            1,
-            "not genuine (validity): signing certificate expired at 2026-10-14T23:59:59.999Z",
+            3,
+            "undecided (validity): signing certificate expired at 2026-10-14T23:59:59.999Z",
         ),
         (
             vec!["--at", "2027-05-01T00:00:00Z", "--cert", &cert, &message],
             "",
-            1,
+            3,
             "genuine while its certificate is valid; add --at message",
         ),
         (vec!["--at", "message", "--cert", &cert], altered.as_str(), 1, "not genuine (signature)"),
         (
             vec!["--at", "message", "--cert", &old_cert, &message],
             "",
-            1,
-            "not genuine (certificate): signing certificate was issued by",
+            3,
+            "undecided (certificate): signing certificate was issued by",
         ),
         (vec!["--cert", &cert], "hello", 1, "not genuine (envelope): not a JSON object"),
         (
@@ -92,7 +93,7 @@ fn each_message_has_its_verdict_failed_check_and_exit_code() {
     }
     let (code, text) = verify(&["--json", "--cert", &cert, "--at", "2027-05-01T00:00:00Z", &message, &message], "");
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((code, lines.len()), (1, 2));
+    assert_eq!((code, lines.len()), (3, 2));
     assert_eq!(lines[0]["failedCheck"], "validity");
     assert_eq!(lines[0]["genuineWhileCertificateValid"], true);
     assert_eq!(lines[0]["certificateValidUntil"], "2026-10-14T23:59:59.999Z");
@@ -106,18 +107,19 @@ fn unreachable_certificate_host_leaves_the_message_undecided() {
         let file = PathBuf::from(write(folder.path(), "message.json", &envelope(&environment)));
         let config = environment.config_with("127.0.0.1:1", "").unwrap();
         let own = config.policy(&ipn_receiver::config::MerchantAccount::table(&config.merchants));
-        let other_topic = ipn_receiver::domain::sns::Policy {
-            topics: ipn_receiver::domain::sns::TopicPolicy::new(vec![ipn_receiver::domain::sns::TopicRule::Arn(
-                ipn_receiver::domain::sns::TopicArn::parse("arn:aws:sns:us-east-1:291180941288:Another").unwrap(),
-            )]),
-            ..own.clone()
+        let only = |arn: &str| {
+            let topics = TopicPolicy::new(vec![TopicRule::Arn(TopicArn::parse(arn).unwrap())]);
+            Policy { topics, development_origins: Vec::new(), ..own.clone() }
         };
+        let other_topic = only("arn:aws:sns:us-east-1:291180941288:Another");
+        let other_region = only("arn:aws:sns:eu-central-1:291180941288:Another");
         for (answer, policy, expected) in [
             (CertificateAnswer::Status(500), None, "undecided (certificate)"),
-            (CertificateAnswer::Body(b"<html>".to_vec()), None, "not genuine (certificate)"),
+            (CertificateAnswer::Body(b"<html>".to_vec()), None, "undecided (certificate)"),
             (CertificateAnswer::Good, None, "genuine"),
             (CertificateAnswer::Good, Some(own), "genuine"),
-            (CertificateAnswer::Good, Some(other_topic), "not genuine (topic)"),
+            (CertificateAnswer::Good, Some(other_topic), "undecided (topic)"),
+            (CertificateAnswer::Good, Some(other_region), "undecided (certificate-url)"),
         ] {
             environment.sns.set_certificate_answer(answer);
             let options = Options { files: vec![file.clone()], at: At::Now, cert: None, policy, format: Format::Text };

@@ -251,7 +251,7 @@ mod tests {
     fn good() -> Observed {
         let state = |n: i64, state: &str| {
             let known = json!({"observed": {"state": state, "lastEventId": format!("id-{n}")}, "sequence": n});
-            record(n, &format!("M/sandbox/{PERMISSION}"), &known, &[("ipn-barrier-id", "a")])
+            record(n, &format!("M/sandbox/ChargePermission/{PERMISSION}"), &known, &[("ipn-barrier-id", "a")])
         };
         let barrier = Record { value: Some("a".to_owned()), ..record(0, "__barrier", &Value::Null, &[]) };
         let happened = |n: i64, state: &str| (state.to_owned(), format!("time-{n}"));

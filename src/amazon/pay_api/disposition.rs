@@ -30,6 +30,8 @@ pub enum Disposition {
 pub enum Blame {
     /// The network between this process and Amazon.
     Network,
+    /// The network or Amazon Pay: no answer came in time.
+    Timeout,
     /// Amazon Pay.
     Amazon,
     /// The merchant's key or account, or this machine's clock.
@@ -68,7 +70,7 @@ impl Disposition {
                 return Self::Systemic(Blame::Credentials, reason);
             }
             Outcome::TimedOut(after) => {
-                return Self::Systemic(Blame::Network, format!("no answer within {} ms", after.as_millis()));
+                return Self::Systemic(Blame::Timeout, format!("no answer within {} ms", after.as_millis()));
             }
             Outcome::Failed(error) => return Self::Systemic(Blame::Network, error),
             Outcome::Answered(answer) => answer,
@@ -100,6 +102,12 @@ impl Disposition {
         }
     }
 
+    /// Classifies a complete answer without headers. The fuzz targets need no server then.
+    pub fn of_answer(object: &ObjectRef, status: StatusCode, body: Vec<u8>, edge: Edge) -> Self {
+        let answer = Answer { status, retry_after: None, request_id: None, body: Ok(body), edge };
+        Self::of(object, Outcome::Answered(Box::new(answer)))
+    }
+
     /// The value of the metrics label `outcome`.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -107,7 +115,7 @@ impl Disposition {
             Self::NotFound(_) => "not_found",
             Self::ObjectError(_) => "object_error",
             Self::Throttled { .. } => "throttled",
-            Self::Systemic(Blame::Network, _) => "network",
+            Self::Systemic(Blame::Network | Blame::Timeout, _) => "network",
             Self::Systemic(Blame::Amazon, _) => "amazon",
             Self::Systemic(Blame::Credentials, _) => "credentials",
         }

@@ -118,7 +118,7 @@ fn credentials_line(account: &Account, read: Disposition) -> Line {
         }
         Disposition::Systemic(Blame::Credentials, what) if what.contains("answered 401") => fail(&what, KEY_REMEDY),
         Disposition::Systemic(Blame::Credentials, what) => fail(&what, ACCOUNT_REMEDY),
-        Disposition::Systemic(Blame::Network, what) => {
+        Disposition::Systemic(Blame::Network | Blame::Timeout, what) => {
             fail(&what, "let this machine reach the Amazon Pay API (DNS, firewall, network policy, proxy)")
         }
         Disposition::Systemic(Blame::Amazon, what) => Line::warn(

@@ -14,7 +14,7 @@ use crate::domain::timestamp::Timestamp;
 pub(super) enum Verdict {
     Genuine,
     NotGenuine,
-    /// The message could not be verified, for a reason outside the message.
+    /// The message may be genuine: another setting, time, certificate or version could accept it.
     Undecided,
 }
 

@@ -312,7 +312,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "topic_regions",
                 Other("na: `us-east-1`; eu: `eu-west-1`; jp: `ap-northeast-1`, `us-west-2`, `us-east-1`"),
-                "AWS regions of the topics. For Japan no real IPN was available to verify the list: if the log says that a topic is not allowed, add its region.",
+                "AWS regions of the topics. Certificates are fetched only from these regions; the message of another one is answered 503 (`region-not-allowed`), and the log names the region. Regions of AWS China, GovCloud and other partitions cannot be used. For Japan no real IPN was available to verify the list: if the log says that a region or topic is not allowed, add its region.",
             ),
             setting(
                 "signature_version_min",

@@ -5,7 +5,6 @@ pub mod redrive;
 use std::fmt;
 
 use super::RECORD_BYTES_MAX;
-use super::pay::ObjectRef;
 use super::record_headers;
 use super::timestamp::Timestamp;
 use super::work::{InboxPosition, ReadHistory};
@@ -89,7 +88,7 @@ impl DeadLetter {
             (record_headers::DLQ_REASON, Some(self.reason.to_string())),
             (record_headers::DLQ_DETAIL, Some(self.detail.clone())),
             (record_headers::DLQ_SOURCE, Some(format!("{}/{partition}/{offset}", writer.inbox))),
-            (record_headers::DLQ_OBJECT, object.as_ref().map(ObjectRef::state_key)),
+            (record_headers::DLQ_OBJECT, object.as_ref().map(|object| format!("{}/{}", object.account, object.id))),
             (record_headers::DLQ_FIRST_SEEN_AT, first_seen.map(|first_seen| first_seen.to_string())),
             (record_headers::DLQ_CAUSE_COUNT, Some(causes_seen.to_string())),
             (record_headers::DLQ_FAILED_READS, Some(attempts.to_string())),

@@ -45,8 +45,7 @@ impl Amount {
 
 impl Sum for Amount {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        let millionths = amounts.fold(0_i64, |sum, amount| sum.saturating_add(amount.millionths));
-        Self { millionths }
+        Self { millionths: amounts.map(|amount| amount.millionths).fold(0, i64::saturating_add) }
     }
 }
 

@@ -195,18 +195,22 @@ impl ObjectKind {
 }
 
 impl ObjectRef {
-    /// The key of its record in the state topic.
+    /// The key of its record in the state topic. It contains the kind: whoever names an object may be wrong about its kind, and
+    /// the form of an id proves nothing, since Amazon may add forms.
     pub fn state_key(&self) -> String {
-        format!("{}/{}", self.account, self.id)
+        format!("{}/{}/{}", self.account, self.kind, self.id)
     }
 
-    /// Splits a state key into the account and the object's id.
-    pub fn split_state_key(key: &str) -> Option<(Account, &str)> {
-        let mut parts = key.splitn(3, '/');
+    /// The object of a state key.
+    pub fn of_state_key(key: &str) -> Option<Self> {
+        let mut parts = key.splitn(4, '/');
         let merchant_id = MerchantId::parse(parts.next()?)?;
         let name = parts.next()?;
         let environment = [Environment::Live, Environment::Sandbox].into_iter().find(|of| of.as_str() == name)?;
-        Some((Account { merchant_id, environment }, parts.next()?))
+        let name = parts.next()?;
+        let kind = ObjectKind::ALL.into_iter().find(|of| of.as_str() == name)?;
+        let id = ObjectId::parse(parts.next()?)?;
+        Some(Self { account: Account { merchant_id, environment }, kind, id })
     }
 
     /// Another object of the same account.
@@ -284,6 +288,21 @@ mod tests {
             ("a6b9c0ae", None),
         ] {
             assert_eq!(ObjectId::parse(id).unwrap().kind_hint(), kind, "{id}");
+        }
+    }
+
+    #[test]
+    fn state_key_names_account_kind_and_id() {
+        let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
+        let id = ObjectId::parse("P01-1234567-7654321").unwrap();
+        let keys = ObjectKind::ALL.map(|kind| {
+            let object = ObjectRef { account: account.clone(), kind, id: id.clone() };
+            assert_eq!(ObjectRef::of_state_key(&object.state_key()), Some(object.clone()));
+            object.state_key()
+        });
+        assert_eq!(keys[1], "M1/live/Charge/P01-1234567-7654321");
+        for key in ["M1/live/P01-1234567-7654321", "M1/moon/Charge/P01-1", "M1/live/Charge/a/b", "M1/live/Charge", ""] {
+            assert_eq!(ObjectRef::of_state_key(key), None, "{key}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The allowed URLs of certificates: of the signing certificate, and of its issuer's certificate.
 
 use super::policy::Policy;
+use super::region::AwsRegion;
 use super::topic_policy::is_label;
 
 /// The URL of a signing certificate:
@@ -22,18 +23,26 @@ pub enum CertSource {
     Development,
 }
 
-/// Why a URL is not a certificate URL of Amazon SNS in an allowed region.
+/// Why a URL is not a certificate URL of Amazon SNS in an allowed region. [`Region`](Self::Region) and
+/// [`Partition`](Self::Partition) may be the URL of a genuine message; no region could have one of the others.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedCertUrl {
     /// Another scheme, or no URL.
     #[error("SigningCertURL does not begin with https://")]
     Scheme,
     /// Another host, a port or userinfo.
-    #[error("SigningCertURL is not at https://sns.<region>.amazonaws.com")]
+    #[error("SigningCertURL is not at https://sns.<region>.amazonaws.com, in a region that AWS could have")]
     Host,
     /// The host of a region that no allowed topic uses.
-    #[error("SigningCertURL is in {0:?}, where no allowed topic is (merchants[].topic_regions)")]
+    #[error(
+        "SigningCertURL is in region {0}, and no merchant has topics there; if the topic is Amazon Pay's, add {0} to merchants[].topic_regions"
+    )]
     Region(String),
+    /// The host of a region in another AWS partition. No setting allows it.
+    #[error(
+        "SigningCertURL is in region {0} of another AWS partition; Amazon Pay has no topics there, and this version cannot verify their messages"
+    )]
+    Partition(String),
     /// Another path, or text after the path.
     #[error("SigningCertURL's path is not /SimpleNotificationService-<32 hex>.pem")]
     Path,
@@ -44,11 +53,16 @@ impl SigningCertUrl {
     /// segments and percent signs are refused.
     pub fn parse(text: &str, policy: &Policy) -> Result<Self, RefusedCertUrl> {
         let source = match region_of(text) {
-            Ok(region) if policy.topics.names_region(region) => CertSource::Region(region.to_owned()),
+            Ok(region) if region.partition().is_verifiable() && policy.topics.names_region(region.as_str()) => {
+                CertSource::Region(region.as_str().to_owned())
+            }
             _ if policy.development_origins.iter().any(|origin| origin.file_of(text).is_some_and(is_cert_file)) => {
                 CertSource::Development
             }
-            Ok(region) => return Err(RefusedCertUrl::Region(region.to_owned())),
+            Ok(region) if !region.partition().is_verifiable() => {
+                return Err(RefusedCertUrl::Partition(region.as_str().to_owned()));
+            }
+            Ok(region) => return Err(RefusedCertUrl::Region(region.as_str().to_owned())),
             Err(refused) => return Err(refused),
         };
         Ok(Self { url: text.to_owned(), source })
@@ -93,11 +107,10 @@ impl IssuerUrl {
 }
 
 /// The region in a URL that is valid in all other parts.
-fn region_of(url: &str) -> Result<&str, RefusedCertUrl> {
+fn region_of(url: &str) -> Result<AwsRegion<'_>, RefusedCertUrl> {
     let rest = url.strip_prefix("https://").ok_or(RefusedCertUrl::Scheme)?;
     let (host, file) = rest.split_once('/').ok_or(RefusedCertUrl::Host)?;
-    let region = host.strip_prefix("sns.").and_then(|rest| rest.strip_suffix(".amazonaws.com"));
-    let region = region.filter(|region| is_label(region)).ok_or(RefusedCertUrl::Host)?;
+    let region = AwsRegion::of_sns_host(host).ok_or(RefusedCertUrl::Host)?;
     if is_cert_file(file) { Ok(region) } else { Err(RefusedCertUrl::Path) }
 }
 
@@ -153,6 +166,48 @@ mod tests {
         ] {
             assert_eq!(source(&refused), Err(why), "{refused}");
         }
+    }
+
+    #[test]
+    fn only_names_that_no_region_could_have_are_a_wrong_host() {
+        let refused = |host: &str| SigningCertUrl::parse(&format!("https://{host}/{FILE}"), &policy()).unwrap_err();
+        for region in ["eu-central-1", "ap-southeast-7", "mx-central-1", "us-east-22", "xx-nowhere-1"] {
+            let host = format!("sns.{region}.amazonaws.com");
+            assert_eq!(refused(&host), RefusedCertUrl::Region(region.to_owned()));
+            assert!(refused(&host).to_string().contains("merchants[].topic_regions"), "{}", refused(&host));
+        }
+        for (region, suffix) in
+            [("cn-north-1", "amazonaws.com.cn"), ("us-gov-west-1", "amazonaws.com"), ("eusc-de-east-1", "amazonaws.eu")]
+        {
+            assert_eq!(refused(&format!("sns.{region}.{suffix}")), RefusedCertUrl::Partition(region.to_owned()));
+        }
+        let long = format!("sns.eu-{}-1.amazonaws.com", "x".repeat(40));
+        for host in [
+            "sns.s3-eu-west-1.amazonaws.com",
+            "sns.s3-accelerate.amazonaws.com",
+            "sns.eu.amazonaws.com",
+            "sns.eu-west.amazonaws.com",
+            "sns.eu-west-123.amazonaws.com",
+            "sns.eu--west-1.amazonaws.com",
+            "sns.-eu-west-1.amazonaws.com",
+            "sns.eu-west-1-.amazonaws.com",
+            "sns.eu-w3st-1.amazonaws.com",
+            "sns.us-east-1.amazonaws.com.cn",
+            "sns.cn-north-1.amazonaws.com",
+            "sns.us-east-1.amazonaws.eu",
+            "sns.us-east-1.amazonaws.com.evil.example",
+            &long,
+        ] {
+            assert_eq!(refused(host), RefusedCertUrl::Host, "{host}");
+        }
+    }
+
+    #[test]
+    fn region_of_another_partition_is_refused_even_for_an_allowed_topic() {
+        let topic = TopicArn::parse("arn:aws-cn:sns:cn-north-1:291180941288:X").unwrap();
+        let policy = Policy::of(TopicPolicy::new(vec![TopicRule::Arn(topic)]));
+        let url = format!("https://sns.cn-north-1.amazonaws.com.cn/{FILE}");
+        assert_eq!(SigningCertUrl::parse(&url, &policy), Err(RefusedCertUrl::Partition("cn-north-1".to_owned())));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod signing_cert;
 
 mod development_origin;
 mod policy;
+mod region;
 mod signature_version;
 mod string_to_sign;
 mod topic_policy;
@@ -22,6 +23,7 @@ pub use development_origin::DevelopmentOrigin;
 pub use envelope::{Confirmation, Envelope, MessageType};
 pub use fields::MalformedEnvelope;
 pub use policy::Policy;
+pub use region::{AwsRegion, Partition};
 pub use signature_version::SignatureVersion;
 pub use signing_cert::{BadSigningCert, CertFile, SigningCert};
 pub use string_to_sign::string_to_sign;

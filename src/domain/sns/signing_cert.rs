@@ -13,6 +13,7 @@ use x509_parser::public_key::PublicKey;
 
 use super::cert_url::IssuerUrl;
 use super::chain::{Intermediate, TrustAnchors, path_validity, validity_of};
+use super::region::OWN_SIGNING_NAME;
 use crate::domain::printable;
 use crate::domain::timestamp::Timestamp;
 
@@ -237,26 +238,6 @@ fn signing_name(region: &str) -> String {
 
 /// Longer issuer names are cut in the error.
 const ISSUER_CHARS_MAX: usize = 200;
-
-const OWN_SIGNING_NAME: [&str; 17] = [
-    "ap-east-1",
-    "ap-east-2",
-    "ap-south-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "me-south-1",
-    "me-central-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-central-2",
-    "af-south-1",
-    "il-central-1",
-    "ca-west-1",
-    "mx-central-1",
-];
 
 #[cfg(test)]
 mod tests {

@@ -16,15 +16,19 @@ pub struct TopicArn {
 }
 
 impl TopicArn {
-    /// Parses `arn:aws:sns:<region>:<account>:<name>`.
+    /// Parses `arn:<partition>:sns:<region>:<account>:<name>`.
     pub fn parse(text: &str) -> Option<Self> {
-        let parts: Vec<&str> = text.split(':').collect();
-        let ["arn", "aws" | "aws-cn" | "aws-us-gov", "sns", region, account, name] = parts[..] else { return None };
+        let mut parts = text.splitn(6, ':');
+        let (Some("arn"), Some(partition), Some("sns")) = (parts.next(), parts.next(), parts.next()) else {
+            return None;
+        };
+        let (region, account, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let is_partition = partition == "aws" || partition.strip_prefix("aws-").is_some_and(is_label);
         let is_region = is_label(region);
         let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         let is_name = (1..=256).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        (is_region && is_account && is_name).then(|| Self {
+        (is_partition && is_region && is_account && is_name).then(|| Self {
             text: text.to_owned(),
             region: region.to_owned(),
             account: account.to_owned(),
@@ -37,6 +41,11 @@ impl TopicArn {
         &self.text
     }
 
+    /// Its AWS partition.
+    pub fn partition(&self) -> &str {
+        self.text.split(':').nth(1).unwrap_or_default()
+    }
+
     /// Its AWS region.
     pub fn region(&self) -> &str {
         &self.region
@@ -45,8 +54,12 @@ impl TopicArn {
 
 /// Whether the text can be one label of an AWS host name, such as a region.
 pub(super) fn is_label(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    (1..=LABEL_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
+
+/// The longest label of a DNS name.
+const LABEL_BYTES_MAX: usize = 63;
 
 /// A rule that allows topics.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,9 +82,16 @@ impl TopicRule {
     pub fn allows(&self, topic: &TopicArn) -> bool {
         match self {
             Self::Arn(arn) => arn == topic,
-            Self::Owner { owner, accounts, regions } => {
+            Self::Owner { regions, .. } => regions.contains(&topic.region) && self.allows_in_any_region(topic),
+        }
+    }
+
+    /// Whether `topic` falls under this rule but for its region.
+    fn allows_in_any_region(&self, topic: &TopicArn) -> bool {
+        match self {
+            Self::Arn(arn) => arn == topic,
+            Self::Owner { owner, accounts, .. } => {
                 accounts.contains(&topic.account)
-                    && regions.contains(&topic.region)
                     && topic.name.len() > owner.len()
                     && topic.name.ends_with(owner.as_str())
             }
@@ -121,6 +141,11 @@ impl TopicPolicy {
     /// Whether any rule allows `topic`.
     pub fn allows(&self, topic: &TopicArn) -> bool {
         self.rules_for(topic).next().is_some()
+    }
+
+    /// Whether a rule would allow `topic` in another region.
+    pub fn allows_in_another_region(&self, topic: &TopicArn) -> bool {
+        self.rules.iter().any(|(rule, _)| rule.allows_in_any_region(topic))
     }
 
     /// The owner of `topic` if it is allowed.
@@ -182,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn topic_that_lacks_only_its_region_is_recognized() {
+        for (arn, expected) in [
+            ("arn:aws:sns:us-east-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6X", true),
+            ("arn:aws:sns:us-east-1:291180941289:A1G8446IYHA4MRA1O8CIV1A24A6X", false),
+            ("arn:aws:sns:us-east-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6Y", false),
+            ("arn:aws:sns:us-east-1:123456789012:my-topic", false),
+        ] {
+            assert_eq!(policy().allows_in_another_region(&TopicArn::parse(arn).unwrap()), expected, "{arn}");
+        }
+    }
+
+    #[test]
     fn stricter_signature_version_of_two_rules_applies() {
         let topic = TopicArn::parse("arn:aws:sns:eu-west-1:291180941288:A1G8446IYHA4MRA1O8CIV1A24A6X").unwrap();
         assert_eq!(policy().signature_version_min(&topic), Some(SignatureVersion::V1));
@@ -199,6 +236,18 @@ mod tests {
     }
 
     #[test]
+    fn topic_arn_of_every_partition_is_read() {
+        for text in [
+            "arn:aws-cn:sns:cn-north-1:291180941288:X",
+            "arn:aws-us-gov:sns:us-gov-west-1:291180941288:X",
+            "arn:aws-eusc:sns:eusc-de-east-1:291180941288:X",
+            "arn:aws-iso-b:sns:us-isob-east-1:291180941288:X",
+        ] {
+            assert_eq!(TopicArn::parse(text).map(|arn| arn.text), Some(text.to_owned()));
+        }
+    }
+
+    #[test]
     fn topic_arn_has_exactly_six_valid_parts() {
         for text in [
             "",
@@ -211,6 +260,11 @@ mod tests {
             "arn:aws:sns:eu-west-1:291180941288:X:Y",
             "arn:aws:sns:eu-west-1:291180941288:X\nY",
             " arn:aws:sns:eu-west-1:291180941288:X",
+            "arn:aw:sns:eu-west-1:291180941288:X",
+            "arn:aws-:sns:eu-west-1:291180941288:X",
+            "arn:aws-CN:sns:eu-west-1:291180941288:X",
+            &format!("arn:aws-{}:sns:eu-west-1:291180941288:X", "x".repeat(64)),
+            &format!("arn:aws:sns:{}:291180941288:X", "x".repeat(64)),
             "arn:aws:sns:eu-west-1:291180941288:",
         ] {
             assert_eq!(TopicArn::parse(text), None, "{text:?}");

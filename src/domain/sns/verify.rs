@@ -42,6 +42,11 @@ pub enum Error {
     /// Genuine, but from a topic that no setting allows: the operator may add it later.
     #[error("topic {0} is not allowed; add its owner to merchants[].topic_owners or the ARN to merchants[].topic_arns")]
     TopicNotAllowed(String),
+    /// Genuine, from a topic of a configured owner in a region that no setting allows.
+    #[error(
+        "topic {0} belongs to a configured owner, but its region is not allowed; add the region to merchants[].topic_regions"
+    )]
+    TopicRegionNotAllowed(String),
     /// Genuine, but with a lower signature version than the setting requires.
     #[error(
         "topic {0} signs with SignatureVersion 1, and merchants[].signature_version_min requires 2: ask the topic's owner to set version 2, or lower the setting"
@@ -95,6 +100,7 @@ pub fn verify(
 fn check_topic(envelope: &Envelope, version: SignatureVersion, policy: &Policy) -> Result<(), Error> {
     let arn = || envelope.topic_arn.as_str().to_owned();
     match policy.topics.signature_version_min(&envelope.topic_arn) {
+        None if policy.topics.allows_in_another_region(&envelope.topic_arn) => Err(Error::TopicRegionNotAllowed(arn())),
         None => Err(Error::TopicNotAllowed(arn())),
         Some(least) if version < least => Err(Error::SignatureVersionTooLow(arn())),
         Some(_) => Ok(()),

@@ -7,7 +7,12 @@ use crate::domain::pay::MerchantId;
 ///
 /// Equal to `partitioner=murmur2_random` of the inbox producer, which is the default of Java clients.
 pub fn owning_partition(merchant: &MerchantId, partitions: i32) -> i32 {
-    (murmur2(merchant.as_str().as_bytes()) & 0x7fff_ffff) as i32 % partitions.max(1)
+    partition_of(merchant.as_str(), partitions)
+}
+
+/// The partition of a record with this key, out of `partitions`.
+pub fn partition_of(key: &str, partitions: i32) -> i32 {
+    (murmur2(key.as_bytes()) & 0x7fff_ffff) as i32 % partitions.max(1)
 }
 
 /// MurmurHash 2 with Kafka's seed.

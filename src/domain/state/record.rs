@@ -104,7 +104,7 @@ mod tests {
         let object = ObjectRef { account, kind: ObjectKind::Charge, id: ObjectId::parse("P01-1-2-C3").unwrap() };
         let mut value = serde_json::to_value(KnownState::blank(object)).unwrap();
         change(&mut value);
-        KnownState::read("M1/live/P01-1-2-C3", value.to_string().as_bytes(), VERSION)
+        KnownState::read("M1/live/Charge/P01-1-2-C3", value.to_string().as_bytes(), VERSION)
     }
 
     #[test]

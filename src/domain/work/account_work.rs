@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::breaker::{Breaker, BreakerRule};
+use super::breaker::{Breaker, BreakerChange, BreakerRule, HoldChange, Trouble};
 use super::lane::Lane;
 use super::quota::{Quota, TokenBucket};
 use crate::domain::pay::{Account, Environment, ObjectId, ObjectKind};
@@ -46,7 +46,9 @@ impl Rules {
 /// One account's lanes.
 #[derive(Debug)]
 pub(super) struct AccountWork {
-    pub(super) breaker: Breaker,
+    /// Holds back all operations.
+    connection: Breaker,
+    breaker_rule: BreakerRule,
     lanes: BTreeMap<ObjectKind, Lane>,
     quota: Quota,
     reconciliation: Quota,
@@ -58,9 +60,9 @@ pub(super) struct AccountWork {
 impl AccountWork {
     /// No work yet. Tokens are counted from `since`, when the partitions were assigned.
     pub(super) fn new(account: &Account, rules: &Rules, since: Timestamp) -> Self {
-        let breaker = Breaker::new(rules.breaker);
         Self {
-            breaker,
+            connection: Breaker::new(rules.breaker),
+            breaker_rule: rules.breaker,
             lanes: BTreeMap::new(),
             quota: rules.of(account.environment),
             reconciliation: rules.reconciliation_of(account.environment),
@@ -77,8 +79,48 @@ impl AccountWork {
     pub(super) fn lane_for(&mut self, kind: ObjectKind) -> &mut Lane {
         self.lanes.entry(kind).or_insert_with(|| {
             let bucket = |quota| TokenBucket::empty(quota, self.since);
-            Lane::new(bucket(self.quota), bucket(self.reconciliation))
+            Lane::new(Breaker::new(self.breaker_rule), bucket(self.quota), bucket(self.reconciliation))
         })
+    }
+
+    /// A read of this operation failed for a reason that is not its object's.
+    pub(super) fn failed(&mut self, kind: ObjectKind, trouble: Trouble, now: Timestamp) -> Option<HoldChange> {
+        let of_connection = match trouble {
+            Trouble::Connection => self.connection.failed(now).map(HoldChange::of_account),
+            Trouble::Timeout => None,
+            Trouble::Refusal => self.connected(),
+        };
+        let of_lane = self.lane_for(kind).breaker.failed(now);
+        of_connection.or(of_lane.map(|change| HoldChange { change, operation: Some(kind) }))
+    }
+
+    /// A read of this operation was answered, if only with 429.
+    pub(super) fn answered(&mut self, kind: ObjectKind) -> Option<HoldChange> {
+        let of_connection = self.connected();
+        let of_lane = self.lane_for(kind).breaker.answered();
+        of_connection.or(of_lane.map(|change| HoldChange { change, operation: Some(kind) }))
+    }
+
+    /// Amazon was reached. If it was not before, no operation is held back for that any more.
+    fn connected(&mut self) -> Option<HoldChange> {
+        let change = self.connection.answered()?;
+        for lane in self.lanes.values_mut() {
+            lane.breaker.answered();
+        }
+        Some(HoldChange::of_account(change))
+    }
+
+    /// Whether the reads of an operation are held back.
+    pub(super) fn is_held_back(&self, lane: &Lane) -> bool {
+        self.connection.is_open() || lane.breaker.is_open()
+    }
+
+    /// The operations that are held back; a single `None` if all are.
+    pub(super) fn held_back(&self) -> Vec<Option<ObjectKind>> {
+        if self.connection.is_open() {
+            return vec![None];
+        }
+        self.lanes().filter(|(_, lane)| lane.breaker.is_open()).map(|(kind, _)| Some(kind)).collect()
     }
 
     /// Objects to read now, and whether the limit on reads in flight held any back.
@@ -88,19 +130,20 @@ impl AccountWork {
         loop {
             let before = taken.len();
             // One of each lane in turn, and the next time from where this time ended: no lane takes every place, nor, while
-            // the breaker lets single probes out, every probe.
+            // the connection is probed, every probe.
             let first = self.first;
             for at in (first..first + ObjectKind::ALL.len()).map(|at| at % ObjectKind::ALL.len()) {
                 let kind = ObjectKind::ALL[at];
                 let Some(lane) = self.lanes.get_mut(&kind).filter(|lane| lane.has_due(now)) else { continue };
-                if !self.breaker.allows(now) {
+                if !(self.connection.allows(now) && lane.breaker.allows(now)) {
                     continue;
                 }
                 if in_flight >= rules.reads_in_flight_max {
                     return (taken, true);
                 }
                 let Some(id) = lane.take_due(now, rules.aged_after) else { continue };
-                self.breaker.note_sent(now);
+                self.connection.note_sent(now);
+                lane.breaker.note_sent(now);
                 self.first = (at + 1) % ObjectKind::ALL.len();
                 in_flight += 1;
                 taken.push((kind, id));
@@ -130,5 +173,11 @@ impl AccountWork {
 
     pub(super) fn len(&self) -> usize {
         self.lanes.values().map(Lane::len).sum()
+    }
+}
+
+impl HoldChange {
+    fn of_account(change: BreakerChange) -> Self {
+        Self { change, operation: None }
     }
 }

@@ -74,9 +74,9 @@ impl Arrivals {
         self.evidence().is_none_or(|evidence| evidence.plus(after) <= read_at)
     }
 
-    /// When the next confirming read is due after one that began at `read_at`. Each cause is confirmed at these distances
-    /// from its own arrival; neither does a newer cause put off the reads of an older one, nor the reverse. `None` if no read
-    /// is left.
+    /// When the next confirming read is due after one that began at `read_at`. The first and the newest cause are confirmed at
+    /// these distances from their own arrival; neither puts off the reads of the other. The reads of the newest confirm those
+    /// in between, too. `None` if no read is left.
     pub fn next_read(self, read_at: Timestamp, distances: &[Duration]) -> Option<Timestamp> {
         let arrived = [Some(self.first), Some(self.newest()), self.evidence()];
         let reads =

@@ -1,8 +1,10 @@
-//! A circuit breaker per account: after consecutive systemic failures it holds reads back, and allows one probe at a time
-//! until one is answered.
+//! Circuit breakers: after consecutive systemic failures one holds reads back, and allows one probe at a time until one is
+//! answered. Each operation of an account has one, since Amazon may refuse a single operation; and each account has one for
+//! its connection, without which no operation works.
 
 use std::time::Duration;
 
+use crate::domain::pay::ObjectKind;
 use crate::domain::timestamp::Timestamp;
 
 /// When a breaker opens, and how often it probes.
@@ -14,7 +16,7 @@ pub struct BreakerRule {
     pub probe_every: Duration,
 }
 
-/// One merchant's breaker in one environment, and so in one region.
+/// The breaker of an operation or of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Breaker {
     rule: BreakerRule,
@@ -27,6 +29,26 @@ enum State {
     Closed { failures: u32 },
     /// No read is sent before `probe_at`; then one probe, and the next one when it is answered or after another interval.
     Open { probe_at: Timestamp },
+}
+
+/// What a systemic failure is evidence of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing was reached: all operations of the account are affected.
+    Connection,
+    /// No answer came in time: whether the connection works is unknown.
+    Timeout,
+    /// Amazon refused or failed this read: other operations may work.
+    Refusal,
+}
+
+/// What an outcome did to the breakers of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldChange {
+    /// What happened.
+    pub change: BreakerChange,
+    /// To which operation; none is all of the account.
+    pub operation: Option<ObjectKind>,
 }
 
 /// What an outcome did to a breaker.

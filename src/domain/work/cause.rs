@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::dropped_records::DroppedRecords;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{ObjectId, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
@@ -101,6 +102,9 @@ pub struct InboxPosition {
 pub struct Pending {
     /// The newest causes, oldest first.
     pub causes: Vec<Cause>,
+    /// Inbox records of causes that are no longer in `causes`.
+    #[serde(default, skip_serializing_if = "DroppedRecords::is_empty")]
+    pub dropped: DroppedRecords,
     /// The number of all causes, including those that are no longer in `causes`.
     pub causes_seen: u32,
     /// When the worker consumed the first cause.

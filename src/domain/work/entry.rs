@@ -2,12 +2,14 @@
 //!
 //! A million entries must fit into 300 MB, so rare fields are boxed and the usual single cause is inline.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::arrivals::Arrivals;
 use super::cause::{Cause, InboxPosition, Origin, Pending};
+use super::dropped_records::{DroppedRecords, Uncopied};
 use crate::domain::pay::{ObjectId, ObjectRef};
 use crate::domain::printable;
 use crate::domain::timestamp::Timestamp;
@@ -23,10 +25,21 @@ pub(super) struct Entry {
     /// Set while reads fail because of this object.
     failing: Option<Box<Failing>>,
     pub(super) priority: Priority,
-    pub(super) in_flight: bool,
+    pub(super) progress: Progress,
     pub(super) confirming: bool,
     /// The object waits for a parent read, and no newer cause has arrived.
     pub(super) waiting: bool,
+}
+
+/// What becomes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It waits for its next read.
+    Queued,
+    /// It is being read.
+    InFlight,
+    /// Its reads have failed for good: it is not read again, and it completes when its dead letters are written.
+    SetAside,
 }
 
 /// Reads that failed for a reason that is the object's own.
@@ -91,6 +104,8 @@ pub(super) struct Causes {
     pub(super) newest: SmallVec<[Cause; 1]>,
     /// Inbox records not yet answered, not even by pending work.
     pub(super) open: SmallVec<[InboxPosition; 1]>,
+    /// Inbox records of causes that are no longer among the newest.
+    dropped: Option<Box<DroppedRecords>>,
     pub(super) arrivals: Arrivals,
     pub(super) seen: u32,
     /// Whether the state record holds (or is about to hold) these as pending.
@@ -113,7 +128,7 @@ impl Entry {
             due,
             failing: None,
             priority,
-            in_flight: false,
+            progress: Progress::Queued,
             confirming: false,
             waiting: false,
         }
@@ -122,11 +137,18 @@ impl Entry {
     pub(super) fn restored(id: ObjectId, pending: Pending, priority: Priority) -> Self {
         let arrivals = Arrivals::restored(pending.first_seen, pending.newest_seen, pending.evidence_seen);
         let Pending { causes, causes_seen, due, attempts, failing_ms, failed_at, last_error, confirming, .. } = pending;
-        let causes = Causes { newest: causes.into(), seen: causes_seen, arrivals, released: true, ..Causes::default() };
+        let dropped = (!pending.dropped.is_empty()).then(|| Box::new(pending.dropped));
+        let newest = causes.into();
+        let causes = Causes { newest, dropped, seen: causes_seen, arrivals, released: true, ..Causes::default() };
         let lasting = Duration::from_millis(failing_ms);
         let error = last_error.unwrap_or_default();
         let failing = failed_at.map(|failed_at| Box::new(Failing { attempts, lasting, failed_at, error }));
         Self { causes, failing, confirming, ..Self::new(id, due, priority) }
+    }
+
+    /// Whether it is being read, or is not to be read again. Causes that come meanwhile wait for what becomes of it.
+    pub(super) fn is_taken(&self) -> bool {
+        self.progress != Progress::Queued
     }
 
     /// How often it failed.
@@ -163,12 +185,17 @@ impl Entry {
         let due = newest.map_or(self.due, |newest| newest.timestamp);
         let during = self.during.iter().flat_map(|during| &during.newest);
         let mut causes: Vec<Cause> = self.causes.newest.iter().chain(during).cloned().collect();
+        let mut dropped = self.causes.dropped.as_deref().cloned().unwrap_or_default();
+        if let Some(during) = self.during.as_ref().and_then(|during| during.dropped.as_ref()) {
+            dropped.absorb(during);
+        }
         while causes.len() > CAUSES_KEPT {
-            causes.remove(dropped_first(&causes));
+            causes.remove(dropped_first(&causes)).position().into_iter().for_each(|position| dropped.add(position));
         }
         let arrivals = self.arrivals();
         Some(Pending {
             causes,
+            dropped,
             causes_seen: self.causes.seen.saturating_add(self.during.as_ref().map_or(0, |during| during.seen)),
             first_seen: arrivals.first(),
             newest_seen: (arrivals.newest() != arrivals.first()).then(|| arrivals.newest()),
@@ -180,6 +207,17 @@ impl Entry {
             last_error: self.failing.as_ref().map(|failing| failing.error.clone()).filter(|error| !error.is_empty()),
             confirming: self.confirming,
         })
+    }
+
+    /// Each inbox record of the causes of its last read, in order.
+    pub(super) fn records(&self) -> BTreeSet<InboxPosition> {
+        let dropped = self.causes.dropped.iter().flat_map(|dropped| dropped.positions());
+        self.causes.newest.iter().filter_map(Cause::position).chain(dropped).collect()
+    }
+
+    /// Further inbox records of these causes, of which only the number is known.
+    pub(super) fn uncopied(&self) -> Option<Uncopied> {
+        self.causes.dropped.as_ref()?.uncopied()
     }
 
     /// Releases its inbox records, so that their offsets can be committed; its work must be written as pending.
@@ -247,7 +285,8 @@ impl Failing {
 
 impl Default for Causes {
     fn default() -> Self {
-        Self { newest: SmallVec::new(), open: SmallVec::new(), arrivals: Arrivals::NONE, seen: 0, released: false }
+        let (newest, open) = (SmallVec::new(), SmallVec::new());
+        Self { newest, open, dropped: None, arrivals: Arrivals::NONE, seen: 0, released: false }
     }
 }
 
@@ -272,6 +311,9 @@ impl Causes {
         self.open.extend(other.open);
         self.released |= other.released;
         self.arrivals.absorb(other.arrivals);
+        if let Some(dropped) = &other.dropped {
+            self.dropped.get_or_insert_default().absorb(dropped);
+        }
         self.newest.extend(other.newest);
         self.newest.sort_by_key(|cause| cause.timestamp);
         self.drop_oldest();
@@ -279,7 +321,10 @@ impl Causes {
 
     fn drop_oldest(&mut self) {
         while self.newest.len() > CAUSES_KEPT {
-            self.newest.remove(dropped_first(&self.newest));
+            let cause = self.newest.remove(dropped_first(&self.newest));
+            if let Some(position) = cause.position() {
+                self.dropped.get_or_insert_default().add(position);
+            }
         }
     }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::breaker::Breaker;
 use super::cause::{Cause, InboxPosition, Pending};
 use super::entries::{Entries, Slot};
-use super::entry::{Completed, Entry, Priority, Requeue};
+use super::entry::{Completed, Entry, Priority, Progress, Requeue};
 use super::quota::TokenBucket;
 use crate::domain::pay::ObjectId;
 use crate::domain::timestamp::Timestamp;
@@ -13,6 +14,7 @@ use crate::domain::timestamp::Timestamp;
 /// The reads of one lane, and the tokens for them.
 #[derive(Debug)]
 pub(super) struct Lane {
+    pub(super) breaker: Breaker,
     entries: Entries,
     bucket: TokenBucket,
     /// The slice of the bucket that reconciliation may use.
@@ -30,8 +32,9 @@ pub(super) struct Lane {
 
 impl Lane {
     /// An empty lane.
-    pub(super) fn new(bucket: TokenBucket, reconciliation: TokenBucket) -> Self {
+    pub(super) fn new(breaker: Breaker, bucket: TokenBucket, reconciliation: TokenBucket) -> Self {
         Self {
+            breaker,
             entries: Entries::default(),
             bucket,
             reconciliation,
@@ -50,7 +53,7 @@ impl Lane {
         let slot = self.slot_for(id, now, priority);
         self.records_open += usize::from(cause.position().is_some());
         let entry = self.entries.at_mut(slot);
-        let waits_anew = if entry.in_flight {
+        let waits_anew = if entry.is_taken() {
             entry.during.get_or_insert_default().add(cause, now)
         } else {
             // Only the next read can answer a hint. Any read answers a recheck, a confirming read too.
@@ -84,7 +87,7 @@ impl Lane {
             // If events of the other object are published, events of its parent must be published too.
             entry.causes.add(cause, now);
         }
-        if !entry.in_flight && entry.attempts() == 0 {
+        if !entry.is_taken() && entry.attempts() == 0 {
             let due = entry.due.min(now);
             self.schedule(slot, due, Priority::ParentRead);
         }
@@ -134,7 +137,7 @@ impl Lane {
         let (_, slot) = self.due[priority as usize].pop_first().expect("only a priority with something due is chosen");
         self.in_flight += 1;
         let entry = self.entries.at_mut(slot);
-        entry.in_flight = true;
+        entry.progress = Progress::InFlight;
         entry.waiting = false;
         Some(entry.id.clone())
     }
@@ -159,7 +162,7 @@ impl Lane {
     pub(super) fn complete(&mut self, id: &ObjectId, now: Timestamp) -> Option<Completed> {
         let slot = self.entries.slot_of(id)?;
         let entry = self.entries.at_mut(slot);
-        self.in_flight -= usize::from(entry.in_flight);
+        self.in_flight -= usize::from(entry.progress == Progress::InFlight);
         let was_pending = entry.is_released();
         let causes = std::mem::take(&mut entry.causes);
         let during = entry.during.take();
@@ -182,7 +185,7 @@ impl Lane {
     pub(super) fn requeue(&mut self, id: &ObjectId, why: Requeue, due: Timestamp, now: Timestamp) {
         let Some(slot) = self.entries.slot_of(id) else { return };
         let entry = self.entries.at_mut(slot);
-        self.in_flight -= usize::from(std::mem::take(&mut entry.in_flight));
+        self.in_flight -= usize::from(std::mem::replace(&mut entry.progress, Progress::Queued) == Progress::InFlight);
         match why {
             Requeue::Confirm => entry.confirming = true,
             Requeue::ObjectFailed | Requeue::Vanished => entry.has_failed(now),
@@ -209,6 +212,15 @@ impl Lane {
         self.schedule(slot, due, priority);
     }
 
+    /// The reads of an object have failed for good. It is not read until it completes.
+    pub(super) fn set_aside(&mut self, id: &ObjectId) {
+        let Some(slot) = self.entries.slot_of(id) else { return };
+        self.unschedule(slot);
+        let entry = self.entries.at_mut(slot);
+        self.in_flight -= usize::from(std::mem::replace(&mut entry.progress, Progress::SetAside) == Progress::InFlight);
+        entry.waiting = false;
+    }
+
     /// Keeps the error of the read that has just failed because of its object.
     pub(super) fn note_error(&mut self, id: &ObjectId, what: &str) {
         if let Some(slot) = self.entries.slot_of(id) {
@@ -219,6 +231,11 @@ impl Lane {
     /// Amazon throttled this operation.
     pub(super) fn throttled(&mut self, now: Timestamp, pause: Duration) {
         self.bucket.throttled(now, pause);
+    }
+
+    /// Amazon answered a read of this operation, and not with 429.
+    pub(super) fn served(&mut self) {
+        self.bucket.served();
     }
 
     /// The part of its quota that the lane uses at present.

@@ -13,12 +13,14 @@ mod entry;
 
 mod arrivals;
 mod cause;
+mod dropped_records;
 mod offsets;
 
 pub use account_work::Rules;
 pub use arrivals::Arrivals;
-pub use breaker::{Breaker, BreakerChange, BreakerRule};
+pub use breaker::{Breaker, BreakerChange, BreakerRule, HoldChange, Trouble};
 pub use cause::{Cause, ClaimedPermission, InboxPosition, Origin, Pending};
+pub use dropped_records::{DroppedRecords, OffsetRange, Uncopied};
 pub use entry::{Completed, ReadHistory, Requeue};
 pub use offsets::Offsets;
 pub use queue::{BoundHits, LaneReport, Released, WorkQueue};

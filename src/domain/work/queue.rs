@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::account_work::{AccountWork, Rules};
 use super::arrivals::Arrivals;
-use super::breaker::BreakerChange;
+use super::breaker::{HoldChange, Trouble};
 use super::cause::{Cause, InboxPosition, Pending};
+use super::dropped_records::Uncopied;
 use super::entry::{Completed, Entry, Priority, ReadHistory, Requeue};
 use super::lane::Lane;
 use crate::domain::pay::{Account, Environment, ObjectKind, ObjectRef};
@@ -48,7 +49,7 @@ pub struct LaneReport {
     pub quota_tokens: f64,
     /// How long that many reads take at the current rate.
     pub time_left: Duration,
-    /// Whether the account's reads are held back.
+    /// Whether the operation's reads are held back.
     pub is_held_back: bool,
 }
 
@@ -95,7 +96,7 @@ impl WorkQueue {
 
     /// Whether the object is being read, or is to be read now.
     pub fn is_due(&self, object: &ObjectRef, now: Timestamp) -> bool {
-        self.entry(object).is_some_and(|entry| entry.in_flight || entry.due <= now)
+        self.entry(object).is_some_and(|entry| entry.is_taken() || entry.due <= now)
     }
 
     /// Whether a reconciliation read is queued or in flight.
@@ -160,6 +161,18 @@ impl WorkQueue {
         })
     }
 
+    /// Each inbox record of the causes of the read that just ended, in order, and those of which only the number is known.
+    pub fn records_of(&self, object: &ObjectRef) -> (Vec<InboxPosition>, Option<Uncopied>) {
+        let of = |entry: &Entry| (entry.records().into_iter().collect(), entry.uncopied());
+        self.entry(object).map(of).unwrap_or_default()
+    }
+
+    /// The reads of this object have failed for good. It is not read again, and keeps its pending work, until
+    /// [`WorkQueue::complete`] in the transaction that writes its dead letters. It takes no place among the reads in flight.
+    pub fn set_aside(&mut self, object: &ObjectRef) {
+        self.lane_for(object).set_aside(&object.id);
+    }
+
     /// Whether the object waits for a parent read, and no newer cause has arrived.
     pub fn is_waiting(&self, object: &ObjectRef) -> bool {
         self.entry(object).is_some_and(|entry| entry.waiting)
@@ -180,19 +193,24 @@ impl WorkQueue {
         self.lane_for(object).note_error(&object.id, what);
     }
 
-    /// A read of this account failed for a reason that is not its object's.
-    pub fn failed(&mut self, account: &Account, now: Timestamp) -> Option<BreakerChange> {
-        self.accounts.get_mut(account)?.breaker.failed(now)
+    /// A read of this object failed for a reason that is not its own.
+    pub fn failed(&mut self, object: &ObjectRef, trouble: Trouble, now: Timestamp) -> Option<HoldChange> {
+        self.accounts.get_mut(&object.account)?.failed(object.kind, trouble, now)
     }
 
-    /// A read of this account was answered, whatever the answer.
-    pub fn answered(&mut self, account: &Account) -> Option<BreakerChange> {
-        self.accounts.get_mut(account)?.breaker.answered()
+    /// A read of this object was answered, if only with 429.
+    pub fn answered(&mut self, object: &ObjectRef) -> Option<HoldChange> {
+        self.accounts.get_mut(&object.account)?.answered(object.kind)
     }
 
-    /// Accounts whose reads are held back.
-    pub fn held_back(&self) -> impl Iterator<Item = &Account> {
-        self.accounts.iter().filter(|(_, work)| work.breaker.is_open()).map(|(account, _)| account)
+    /// The operations whose reads are held back; `None` is all of the account.
+    pub fn held_back(&self) -> impl Iterator<Item = (&Account, Option<ObjectKind>)> {
+        self.accounts.iter().flat_map(|(account, work)| work.held_back().into_iter().map(move |of| (account, of)))
+    }
+
+    /// Amazon answered a read of this operation of this account, and not with 429.
+    pub fn served(&mut self, object: &ObjectRef) {
+        self.lane_for(object).served();
     }
 
     /// Amazon throttled this operation of this account.
@@ -242,7 +260,7 @@ impl WorkQueue {
             quota_factor: lane.quota_factor(),
             quota_tokens: lane.quota_tokens(now),
             time_left: lane.time_left(),
-            is_held_back: work.breaker.is_open(),
+            is_held_back: work.is_held_back(lane),
         };
         let of_account =
             |(account, work)| AccountWork::lanes(work).map(move |(kind, lane)| (account, kind, of(lane, work)));

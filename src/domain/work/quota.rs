@@ -24,7 +24,8 @@ impl Quota {
 
 /// A bucket that starts empty: whoever owned the merchant before may still be spending.
 ///
-/// It learns from 429: the rate is halved, and comes back slowly, since the shop may be taking more than its part.
+/// It learns from 429: the rate is halved, and comes back slowly, since the shop may be taking more than its part. 429s without
+/// any other answer in between say nothing about the rate that Amazon accepts afterwards, so after them it comes back fast.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
     quota: Quota,
@@ -33,12 +34,16 @@ pub struct TokenBucket {
     closed_until: Timestamp,
     /// Which part of the quota is used just now.
     factor: f64,
+    /// Up to this part, the rate comes back fast.
+    fast_up_to: f64,
+    /// The part that was used when Amazon throttled first; `None` if it has answered otherwise since.
+    throttled_at: Option<f64>,
 }
 
 impl TokenBucket {
     /// An empty bucket.
     pub fn empty(quota: Quota, now: Timestamp) -> Self {
-        Self { quota, tokens: 0.0, filled_at: now, closed_until: now, factor: 1.0 }
+        Self { quota, tokens: 0.0, filled_at: now, closed_until: now, factor: 1.0, fast_up_to: 0.0, throttled_at: None }
     }
 
     /// Whether there is a token.
@@ -61,12 +66,19 @@ impl TokenBucket {
     pub fn throttled(&mut self, now: Timestamp, pause: Duration) {
         self.fill(now);
         if now >= self.closed_until {
+            self.fast_up_to = self.throttled_at.map_or(0.0, |first| first * FAST_PART);
+            self.throttled_at.get_or_insert(self.factor);
             self.factor = (self.factor / 2.0).max(FACTOR_MIN);
         }
         self.closed_until = self.closed_until.max(now.plus(pause));
         // Empty, and filled only from then on.
         self.tokens = 0.0;
         self.filled_at = self.closed_until;
+    }
+
+    /// Amazon answered a read, and not with 429.
+    pub fn served(&mut self) {
+        self.throttled_at = None;
     }
 
     /// Which part of the quota is used just now: 1 unless Amazon throttled lately.
@@ -89,7 +101,8 @@ impl TokenBucket {
     fn fill(&mut self, now: Timestamp) {
         let elapsed_s = now.since(self.filled_at).as_secs_f64();
         let before = self.factor;
-        self.factor = (before + elapsed_s * RECOVERED_PER_S).min(1.0);
+        let fast = (before * (elapsed_s / DOUBLED_IN_S).exp2()).min(self.fast_up_to);
+        self.factor = (before + elapsed_s * RECOVERED_PER_S).max(fast).min(1.0);
         let gained = elapsed_s * self.quota.per_second * f64::midpoint(before, self.factor);
         let most = (self.quota.burst * self.factor).max(1.0);
         self.tokens = (self.tokens + gained).min(most);
@@ -99,6 +112,10 @@ impl TokenBucket {
 
 /// From half of the rate back to all of it in two and a half minutes.
 const RECOVERED_PER_S: f64 = 1.0 / 300.0;
+/// From the least part of the rate to most of it in twenty seconds, if that is known to be right.
+const DOUBLED_IN_S: f64 = 5.0;
+/// Of the rate at which a storm of 429s began.
+const FAST_PART: f64 = 0.9;
 /// However often Amazon throttles, this part is tried.
 const FACTOR_MIN: f64 = 1.0 / 16.0;
 
@@ -156,6 +173,25 @@ mod tests {
         assert!(takes(&mut bucket, 300_000, 400_000) > 20, "the rate never falls to zero");
     }
 
+    #[test]
+    fn rate_comes_back_fast_only_after_nothing_but_429s() {
+        let factor_after = |is_served: bool| {
+            let mut bucket = TokenBucket::empty(Quota { burst: 20.0, per_second: 4.0 }, at(0));
+            for s in (60..120).step_by(6) {
+                bucket.throttled(at(s * 1000), Duration::from_secs(5));
+                if is_served {
+                    bucket.served();
+                }
+            }
+            [119, 139, 179].map(|s| {
+                bucket.take(at(s * 1000));
+                (bucket.factor() * 100.0).round() as u32
+            })
+        };
+        assert_eq!(factor_after(false), [6, 90, 100]);
+        assert_eq!(factor_after(true), [6, 13, 26]);
+    }
+
     /// A model of Amazon's quota, half of which the shop's own calls use.
     #[test]
     fn competing_shop_causes_few_429s() {
@@ -170,6 +206,7 @@ mod tests {
             if ours.take(at(ms)) {
                 if amazon.take(at(ms)) {
                     n_read += 1;
+                    ours.served();
                 } else {
                     n_throttled += 1;
                     ours.throttled(at(ms), Duration::from_secs(5));

@@ -22,6 +22,7 @@ use crate::domain::dead_letter::{DeadLetter, Writer};
 use crate::domain::events::{Encoded, Event, Wire};
 use crate::domain::record_headers;
 use crate::domain::state::in_charge::InCharge;
+use crate::domain::state::partitioner::partition_of;
 use crate::domain::state::{KnownState, VERSION};
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
@@ -73,6 +74,8 @@ pub struct Outbox {
     producer: BaseProducer<CommitMonitor>,
     topics: Topics,
     wire: Wire,
+    /// How many partitions of the events topic hold events; all of them, if it is not known.
+    events_partitions: Option<i32>,
     instance: String,
     /// The nonce of the last barrier. Each state record names the barrier under which it was written.
     barrier: String,
@@ -110,9 +113,17 @@ impl Outbox {
             producer,
             topics: kafka.topics(),
             wire,
+            events_partitions: None,
             instance: transactional_id.to_owned(),
             barrier: String::new(),
         })
+    }
+
+    /// Publishes events to this many partitions, also if partitions are added to the topic: the events of a charge permission
+    /// must stay in one partition.
+    #[must_use]
+    pub fn with_events_partitions(self, events_partitions: Option<i32>) -> Self {
+        Self { events_partitions, ..self }
     }
 
     /// Writes a barrier into each partition of the state topic. Once it is committed, no earlier owner can commit a
@@ -251,7 +262,11 @@ impl Outbox {
             .iter()
             .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: Some(value) }));
         let key = event.charge_permission_id.as_str();
-        self.send(BaseRecord::to(&self.topics.events).key(key).payload(&value).headers(headers))
+        let record = BaseRecord::to(&self.topics.events).key(key).payload(&value).headers(headers);
+        self.send(match self.events_partitions {
+            Some(count) => record.partition(partition_of(key, count)),
+            None => record,
+        })
     }
 
     /// Sends a state record, which names the barrier of its writer; without a value it is a tombstone.

@@ -36,6 +36,8 @@ use crate::failpoints;
 pub struct StateStore {
     slots: Slab<Packed>,
     by_key: HashTable<u32>,
+    /// The charges that captured something, by the permission that they belong to.
+    captures: HashTable<u32>,
     hashes: RandomState,
     accounts: Accounts,
     /// Since when the merchant of each account has been in our charge.
@@ -43,6 +45,9 @@ pub struct StateStore {
     /// Records that cannot be used.
     pub set_aside: SetAside,
 }
+
+/// The number of its account, the kind and the id of an object.
+type Key<'a> = (u32, ObjectKind, &'a str);
 
 /// Each account once, with a number.
 #[derive(Debug, Default)]
@@ -87,15 +92,15 @@ impl StateStore {
     pub fn put(&mut self, partition: i32, state: KnownState) {
         let account = self.accounts.number(&state.object.account);
         let packed = Packed::pack(state, account, partition);
-        match self.slot_of(account, packed.id.as_str()) {
-            Some(slot) => self.slots[slot as usize] = packed,
+        match self.slot_of(packed.key()) {
+            Some(slot) => self.replace(slot, packed),
             None => self.insert(packed),
         }
     }
 
     /// Notes a read that changed nothing but its own time. Returns whether there were enough such reads to write a record.
     pub fn note_read(&mut self, object: &ObjectRef, read_started_at: Timestamp, after: Option<InboxMark>) -> bool {
-        let slot = self.accounts.find(&object.account).and_then(|account| self.slot_of(account, object.id.as_str()));
+        let slot = self.key_of(object).and_then(|key| self.slot_of(key));
         let Some(packed) = slot.map(|slot| &mut self.slots[slot as usize]) else { return false };
         let Some(seen) = &mut packed.observed else { return false };
         seen.read_started_at = read_started_at;
@@ -106,28 +111,38 @@ impl StateStore {
 
     /// Removes the record of an object.
     pub fn remove(&mut self, object: &ObjectRef) {
-        if let Some(account) = self.accounts.find(&object.account) {
-            self.remove_key(account, object.id.as_str());
+        if let Some(slot) = self.key_of(object).and_then(|key| self.slot_of(key)) {
+            self.remove_slot(slot);
         }
     }
 
-    /// Takes the pending work out of all records. A record that holds nothing else is removed.
-    pub fn take_pending(&mut self) -> Vec<(ObjectRef, Pending)> {
+    /// Takes the pending work of these accounts out of all records. A record that holds nothing else is removed.
+    pub fn take_pending(&mut self, of_account: impl Fn(&Account) -> bool) -> Vec<(ObjectRef, Pending)> {
         let mut taken = Vec::new();
         let mut blank = Vec::new();
+        let is_taken: Vec<bool> = self.accounts.names.iter().map(of_account).collect();
         for (slot, packed) in &mut self.slots {
+            if !is_taken[packed.account as usize] {
+                continue;
+            }
             let Some(pending) = packed.take_pending() else { continue };
             let account = &self.accounts.names[packed.account as usize];
             taken.push((RecordView { account, packed }.object(), pending));
             if packed.is_blank() {
-                blank.push(slot);
+                blank.push(slot as u32);
             }
         }
-        for slot in blank {
-            let (account, id) = (self.slots[slot].account, self.slots[slot].id.as_str().to_owned());
-            self.remove_key(account, &id);
-        }
+        blank.into_iter().for_each(|slot| self.remove_slot(slot));
         taken
+    }
+
+    /// How many records of each account hold pending work that was not taken.
+    pub fn pending_by_account(&self) -> BTreeMap<Account, usize> {
+        let mut counts = BTreeMap::new();
+        for view in self.views().filter(RecordView::has_pending) {
+            *counts.entry(view.account.clone()).or_default() += 1;
+        }
+        counts
     }
 
     /// Every record with its partition.
@@ -147,12 +162,13 @@ impl StateStore {
         self.accounts.names.iter().zip(partitioner).filter_map(of).collect()
     }
 
-    /// The amount that the known charges of a permission have captured. Reads every record.
+    /// The amount that the known charges of a permission have captured.
     pub fn captured_of(&self, permission: &ObjectRef) -> Amount {
-        let of_it = |view: &RecordView<'_>| {
-            *view.account == permission.account && view.packed.permission_id() == Some(permission.id.as_str())
-        };
-        self.views().filter(of_it).filter_map(|charge| charge.packed.observed.as_ref()?.captured).sum()
+        let Some(account) = self.accounts.find(&permission.account) else { return Amount::default() };
+        let key = (account, permission.id.as_str());
+        let charges = self.captures.iter_hash(self.hashes.hash_one(key)).map(|slot| &self.slots[*slot as usize]);
+        let of_it = charges.filter(|charge| charge.captured_for() == Some(key));
+        of_it.filter_map(|charge| charge.observed.as_ref()?.captured).sum()
     }
 
     /// How many objects are known in each partition that has any.
@@ -238,10 +254,8 @@ impl StateStore {
     fn remove_record(&mut self, key: &str) {
         if let Some(account) = InCharge::account_of(key) {
             self.in_charge.remove(&account);
-        } else if let Some((account, id)) = ObjectRef::split_state_key(key)
-            && let Some(account) = self.accounts.find(&account)
-        {
-            self.remove_key(account, id);
+        } else if let Some(object) = ObjectRef::of_state_key(key) {
+            self.remove(&object);
         }
     }
 
@@ -254,32 +268,56 @@ impl StateStore {
     }
 
     fn find(&self, object: &ObjectRef) -> Option<&Packed> {
-        let slot = self.slot_of(self.accounts.find(&object.account)?, object.id.as_str())?;
+        let slot = self.slot_of(self.key_of(object)?)?;
         Some(&self.slots[slot as usize])
     }
 
-    fn slot_of(&self, account: u32, id: &str) -> Option<u32> {
-        let is_it = |slot: &u32| {
-            let packed = &self.slots[*slot as usize];
-            packed.account == account && packed.id.as_str() == id
-        };
-        self.by_key.find(self.hashes.hash_one((account, id)), is_it).copied()
+    fn key_of<'a>(&self, object: &'a ObjectRef) -> Option<Key<'a>> {
+        Some((self.accounts.find(&object.account)?, object.kind, object.id.as_str()))
+    }
+
+    fn slot_of(&self, key: Key<'_>) -> Option<u32> {
+        let is_it = |slot: &u32| self.slots[*slot as usize].key() == key;
+        self.by_key.find(self.hashes.hash_one(key), is_it).copied()
     }
 
     /// Inserts a record whose key is not in the store yet.
     fn insert(&mut self, packed: Packed) {
-        let hash = self.hashes.hash_one((packed.account, packed.id.as_str()));
+        let hash = self.hashes.hash_one(packed.key());
         let slot = u32::try_from(self.slots.insert(packed)).expect("more objects than memory can hold");
         let Self { slots, by_key, hashes, .. } = self;
-        by_key.insert_unique(hash, slot, |slot| {
-            let packed = &slots[*slot as usize];
-            hashes.hash_one((packed.account, packed.id.as_str()))
-        });
+        by_key.insert_unique(hash, slot, |slot| hashes.hash_one(slots[*slot as usize].key()));
+        self.add_capture(slot);
     }
 
-    fn remove_key(&mut self, account: u32, id: &str) {
-        let Some(slot) = self.slot_of(account, id) else { return };
-        let found = self.by_key.find_entry(self.hashes.hash_one((account, id)), |known| *known == slot);
+    fn replace(&mut self, slot: u32, packed: Packed) {
+        if self.slots[slot as usize].captured_for() == packed.captured_for() {
+            self.slots[slot as usize] = packed;
+            return;
+        }
+        self.remove_capture(slot);
+        self.slots[slot as usize] = packed;
+        self.add_capture(slot);
+    }
+
+    fn add_capture(&mut self, slot: u32) {
+        let Self { slots, captures, hashes, .. } = self;
+        let hash_of = |slot: &u32| slots[*slot as usize].captured_for().map(|permission| hashes.hash_one(permission));
+        if let Some(hash) = hash_of(&slot) {
+            captures.insert_unique(hash, slot, |slot| hash_of(slot).expect("only charges that captured are in it"));
+        }
+    }
+
+    fn remove_capture(&mut self, slot: u32) {
+        let Some(permission) = self.slots[slot as usize].captured_for() else { return };
+        let found = self.captures.find_entry(self.hashes.hash_one(permission), |known| *known == slot);
+        found.expect("every charge that captured is found by its permission").remove();
+    }
+
+    fn remove_slot(&mut self, slot: u32) {
+        self.remove_capture(slot);
+        let hash = self.hashes.hash_one(self.slots[slot as usize].key());
+        let found = self.by_key.find_entry(hash, |known| *known == slot);
         found.expect("every record is found by its key").remove();
         self.slots.remove(slot as usize);
     }
@@ -325,6 +363,11 @@ impl RecordView<'_> {
         self.packed.quiet_since()
     }
 
+    /// Whether the record holds pending work.
+    pub fn has_pending(&self) -> bool {
+        self.packed.has_pending()
+    }
+
     /// Whether the record is a stub.
     pub fn is_stub(&self) -> bool {
         self.packed.is_stub()
@@ -353,8 +396,7 @@ impl Accounts {
 
 /// The account that a record with this key is about; none if the receiver writes no such record.
 fn account_of(key: &str) -> Option<Account> {
-    let of_object = || ObjectRef::split_state_key(key).filter(|(_, id)| ObjectId::parse(id).is_some());
-    InCharge::account_of(key).or_else(|| of_object().map(|(account, _)| account))
+    InCharge::account_of(key).or_else(|| ObjectRef::of_state_key(key).map(|object| object.account))
 }
 
 /// The newest version of [`KnownState`] that this release reads. A failpoint makes a worker act as the next release.

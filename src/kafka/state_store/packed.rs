@@ -123,6 +123,17 @@ impl Packed {
         Some(if permission_id.is_empty() { self.id.as_str() } else { permission_id })
     }
 
+    /// The number of the account, the kind and the id.
+    pub(super) fn key(&self) -> (u32, ObjectKind, &str) {
+        (self.account, self.kind, self.id.as_str())
+    }
+
+    /// The account and the permission of an object that captured an amount.
+    pub(super) fn captured_for(&self) -> Option<(u32, &str)> {
+        self.observed.as_ref()?.captured?;
+        Some((self.account, self.permission_id()?))
+    }
+
     /// Since when nothing happened to the object.
     pub(super) fn quiet_since(&self) -> Timestamp {
         LastActivity {
@@ -140,6 +151,10 @@ impl Packed {
 
     pub(super) fn is_stub(&self) -> bool {
         self.observed.as_ref().is_some_and(|seen| seen.stub)
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.pending.is_some())
     }
 
     pub(super) fn take_pending(&mut self) -> Option<Pending> {

@@ -9,7 +9,7 @@ use super::*;
 use crate::domain::pay::{Environment, PrivateDigests, Reason, State};
 use crate::domain::state::{COUNT_MAX, RetryAwaited, Upcoming};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{Cause, Origin};
+use crate::domain::work::{Cause, DroppedRecords, Origin};
 
 /// An operation on the store.
 #[derive(Clone, Debug)]
@@ -112,6 +112,7 @@ prop_compose! {
 fn pending() -> impl Strategy<Value = Pending> {
     (object(), at()).prop_map(|(read_for, at)| Pending {
         causes: vec![Cause { origin: Origin::parent_read(read_for.id, &[]), timestamp: at }],
+        dropped: DroppedRecords::default(),
         causes_seen: 1,
         first_seen: at,
         newest_seen: Some(at),
@@ -147,6 +148,23 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn check_captured(
+    store: &StateStore,
+    model: &BTreeMap<String, KnownState>,
+    permission_id: &ObjectId,
+) -> Result<(), TestCaseError> {
+    for account in model.values().map(|state| &state.object.account) {
+        let permission =
+            ObjectRef { account: account.clone(), kind: ObjectKind::ChargePermission, id: permission_id.clone() };
+        let of_it = model.values().filter(|state| state.object.account == *account).filter_map(|state| {
+            let observed = state.observed.as_ref()?;
+            observed.captured.filter(|_| observed.charge_permission_id == *permission_id)
+        });
+        prop_assert_eq!(store.captured_of(&permission), of_it.sum());
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn store_equals_a_plain_map(steps in prop::collection::vec(step(), 1..40)) {
@@ -170,7 +188,7 @@ proptest! {
                     }
                 }
                 Step::TakePending => {
-                    let taken: BTreeMap<_, _> = store.take_pending().into_iter().collect();
+                    let taken: BTreeMap<_, _> = store.take_pending(|_| true).into_iter().collect();
                     let mut expected = BTreeMap::new();
                     model.retain(|_, state| {
                         expected.extend(state.pending.take().map(|pending| (state.object.clone(), pending)));
@@ -192,6 +210,9 @@ proptest! {
             }).collect();
             prop_assert_eq!(&all, &model);
             prop_assert_eq!((0..store.n_slots()).filter_map(|slot| store.view_slot(slot)).count(), model.len());
+            for observed in model.values().filter_map(|state| state.observed.as_ref()) {
+                check_captured(&store, &model, &observed.charge_permission_id)?;
+            }
         }
     }
 }

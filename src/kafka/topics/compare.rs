@@ -1,12 +1,18 @@
 //! Compares a topic with its requirements. Pure.
 
+use std::cmp::Ordering;
+
 use super::difference::{Difference, Found, Severity, Wanted};
 use super::plan::{Plan, Role};
 use super::rules::rules;
 
 /// Every difference of one topic.
 pub(super) fn compare(wanted: &Wanted, plan: &Plan, found: &Found) -> Vec<Difference> {
-    let partitions = compare_partitions(wanted, plan, found);
+    let partitions = match plan.role {
+        Role::Inbox | Role::State => compare_partitions(wanted, plan, found),
+        Role::Events => compare_events_partitions(wanted, plan, found),
+        Role::DeadLetters => None,
+    };
     let replicas = compare_replicas(wanted, plan, found);
     let rules = rules(wanted, found);
     let settings =
@@ -35,7 +41,10 @@ pub(super) fn merged(differences: impl IntoIterator<Item = Difference>) -> Vec<D
 
 /// Compares the configured partition count with the recorded one.
 pub(super) fn compare_record(wanted: &Wanted, state_topic: &str) -> Option<Difference> {
-    let recorded = wanted.recorded_partitions.filter(|recorded| *recorded != wanted.partitions)?;
+    let recorded = wanted.recorded?.partitions;
+    if recorded == wanted.partitions {
+        return None;
+    }
     Some(Difference {
         severity: Severity::Refused,
         topic: state_topic.to_owned(),
@@ -49,17 +58,17 @@ pub(super) fn compare_record(wanted: &Wanted, state_topic: &str) -> Option<Diffe
 
 fn compare_partitions(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Difference> {
     let count = found.partitions;
-    let expected = wanted.recorded_partitions.unwrap_or(wanted.partitions);
-    if count == expected || !matches!(plan.role, Role::Inbox | Role::State) {
+    let expected = wanted.recorded.map_or(wanted.partitions, |recorded| recorded.partitions);
+    if count == expected {
         return None;
     }
-    let (is, should_be, remedy) = if wanted.recorded_partitions.is_some() && count > expected {
+    let (is, should_be, remedy) = if wanted.recorded.is_some() && count > expected {
         let remedy =
             "partitions cannot be removed: set another kafka.topic_prefix and create its topics; with them every \
                       object counts as seen for the first time"
                 .to_owned();
         (count.to_string(), format!("{expected}, as recorded in the state topic"), remedy)
-    } else if wanted.recorded_partitions.is_some() {
+    } else if wanted.recorded.is_some() {
         let alter = kafka_topics(wanted, &plan.name, &format!("--partitions {expected}"));
         (count.to_string(), format!("{expected}, as recorded in the state topic"), alter)
     } else {
@@ -69,6 +78,36 @@ fn compare_partitions(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Dif
     let topic = plan.name.clone();
     let (severity, setting, why) = (Severity::Refused, "partitions", COUNT_IS_FIXED);
     Some(Difference { severity, topic, setting, is, should_be, why, remedy })
+}
+
+/// The events topic may have any count at first. Events stay in as many partitions as it had then.
+fn compare_events_partitions(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Difference> {
+    let expected = wanted.recorded?.events_partitions;
+    let (severity, why, remedy) = match found.partitions.cmp(&expected) {
+        Ordering::Equal => return None,
+        Ordering::Greater => (
+            Severity::Warned,
+            "events are still published to the first partitions only, so that the events of each charge permission stay in \
+             order; the added partitions stay empty",
+            "no action required; for more partitions set another kafka.topic_prefix and create its topics; with them every \
+             object counts as seen for the first time"
+                .to_owned(),
+        ),
+        Ordering::Less => (
+            Severity::Refused,
+            "the events of some charge permissions belong to partitions that do not exist, so they cannot be published",
+            kafka_topics(wanted, &plan.name, &format!("--partitions {expected}")),
+        ),
+    };
+    Some(Difference {
+        severity,
+        topic: plan.name.clone(),
+        setting: "partitions",
+        is: found.partitions.to_string(),
+        should_be: format!("{expected}, as recorded in the state topic"),
+        why,
+        remedy,
+    })
 }
 
 fn compare_replicas(wanted: &Wanted, plan: &Plan, found: &Found) -> Option<Difference> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::partition_count::Counts;
+
 /// A difference from a requirement, why it matters, and how to change it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
@@ -47,8 +49,8 @@ pub(super) struct Wanted {
     /// For the commands in the remedies.
     pub(super) bootstrap_servers: String,
     pub(super) partitions: i32,
-    /// The recorded partition count of the state topic, if there is one.
-    pub(super) recorded_partitions: Option<i32>,
+    /// The partition counts that the state topic records, if it does.
+    pub(super) recorded: Option<Counts>,
     pub(super) replication_factor: i32,
     /// The inbox must keep its records for longer than this.
     pub(super) inbox_keeps: Duration,

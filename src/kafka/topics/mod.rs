@@ -19,10 +19,10 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use self::compare::{compare, compare_record, merged};
-use self::difference::Wanted;
 pub use self::difference::{Difference, Severity};
-use self::partition_count::RecordedCount;
-use self::plan::plans;
+use self::difference::{Found, Wanted};
+use self::partition_count::{Counts, RecordedCounts};
+use self::plan::{Plan, Role, plans};
 use crate::config::{Config, Kafka};
 use crate::domain::schema_version::NewerVersion;
 use crate::kafka::acls::{AclEntry, Operation, PrincipalRole, Resource, is_refusal};
@@ -99,10 +99,12 @@ pub struct Comparison {
     pub min_in_sync_replicas: usize,
     /// How many seconds the inbox keeps a record, infinity if it never deletes one; none if the cluster does not report it.
     pub inbox_keeps_s: Option<f64>,
-    recorded_count: RecordedCount,
+    recorded: RecordedCounts,
+    /// The counts to record if there are none.
+    counts: Counts,
 }
 
-/// Creates missing topics, and records the partition count in a new state topic. Returns the names of the created topics.
+/// Creates missing topics, and records the partition counts in a new state topic. Returns the names of the created topics.
 pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
     // A connection error says more than a request that timed out.
     cluster::connected(kafka, |_| Ok(())).await?;
@@ -128,7 +130,10 @@ pub async fn create(kafka: &Kafka) -> Result<Vec<String>, Error> {
         }
     }
     if created.contains(&kafka.topics().state) {
-        record_count(kafka).await?;
+        // The cluster may not report a new topic yet.
+        let is_new = created.contains(&kafka.topics().events);
+        let found = if is_new { Vec::new() } else { cluster::found(kafka).await? };
+        record_counts(kafka, counts(kafka, &plans, &found)).await?;
     }
     Ok(created)
 }
@@ -154,12 +159,11 @@ pub async fn look(config: &Config) -> Result<Comparison, Error> {
     let missing = plans.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(plan, _)| plan.name.clone());
     let missing: Vec<String> = missing.collect();
     let state_topic = kafka.topics().state;
-    let recorded_count =
-        if missing.contains(&state_topic) { RecordedCount::EmptyTopic } else { read_count(kafka).await? };
+    let recorded = if missing.contains(&state_topic) { RecordedCounts::EmptyTopic } else { read_counts(kafka).await? };
     let wanted = Wanted {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
         partitions: kafka.partitions,
-        recorded_partitions: if let RecordedCount::Count(count) = recorded_count { Some(count) } else { None },
+        recorded: if let RecordedCounts::Counts(counts) = recorded { Some(counts) } else { None },
         replication_factor: kafka.replication_factor,
         inbox_keeps: config.worker.inbox_keeps(),
     };
@@ -174,11 +178,19 @@ pub async fn look(config: &Config) -> Result<Comparison, Error> {
         differences,
         min_in_sync_replicas: in_sync.unwrap_or(1),
         inbox_keeps_s: of_inbox("retention.ms").map(keeps_s),
-        recorded_count,
+        recorded,
+        counts: counts(kafka, &plans, &found),
     })
 }
 
-/// For `serve`: refuses every difference that breaks a guarantee, in one error. A worker records a missing partition count,
+/// The counts of the topics as they are or as they would be created.
+fn counts(kafka: &Kafka, plans: &[Plan], found: &[Option<Found>]) -> Counts {
+    let events = plans.iter().zip(found).find(|(plan, _)| plan.role == Role::Events);
+    let events_partitions = events.and_then(|(_, found)| Some(found.as_ref()?.partitions));
+    Counts { partitions: kafka.partitions, events_partitions: events_partitions.unwrap_or(kafka.partitions) }
+}
+
+/// For `serve`: refuses every difference that breaks a guarantee, in one error. A worker records missing partition counts,
 /// since the topics may have been created by something other than `topics`.
 pub async fn check(config: &Config) -> Result<Comparison, Error> {
     let found = look(config).await?;
@@ -190,7 +202,7 @@ pub async fn check(config: &Config) -> Result<Comparison, Error> {
         return Err(Error::Unfit(refused));
     }
     if config.role.runs_worker() {
-        found.record_count_if_missing(&config.kafka).await?;
+        found.record_counts_if_missing(&config.kafka).await?;
     }
     Ok(found)
 }
@@ -222,35 +234,48 @@ impl Comparison {
         self.differences.iter().filter(|difference| difference.severity == Severity::Warned)
     }
 
-    /// Records the partition count if it is missing. Only for topics without a refused difference: then the counts agree.
-    pub async fn record_count_if_missing(&self, kafka: &Kafka) -> Result<(), Error> {
-        let partitions = kafka.partitions;
-        match self.recorded_count {
+    /// How many partitions of the events topic hold events.
+    pub fn events_partitions(&self) -> i32 {
+        match self.recorded {
+            RecordedCounts::Counts(counts) => counts.events_partitions,
+            RecordedCounts::EmptyTopic | RecordedCounts::Missing | RecordedCounts::NewerVersion(_) => {
+                self.counts.events_partitions
+            }
+        }
+    }
+
+    /// Records the partition counts if they are missing. Only for topics without a refused difference: then the counts agree.
+    pub async fn record_counts_if_missing(&self, kafka: &Kafka) -> Result<(), Error> {
+        let Counts { partitions, events_partitions } = self.counts;
+        match self.recorded {
             // For one of a later release `look` has returned an error.
-            RecordedCount::Count(_) | RecordedCount::NewerVersion(_) => return Ok(()),
-            RecordedCount::EmptyTopic => tracing::info!(partitions, "partition count recorded in the state topic"),
-            RecordedCount::Missing => tracing::warn!(
+            RecordedCounts::Counts(_) | RecordedCounts::NewerVersion(_) => return Ok(()),
+            RecordedCounts::EmptyTopic => {
+                tracing::info!(partitions, events_partitions, "partition counts recorded in the state topic");
+            }
+            RecordedCounts::Missing => tracing::warn!(
                 partitions,
-                "the state topic has no recorded partition count: an earlier version created it, or its first record was \
-                 deleted; the current partition count is recorded"
+                events_partitions,
+                "the state topic has no recorded partition counts: an earlier version created it, or its first record was \
+                 deleted; the current partition counts are recorded"
             ),
         }
-        record_count(kafka).await
+        record_counts(kafka, self.counts).await
     }
 }
 
-async fn read_count(kafka: &Kafka) -> Result<RecordedCount, Error> {
+async fn read_counts(kafka: &Kafka) -> Result<RecordedCounts, Error> {
     let asked = kafka.clone();
     let read = tokio::task::spawn_blocking(move || partition_count::read(&asked, TIMEOUT)).await;
     let read = read.expect("reading the partition count does not panic");
     match read.map_err(|what| count_error(kafka, ("read", Operation::Read), what))? {
-        RecordedCount::NewerVersion(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
+        RecordedCounts::NewerVersion(newer) => Err(Error::NewerRecord { topic: kafka.topics().state, newer }),
         found => Ok(found),
     }
 }
 
-async fn record_count(kafka: &Kafka) -> Result<(), Error> {
-    let written = partition_count::write(kafka, kafka.partitions, TIMEOUT).await;
+async fn record_counts(kafka: &Kafka, counts: Counts) -> Result<(), Error> {
+    let written = partition_count::write(kafka, counts, TIMEOUT).await;
     written.map_err(|what| count_error(kafka, ("write", Operation::Write), what))
 }
 

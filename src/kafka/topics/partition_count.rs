@@ -1,5 +1,5 @@
-//! The recorded partition count: the first record of the state topic, written once. An administrator can add partitions to a
-//! topic, and the configuration can be changed with it; this record shows that the count differs from the first one.
+//! The recorded partition counts: the first record of the state topic, written once. An administrator can add partitions to a
+//! topic, and the configuration can be changed with it; this record shows that a count differs from the first one.
 
 use std::time::Duration;
 
@@ -15,18 +15,29 @@ use crate::domain::schema_version::NewerVersion;
 use crate::kafka::connection::cause;
 use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader, needs_no_stop};
 
-/// The value of the record.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct PartitionsRecord {
-    version: u32,
-    partitions: i32,
+/// Partition counts that never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Counts {
+    /// Of the inbox and of the state topic.
+    pub(super) partitions: i32,
+    /// Of the events topic: events are published to this many partitions, also if it has more.
+    pub(super) events_partitions: i32,
 }
 
-/// The recorded partition count of a state topic.
+/// The value of the record.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct CountsRecord {
+    version: u32,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// What a state topic records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RecordedCount {
-    /// The count.
-    Count(i32),
+pub(super) enum RecordedCounts {
+    /// The counts.
+    Counts(Counts),
     /// The topic holds no record at all.
     EmptyTopic,
     /// The topic holds records, but not this one.
@@ -36,7 +47,7 @@ pub(super) enum RecordedCount {
 }
 
 /// Reads the record. It is normally the very first one of partition 0; if not, all of that partition is read. Blocks.
-pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<RecordedCount, KafkaError> {
+pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<RecordedCounts, KafkaError> {
     let settings = ReaderSettings {
         topic: kafka.topics().state,
         purpose: "start",
@@ -47,9 +58,9 @@ pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<RecordedCount, Ka
     reader.await_leaders();
     let mut records =
         reader.read(ReadRange { is_temporary: needs_no_stop, ..ReadRange::from_beginning([PARTITION], timeout) })?;
-    let mut found = RecordedCount::EmptyTopic;
+    let mut found = RecordedCounts::EmptyTopic;
     while let Some(message) = records.next_record()? {
-        found = RecordedCount::Missing;
+        found = RecordedCounts::Missing;
         let record = message.payload().filter(|_| message.key() == Some(KEY.as_bytes()));
         if let Some(count) = record.and_then(parse) {
             return Ok(count);
@@ -58,17 +69,15 @@ pub(super) fn read(kafka: &Kafka, timeout: Duration) -> Result<RecordedCount, Ka
     Ok(found)
 }
 
-fn parse(json: &[u8]) -> Option<RecordedCount> {
+fn parse(json: &[u8]) -> Option<RecordedCounts> {
     match NewerVersion::check_json(json, VERSION) {
-        Err(newer) => Some(RecordedCount::NewerVersion(newer)),
-        Ok(()) => {
-            serde_json::from_slice(json).ok().map(|record: PartitionsRecord| RecordedCount::Count(record.partitions))
-        }
+        Err(newer) => Some(RecordedCounts::NewerVersion(newer)),
+        Ok(()) => serde_json::from_slice(json).ok().map(|record: CountsRecord| RecordedCounts::Counts(record.counts)),
     }
 }
 
 /// Writes the record.
-pub(super) async fn write(kafka: &Kafka, partitions: i32, timeout: Duration) -> Result<(), KafkaError> {
+pub(super) async fn write(kafka: &Kafka, counts: Counts, timeout: Duration) -> Result<(), KafkaError> {
     let mut client = kafka.client();
     client
         .set("acks", "all")
@@ -76,7 +85,7 @@ pub(super) async fn write(kafka: &Kafka, partitions: i32, timeout: Duration) -> 
         .set("linger.ms", "0")
         .set("message.timeout.ms", timeout.as_millis().to_string());
     let producer = FutureProducer::<DefaultClientContext>::from_config(&client)?;
-    let value = serde_json::to_vec(&PartitionsRecord { version: VERSION, partitions }).expect("two numbers are JSON");
+    let value = serde_json::to_vec(&CountsRecord { version: VERSION, counts }).expect("numbers are JSON");
     let topic = kafka.topics().state;
     let record = FutureRecord::to(&topic).key(KEY).payload(&value).partition(PARTITION);
     producer.send(record, timeout).await.map(drop).map_err(|(error, _)| cause(&producer, error))
@@ -94,8 +103,11 @@ mod tests {
     #[test]
     fn newer_partition_count_differs_from_missing_one() {
         for (json, found) in [
-            (r#"{"version":1,"partitions":3}"#, Some(RecordedCount::Count(3))),
-            (r#"{"version":2,"counts":[3]}"#, Some(RecordedCount::NewerVersion(NewerVersion { found: 2, known: 1 }))),
+            (
+                r#"{"version":1,"partitions":3,"eventsPartitions":6}"#,
+                Some(RecordedCounts::Counts(Counts { partitions: 3, events_partitions: 6 })),
+            ),
+            (r#"{"version":2,"counts":[3]}"#, Some(RecordedCounts::NewerVersion(NewerVersion { found: 2, known: 1 }))),
             ("{}", None),
         ] {
             assert_eq!(parse(json.as_bytes()), found, "{json}");

@@ -120,6 +120,7 @@ mod tests {
         for word in ["", "status", "status-7", "status-", "drop-3", "lag", "delay-x", "nonsense"] {
             assert_eq!(Fault::parse(word), None, "{word}");
         }
+        assert_eq!(Fault::parse("lag-3600000"), Some(Fault::Lag(Duration::from_hours(1))));
     }
 
     #[test]

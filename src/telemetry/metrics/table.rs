@@ -33,7 +33,10 @@ pub const METRICS: &[Metric] = &[
         "Lost spans are missing from traces only. The receiver never waits for the collector."),
     row(Kind::Counter, Ingest, "ipn_receiver_requests_total", &[REQUEST_OUTCOME],
         "Requests to POST /ipn by outcome.",
-        "stored is the normal outcome. The alert IPNsRefused fires on a 503 for a genuine message; outcomes that anyone can cause are only counted."),
+        "stored is the normal outcome. The alert IPNsRefused fires on a 503 for a genuine message, RegionNotAllowed on region-not-allowed; other outcomes that anyone can cause are only counted."),
+    row(Kind::Counter, Ingest, "ipn_receiver_misdirected_requests_total", &[SENDER],
+        "Requests to the public port with another path than /ipn or another method than POST; the sender is sns if a header of Amazon SNS says so.",
+        "Scanners and health checks are other. Amazon SNS does not repeat what is answered 404 or 405: the alert IPNsMisdirected fires on sns."),
     row(Kind::Histogram(REQUEST), Ingest, "ipn_receiver_request_seconds", NONE,
         "Time from the headers of a request to its response, for every outcome.",
         "Must stay far below 15 s, after which SNS gives up."),
@@ -124,9 +127,9 @@ pub const METRICS: &[Metric] = &[
     row(Kind::Gauge, Worker, "ipn_receiver_pay_api_quota_factor", LANE,
         "Part of the receiver's quota in use; 1 unless Amazon throttled recently.",
         "If it stays below 1, another program uses the same merchant's quota."),
-    row(Kind::Gauge, Worker, "ipn_receiver_pay_api_breaker_open", ACCOUNT,
-        "1 while a merchant's reads are held back except for single probes, otherwise 0.",
-        "The merchant's work waits and nothing is lost. The alert AmazonPayUnreadable fires if it lasts."),
+    row(Kind::Gauge, Worker, "ipn_receiver_pay_api_breaker_open", LANE,
+        "1 while the reads of an operation are held back except for single probes, otherwise 0. Without a connection to Amazon Pay, all operations of the merchant are held back.",
+        "The work waits and nothing is lost. The alert AmazonPayUnreadable fires if it lasts."),
     row(Kind::Counter, Worker, "ipn_receiver_api_key_reloads_total", NONE,
         "API keys that were loaded from changed files.",
         "Shows that a key rotation took effect."),
@@ -195,6 +198,7 @@ const ROLE: Label = Label { name: "role", values: Values::Words(&["all", "ingest
 const REGION: Label = Label { name: "region", values: Values::Given("an AWS region of the merchants' topics") };
 const PEER: Label = Label { name: "peer", values: Values::Words(&["certificate_host", "pay_api"]) };
 const REQUEST_OUTCOME: Label = Label { name: "outcome", values: Values::Words(REQUEST_OUTCOMES) };
+const SENDER: Label = Label { name: "sender", values: Values::Words(&["sns", "other"]) };
 const FETCH_OUTCOME: Label = Label { name: "outcome", values: Values::Words(&["fetched", "failed", "busy"]) };
 const SPAN_OUTCOME: Label = Label { name: "outcome", values: Values::Words(&["exported", "failed", "dropped"]) };
 const READ_OUTCOME: Label = Label {
@@ -230,6 +234,7 @@ const REQUEST_OUTCOMES: &[&str] = &[
     "not-an-envelope",
     "raw-delivery",
     "certificate-url-refused",
+    "region-not-allowed",
     "signature-invalid",
     "body-too-large",
     "topic-not-allowed",

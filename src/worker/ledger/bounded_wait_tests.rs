@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::tests::{at, decode, ledger, ledger_with, object, record_of};
+use super::tests::{at, dead_letters, decode, ledger, ledger_with, object, record_of};
 use super::*;
 use crate::amazon::pay_api::{Blame, Disposition};
 use crate::config::Quotas;
@@ -165,7 +165,7 @@ fn refund_that_nothing_names_becomes_a_dead_letter_as_before() {
         _ => Disposition::ObjectError("400".into()),
     });
     assert_eq!(summary(&events), []);
-    assert_eq!(ledger.take_pending_dead_letters().len(), 1);
+    assert_eq!(dead_letters(&mut ledger).len(), 1);
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn chargeback_of_unreadable_charge_is_an_alerting_dead_letter() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(claiming(&object(), 0, 100, &json!({"ObjectType": "CHARGEBACK"})), at(100));
     play(&mut ledger, 100..4000, |_, _| Disposition::NotFound("404".into()));
-    let reasons: Vec<_> = ledger.take_pending_dead_letters().iter().map(|pending| pending.reason.as_str()).collect();
+    let reasons: Vec<_> = dead_letters(&mut ledger).iter().map(|pending| pending.reason.as_str()).collect();
     assert_eq!(reasons, ["chargeback"]);
 }
 
@@ -226,8 +226,7 @@ fn chargeback_of_vanished_charge_is_a_dead_letter_in_an_hour() {
         ledger.apply_read(&object(), captured, at(50).into(), at(50));
         ledger.take_in(claiming(&object(), 0, 100, &json!({"ObjectType": "CHARGEBACK"})), at(100));
         play(&mut ledger, 100..4000, |_, _| failure.clone());
-        let reasons: Vec<_> =
-            ledger.take_pending_dead_letters().iter().map(|pending| pending.reason.as_str()).collect();
+        let reasons: Vec<_> = dead_letters(&mut ledger).iter().map(|pending| pending.reason.as_str()).collect();
         assert_eq!(reasons, ["chargeback"], "{failure:?}");
     }
 }

@@ -31,7 +31,7 @@ fn restarted(former: &Ledger, now: Timestamp) -> Ledger {
     }
     let mut next = ledger(former.settings.clone());
     next.store = restored.store;
-    for (object, pending) in next.store.take_pending() {
+    for (object, pending) in next.store.take_pending(|_| true) {
         next.queue.restore(&object, pending.not_after(now));
     }
     next

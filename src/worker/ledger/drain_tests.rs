@@ -26,7 +26,7 @@ pub(in crate::worker) struct Amazon {
     /// Requests that count against the quota, by operation, and the time of the last one.
     used: HashMap<ObjectKind, (f64, i64)>,
     /// Requests a second that the shop itself makes of each operation.
-    used_by_the_shop: f64,
+    pub(in crate::worker) used_by_the_shop: f64,
     is_down: bool,
     pub(in crate::worker) throttled: u32,
     refused: u32,
@@ -39,7 +39,7 @@ impl Amazon {
             return Disposition::Systemic(Blame::Amazon, "Amazon Pay answered 503".to_owned());
         }
         let (used, at) = self.used.entry(object.kind).or_insert((0.0, now_ms));
-        *used = (*used - (now_ms - *at) as f64 / 1000.0 * (PER_SECOND - self.used_by_the_shop)).max(0.0);
+        *used = (*used - (now_ms - *at) as f64 / 1000.0 * (PER_SECOND - self.used_by_the_shop)).clamp(0.0, BURST);
         *at = now_ms;
         if *used + 1.0 > BURST {
             self.throttled += 1;
@@ -162,7 +162,7 @@ impl Drive {
         self.ledger.release_overdue(now);
         self.ledger.reconcile(now);
         if self.ledger.has_output() {
-            assert!(self.ledger.take_pending_dead_letters().is_empty(), "no dead letter is expected");
+            assert!(self.ledger.take_dead_letters().is_empty() && !self.ledger.is_giving_up(), "no dead letter");
             let batch = self.ledger.take_batch(vec![]);
             for (event, _) in &batch.events {
                 let published = if event.evidence.is_empty() { &mut self.published } else { &mut self.hints_published };

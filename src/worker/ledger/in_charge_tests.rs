@@ -257,7 +257,7 @@ fn invalid_request_becomes_a_dead_letter() {
     ] {
         let mut ledger = first_start(100);
         ledger.take_in(record, at(100));
-        let dead_letter = ledger.take_pending_dead_letters().pop().expect("a dead letter");
+        let dead_letter = ledger.take_dead_letters().pop().expect("a dead letter");
         assert_eq!((dead_letter.reason, since(&ledger)), (reason, at(100)));
         assert!(dead_letter.detail.contains(part), "{}", dead_letter.detail);
     }

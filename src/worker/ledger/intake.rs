@@ -14,17 +14,23 @@ use crate::domain::work::{Cause, ClaimedPermission, Origin};
 use crate::kafka::inbox::InboxRecord;
 
 /// An inbox record that leads to a read.
-pub(in crate::worker) struct Intake {
-    pub(in crate::worker) object: ObjectRef,
-    pub(in crate::worker) cause: Cause,
+#[derive(Debug)]
+pub struct Intake {
+    /// The object to read.
+    pub object: ObjectRef,
+    /// Why it is read.
+    pub cause: Cause,
     /// The charge permission that the IPN names, if it names one.
-    pub(in crate::worker) claimed_permission: Option<ObjectId>,
+    pub claimed_permission: Option<ObjectId>,
 }
 
 /// Why an inbox record becomes a dead letter.
-pub(in crate::worker) struct IntakeError {
-    pub(in crate::worker) reason: DeadLetterReason,
-    pub(in crate::worker) detail: String,
+#[derive(Debug)]
+pub struct IntakeError {
+    /// The reason.
+    pub reason: DeadLetterReason,
+    /// One sentence that explains it.
+    pub detail: String,
 }
 
 impl IntakeError {
@@ -38,7 +44,7 @@ impl IntakeError {
 }
 
 /// Parses a record and routes it to its merchant.
-pub(in crate::worker) fn parse(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, IntakeError> {
+pub fn parse(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, IntakeError> {
     record.check_schema().map_err(IntakeError::not_understood)?;
     if record.header(record_headers::RECORD_KIND) == Some(recheck_request::KIND) {
         return parse_recheck(merchants, record);
@@ -108,7 +114,7 @@ fn parse_recheck(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, 
 }
 
 /// A record that `ipn-receiver in-charge-since` appended. None for any other record.
-pub(in crate::worker) fn parse_in_charge_since(
+pub fn parse_in_charge_since(
     merchants: &Merchants,
     record: &InboxRecord,
 ) -> Option<Result<SetInChargeSince, IntakeError>> {

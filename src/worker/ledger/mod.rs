@@ -3,12 +3,12 @@
 //!
 //! No Kafka, no clock and no waiting here: time is an argument, so tests run these rules in virtual time.
 
-pub(super) mod dead_letters;
+mod dead_letters;
 mod deferred_reads;
 mod in_charge;
 mod inbox_latency;
 mod inbox_progress;
-mod intake;
+pub mod intake;
 mod older_answers;
 mod parent_wait;
 mod read_failure;
@@ -22,16 +22,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::dead_letters::PendingDeadLetter;
+use self::dead_letters::GivenUpObjects;
 use self::deferred_reads::DeferredReads;
 pub(in crate::worker) use self::deferred_reads::ReadStart;
 use self::inbox_progress::InboxProgress;
-use self::intake::{Intake, IntakeError};
+use self::intake::Intake;
 use self::older_answers::OlderAnswers;
 use self::parent_wait::NamedPermission;
 use self::reconcile_walk::Known;
 use self::reconciler::Reconciler;
-use self::report::ReportSchedule;
+use self::report::{ReportSchedule, report_kept};
 use super::context::{LedgerConfig, Positions, UpdateUrls};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetter;
@@ -41,7 +41,7 @@ use crate::domain::pay::{Account, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::reconcile_schedule::Schedule;
 use crate::domain::state::{InboxMark, KnownState, NoticeRules, Observed};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{Cause, ReadHistory, WorkQueue};
+use crate::domain::work::{Cause, WorkQueue};
 use crate::kafka::inbox::InboxRecord;
 use crate::kafka::outbox::{Batch, StateRecord};
 use crate::kafka::state_store::{Restored, StateStore};
@@ -60,6 +60,7 @@ pub(in crate::worker) struct Ledger {
     /// The partition count of inbox and state.
     partitions: i32,
     outgoing: Outgoing,
+    given_up: GivenUpObjects,
     deferred_reads: DeferredReads,
     older_answers: OlderAnswers,
     reconciler: Reconciler,
@@ -78,7 +79,7 @@ struct Outgoing {
     changed: BTreeSet<ObjectRef>,
     /// Accounts whose records of since when they are in our charge must be written.
     in_charge: BTreeSet<Account>,
-    dead_letters: Vec<PendingDeadLetter>,
+    dead_letters: Vec<DeadLetter>,
     /// Objects with a change that reconciliation found; reported after the commit.
     found: Vec<ObjectRef>,
 }
@@ -99,10 +100,12 @@ impl Ledger {
         let mut store = restored.store;
         let mut queue = WorkQueue::new(rules, now);
         let owning_partitions = OwningPartitions(store.partitioner());
-        // From here on only the queue holds the pending work, until a record is written again.
-        for (object, pending) in store.take_pending() {
+        // From here on only the queue holds the pending work, until a record is written again. Without a key nothing can be
+        // read: the work of a merchant that is no longer configured stays in its records.
+        for (object, pending) in store.take_pending(|account| merchants.has(account)) {
             queue.restore(&object, pending.not_after(now));
         }
+        report_kept(&store.pending_by_account());
         let mut ledger = Self {
             merchants,
             update_urls,
@@ -112,6 +115,7 @@ impl Ledger {
             inbox: InboxProgress::starting_at(positions),
             owning_partitions,
             outgoing: Outgoing::default(),
+            given_up: GivenUpObjects::default(),
             deferred_reads: DeferredReads::new(
                 settings.answers_kept_max,
                 Duration::from_millis(settings.parent_wait_max_ms),
@@ -142,14 +146,8 @@ impl Ledger {
                 .and_then(|intake| in_place(&intake.object.account).map(|()| intake))
                 .map(|intake| self.queue_read(intake, &record, now)),
         };
-        if let Err(IntakeError { reason, detail }) = taken {
-            self.outgoing.dead_letters.push(PendingDeadLetter {
-                reason,
-                detail,
-                history: ReadHistory::of_one(record.appended_at),
-                positions: vec![record.position],
-                record: Some(record),
-            });
+        if let Err(error) = taken {
+            self.refuse(record, error);
         }
     }
 
@@ -226,13 +224,9 @@ impl Ledger {
         !self.outgoing.is_empty()
     }
 
-    /// Takes what becomes dead letters; their inbox records count as answered.
-    pub(in crate::worker) fn take_pending_dead_letters(&mut self) -> Vec<PendingDeadLetter> {
-        let pending_dead_letters = std::mem::take(&mut self.outgoing.dead_letters);
-        for pending in &pending_dead_letters {
-            self.inbox.done(&pending.positions);
-        }
-        pending_dead_letters
+    /// Takes the dead letters of the next transaction.
+    pub(in crate::worker) fn take_dead_letters(&mut self) -> Vec<DeadLetter> {
+        std::mem::take(&mut self.outgoing.dead_letters)
     }
 
     /// Takes what the next transaction writes.
@@ -249,11 +243,8 @@ impl Ledger {
 
     /// The state record of an object: its known state and its pending work.
     fn record(&self, object: &ObjectRef) -> StateRecord {
-        let known = self.store.get(object);
-        let state = KnownState {
-            pending: self.queue.pending_of(object),
-            ..known.unwrap_or_else(|| KnownState::blank(object.clone()))
-        };
+        let known = self.store.get(object).unwrap_or_else(|| KnownState::blank(object.clone()));
+        let state = KnownState { pending: self.queue.pending_of(object).or(known.pending), ..known };
         let value = (!state.is_blank()).then_some(state);
         StateRecord { key: object.state_key(), partition: self.owning_partitions.of(object), value }
     }
@@ -338,6 +329,12 @@ mod clock_tests;
 mod hint_tests;
 
 #[cfg(test)]
+mod lag_tests;
+
+#[cfg(test)]
+mod throttle_tests;
+
+#[cfg(test)]
 mod reconciler_tests;
 
 #[cfg(test)]
@@ -354,6 +351,9 @@ mod bounded_wait_tests;
 
 #[cfg(test)]
 mod recheck_tests;
+
+#[cfg(test)]
+mod removed_merchant_tests;
 
 #[cfg(test)]
 mod reconciliation_tests;

@@ -136,7 +136,7 @@ impl Ledger {
         }
         if self.has_failed_for_too_long(&object, now) {
             let detail = format!("{} cannot be read, and no event can be published without it", parent.id);
-            return self.give_up(&object, DeadLetterReason::Undecodable, detail, now);
+            return self.give_up(&object, DeadLetterReason::Undecodable, &detail, now);
         }
         let wait = backoff(PARENT_READ_RETRY, self.queue.attempts_of(&object));
         let what = format!("{} cannot be read, and no event can be published without it", parent.id);

@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use super::Ledger;
-use super::dead_letters::PendingDeadLetter;
 use super::deferred_reads::ReadStart;
-use crate::amazon::pay_api::{Disposition, cause_of};
+use crate::amazon::pay_api::{Blame, Disposition, cause_of};
 use crate::config::Worker as Settings;
 use crate::domain::dead_letter::DeadLetterReason;
-use crate::domain::pay::{Account, ObjectRef};
+use crate::domain::pay::{Account, ObjectKind, ObjectRef};
 use crate::domain::timestamp::Timestamp;
-use crate::domain::work::{BreakerChange, Cause, Requeue};
-use crate::worker::gauges::show_breaker;
+use crate::domain::work::{BreakerChange, Cause, HoldChange, Requeue, Trouble};
 
 /// A read that failed because of its object.
 #[derive(Clone, Copy)]
@@ -32,14 +30,26 @@ pub(super) struct Failing<'a> {
 }
 
 impl Ledger {
-    /// Counts the outcome for the merchant's circuit breaker.
-    pub(super) fn update_breaker(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
+    /// Counts the outcome for the circuit breakers of the operation and of the merchant's connection, and for the quota.
+    pub(super) fn note_outcome(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
         let change = match disposition {
-            Disposition::Systemic(..) => self.queue.failed(&object.account, now),
-            _ => self.queue.answered(&object.account),
+            Disposition::Systemic(blame, _) => {
+                let trouble = match blame {
+                    Blame::Network => Trouble::Connection,
+                    Blame::Timeout => Trouble::Timeout,
+                    Blame::Amazon | Blame::Credentials => Trouble::Refusal,
+                };
+                self.queue.failed(object, trouble, now)
+            }
+            Disposition::Fetched(_) | Disposition::NotFound(_) | Disposition::ObjectError(_) => {
+                self.queue.served(object);
+                self.queue.answered(object)
+            }
+            Disposition::Throttled { .. } => self.queue.answered(object),
         };
         if let Some(change) = change {
             report_breaker(&object.account, change, &self.settings);
+            self.report_schedule.lanes_at = now;
         }
     }
 
@@ -56,7 +66,7 @@ impl Ledger {
             );
             if self.has_failed_for_too_long(object, now) {
                 let detail = format!("{what}, although it was read before");
-                return self.give_up(object, DeadLetterReason::Vanished, detail, now);
+                return self.give_up(object, DeadLetterReason::Vanished, &detail, now);
             }
             return self.requeue_failed(
                 object,
@@ -69,7 +79,7 @@ impl Ledger {
             return self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
         }
         let detail = format!("{what}; read {} of {}", attempts + 1, object.id);
-        self.give_up(object, DeadLetterReason::UnknownObject, detail, now);
+        self.give_up(object, DeadLetterReason::UnknownObject, &detail, now);
     }
 
     /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a
@@ -103,7 +113,7 @@ impl Ledger {
             );
         }
         if self.has_failed_for_too_long(object, now) || self.is_chargeback_overdue(object) {
-            return self.give_up(object, reason, what.to_owned(), now);
+            return self.give_up(object, reason, what, now);
         }
         let retry_after = backoff(OBJECT_RETRY, attempts);
         self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
@@ -134,21 +144,6 @@ impl Ledger {
     pub(super) fn has_failed_for_too_long(&self, object: &ObjectRef, now: Timestamp) -> bool {
         self.queue.failing_for(object, now) > Duration::from_hours(self.settings.pending_age_max_h)
     }
-
-    /// Moves the object's IPNs to the dead letters.
-    pub(super) fn give_up(&mut self, object: &ObjectRef, reason: DeadLetterReason, detail: String, now: Timestamp) {
-        let history = self.queue.history_of(object, now);
-        let completed = self.queue.complete(object, now);
-        let positions: Vec<_> = completed.causes.iter().filter_map(Cause::position).collect();
-        // A reconciliation read has no inbox record.
-        if !positions.is_empty() {
-            let has_chargeback = completed.causes.iter().any(Cause::is_chargeback);
-            let reason = if has_chargeback { DeadLetterReason::Chargeback } else { reason };
-            let record = None;
-            self.outgoing.dead_letters.push(PendingDeadLetter { reason, detail, history, positions, record });
-        }
-        self.note_completed(object, &completed);
-    }
 }
 
 /// Doubles the wait with each attempt, up to an hour.
@@ -156,22 +151,22 @@ pub(super) fn backoff(first: Duration, attempts: u32) -> Duration {
     first.saturating_mul(1 << attempts.min(16)).min(BACKOFF_MAX)
 }
 
-fn report_breaker(account: &Account, change: BreakerChange, settings: &Settings) {
-    let is_open = change == BreakerChange::Opened;
-    show_breaker(account, is_open);
-    if is_open {
-        tracing::warn!(
-            merchant = %account.merchant_id, environment = %account.environment,
-            "circuit breaker opened after {} failed reads in a row; reads of this merchant are held back, one probe every \
-             {} ms. The merchant's work waits, nothing is lost",
+fn report_breaker(account: &Account, held: HoldChange, settings: &Settings) {
+    let Account { merchant_id: merchant, environment } = account;
+    let operation = held.operation.map(ObjectKind::as_str);
+    let whose = operation.map_or("this merchant", |_| "this operation of this merchant");
+    match held.change {
+        BreakerChange::Opened => tracing::warn!(
+            %merchant, %environment, operation,
+            "circuit breaker opened after {} failed reads in a row; reads of {whose} are held back, one probe every {} ms. The \
+             work waits, nothing is lost",
             settings.breaker_failures,
             settings.breaker_probe_ms,
-        );
-    } else {
-        tracing::info!(
-            merchant = %account.merchant_id, environment = %account.environment,
-            "circuit breaker closed: Amazon Pay answers again, reads of this merchant continue"
-        );
+        ),
+        BreakerChange::Closed => tracing::info!(
+            %merchant, %environment, operation,
+            "circuit breaker closed: Amazon Pay answers again, reads of {whose} continue"
+        ),
     }
 }
 

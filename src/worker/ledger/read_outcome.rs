@@ -44,7 +44,7 @@ impl Ledger {
         start: ReadStart,
         now: Timestamp,
     ) {
-        self.update_breaker(object, &disposition, now);
+        self.note_outcome(object, &disposition, now);
         if self.store.set_aside.holds_back(object) {
             // Another object, reconciliation or restored work asked for the read. No inbox record waits for it.
             return self.complete(object, now);
@@ -180,8 +180,8 @@ impl Ledger {
         self.requeue(object, Requeue::Waiting, wait, now);
     }
 
-    /// What the charges of a one-time permission that closes have captured, as far as it is known. Scans every object, so
-    /// it runs only if Amazon Pay itself does not say that the permission is used up.
+    /// What the charges of a one-time permission that closes have captured, as far as it is known. Needed only if Amazon Pay
+    /// itself does not say that the permission is used up.
     fn captured_of(&self, permission: &ObjectRef, fetched: &Fetched) -> Option<Amount> {
         let is_needed = fetched.kind == ObjectKind::ChargePermission
             && fetched.state == State::Closed

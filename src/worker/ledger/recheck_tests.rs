@@ -1,5 +1,7 @@
 //! Tests of the ledger with operators' rechecks: which records become work, and what a baseline publishes.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::tests::{account, ledger_with, record_of};
@@ -111,9 +113,44 @@ fn invalid_recheck_becomes_a_dead_letter() {
         let mut ledger = ledger();
         ledger.take_in(record, at(0));
         assert!(ledger.queue.is_empty());
-        let dead_letter = ledger.take_pending_dead_letters().pop().expect("a dead letter");
+        let dead_letter = ledger.take_dead_letters().pop().expect("a dead letter");
         assert_eq!(dead_letter.reason, reason);
         assert!(dead_letter.detail.contains(part), "{}", dead_letter.detail);
         assert_eq!((dead_letter.history.causes_seen, dead_letter.history.first_seen), (1, Some(at(0))));
+    }
+}
+
+/// What was written of an object to the state topic.
+fn pending_causes(records: &[StateRecord], object: &ObjectRef) -> Option<usize> {
+    let record = records.iter().find(|record| record.key == object.state_key())?;
+    Some(record.value.as_ref()?.pending.as_ref()?.causes.len())
+}
+
+#[test]
+fn recheck_of_a_wrong_type_keeps_the_pending_work_of_the_id() {
+    let mistaken = ObjectRef { kind: ObjectKind::Charge, ..permission() };
+    let of_mistaken_ipn = record_of(&mistaken, "STATE_CHANGE", 9, at(0));
+    for wrong in [recheck(&mistaken, false), of_mistaken_ipn] {
+        let mut ledger = ledger();
+        let not_found = || Disposition::NotFound("404".to_owned());
+        ledger.take_in(record_of(&permission(), "STATE_CHANGE", 1, at(0)), at(0));
+        ledger.take_in(record_of(&permission(), "STATE_CHANGE", 2, at(0)), at(0));
+        ledger.apply_read(&permission(), not_found(), at(1).into(), at(1));
+        let before = ledger.take_batch(vec![]).records;
+        assert_eq!(pending_causes(&before, &permission()), Some(2));
+
+        let position = InboxPosition { partition: 0, offset: 3 };
+        ledger.take_in(InboxRecord { position, ..wrong }, at(2));
+        ledger.apply_read(&mistaken, not_found(), at(3).into(), at(3));
+        let after = ledger.take_batch(vec![]).records;
+        assert_eq!(pending_causes(&after, &mistaken), Some(1));
+        let mut store = StateStore::default();
+        for record in before.into_iter().chain(after) {
+            let value = record.value.map(|state| serde_json::to_vec(&state).unwrap());
+            store.apply(0, record.key.as_bytes(), value.as_deref()).unwrap();
+        }
+        let restored: BTreeMap<_, _> =
+            store.take_pending(|_| true).into_iter().map(|(object, pending)| (object, pending.causes.len())).collect();
+        assert_eq!(restored, BTreeMap::from([(permission(), 2), (mistaken.clone(), 1)]));
     }
 }

@@ -57,6 +57,8 @@ impl Reconciler {
                 self.visit_open(known, slot, now);
                 None
             }
+            // The work of a merchant that is no longer configured; that of the others is in the queue.
+            _ if view.has_pending() => None,
             read => {
                 // A record that was never read only holds a sequence number: there is nothing to shrink.
                 let action = self.retention.action(view.quiet_since(), view.is_stub() || read.is_none(), now);

@@ -1,5 +1,6 @@
 //! Metrics and log lines about the ledger.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Ledger;
@@ -15,7 +16,7 @@ use crate::worker::gauges::{labels, show};
 
 /// When the periodic reports are due.
 pub(super) struct ReportSchedule {
-    lanes_at: Timestamp,
+    pub(super) lanes_at: Timestamp,
     /// By account and operation.
     backlogs: LogThrottle<(Account, ObjectKind)>,
 }
@@ -77,6 +78,17 @@ impl Ledger {
         }
         metrics::gauge!("ipn_receiver_inbox_oldest_unread_age_seconds").set(0.0);
         self.reconciler.report_gone();
+    }
+}
+
+/// Pending work of merchants that are no longer configured.
+pub(super) fn report_kept(pending: &BTreeMap<Account, usize>) {
+    for (account, n_objects) in pending {
+        tracing::warn!(
+            merchant = %account.merchant_id, environment = %account.environment, n_objects,
+            "a merchant that is no longer configured has unread IPNs of {n_objects} objects; they are kept and not read. To \
+             have their events published, configure the merchant again until its backlog is read"
+        );
     }
 }
 

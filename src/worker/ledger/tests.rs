@@ -52,13 +52,21 @@ fn know_permission(ledger: &mut Ledger) {
 }
 
 pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Timestamp) -> Ledger {
+    let config = config(settings, rules, &[account()]);
+    Ledger::new(config, Restored::default(), &BTreeMap::from([(0, 0)]), now)
+}
+
+/// The configuration of these accounts.
+pub(super) fn config(settings: Settings, rules: Rules, accounts: &[Account]) -> LedgerConfig {
     let rule = TopicRule::Owner {
         owner: "M1".into(),
         accounts: vec!["291180941288".into()],
         regions: vec!["eu-west-1".into()],
     };
-    let merchants = Merchants::new(vec![Merchant { account: account(), topics: TopicPolicy::new(vec![rule]) }]);
-    let config = LedgerConfig {
+    let merchant =
+        |account: &Account| Merchant { account: account.clone(), topics: TopicPolicy::new(vec![rule.clone()]) };
+    let merchants = Merchants::new(accounts.iter().map(merchant).collect());
+    LedgerConfig {
         settings,
         reconciliation: Reconciliation::default(),
         notices: Events::default().notices(),
@@ -66,8 +74,7 @@ pub(in crate::worker) fn ledger_with(settings: Settings, rules: Rules, now: Time
         merchants: Arc::new(merchants),
         update_urls: UpdateUrls::default(),
         partitions: 1,
-    };
-    Ledger::new(config, Restored::default(), &BTreeMap::from([(0, 0)]), now)
+    }
 }
 
 /// An inbox record about the charge, sent and appended at `sent_s`.
@@ -122,6 +129,15 @@ pub(super) fn read(ledger: &mut Ledger, s: i64, disposition: Disposition) -> boo
 
 pub(super) fn published(ledger: &mut Ledger) -> Vec<&'static str> {
     ledger.take_batch(vec![]).events.iter().map(|(event, _)| event.event_type.name).collect()
+}
+
+/// The dead letters of the next transactions. The inbox holds none of the originals.
+pub(super) fn dead_letters(ledger: &mut Ledger) -> Vec<DeadLetter> {
+    while ledger.is_giving_up() {
+        ledger.take_originals_wanted();
+        ledger.originals_read(HashMap::new(), at(0));
+    }
+    ledger.take_dead_letters()
 }
 
 pub(super) fn position(ledger: &Ledger) -> i64 {
@@ -201,9 +217,9 @@ fn unknown_object_becomes_a_dead_letter_after_five_reads() {
         }
     }
     assert_eq!(tries, [1, 61, 361, 1261, 3361]);
-    let pending_dead_letters = ledger.take_pending_dead_letters();
-    assert_eq!((pending_dead_letters.len(), pending_dead_letters[0].reason), (1, DeadLetterReason::UnknownObject));
-    assert_eq!(pending_dead_letters[0].positions, [InboxPosition { partition: 0, offset: 0 }]);
+    let dead_letters = dead_letters(&mut ledger);
+    assert_eq!((dead_letters.len(), dead_letters[0].reason), (1, DeadLetterReason::UnknownObject));
+    assert_eq!(dead_letters[0].position, InboxPosition { partition: 0, offset: 0 });
     assert!(ledger.queue.is_empty() && position(&ledger) == 1);
     let batch = ledger.take_batch(vec![]);
     let written: Vec<_> = batch.records.iter().map(|record| (record.key.as_str(), record.value.is_some())).collect();
@@ -235,18 +251,32 @@ fn older_answer_is_believed_and_flagged_after_five_reads() {
 }
 
 #[test]
+fn ipn_that_comes_while_dead_letters_are_made_is_read() {
+    let mut ledger = ledger(Settings { unknown_object_retries_ms: vec![], ..Settings::default() });
+    ledger.take_in(record(0, 100), at(100));
+    assert!(read(&mut ledger, 101, Disposition::NotFound("404".into())));
+    ledger.take_in(record(1, 102), at(102));
+    assert!(ledger.is_giving_up() && ledger.queue.take_due(at(200)).is_empty() && ledger.queue.in_flight() == 0);
+    assert_eq!(position(&ledger), 0, "a crash loses nothing");
+    assert_eq!(dead_letters(&mut ledger).len(), 1);
+    assert_eq!(position(&ledger), 1);
+    assert!(read(&mut ledger, 201, fetched("Captured", 150)));
+    assert_eq!((published(&mut ledger), position(&ledger)), (vec!["ChargeCaptured"], 2));
+}
+
+#[test]
 fn undecodable_object_becomes_a_dead_letter_after_days() {
     let mut ledger = ledger(Settings { pending_age_max_h: 24, ..Settings::default() });
     ledger.take_in(record(0, 0), at(0));
     let failure = Disposition::ObjectError("answer is not a JSON object".to_owned());
     let mut dead_letter_at = None;
     for s in (0..200_000).step_by(5) {
-        if read(&mut ledger, s, failure.clone()) && !ledger.outgoing.dead_letters.is_empty() {
+        if read(&mut ledger, s, failure.clone()) && ledger.is_giving_up() {
             dead_letter_at.get_or_insert(s);
         }
     }
     assert!((86_400..86_400 + 3700).contains(&dead_letter_at.expect("a dead letter")), "{dead_letter_at:?}");
-    assert_eq!(ledger.take_pending_dead_letters()[0].reason, DeadLetterReason::Undecodable);
+    assert_eq!(dead_letters(&mut ledger)[0].reason, DeadLetterReason::Undecodable);
 }
 
 #[test]
@@ -261,7 +291,7 @@ fn outage_does_not_count_as_failure_of_an_object() {
         let s = day * 7 * 86_400;
         assert!(read(&mut ledger, s, Disposition::Systemic(Blame::Amazon, "down".into())));
         n_failed += usize::from(read(&mut ledger, s + 10_000, failure.clone()));
-        if !ledger.outgoing.dead_letters.is_empty() {
+        if ledger.is_giving_up() {
             break;
         }
     }
@@ -284,7 +314,7 @@ fn record_under_another_key_becomes_a_dead_letter() {
     let mut ledger = ledger(Settings::default());
     ledger.take_in(InboxRecord { key: b"OWNER".to_vec(), ..record(0, 100) }, at(100));
     assert!(ledger.queue.is_empty());
-    assert_eq!(ledger.take_pending_dead_letters()[0].reason, DeadLetterReason::UnknownMerchant);
+    assert_eq!(dead_letters(&mut ledger)[0].reason, DeadLetterReason::UnknownMerchant);
 }
 
 #[test]

@@ -147,6 +147,10 @@ fn pending() -> KnownState {
         Origin::Reconciliation,
     ];
     let causes = origins.map(|origin| Cause { origin, timestamp: at("2026-01-02T03:04:05.000Z") });
+    let dropped = json!({
+        "ranges": [{"partition": 1, "first": 38, "last": 40}],
+        "uncopied": {"count": 2, "partition": 1, "first": 35, "last": 37},
+    });
     KnownState {
         version: VERSION,
         object: object(ObjectKind::Charge, PENDING_CHARGE),
@@ -155,7 +159,8 @@ fn pending() -> KnownState {
         retry_awaited: None,
         pending: Some(Pending {
             causes: causes.into(),
-            causes_seen: 4,
+            dropped: serde_json::from_value(dropped).unwrap(),
+            causes_seen: 9,
             first_seen: at("2026-01-02T03:04:05.100Z"),
             newest_seen: Some(at("2026-01-02T03:04:06.000Z")),
             evidence_seen: Some(at("2026-01-02T03:04:05.500Z")),

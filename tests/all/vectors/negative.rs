@@ -57,12 +57,20 @@ fn each_certificate_url_gets_its_stated_verdict() {
         println!("{url:?}: {}", verdict.as_ref().map_or_else(ToString::to_string, |_| "accepted".to_owned()));
         let reason = text(case, "reason");
         match verdict {
-            Ok(_) => assert_eq!(text(case, "expected"), "accept", "{url}: {reason}"),
+            Ok(_) => {
+                assert_eq!(text(case, "expected"), "accept", "{url}: {reason}");
+                let elsewhere = SigningCertUrl::parse(url, &Policy::of(TopicPolicy::default()));
+                assert!(
+                    matches!(elsewhere, Err(RefusedCertUrl::Region(_))),
+                    "without its region it is a 503: {elsewhere:?}"
+                );
+            }
             Err(why) => {
                 let part = match why {
                     RefusedCertUrl::Scheme => "scheme",
                     RefusedCertUrl::Host => "host",
-                    RefusedCertUrl::Region(_) => "region",
+                    // `serve` answers 503 to these: the message may be genuine.
+                    RefusedCertUrl::Region(_) | RefusedCertUrl::Partition(_) => "region",
                     RefusedCertUrl::Path => "path",
                 };
                 assert_eq!(text(case, "expected"), "refuse", "{url}: {reason}");
@@ -94,9 +102,9 @@ fn part_at_fault(reason: &str) -> &'static str {
         ("upper-case host", "host"),
         ("prefix host", "host"),
         ("metadata address", "host"),
-        ("regex-valid, region does not exist", "path"), // and its hash is too short, which is seen first
-        ("virtual-hosted S3 bucket", "region"),
-        ("S3 accelerate", "region"),
+        ("regex-valid, region does not exist", "host"),
+        ("virtual-hosted S3 bucket", "host"),
+        ("S3 accelerate", "host"),
         ("path not canonical", "path"),
         ("extension not .pem", "path"),
         ("dot segments", "path"),

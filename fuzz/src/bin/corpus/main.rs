@@ -1,10 +1,12 @@
-//! Makes the seeds of every fuzz target anew: `cargo run --manifest-path fuzz/Cargo.toml --bin corpus`.
+//! Makes the seeds of every fuzz target anew: `cargo run --manifest-path fuzz/Cargo.toml --bin corpus [TARGET…]`.
 //!
 //! All of it is made here, with the sandbox's SNS and authority; nothing of it was ever sent or signed by AWS. Every
 //! run makes new keys and keeps none.
 
+mod answers;
 mod certificates;
 mod messages;
+mod records;
 mod urls;
 
 use std::fs;
@@ -16,13 +18,22 @@ use ipn_receiver_fuzz::authority::seeds;
 type Seed = (String, Vec<u8>);
 
 fn main() -> io::Result<()> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
     for (target, seeds) in [
         ("envelope", messages::envelopes()),
         ("message", messages::messages()),
         ("cert_url", urls::urls()),
         ("certificate", certificates::certificates()),
+        ("api_answer", answers::answers()),
+        ("event_record", answers::events()),
+        ("state_record", records::states()),
+        ("inbox_record", records::inbox()),
+        ("dead_letter", records::dead_letters()),
+        ("redrive_headers", records::redriven()),
     ] {
-        write(target, &seeds)?;
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == target) {
+            write(target, &seeds)?;
+        }
     }
     Ok(())
 }

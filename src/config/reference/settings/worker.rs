@@ -53,7 +53,7 @@ pub(super) const WORKER: SettingsTable = SettingsTable {
         setting(
             "breaker_failures",
             Toml("5"),
-            "After this many systemic failures in a row the circuit breaker opens: the reads of the merchant stop.",
+            "After this many systemic failures in a row the circuit breaker opens: the reads of that operation of the merchant stop; without a connection, all its reads.",
         ),
         setting(
             "breaker_probe_ms",

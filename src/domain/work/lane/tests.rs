@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::ipn::NotificationType;
 use crate::domain::work::quota::Quota;
-use crate::domain::work::{ClaimedPermission, cause::Origin};
+use crate::domain::work::{BreakerRule, ClaimedPermission, cause::Origin};
 
 const AGED: Duration = Duration::from_mins(5);
 
@@ -16,7 +16,8 @@ fn at(s: i64) -> Timestamp {
 fn lane() -> Lane {
     let [bucket, reconciliation] =
         [(1e6, 1e6), (2.0, 0.5)].map(|(burst, per_second)| TokenBucket::empty(Quota { burst, per_second }, at(-1000)));
-    Lane::new(bucket, reconciliation)
+    let rule = BreakerRule { failures: 3, probe_every: Duration::from_secs(10) };
+    Lane::new(Breaker::new(rule), bucket, reconciliation)
 }
 
 fn id(id: &str) -> ObjectId {

@@ -6,7 +6,7 @@ use super::*;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{Environment, MerchantId, ObjectId};
 use crate::domain::work::entry::CAUSES_KEPT;
-use crate::domain::work::{BreakerRule, ClaimedPermission, Origin, Quota};
+use crate::domain::work::{BreakerChange, BreakerRule, ClaimedPermission, Origin, Quota};
 
 pub(super) fn at(ms: i64) -> Timestamp {
     Timestamp::from_unix_ms(ms)
@@ -194,17 +194,17 @@ fn open_breaker_holds_back_its_own_merchant_only() {
     }
     for object in queue.take_due(at(1000)) {
         queue.requeue(&object, Requeue::Systemic, at(1000), at(1000));
-        queue.failed(&account, at(1000));
+        queue.failed(&object, Trouble::Connection, at(1000));
         queue.push(&ObjectRef { kind: ObjectKind::Refund, ..object }, ipn(9, 9), at(1000));
     }
-    assert_eq!(queue.held_back().collect::<Vec<_>>(), [&account]);
+    assert_eq!(queue.held_back().collect::<Vec<_>>(), [(&account, None)]);
     queue.push(&of_other_merchant("C9"), ipn(9, 9), at(1000));
     assert_eq!(queue.take_due(at(2000)), [of_other_merchant("C9")], "the other merchant's reads go on");
-    queue.answered(&of_other_merchant("C9").account);
+    queue.answered(&of_other_merchant("C9"));
     let probes = queue.take_due(at(11_000));
     assert_eq!(probes.len(), 1, "one probe, although more reads are due");
     assert!(queue.take_due(at(11_001)).is_empty());
-    assert_eq!(queue.answered(&account), Some(BreakerChange::Closed));
+    assert_eq!(queue.answered(&probes[0]), Some(HoldChange { change: BreakerChange::Closed, operation: None }));
     assert_eq!(queue.take_due(at(11_002)).len(), 5, "all other reads follow at once");
 }
 
@@ -292,7 +292,7 @@ fn probes_alternate_between_operations() {
     for s in 100..103 {
         assert_eq!(queue.take_due(at(s)), std::slice::from_ref(&permission));
         queue.requeue(&permission, Requeue::Systemic, at(s), at(s));
-        queue.failed(&permission.account, at(s));
+        queue.failed(&permission, Trouble::Connection, at(s));
     }
     queue.push(&charge("C1"), ipn(2, 2), at(1000));
     let probes: Vec<ObjectRef> = (2..5)
@@ -304,4 +304,74 @@ fn probes_alternate_between_operations() {
         .collect();
     assert_eq!(probes.len(), 3, "one probe at a time");
     assert!(probes.contains(&charge("C1")) && probes.contains(&permission), "{probes:?}");
+}
+
+#[test]
+fn refused_operation_holds_back_no_other_operation() {
+    let mut queue = queue();
+    let dispute = ObjectRef { kind: ObjectKind::Dispute, ..charge("B1") };
+    let only_disputes = Some(ObjectKind::Dispute);
+    queue.push(&dispute, ipn(0, 1), at(0));
+    let (mut n_probes, mut n_charges) = (0, 0);
+    for s in 1..=600 {
+        if s % 60 == 0 {
+            queue.push(&charge(&format!("C{s}")), ipn(s, 1), at(s * 1000));
+        }
+        for due in queue.take_due(at(s * 1000)) {
+            if due == dispute {
+                n_probes += 1;
+                queue.requeue(&due, Requeue::Systemic, at(s * 1000), at(s * 1000));
+                let change = queue.failed(&due, Trouble::Refusal, at(s * 1000));
+                let opened = HoldChange { change: BreakerChange::Opened, operation: only_disputes };
+                assert_eq!(change, (n_probes == 3).then_some(opened), "at {s}");
+            } else {
+                n_charges += 1;
+                assert_eq!(due, charge(&format!("C{s}")), "read at once");
+                queue.complete(&due, at(s * 1000));
+                assert_eq!(queue.answered(&due), None);
+            }
+        }
+    }
+    assert_eq!((n_charges, n_probes), (10, 3 + 59), "one probe of the disputes every 10 s");
+    assert_eq!(queue.held_back().collect::<Vec<_>>(), [(&dispute.account, only_disputes)]);
+    let held = |queue: &WorkQueue| -> Vec<bool> {
+        queue.lanes(at(0)).into_iter().map(|(_, _, lane)| lane.is_held_back).collect()
+    };
+    assert_eq!(held(&queue), [false, true]);
+    assert_eq!(queue.answered(&dispute), Some(HoldChange { change: BreakerChange::Closed, operation: only_disputes }));
+    assert_eq!(held(&queue), [false, false]);
+}
+
+#[test]
+fn errors_of_all_operations_hold_back_each() {
+    let mut queue = queue();
+    let objects = ObjectKind::ALL.map(|kind| ObjectRef { kind, ..charge(&format!("X{kind}")) });
+    objects.iter().for_each(|object| queue.push(object, ipn(0, 1), at(0)));
+    let mut n_reads = 0;
+    for s in 1..=100 {
+        for due in queue.take_due(at(s * 1000)) {
+            n_reads += 1;
+            queue.requeue(&due, Requeue::Systemic, at(s * 1000), at(s * 1000));
+            queue.failed(&due, Trouble::Refusal, at(s * 1000));
+        }
+    }
+    assert_eq!((n_reads, queue.held_back().count()), (4 * (3 + 9), 4), "each operation is probed every 10 s");
+}
+
+#[test]
+fn any_answer_shows_that_the_connection_works() {
+    let mut queue = queue();
+    let dispute = ObjectRef { kind: ObjectKind::Dispute, ..charge("B1") };
+    queue.push(&charge("C1"), ipn(0, 1), at(0));
+    queue.push(&dispute, ipn(1, 1), at(0));
+    assert_eq!(queue.take_due(at(1)).len(), 2);
+    let failed = |queue: &mut WorkQueue, trouble| queue.failed(&dispute, trouble, at(1)).map(|held| held.operation);
+    assert_eq!([Trouble::Connection; 2].map(|trouble| failed(&mut queue, trouble)), [None, None]);
+    assert_eq!(failed(&mut queue, Trouble::Refusal), Some(Some(ObjectKind::Dispute)), "three failures in a row");
+    let now_unreachable = [Trouble::Connection; 3].map(|trouble| failed(&mut queue, trouble));
+    assert_eq!(now_unreachable, [None, None, Some(None)]);
+    assert_eq!(failed(&mut queue, Trouble::Timeout), None, "proves nothing");
+    let refused = queue.failed(&dispute, Trouble::Refusal, at(1));
+    assert_eq!(refused, Some(HoldChange { change: BreakerChange::Closed, operation: None }), "a 403 is an answer");
+    assert_eq!(queue.held_back().count(), 0, "the next failures decide about the operation");
 }

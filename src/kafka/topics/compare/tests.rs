@@ -3,16 +3,21 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Kafka;
+use crate::kafka::topics::partition_count::Counts;
 use crate::kafka::topics::plan::plans;
 
 fn wanted() -> Wanted {
     Wanted {
         bootstrap_servers: "kafka:9092".to_owned(),
         partitions: 12,
-        recorded_partitions: None,
+        recorded: None,
         replication_factor: 3,
         inbox_keeps: Duration::from_hours(216),
     }
+}
+
+fn recorded_as(partitions: i32, events_partitions: i32) -> Counts {
+    Counts { partitions, events_partitions }
 }
 
 fn plan(role: Role) -> Plan {
@@ -120,13 +125,15 @@ fn partition_counts_are_compared_with_the_recorded_one() {
         (None, 12, Inbox, 24, Some("set kafka.partitions = 24")),
         (None, 12, State, 3, Some("set kafka.partitions = 3")),
         (None, 12, Events, 24, None),
+        (Some(12), 12, Events, 24, None),
         (Some(12), 24, Inbox, 24, Some("partitions cannot be removed")),
         (Some(12), 24, State, 24, Some("partitions cannot be removed")),
         (Some(12), 24, State, 12, None),
         (Some(12), 12, Inbox, 3, Some("--alter --topic amazonpay.ipn.inbox.v1 --partitions 12")),
         (Some(12), 12, DeadLetters, 3, None),
     ] {
-        let wanted = Wanted { partitions: setting, recorded_partitions: recorded, ..wanted() };
+        let recorded = recorded.map(|count| recorded_as(count, 24));
+        let wanted = Wanted { partitions: setting, recorded, ..wanted() };
         let found = Found { partitions: found, ..good(role) };
         let differences = compare(&wanted, &plan(role), &found);
         let what = format!("recorded {recorded:?}, set {setting}, {role:?} has {}", found.partitions);
@@ -141,8 +148,31 @@ fn partition_counts_are_compared_with_the_recorded_one() {
 }
 
 #[test]
+fn partitions_added_to_the_events_topic_are_reported() {
+    for (recorded, found, expected) in [
+        (None, 24, None),
+        (Some(24), 24, None),
+        (Some(12), 24, Some((Warned, "no action required"))),
+        (Some(12), 3, Some((Refused, "--alter --topic amazonpay.events.v1 --partitions 12"))),
+    ] {
+        let wanted = Wanted { recorded: recorded.map(|count| recorded_as(12, count)), ..wanted() };
+        let found = Found { partitions: found, ..good(Events) };
+        let differences = compare(&wanted, &plan(Events), &found);
+        let summary: Vec<_> = differences.iter().map(|it| (it.severity, it.setting)).collect();
+        assert_eq!(summary, expected.map(|(severity, _)| (severity, "partitions")).into_iter().collect::<Vec<_>>());
+        assert!(
+            differences.iter().all(|it| expected.is_some_and(|(_, remedy)| it.remedy.contains(remedy))),
+            "{differences:?}"
+        );
+    }
+}
+
+#[test]
 fn partitions_setting_must_equal_the_recorded_count() {
-    let at = |recorded_partitions, partitions| Wanted { partitions, recorded_partitions, ..wanted() };
+    let at = |recorded: Option<i32>, partitions| {
+        let recorded = recorded.map(|count| recorded_as(count, 24));
+        Wanted { partitions, recorded, ..wanted() }
+    };
     assert_eq!(compare_record(&at(None, 12), "s"), None);
     assert_eq!(compare_record(&at(Some(12), 12), "s"), None);
     let difference = compare_record(&at(Some(12), 24), "s").unwrap();
