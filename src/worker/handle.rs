@@ -130,8 +130,9 @@ impl Status {
         self.outage.lock().clone()
     }
 
-    /// Notes that an error made the worker drop its state and restore it.
+    /// Notes and counts that an error made the worker drop its state and restore it.
     pub(super) fn note_started_over(&self, error: &str, now: Instant) {
+        metrics::counter!("ipn_receiver_worker_resets_total").increment(1);
         let mut resets = self.resets.lock();
         error.clone_into(&mut resets.error);
         resets.newest.push_back(now);

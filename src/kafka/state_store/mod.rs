@@ -4,6 +4,7 @@
 //! In `read_committed` mode the end of a topic is not reliable (transaction markers follow later, and positions skip them). So
 //! the restore reads up to a barrier record that this worker wrote in a committed transaction.
 
+mod apply;
 mod completeness_marker;
 mod packed;
 mod rebuild_from_events;
@@ -24,12 +25,10 @@ pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
 pub use self::set_aside::{DamagedRecord, SetAside};
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef};
 use crate::domain::state::in_charge::InCharge;
-use crate::domain::state::partitioner::owning_partition;
 use crate::domain::state::reconcile_schedule::LastRead;
-use crate::domain::state::{InboxMark, KnownState, Observed, Unusable, VERSION};
+use crate::domain::state::{InboxMark, KnownState, Observed};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
-use crate::failpoints;
 
 /// The known state of objects, and the partition of each.
 #[derive(Debug, Default)]
@@ -203,62 +202,6 @@ impl StateStore {
         self.slots.get(slot).map(|packed| self.view(packed))
     }
 
-    /// Applies a record of the state topic; one without a value is a tombstone. A record that cannot be used is set aside, and
-    /// nothing older of its key is known any more.
-    pub fn apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), Unusable> {
-        let applied = self.try_apply(partition, key, value);
-        let key = std::str::from_utf8(key).unwrap_or_default();
-        match &applied {
-            Ok(()) => self.set_aside.forget(key),
-            Err(why) => {
-                if !matches!(why, Unusable::Foreign(_)) {
-                    self.remove_record(key);
-                }
-                self.set_aside.add(partition, key, why);
-            }
-        }
-        applied
-    }
-
-    fn try_apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), Unusable> {
-        let key = std::str::from_utf8(key).map_err(|_| Unusable::Foreign("its key is not text"))?;
-        if key.starts_with(INTERNAL_KEYS) {
-            return Ok(());
-        }
-        if account_of(key).is_none() {
-            return Err(Unusable::Foreign("its key names no object"));
-        }
-        let Some(value) = value else {
-            self.remove_record(key);
-            return Ok(());
-        };
-        if let Some(account) = InCharge::account_of(key) {
-            let in_charge = InCharge::parse(value)?;
-            if in_charge.account != account {
-                return Err(Unusable::Damaged("it is about another account than its key".to_owned()));
-            }
-            self.in_charge.insert(account, in_charge);
-            return Ok(());
-        }
-        self.put(partition, KnownState::read(key, value, newest_read())?);
-        Ok(())
-    }
-
-    /// The partition of the record with this key; none if the receiver writes no such record.
-    fn owner_of(key: &[u8], partitions: i32) -> Option<i32> {
-        let account = account_of(std::str::from_utf8(key).ok()?)?;
-        Some(owning_partition(&account.merchant_id, partitions))
-    }
-
-    /// Removes what the record with this key says.
-    fn remove_record(&mut self, key: &str) {
-        if let Some(account) = InCharge::account_of(key) {
-            self.in_charge.remove(&account);
-        } else if let Some(object) = ObjectRef::of_state_key(key) {
-            self.remove(&object);
-        }
-    }
-
     fn view<'a>(&'a self, packed: &'a Packed) -> RecordView<'a> {
         RecordView { account: &self.accounts.names[packed.account as usize], packed }
     }
@@ -394,20 +337,8 @@ impl Accounts {
     }
 }
 
-/// The account that a record with this key is about; none if the receiver writes no such record.
-fn account_of(key: &str) -> Option<Account> {
-    InCharge::account_of(key).or_else(|| ObjectRef::of_state_key(key).map(|object| object.account))
-}
-
-/// The newest version of [`KnownState`] that this release reads. A failpoint makes a worker act as the next release.
-fn newest_read() -> u32 {
-    VERSION + u32::from(failpoints::breaks("next-version"))
-}
-
 /// After a restart, the last read of an object without changes is at most this many periods too old.
 const READS_UNWRITTEN_MAX: u8 = 8;
-/// The prefix of keys of records that belong to no object.
-const INTERNAL_KEYS: &str = "__";
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_mins(1);
 
