@@ -29,9 +29,12 @@ fn run(input: &[u8]) -> Corpus {
         Some(Ok(request)) => {
             assert_eq!((request.account, record.key.as_slice()), (account(), MERCHANT.as_bytes()));
             assert!(request.since <= request.requested_at);
-            return;
+            return Corpus::Keep;
         }
-        Some(Err(error)) => return becomes_a_dead_letter(record, error),
+        Some(Err(error)) => {
+            becomes_a_dead_letter(record, error);
+            return Corpus::Keep;
+        }
         None => {}
     }
     match intake::parse(&MERCHANTS, &record) {

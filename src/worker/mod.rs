@@ -14,6 +14,7 @@ mod fault_injection;
 mod gauges;
 mod handle;
 mod ledger;
+mod originals;
 mod take_over;
 mod throttled_alerts;
 mod traces;
@@ -227,29 +228,6 @@ impl Worker {
         }
     }
 
-    /// Reads the inbox records of dead letters, for a short time in each round. The rest follows in the next rounds.
-    fn read_back(&mut self) -> Result<(), Error> {
-        let now = self.now();
-        let Some(ledger) = self.assignment.as_mut().and_then(|assignment| assignment.ledger.as_mut()) else {
-            return Ok(());
-        };
-        if !ledger.is_giving_up() {
-            return Ok(());
-        }
-        let reader = match &mut self.read_back {
-            Some(reader) => reader,
-            closed => closed.insert(ReadBack::new(&self.context.kafka)?),
-        };
-        let wanted = ledger.take_originals_wanted();
-        if !wanted.is_empty() {
-            reader.begin(&wanted)?;
-        }
-        if let Some(originals) = reader.read_on(READ_BACK_PER_ROUND_MAX)? {
-            ledger.originals_read(originals, now);
-        }
-        Ok(())
-    }
-
     /// Releases overdue work, continues the reconcile walk and reports the backlog.
     fn maintain(&mut self) {
         let now = self.now();
@@ -395,6 +373,4 @@ fn consumer_error(error: KafkaError) -> Result<(), Error> {
 }
 
 const OFFSETS_ONLY_EVERY: Duration = Duration::from_millis(250);
-/// How long a round may wait for the originals of dead letters.
-const READ_BACK_PER_ROUND_MAX: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_secs(5);

@@ -66,7 +66,7 @@ fn each_failed_read_has_its_disposition_and_text() {
         }
         for (fault, says) in [
             (Fault::Drop, "network:"),
-            (Fault::Delay(Duration::from_secs(3)), "network: Systemic(Network, \"no answer within 500 ms"),
+            (Fault::Delay(Duration::from_secs(3)), "network: Systemic(Timeout, \"no answer within 500 ms"),
             (
                 Fault::Status(500),
                 "amazon: Systemic(Amazon, \"Amazon Pay answered 500 Internal Server Error (InternalServerError), x-amz-pay-request-id ",
