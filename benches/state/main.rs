@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use ipn_receiver::domain::pay::{
     Account, Amount, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, PrivateDigests, Reason, State,
 };
+use ipn_receiver::domain::state::partitioner::owning_partition;
 use ipn_receiver::domain::state::reconcile_schedule::{self, Schedule};
 use ipn_receiver::domain::state::{InboxMark, KnownState, NoticeRules, Observed, Upcoming};
 use ipn_receiver::domain::timestamp::Timestamp;
@@ -97,7 +98,7 @@ struct Record {
 impl Record {
     fn new(n: u64) -> Self {
         let state = known(n);
-        let partition = (n / 9 % MERCHANTS % PARTITIONS as u64) as i32;
+        let partition = owning_partition(&state.object.account.merchant_id, PARTITIONS);
         let value = serde_json::to_vec(&state).expect("known state is plain data");
         Self { partition, key: state.object.state_key().into_bytes(), value }
     }

@@ -95,7 +95,12 @@ impl Readiness {
             Some(KafkaOutage { since, error }) => {
                 Some(format!("cannot reach Kafka since {since}: {error}; no events are published until Kafka is back"))
             }
-            None => (!is_working).then(|| "waits for its partitions or restores their state".to_owned()),
+            None => worker
+                .starts_over()
+                .map(|error| {
+                    format!("starts over again and again, so events are late or missing; the last error: {error}")
+                })
+                .or_else(|| (!is_working).then(|| "waits for its partitions or restores their state".to_owned())),
         };
         let affects = if self.role.receives_ipns() { "; does not affect readiness" } else { "" };
         let worker = Check {

@@ -229,8 +229,7 @@ impl Found {
 
 const WITHOUT_PLACE: &str = "of these would become dead letters again: the configuration has no merchant, topic or environment \
                              for them, or this version cannot parse them";
-const WITHOUT_ORIGINAL: &str =
-    "more cannot be redriven: the inbox had already deleted their originals; use recheck to have their objects read";
+const WITHOUT_ORIGINAL: &str = "more cannot be redriven: their originals were deleted from the inbox before, or are too large; use recheck to have their objects read";
 
 const IN_CHARGE_REQUESTS: &str = "more are not redriven: they were requests of in-charge-since, and an old one could replace a newer one; run \
                                   in-charge-since again";

@@ -29,6 +29,10 @@ pub mod record_headers;
 
 pub mod schema_version;
 
+/// The most bytes of a record of any topic: key, value and headers. Each topic takes records of 1,000,000 bytes with what the
+/// protocol adds to them (`max.message.bytes`), and the producers are set to that.
+pub const RECORD_BYTES_MAX: usize = 950_000;
+
 /// Deserializes a string with `parse`, without an intermediate copy.
 fn deserialize_text<'de, D: serde::Deserializer<'de>, T>(
     deserializer: D,

@@ -16,17 +16,20 @@ use super::deserialize_text;
 
 mod iso8601;
 
-/// Milliseconds since 1970-01-01T00:00:00Z. Printed as `2026-01-02T03:04:05.678Z`.
+/// Milliseconds since 1970-01-01T00:00:00Z. Printed as `2026-01-02T03:04:05.678Z`, so it is in the years 0 to 9999: whatever is
+/// written can be read back.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Later than any other.
-    pub const NEVER: Self = Self(i64::MAX);
+    /// Later than any other: the last millisecond that can be printed.
+    pub const NEVER: Self = Self(253_402_300_799_999);
+    /// The first millisecond that can be printed.
+    const FIRST: Self = Self(-62_167_219_200_000);
 
-    /// From milliseconds since the epoch.
+    /// From milliseconds since the epoch. A moment that cannot be printed becomes the next one that can.
     pub fn from_unix_ms(ms: i64) -> Self {
-        Self(ms)
+        Self(ms.clamp(Self::FIRST.0, Self::NEVER.0))
     }
 
     /// Milliseconds since the epoch.
@@ -81,19 +84,19 @@ impl Timestamp {
     /// refused, since a person may mean the local time.
     pub fn parse_written(text: &str) -> Option<Self> {
         let written = iso8601::parse(text).filter(|written| written.has_zone && text.contains('T'))?;
-        Some(written.moment)
+        Some(written.moment).filter(|moment| (Self::FIRST..=Self::NEVER).contains(moment))
     }
 
     /// Adds `duration`.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_unix_ms(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// Subtracts `duration`.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_unix_ms(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// The time since `earlier`; zero if `earlier` is later.
@@ -108,7 +111,7 @@ impl Timestamp {
 
     fn parse(text: &str, format: &[BorrowedFormatItem<'_>]) -> Option<Self> {
         let moment = PrimitiveDateTime::parse(text, format).ok()?.assume_utc();
-        Some(Self((moment.unix_timestamp_nanos() / 1_000_000) as i64))
+        Some(Self((moment.unix_timestamp_nanos() / 1_000_000) as i64)).filter(|moment| *moment >= Self::FIRST)
     }
 
     fn format(self, format: &[BorrowedFormatItem<'_>]) -> String {

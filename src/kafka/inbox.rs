@@ -2,6 +2,7 @@
 //!
 //! An append succeeds when all in-sync replicas have acknowledged it. The value is the body as SNS sent it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -21,6 +22,7 @@ use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;
 use crate::kafka::acls;
 use crate::kafka::connection::cause;
+use crate::kafka::outbox::MESSAGE_BYTES_MAX;
 
 /// Appends to the inbox.
 pub struct Inbox {
@@ -79,6 +81,7 @@ impl Inbox {
             .set("message.timeout.ms", kafka.append_timeout_ms.to_string())
             .set("request.timeout.ms", (kafka.append_timeout_ms / 2).max(1).to_string())
             .set("socket.timeout.ms", (kafka.append_timeout_ms / 2).max(1000).to_string())
+            .set("message.max.bytes", MESSAGE_BYTES_MAX)
             .set("queue.buffering.max.messages", "20000")
             .set("queue.buffering.max.kbytes", "65536")
             .set("compression.type", "lz4")
@@ -192,9 +195,8 @@ impl InboxRecord {
 
     /// Copies a message.
     pub fn from_message(message: &BorrowedMessage<'_>) -> Self {
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
-        });
+        let copy = |header: Header<'_, &[u8]>| (header.key.to_owned(), header.value.unwrap_or_default().to_vec());
+        let headers = headers_of(message).map(copy).collect();
         Self {
             position: InboxPosition { partition: message.partition(), offset: message.offset() },
             appended_at: Timestamp::from_unix_ms(message.timestamp().to_millis().unwrap_or(0)),
@@ -203,6 +205,14 @@ impl InboxRecord {
             headers,
         }
     }
+}
+
+/// The headers of a record, without those whose name is not text: the Rust client panics on such a name, and a producer of
+/// another program can write one.
+pub fn headers_of<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item = Header<'a, &'a [u8]>> {
+    let headers = message.headers();
+    let get = move |index| catch_unwind(AssertUnwindSafe(|| headers?.try_get(index))).ok().flatten();
+    (0..headers.map_or(0, Headers::count)).filter_map(get)
 }
 
 /// The headers of an operator's request of this kind.

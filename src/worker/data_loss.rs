@@ -6,6 +6,7 @@
 //! - Lost unread records: their number is logged, and the remaining records are read.
 //! - Lost state: it is rebuilt from the events topic, so nothing is published twice. The inbox is read again from its
 //!   start, because the lost records also held pending work.
+//! - A damaged state record: the same for its object alone.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use super::consumer_group::{OffsetsByPartition, PartitionOffsets};
 use super::context::{Positions, WorkerContext};
 use super::{Error, Worker, consumer_group};
+use crate::config::Kafka;
 use crate::domain::state::KnownState;
 use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::partitioner::owning_partition;
@@ -22,7 +24,9 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::work::InboxPosition;
 use crate::kafka::Broker;
 use crate::kafka::outbox::{Batch, Outbox, StateRecord};
-use crate::kafka::state_store::{CompletenessMarker, Restored, StateStore, rebuild_from_events, restore};
+use crate::kafka::state_store::{
+    CompletenessMarker, DamagedRecord, Restored, StateStore, rebuild_from_events, restore,
+};
 
 /// What one partition of the state topic holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,19 +120,21 @@ fn recover(
     writer: &StateWriter<'_>,
     still_assigned: impl FnMut() -> bool,
 ) -> Result<Positions, Error> {
-    let kafka = &context.kafka;
     let mut found = inspect(offsets_by_partition, restored);
     let broken: BTreeSet<i32> = found.iter().filter(|(_, found)| !found.is_complete()).map(|(at, _)| *at).collect();
+    let damaged = restored.store.set_aside.take_damaged();
     let mut positions = positions(offsets_by_partition);
-    let (mut records, mut in_charge) = (Vec::new(), Vec::new());
-    if !broken.is_empty() {
-        let published = rebuild_from_events(kafka, &broken, still_assigned)?;
-        in_charge = add_in_charge(&mut restored.store, published.in_charge(), kafka.partitions);
-        let published = published.into_known().into_iter();
-        records = published.filter_map(|state| add(&mut restored.store, state, kafka.partitions)).collect();
+    let mut rebuilt = Rebuilt::default();
+    if !broken.is_empty() || !damaged.is_empty() {
+        let lost = Lost { broken: &broken, damaged: &damaged };
+        rebuilt = lost.rebuild(&context.kafka, &mut restored.store, still_assigned)?;
     }
-    for record in &records {
+    for record in rebuilt.records.iter().filter(|record| record.value.is_some()) {
         found.entry(record.partition).and_modify(|found| found.n_rebuilt += 1);
+    }
+    // A damaged record may have held pending work.
+    for partition in damaged.values().map(|record| record.partition) {
+        positions.extend(offsets_by_partition.get(&partition).map(|offsets| (partition, offsets.start)));
     }
     for (partition, partition_offsets) in offsets_by_partition {
         for loss in judge(partition_offsets, &found[partition]) {
@@ -138,12 +144,57 @@ fn recover(
             }
         }
     }
-    if !broken.is_empty() {
-        let markers: Vec<(i32, i64)> = broken.iter().map(|at| (*at, found[at].log_start)).collect();
-        let rebuilt = Rebuilt { records, in_charge, log_starts: markers };
+    if !broken.is_empty() || !damaged.is_empty() {
+        rebuilt.log_starts = broken.iter().map(|at| (*at, found[at].log_start)).collect();
         writer.write(rebuilt, &positions, context.clock.now())?;
     }
     Ok(positions)
+}
+
+/// What the state topic does not hold.
+struct Lost<'a> {
+    /// Partitions that lost records.
+    broken: &'a BTreeSet<i32>,
+    /// Records that cannot be read, by key.
+    damaged: &'a BTreeMap<String, DamagedRecord>,
+}
+
+impl Lost<'_> {
+    /// Adds to the state what the events topic knows. The records that say so, and a tombstone for each damaged record of
+    /// which no event is left.
+    fn rebuild(
+        &self,
+        kafka: &Kafka,
+        store: &mut StateStore,
+        still_assigned: impl FnMut() -> bool,
+    ) -> Result<Rebuilt, Error> {
+        let of_damaged = self.damaged.values().map(|record| record.partition);
+        let partitions = self.broken.iter().copied().chain(of_damaged).collect();
+        let published = rebuild_from_events(kafka, &partitions, still_assigned)?;
+        let lacks = |partition: i32, key: &str| self.broken.contains(&partition) || self.damaged.contains_key(key);
+        let mut in_charge = published.in_charge();
+        in_charge.retain(|found| {
+            let account = &found.account;
+            let partition = owning_partition(&account.merchant_id, kafka.partitions);
+            lacks(partition, &InCharge::key_of(account)) && !store.set_aside.holds_back_account(account)
+        });
+        let in_charge = add_in_charge(store, in_charge, kafka.partitions);
+        let mut records = Vec::new();
+        for state in published.into_known() {
+            let partition = owning_partition(&state.object.account.merchant_id, kafka.partitions);
+            let is_lost = lacks(partition, &state.object.state_key()) && !store.set_aside.holds_back(&state.object);
+            if is_lost && state.is_writable() {
+                records.extend(add(store, state, partition));
+            }
+        }
+        let mut tombstones = self.damaged.clone();
+        records.iter().for_each(|record| _ = tombstones.remove(&record.key));
+        in_charge.iter().for_each(|(_, found)| _ = tombstones.remove(&InCharge::key_of(&found.account)));
+        let tombstone =
+            |(key, record): (String, DamagedRecord)| StateRecord { key, partition: record.partition, value: None };
+        records.extend(tombstones.into_iter().map(tombstone));
+        Ok(Rebuilt { records, in_charge, log_starts: Vec::new() })
+    }
 }
 
 impl Worker {
@@ -183,8 +234,7 @@ fn inspect(offsets_by_partition: &OffsetsByPartition, restored: &Restored) -> BT
 }
 
 /// Adds what the state topic does not know. Its own records stay: they are as recent as the events and hold more.
-fn add(store: &mut StateStore, published: KnownState, partitions: i32) -> Option<StateRecord> {
-    let partition = owning_partition(&published.object.account.merchant_id, partitions);
+fn add(store: &mut StateStore, published: KnownState, partition: i32) -> Option<StateRecord> {
     let key = published.object.state_key();
     let value = store.update(&published.object, partition, |known| {
         let is_new = (known.observed.is_none() && published.observed.is_some()) || published.sequence > known.sequence;
@@ -208,6 +258,7 @@ fn add_in_charge(store: &mut StateStore, published: Vec<InCharge>, partitions: i
 }
 
 /// What the events topic gave back, and the log start of each partition that had lost it.
+#[derive(Default)]
 struct Rebuilt {
     records: Vec<StateRecord>,
     in_charge: Vec<(i32, InCharge)>,

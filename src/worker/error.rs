@@ -25,9 +25,4 @@ impl Error {
     pub(super) fn is_committed(&self) -> bool {
         matches!(self, Self::Outbox(in_doubt) if in_doubt.is_committed)
     }
-
-    /// Whether starting over does not help: this release cannot read a state record.
-    pub(super) fn is_stuck(&self) -> bool {
-        matches!(self, Self::Restore(state_store::Error::Record { .. }))
-    }
 }

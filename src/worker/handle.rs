@@ -1,5 +1,6 @@
 //! Starting and stopping the worker, and its status for the rest of the process.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -63,9 +64,18 @@ pub struct Status {
     /// Merchants and operations whose circuit breaker is open.
     held_back: Mutex<Vec<String>>,
     outage: Mutex<Option<KafkaOutage>>,
+    resets: Mutex<Resets>,
     pub(super) stop: AtomicBool,
     /// The last heartbeat of the thread: it writes one in each round.
     heartbeat_at: Mutex<Instant>,
+}
+
+/// When errors made the worker drop its state and restore it.
+#[derive(Debug, Default)]
+struct Resets {
+    /// The newest, oldest first.
+    newest: VecDeque<Instant>,
+    error: String,
 }
 
 /// Kafka cannot be reached.
@@ -83,6 +93,7 @@ impl Default for Status {
             is_working: AtomicBool::new(false),
             held_back: Mutex::default(),
             outage: Mutex::default(),
+            resets: Mutex::default(),
             stop: AtomicBool::new(false),
             heartbeat_at: Mutex::new(Instant::now()),
         }
@@ -97,7 +108,8 @@ impl Status {
 
     /// Sets the gauges. Called at each scrape, because a thread that hangs cannot do it.
     pub fn show(&self) {
-        let is_ready = self.is_working.load(Ordering::Relaxed) && self.outage().is_none();
+        let is_ready =
+            self.is_working.load(Ordering::Relaxed) && self.outage().is_none() && self.starts_over().is_none();
         metrics::gauge!("ipn_receiver_worker_ready").set(f64::from(u8::from(is_ready)));
         metrics::gauge!("ipn_receiver_worker_heartbeat_age_seconds").set(self.heartbeat_age().as_secs_f64());
     }
@@ -118,6 +130,29 @@ impl Status {
         self.outage.lock().clone()
     }
 
+    /// Notes and counts that an error made the worker drop its state and restore it.
+    pub(super) fn note_started_over(&self, error: &str, now: Instant) {
+        metrics::counter!("ipn_receiver_worker_resets_total").increment(1);
+        let mut resets = self.resets.lock();
+        error.clone_into(&mut resets.error);
+        resets.newest.push_back(now);
+        if resets.newest.len() > RESETS_MAX {
+            resets.newest.pop_front();
+        }
+    }
+
+    /// The last error, if the worker starts over again and again: it publishes little or nothing, although it owns its
+    /// partitions in between.
+    pub fn starts_over(&self) -> Option<String> {
+        self.starts_over_at(Instant::now())
+    }
+
+    fn starts_over_at(&self, now: Instant) -> Option<String> {
+        let resets = self.resets.lock();
+        let is_often = resets.newest.len() == RESETS_MAX && now.duration_since(resets.newest[0]) < RESETS_WITHIN;
+        is_often.then(|| resets.error.clone())
+    }
+
     /// The merchants and operations whose reads the circuit breakers hold back.
     pub fn held_back(&self) -> Vec<String> {
         self.held_back.lock().clone()
@@ -131,5 +166,30 @@ impl Status {
 
     pub(super) fn note_held_back(&self, operations: Vec<String>) {
         *self.held_back.lock() = operations;
+    }
+}
+
+/// A broker restart causes one or two.
+const RESETS_MAX: usize = 5;
+const RESETS_WITHIN: Duration = Duration::from_mins(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worker_that_starts_over_often_is_noticed() {
+        let (status, began) = (Status::default(), Instant::now());
+        let after = |s: u64| began + Duration::from_secs(s);
+        for s in [0, 200, 210, 220] {
+            status.note_started_over("a broker restarts", after(s));
+            assert_eq!(status.starts_over_at(after(s)), None);
+        }
+        status.note_started_over("a record is too large", after(230));
+        assert_eq!(status.starts_over_at(after(299)), Some("a record is too large".to_owned()));
+        assert_eq!(status.starts_over_at(after(301)), None, "the first of the five is long ago");
+        status.note_started_over("a record is too large", after(310));
+        assert!(status.starts_over_at(after(311)).is_some());
+        assert_eq!(status.starts_over_at(after(501)), None);
     }
 }

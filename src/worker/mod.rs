@@ -287,8 +287,8 @@ impl Worker {
     fn start_over(&mut self, error: &Error) {
         let is_rebalance = matches!(error, Error::Restore(state_store::Error::Interrupted));
         if !is_rebalance {
-            metrics::counter!("ipn_receiver_worker_resets_total").increment(1);
             self.alerts.started_over(error);
+            self.status.note_started_over(&error.to_string(), Instant::now());
         }
         self.outbox = None;
         self.read_back = None;

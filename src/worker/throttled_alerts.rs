@@ -28,27 +28,17 @@ impl Default for ThrottledAlerts {
 impl ThrottledAlerts {
     /// The worker drops its state in memory and restores it.
     pub(super) fn started_over(&self, error: &Error) {
-        let (is_stuck, error) = (error.is_stuck(), error.to_string());
+        let error = error.to_string();
         let Some(suppressed) = self.resets.allow(error.clone()) else {
             tracing::debug!(error, "the worker drops its state in memory again and restores it from Kafka");
             return;
         };
-        if is_stuck {
-            tracing::error!(
-                error,
-                suppressed,
-                "this release cannot read the known state, so this worker publishes nothing for its partitions; their IPNs \
-                 wait in the inbox. During a rollout this ends when the last worker of the older release has stopped; \
-                 otherwise run the release that the error names"
-            );
-        } else {
-            tracing::warn!(
-                error,
-                suppressed,
-                "after an error the worker drops its state in memory and restores it from Kafka; nothing is lost, nothing is \
-                 published twice"
-            );
-        }
+        tracing::warn!(
+            error,
+            suppressed,
+            "after an error the worker drops its state in memory and restores it from Kafka; nothing is lost, nothing is \
+             published twice"
+        );
     }
 
     /// Amazon Pay answered 429.

@@ -34,6 +34,7 @@ mod dead_letters;
 mod exactly_once;
 mod logs;
 mod pending;
+mod poison;
 mod quota;
 mod reads;
 mod reconciliation;

@@ -4,6 +4,7 @@ pub mod redrive;
 
 use std::fmt;
 
+use super::RECORD_BYTES_MAX;
 use super::record_headers;
 use super::timestamp::Timestamp;
 use super::work::{InboxPosition, ReadHistory};
@@ -24,6 +25,8 @@ pub enum DeadLetterReason {
     Vanished,
     /// Amazon Pay's answer about the object could not be decoded for longer than `pending_age_max`.
     Undecodable,
+    /// What Amazon Pay answers about the object is too large for a record of Kafka.
+    Unwritable,
     /// A CHARGEBACK IPN named a charge that cannot be read. Somebody must look for the dispute.
     Chargeback,
 }
@@ -61,8 +64,22 @@ pub struct Writer<'a> {
 }
 
 const HEADER_BYTES_MAX: usize = 1024;
+/// Eleven headers with their names.
+const OWN_HEADERS_BYTES_MAX: usize = 16 * HEADER_BYTES_MAX;
 
 impl DeadLetter {
+    /// The same, if it fits into a record. An original that does not is left out, and the detail says so.
+    #[must_use]
+    pub fn fitting(self) -> Self {
+        let of_headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = self.key.len() + self.value.len() + of_headers.sum::<usize>();
+        if bytes <= RECORD_BYTES_MAX - OWN_HEADERS_BYTES_MAX {
+            return self;
+        }
+        let detail = format!("the original of {bytes} bytes is too large for a dead letter; {}", self.detail);
+        Self { detail, key: Vec::new(), value: Vec::new(), headers: Vec::new(), ..self }
+    }
+
     /// The headers that the receiver adds to the original's, each at most 1 KiB.
     pub fn own_headers(&self, writer: &Writer<'_>) -> Vec<(&'static str, String)> {
         let ReadHistory { object, first_seen, causes_seen, attempts, failing_for } = &self.history;
@@ -91,13 +108,14 @@ fn shortened(mut text: String) -> String {
 
 impl DeadLetterReason {
     /// All reasons.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NotUnderstood,
         Self::UnknownMerchant,
         Self::Misrouted,
         Self::UnknownObject,
         Self::Vanished,
         Self::Undecodable,
+        Self::Unwritable,
         Self::Chargeback,
     ];
 
@@ -110,6 +128,7 @@ impl DeadLetterReason {
             Self::UnknownObject => "unknown_object",
             Self::Vanished => "vanished",
             Self::Undecodable => "undecodable",
+            Self::Unwritable => "unwritable",
             Self::Chargeback => "chargeback",
         }
     }
@@ -146,6 +165,24 @@ mod tests {
         assert_eq!((text("ipn-dlq-failing-seconds"), text("ipn-dlq-receiver-version")), (Some("3600"), Some("0.1.0")));
         assert_eq!((text("ipn-dlq-detail").map(str::len), text("ipn-dlq-object")), (Some(1024), None));
         assert!(headers.iter().all(|(name, _)| name.starts_with(record_headers::DLQ_PREFIX)));
+    }
+
+    #[test]
+    fn original_that_is_too_large_is_left_out() {
+        for (value, headers, is_kept) in [(900_000, 0, true), (950_000, 0, false), (1, 950_000, false)] {
+            let dead_letter = DeadLetter {
+                reason: DeadLetterReason::NotUnderstood,
+                detail: "why".to_owned(),
+                history: ReadHistory::default(),
+                position: InboxPosition { partition: 1, offset: 42 },
+                key: vec![1],
+                value: vec![0; value],
+                headers: vec![("name".to_owned(), vec![0; headers])],
+            };
+            let fitting = dead_letter.clone().fitting();
+            assert_eq!((fitting == dead_letter, fitting.value.is_empty()), (is_kept, !is_kept));
+            assert_eq!(fitting.detail.contains("too large for a dead letter; why"), !is_kept);
+        }
     }
 
     fn at(s: i64) -> Timestamp {

@@ -6,6 +6,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use super::DeadLetterReason;
+use crate::domain::RECORD_BYTES_MAX;
 use crate::domain::events::NAMESPACE;
 use crate::domain::ipn::in_charge_request::{self, SetInChargeSince};
 use crate::domain::ipn::notification::Routed;
@@ -103,9 +104,11 @@ impl DeadLetterRecord {
         }
     }
 
-    /// Whether the original is present. Without it nothing can be redriven.
+    /// Whether the original is present and fits into an inbox record. Without it nothing can be redriven.
     pub fn has_original(&self) -> bool {
-        !self.value.is_empty()
+        let of_headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        let bytes = self.key.len() + self.value.len() + of_headers.sum::<usize>();
+        !self.value.is_empty() && bytes <= RECORD_BYTES_MAX
     }
 
     /// Whether the original is an operator's request of `in-charge-since`. It is not redriven: it would be applied as if it was

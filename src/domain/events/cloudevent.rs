@@ -50,6 +50,12 @@ impl Wire {
         format!("{}.{}.v1", self.type_prefix, event.event_type.name)
     }
 
+    /// The most bytes that the record of an event has, with any `type_prefix` and in any mode.
+    pub fn record_bytes_max(event: &Event) -> usize {
+        let wire = Self { type_prefix: String::new(), mode: Mode::Structured };
+        wire.encode(event, 0).value.len() + OTHER_BYTES_MAX
+    }
+
     /// Headers and value of a record.
     pub fn encode(&self, event: &Event, sequence: u64) -> Encoded {
         let attributes = Attributes {
@@ -95,6 +101,8 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("an event is plain data")
 }
 
+/// Key, prefix, and names of headers.
+const OTHER_BYTES_MAX: usize = 2048;
 const STRUCTURED: &str = "application/cloudevents+json; charset=UTF-8";
 
 #[derive(Serialize)]

@@ -16,7 +16,7 @@ use crate::domain::pay::{
 };
 use crate::domain::state::PermissionIdSource;
 use crate::domain::state::in_charge::InCharge;
-use crate::domain::state::{KnownState, Observed, RetryAwaited, known_date};
+use crate::domain::state::{COUNT_MAX, KnownState, Observed, RetryAwaited, known_date};
 use crate::domain::timestamp::Timestamp;
 
 /// The parts of a published event that known state is rebuilt from.
@@ -120,7 +120,8 @@ impl PublishedEvent {
             object: ObjectRef { account, kind: data.object_type, id: data.object_id.clone() },
             id: attributes.id,
             time: attributes.time,
-            sequence: attributes.sequence.parse().ok()?,
+            // A greater number could not be increased.
+            sequence: attributes.sequence.parse().ok().filter(|sequence| *sequence <= COUNT_MAX)?,
             notice: notice_of(&attributes.event_type),
             data,
         })

@@ -99,9 +99,9 @@ pub(super) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'
     object.get(name).or_else(in_any_case)
 }
 
-/// Text without spaces around it; nothing if it is empty.
+/// Text without spaces around it; nothing if it is empty, or too long for a word.
 pub(super) fn word<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    field(object, name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+    field(object, name).and_then(Value::as_str).map(str::trim).filter(|text| (1..=WORD_BYTES_MAX).contains(&text.len()))
 }
 
 /// The fields of `object` that are published, each in its strict form.
@@ -167,7 +167,7 @@ fn is_empty(value: &Value) -> bool {
 }
 
 fn text(form: Form, value: &Value) -> Option<String> {
-    let word = || value.as_str().map(str::trim);
+    let word = || value.as_str().map(str::trim).filter(|text| text.len() <= WORD_BYTES_MAX);
     match form {
         Form::Word => word().map(str::to_owned),
         Form::Id => ObjectId::parse(word()?).map(|id| id.to_string()),
@@ -216,5 +216,7 @@ fn amount(value: &Value) -> Option<String> {
 }
 
 const EXACT_DIGITS: usize = 15;
+/// Amazon's longest word has 30 characters. Known state holds words, so they are bounded.
+pub(super) const WORD_BYTES_MAX: usize = 256;
 const AMOUNT: &str = "amount";
 pub(super) const CURRENCY_CODE: Field = Field::new("currencyCode", Form::Currency);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::pay::{Account, Environment, MerchantId};
 use crate::domain::schema_version::NewerVersion;
+use crate::domain::state::Unusable;
 use crate::domain::timestamp::Timestamp;
 
 /// One record of the state topic; its key is [`InCharge::key_of`] its account.
@@ -70,9 +71,9 @@ impl InCharge {
     }
 
     /// Reads a record's value. The error says what is wrong.
-    pub fn parse(value: &[u8]) -> Result<Self, String> {
-        NewerVersion::check_json(value, VERSION).map_err(|newer| newer.to_string())?;
-        serde_json::from_slice(value).map_err(|error| format!("column {}", error.column()))
+    pub fn parse(value: &[u8]) -> Result<Self, Unusable> {
+        NewerVersion::check_json(value, VERSION)?;
+        serde_json::from_slice(value).map_err(|error| Unusable::not_read(&error))
     }
 }
 
@@ -119,6 +120,11 @@ mod tests {
         let mut value = serde_json::to_value(InCharge::new(account(), at(1))).unwrap();
         assert!(InCharge::parse(value.to_string().as_bytes()).is_ok());
         value["version"] = 2.into();
-        assert!(InCharge::parse(value.to_string().as_bytes()).unwrap_err().contains("version 2 is newer than 1"));
+        assert!(
+            InCharge::parse(value.to_string().as_bytes())
+                .unwrap_err()
+                .to_string()
+                .contains("version 2 is newer than 1")
+        );
     }
 }

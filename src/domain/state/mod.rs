@@ -5,12 +5,14 @@
 pub mod in_charge;
 pub mod partitioner;
 pub mod reconcile_schedule;
+mod record;
 pub mod retention;
 mod upcoming;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::record::{COUNT_MAX, OBSERVED_BYTES_MAX, Unusable};
 pub use self::upcoming::{NoticeRules, Upcoming, known_date};
 use super::pay::{Amount, ObjectId, ObjectRef, PrivateDigests, Reason, State};
 use super::timestamp::Timestamp;
@@ -183,7 +185,7 @@ impl KnownState {
     /// increases even after this record was lost.
     pub fn next_sequence(&mut self, now: Timestamp) -> u64 {
         let clock = u64::try_from(now.unix_ms()).unwrap_or(0);
-        let next = self.sequence.map_or(clock, |last| clock.max(last + 1));
+        let next = self.sequence.map_or(clock, |last| clock.max(last.saturating_add(1)));
         self.sequence = Some(next);
         next
     }

@@ -164,7 +164,8 @@ impl Entry {
     pub(super) fn has_failed(&mut self, now: Timestamp) {
         let first = || Failing { attempts: 0, lasting: Duration::ZERO, failed_at: now, error: Box::default() };
         let failing = self.failing.get_or_insert_with(|| Box::new(first()));
-        (failing.attempts, failing.lasting, failing.failed_at) = (failing.attempts + 1, failing.until(now), now);
+        (failing.attempts, failing.lasting, failing.failed_at) =
+            (failing.attempts.saturating_add(1), failing.until(now), now);
     }
 
     /// Keeps the error of the failure that was just counted.

@@ -156,7 +156,7 @@ impl WorkQueue {
             object: Some(object.clone()),
             first_seen: Some(entry.first_seen()),
             causes_seen: entry.causes.seen,
-            attempts: entry.attempts() + 1,
+            attempts: entry.attempts().saturating_add(1),
             failing_for: entry.failing_for(now),
         })
     }

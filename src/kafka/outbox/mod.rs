@@ -95,6 +95,9 @@ impl Outbox {
             // librdkafka refuses a timeout above the transaction's.
             .set("socket.timeout.ms", kafka.transaction_timeout_ms.min(10_000).to_string())
             .set("linger.ms", "0")
+            .set("message.max.bytes", MESSAGE_BYTES_MAX)
+            .set("queue.buffering.max.messages", "100000")
+            .set("queue.buffering.max.kbytes", "65536")
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random")
             .set_log_level(RDKafkaLogLevel::Debug);
@@ -293,11 +296,24 @@ impl Outbox {
         )
     }
 
+    /// Waits for room in the producer's buffer, so that no batch is too large for it.
     fn send<K: rdkafka::message::ToBytes + ?Sized, P: rdkafka::message::ToBytes + ?Sized>(
         &self,
-        record: BaseRecord<'_, K, P>,
+        mut record: BaseRecord<'_, K, P>,
     ) -> Result<(), InDoubt> {
-        self.producer.send(record).map_err(|(error, _)| InDoubt::from(error))
+        let deadline = Instant::now() + SEND_TIMEOUT;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused))
+                    if Instant::now() < deadline =>
+                {
+                    self.producer.poll(Duration::from_millis(1));
+                    record = refused;
+                }
+                Err((error, _)) => return Err(error.into()),
+            }
+        }
     }
 }
 
@@ -324,4 +340,7 @@ impl From<KafkaError> for InDoubt {
 
 /// A commit that takes longer may have been sent twice.
 const COMMIT_TIME_MAX: Duration = Duration::from_secs(5);
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Room for a record of [`RECORD_BYTES_MAX`](crate::domain::RECORD_BYTES_MAX). Each topic takes batches of this size.
+pub(super) const MESSAGE_BYTES_MAX: &str = "1000000";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

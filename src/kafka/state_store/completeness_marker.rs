@@ -11,7 +11,6 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use serde::{Deserialize, Serialize};
 
 use super::ASK_TIMEOUT;
-use crate::domain::schema_version::NewerVersion;
 use crate::kafka::TopicReader;
 
 /// The record with the key [`COMPLETENESS_MARKER_KEY`].
@@ -50,15 +49,17 @@ impl CompletenessMarkers {
         Ok(Self { log_starts, markers: BTreeMap::new() })
     }
 
-    /// Keeps the record if it is a marker. One that cannot be read counts as missing; one of a later release is an error.
-    pub(super) fn note(&mut self, message: &BorrowedMessage<'_>) -> Result<(), NewerVersion> {
-        if message.key() == Some(COMPLETENESS_MARKER_KEY.as_bytes()) {
-            let json = message.payload().unwrap_or_default();
-            NewerVersion::check_json(json, VERSION)?;
-            let marker: Option<CompletenessMarker> = serde_json::from_slice(json).ok();
-            self.markers.extend(marker.map(|marker| (message.partition(), marker)));
+    /// Keeps the record if it is a marker. One that cannot be read, or that a later release wrote, counts as missing: what
+    /// the events topic knows is then added to the state, and nothing of it is replaced.
+    pub(super) fn note(&mut self, message: &BorrowedMessage<'_>) {
+        if message.key() != Some(COMPLETENESS_MARKER_KEY.as_bytes()) {
+            return;
         }
-        Ok(())
+        let marker: Option<CompletenessMarker> = serde_json::from_slice(message.payload().unwrap_or_default()).ok();
+        match marker.filter(|marker| marker.version <= VERSION) {
+            Some(marker) => self.markers.insert(message.partition(), marker),
+            None => self.markers.remove(&message.partition()),
+        };
     }
 
     /// The log start of a partition, and its marker.

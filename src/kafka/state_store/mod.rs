@@ -4,10 +4,12 @@
 //! In `read_committed` mode the end of a topic is not reliable (transaction markers follow later, and positions skip them). So
 //! the restore reads up to a barrier record that this worker wrote in a committed transaction.
 
+mod apply;
 mod completeness_marker;
 mod packed;
 mod rebuild_from_events;
 mod restore;
+mod set_aside;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -20,14 +22,13 @@ pub use self::completeness_marker::{COMPLETENESS_MARKER_KEY, CompletenessMarker,
 use self::packed::{Packed, Seen};
 pub use self::rebuild_from_events::rebuild_from_events;
 pub use self::restore::{BARRIER_KEY, Error, Restored, restore};
+pub use self::set_aside::{DamagedRecord, SetAside};
 use crate::domain::pay::{Account, Amount, MerchantId, ObjectId, ObjectKind, ObjectRef};
-use crate::domain::schema_version::NewerVersion;
 use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::reconcile_schedule::LastRead;
-use crate::domain::state::{InboxMark, KnownState, Observed, VERSION};
+use crate::domain::state::{InboxMark, KnownState, Observed};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::Pending;
-use crate::failpoints;
 
 /// The known state of objects, and the partition of each.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub struct StateStore {
     accounts: Accounts,
     /// Since when the merchant of each account has been in our charge.
     pub in_charge: HashMap<Account, InCharge>,
+    /// Records that cannot be used.
+    pub set_aside: SetAside,
 }
 
 /// The number of its account, the kind and the id of an object.
@@ -199,36 +202,6 @@ impl StateStore {
         self.slots.get(slot).map(|packed| self.view(packed))
     }
 
-    /// Applies a record of the state topic; one without a value is a tombstone. The error says why a record cannot be read.
-    pub fn apply(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) -> Result<(), String> {
-        let key = std::str::from_utf8(key).map_err(|_| "its key is not text")?;
-        if key.starts_with(INTERNAL_KEYS) {
-            return Ok(());
-        }
-        if let Some(account) = InCharge::account_of(key) {
-            match value.map(InCharge::parse).transpose()? {
-                Some(in_charge) => self.in_charge.insert(account, in_charge),
-                None => self.in_charge.remove(&account),
-            };
-            return Ok(());
-        }
-        let Some(value) = value else {
-            if let Some(removed) = ObjectRef::of_state_key(key) {
-                self.remove(&removed);
-            }
-            return Ok(());
-        };
-        let newest = newest_read();
-        let state: KnownState = serde_json::from_slice(value).map_err(|error| {
-            NewerVersion::check_json(value, newest)
-                .err()
-                .map_or_else(|| format!("column {}", error.column()), |newer| newer.to_string())
-        })?;
-        NewerVersion::check(state.version, newest).map_err(|newer| newer.to_string())?;
-        self.put(partition, state);
-        Ok(())
-    }
-
     fn view<'a>(&'a self, packed: &'a Packed) -> RecordView<'a> {
         RecordView { account: &self.accounts.names[packed.account as usize], packed }
     }
@@ -364,15 +337,8 @@ impl Accounts {
     }
 }
 
-/// The newest version of [`KnownState`] that this release reads. A failpoint makes a worker act as the next release.
-fn newest_read() -> u32 {
-    VERSION + u32::from(failpoints::breaks("next-version"))
-}
-
 /// After a restart, the last read of an object without changes is at most this many periods too old.
 const READS_UNWRITTEN_MAX: u8 = 8;
-/// The prefix of keys of records that belong to no object.
-const INTERNAL_KEYS: &str = "__";
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::{ASK_TIMEOUT, Error, PATIENCE};
 use crate::config::Kafka;
 use crate::domain::events::{History, PublishedEvent};
 use crate::domain::state::partitioner::owning_partition;
+use crate::kafka::inbox::headers_of;
 use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, Step, TopicReader};
 
 /// Reads the whole events topic and keeps the events of merchants of `partitions`. Calls `is_still_assigned` every 100 ms at
@@ -54,13 +55,20 @@ pub fn rebuild_from_events(
             history.add(event);
         }
     }
+    metrics::counter!("ipn_receiver_unreadable_records_total", "what" => "event").increment(n_unreadable);
+    if n_unreadable > 0 {
+        tracing::warn!(
+            n_unreadable,
+            "the events topic holds records that are no events of ipn-receiver; they are ignored. Only ipn-receiver may write to \
+             this topic"
+        );
+    }
     tracing::info!(n_events, n_unreadable, "events topic read; lost state is rebuilt from it");
     Ok(history)
 }
 
 fn published_event(message: &BorrowedMessage<'_>) -> Option<PublishedEvent> {
-    let headers = message.headers();
-    let header = |name: &str| headers?.iter().find(|header| header.key == name)?.value;
+    let header = |name: &str| headers_of(message).find(|header| header.key == name)?.value;
     PublishedEvent::read(header, message.payload()?)
 }
 

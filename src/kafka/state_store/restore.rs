@@ -7,6 +7,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::{CompletenessMarkers, PATIENCE, StateStore};
 use crate::config::Kafka;
+use crate::domain::state::Unusable;
 use crate::domain::timestamp::Timestamp;
 use crate::failpoints;
 use crate::kafka::acls;
@@ -29,16 +30,6 @@ pub enum Error {
     /// Kafka returned an error.
     #[error("cannot read the topics to restore state: {}", acls::describe_error(.0))]
     Kafka(#[from] KafkaError),
-    /// A record of a later release, or a damaged one.
-    #[error("cannot read state record at partition {partition} offset {offset} with this release: {what}")]
-    Record {
-        /// Its partition.
-        partition: i32,
-        /// Its offset.
-        offset: i64,
-        /// What is wrong with it.
-        what: String,
-    },
     /// A topic was not read to its end in time.
     #[error("restoring state stalled: no record came for {0:?}, although there are more")]
     Stalled(Duration),
@@ -67,7 +58,7 @@ pub fn restore(
             Step::Record(message) => message,
             Step::Tick if is_still_assigned() => continue,
             Step::Tick => return Err(Error::Interrupted),
-            Step::End => return Ok(restored),
+            Step::End => break,
         };
         let partition = message.partition();
         if message.key() == Some(BARRIER_KEY.as_bytes()) && message.payload() == Some(nonce.as_bytes()) {
@@ -76,22 +67,33 @@ pub fn restore(
             restored.barrier_at = message.timestamp().to_millis().map(Timestamp::from_unix_ms);
             continue;
         }
-        restored.apply(&message)?;
+        restored.apply(&message, kafka.partitions);
         failpoints::reach("during-restore");
         // A partition without a marker would be judged incomplete and be rebuilt.
         if failpoints::breaks("restore-to-barrier") && restored.markers.of(partition).1.is_some() {
             records.close(partition);
         }
     }
+    restored.store.set_aside.report();
+    Ok(restored)
 }
 
 impl Restored {
-    fn apply(&mut self, message: &BorrowedMessage<'_>) -> Result<(), Error> {
-        let (partition, offset) = (message.partition(), message.offset());
-        let (key, value) = (message.key().unwrap_or_default(), message.payload());
-        let marker = self.markers.note(message).map_err(|newer| newer.to_string());
-        let applied = marker.and_then(|()| self.store.apply(partition, key, value));
-        applied.map_err(|what| Error::Record { partition, offset, what })
+    /// Applies a record. One that cannot be used is set aside.
+    fn apply(&mut self, message: &BorrowedMessage<'_>, partitions: i32) {
+        let (partition, key, value) = (message.partition(), message.key().unwrap_or_default(), message.payload());
+        self.markers.note(message);
+        let owner = StateStore::owner_of(key, partitions);
+        if owner.is_some_and(|owner| owner != partition) {
+            return self.store.set_aside.add(
+                partition,
+                "",
+                &Unusable::Foreign("it is in the partition of another merchant"),
+            );
+        }
+        if let Err(why) = self.store.apply(partition, key, value) {
+            tracing::debug!(partition, offset = message.offset(), error = %why, "a state record is set aside");
+        }
     }
 }
 

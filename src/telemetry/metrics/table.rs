@@ -163,6 +163,9 @@ pub const METRICS: &[Metric] = &[
     row(Kind::Counter, Worker, "ipn_receiver_kafka_data_loss_total", &[LOST],
         "Losses of records or offsets in Kafka.",
         "The alert KafkaDataLost fires on any value above 0."),
+    row(Kind::Counter, Worker, "ipn_receiver_unreadable_records_total", &[UNREADABLE],
+        "Records of the state topic and of the events topic that a worker could not use when it restored state: damaged ones, which it rebuilt; newer ones of a later release, whose objects it holds back; foreign ones, and records that are no event, which it ignored.",
+        "Should be 0. The alert UnreadableRecords fires: only ipn-receiver may write to these topics."),
     row(Kind::Gauge, Worker, "ipn_receiver_reconciliation_objects", LANE,
         "Known objects that may still change.",
         "Reconciliation reads these objects without an IPN."),
@@ -217,10 +220,12 @@ const DEAD_LETTER_REASON: Label = Label {
         "unknown_object",
         "vanished",
         "undecodable",
+        "unwritable",
         "chargeback",
     ]),
 };
 const LOST: Label = Label { name: "what", values: Values::Words(&["offsets", "inbox", "state"]) };
+const UNREADABLE: Label = Label { name: "what", values: Values::Words(&["damaged", "newer", "foreign", "event"]) };
 const REQUEST_OUTCOMES: &[&str] = &[
     "stored",
     "ignored-legacy-v1",

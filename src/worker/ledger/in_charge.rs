@@ -18,7 +18,8 @@ impl Ledger {
         let merchants = self.merchants.clone();
         for account in merchants.accounts() {
             let is_owned = self.inbox.has_partition(self.in_charge_partition(account));
-            if is_owned && !self.store.in_charge.contains_key(account) {
+            let is_held_back = self.store.set_aside.holds_back_account(account);
+            if is_owned && !is_held_back && !self.store.in_charge.contains_key(account) {
                 tracing::info!(
                     merchant = %account.merchant_id, environment = %account.environment, since = %now,
                     "merchant taken in charge; older states that are read for the first time are published as …Updated"
@@ -40,6 +41,9 @@ impl Ledger {
     /// Applies an operator's request. It leaves the inbox in the transaction that writes the account's record.
     pub(super) fn set_in_charge_since(&mut self, request: SetInChargeSince, record: &InboxRecord) {
         let SetInChargeSince { account, since, requested_at } = request;
+        if self.store.set_aside.holds_back_account(&account) {
+            return;
+        }
         self.inbox.done(&[record.position]);
         let new = || InCharge::new(account.clone(), since);
         let in_charge = self.store.in_charge.entry(account.clone()).or_insert_with(new);

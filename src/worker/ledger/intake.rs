@@ -8,6 +8,7 @@ use crate::domain::ipn::{Ipn, Message};
 use crate::domain::pay::{Account, ObjectId, ObjectRef};
 use crate::domain::record_headers;
 use crate::domain::sns::Envelope;
+use crate::domain::state::partitioner::owning_partition;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::{Cause, ClaimedPermission, Origin};
 use crate::kafka::inbox::InboxRecord;
@@ -139,6 +140,21 @@ fn check_account(merchants: &Merchants, account: &Account, record: &InboxRecord)
         return Err(IntakeError::new(DeadLetterReason::Misrouted, detail));
     }
     Ok(())
+}
+
+/// Checks that a record is in the partition of its merchant. Another worker may own that one, and only one worker may read a
+/// merchant's objects.
+pub(in crate::worker) fn check_partition(
+    account: &Account,
+    record: &InboxRecord,
+    partitions: i32,
+) -> Result<(), IntakeError> {
+    let (found, owning) = (record.position.partition, owning_partition(&account.merchant_id, partitions));
+    if found == owning {
+        return Ok(());
+    }
+    let detail = format!("a record of merchant {} in partition {found} instead of {owning}", account.merchant_id);
+    Err(IntakeError::not_understood(detail))
 }
 
 fn unknown_merchant(merchant: &impl std::fmt::Display) -> IntakeError {

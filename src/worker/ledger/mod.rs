@@ -16,6 +16,7 @@ mod read_outcome;
 mod reconcile_walk;
 mod reconciler;
 mod report;
+mod unwritable;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -136,9 +137,14 @@ impl Ledger {
         if !self.inbox.consumed(record.position, record.appended_at) {
             return;
         }
+        let in_place = |account: &Account| intake::check_partition(account, &record, self.partitions);
         let taken = match intake::parse_in_charge_since(&self.merchants, &record) {
-            Some(request) => request.map(|request| self.set_in_charge_since(request, &record)),
-            None => intake::parse(&self.merchants, &record).map(|intake| self.queue_read(intake, &record, now)),
+            Some(request) => request
+                .and_then(|request| in_place(&request.account).map(|()| request))
+                .map(|request| self.set_in_charge_since(request, &record)),
+            None => intake::parse(&self.merchants, &record)
+                .and_then(|intake| in_place(&intake.object.account).map(|()| intake))
+                .map(|intake| self.queue_read(intake, &record, now)),
         };
         if let Err(error) = taken {
             self.refuse(record, error);
@@ -148,6 +154,10 @@ impl Ledger {
     /// Queues a read for a record, unless an earlier read has answered it.
     fn queue_read(&mut self, intake: Intake, record: &InboxRecord, now: Timestamp) {
         let Intake { object, cause, claimed_permission } = intake;
+        if self.store.set_aside.holds_back(&object) {
+            // The record stays unanswered in the inbox.
+            return;
+        }
         if let Some(claimed) = claimed_permission {
             self.compare_permission(&object, &claimed);
         }
@@ -221,10 +231,13 @@ impl Ledger {
 
     /// Takes what the next transaction writes.
     pub(in crate::worker) fn take_batch(&mut self, dead_letters: Vec<DeadLetter>) -> Batch {
-        let changed = std::mem::take(&mut self.outgoing.changed);
-        let records = changed.into_iter().map(|object| self.record(&object)).collect();
+        let changed = std::mem::take(&mut self.outgoing.changed).into_iter();
+        // The record of a later release is left alone.
+        let changed = changed.filter(|object| !self.store.set_aside.holds_back(object));
+        let records = changed.map(|object| self.record(&object)).collect();
         let in_charge = self.take_in_charge();
         let events = std::mem::take(&mut self.outgoing.events);
+        let dead_letters = dead_letters.into_iter().map(DeadLetter::fitting).collect();
         Batch { events, records, in_charge, dead_letters, markers: Vec::new() }
     }
 
@@ -347,3 +360,6 @@ mod reconciliation_tests;
 
 #[cfg(test)]
 mod in_charge_tests;
+
+#[cfg(test)]
+mod unwritable_tests;

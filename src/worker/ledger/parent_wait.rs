@@ -28,6 +28,8 @@ enum Lookup {
     NeedsParent(ObjectRef),
     /// Nothing names it.
     Unnamed,
+    /// A later release wrote its record.
+    HeldBack,
 }
 
 impl Ledger {
@@ -35,6 +37,7 @@ impl Ledger {
         match self.permission_of(&read, now) {
             Lookup::Found(named) => self.derive(&read, &named, now),
             Lookup::NeedsParent(parent) => self.defer(&parent, read, now),
+            Lookup::HeldBack => self.hold_back(&read, now),
             Lookup::Unnamed => self.object_failed(&read.object, "answer has no usable chargePermissionId", now),
         }
     }
@@ -51,10 +54,23 @@ impl Ledger {
                 (None, None) => return Lookup::Unnamed,
             },
         };
+        if self.store.set_aside.holds_back(&named.permission) {
+            return Lookup::HeldBack;
+        }
         if !is_over && self.needs_permission(read, &named.permission, now) {
             return Lookup::NeedsParent(named.permission);
         }
         Lookup::Found(named)
+    }
+
+    /// Nothing is published under a permission whose record a later release wrote: only that record has the last sequence
+    /// number. The object is read again from time to time, and at once when its partition is assigned again.
+    fn hold_back(&mut self, read: &ObjectRead, now: Timestamp) {
+        if self.queue.causes_of(&read.object).0.is_empty() {
+            self.note_read(&read.object, read.start);
+            return self.complete(&read.object, now);
+        }
+        self.requeue(&read.object, Requeue::Waiting, UNANSWERED_RETRY, now);
     }
 
     /// What the answer names, else what is known of the charge or of the object itself.

@@ -20,6 +20,15 @@ pub(super) struct Failure<'a> {
     pub(super) retry_after: Duration,
 }
 
+/// Why nothing can be published of an object.
+#[derive(Clone, Copy)]
+pub(super) struct Failing<'a> {
+    /// The reason of its dead letters.
+    pub(super) reason: DeadLetterReason,
+    /// The error.
+    pub(super) what: &'a str,
+}
+
 impl Ledger {
     /// Counts the outcome for the circuit breakers of the operation and of the merchant's connection, and for the quota.
     pub(super) fn note_outcome(&mut self, object: &ObjectRef, disposition: &Disposition, now: Timestamp) {
@@ -84,20 +93,27 @@ impl Ledger {
         attempts >= self.settings.unknown_object_retries_ms.len() && self.reports_chargeback(object)
     }
 
-    /// An answer about the object that cannot be used. Other objects are not affected.
+    /// An answer about the object that cannot be decoded. Other objects are not affected.
     pub(super) fn object_failed(&mut self, object: &ObjectRef, what: &str, now: Timestamp) {
+        self.object_failed_as(object, Failing { reason: DeadLetterReason::Undecodable, what }, now);
+    }
+
+    /// An answer about the object that cannot be used. Other objects are not affected.
+    pub(super) fn object_failed_as(&mut self, object: &ObjectRef, failing: Failing<'_>, now: Timestamp) {
+        let Failing { reason, what } = failing;
         let attempts = self.queue.attempts_of(object);
         if let Some(suppressed) = self.object_errors.allow((object.clone(), cause_of(what))) {
             tracing::warn!(
                 object_id = %object.id, object_type = %object.kind, merchant = %object.account.merchant_id,
                 environment = %object.account.environment, attempts, error = what, suppressed,
-                "Amazon Pay's answer about an object cannot be read; the read is retried, and its IPNs become dead letters \
-                 after {} h of failures",
+                "Amazon Pay's answer about an object {}; the read is retried, and its IPNs become dead letters after {} h of \
+                 failures",
+                if reason == DeadLetterReason::Unwritable { "cannot be written to Kafka" } else { "cannot be read" },
                 self.settings.pending_age_max_h,
             );
         }
         if self.has_failed_for_too_long(object, now) || self.is_chargeback_overdue(object) {
-            return self.give_up(object, DeadLetterReason::Undecodable, what, now);
+            return self.give_up(object, reason, what, now);
         }
         let retry_after = backoff(OBJECT_RETRY, attempts);
         self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);

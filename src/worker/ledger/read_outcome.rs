@@ -19,9 +19,9 @@ use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, Completed, Origin, Requeue};
 
 /// The events of a read and the state that they lead to.
-struct Publication {
-    events: Vec<Event>,
-    observed: Observed,
+pub(super) struct Publication {
+    pub(super) events: Vec<Event>,
+    pub(super) observed: Observed,
 }
 
 /// What a read that was compared with known state leads to.
@@ -45,6 +45,10 @@ impl Ledger {
         now: Timestamp,
     ) {
         self.note_outcome(object, &disposition, now);
+        if self.store.set_aside.holds_back(object) {
+            // Another object, reconciliation or restored work asked for the read. No inbox record waits for it.
+            return self.complete(object, now);
+        }
         let is_reconciliation = self.queue.causes_of(object).0.is_empty();
         match disposition {
             Disposition::Fetched(fetched) => {
@@ -126,6 +130,9 @@ impl Ledger {
             (_, ConfirmingReads::UntilSettled) => arrivals.next_read(started_at, &distances),
         };
         let publication = Publication { events, observed: *observed };
+        if let Some(what) = publication.too_large() {
+            return self.unwritable(read, &what, now);
+        }
         self.settle(read, named, Derived { known, publication, is_reconciliation, next_read }, now);
     }
 

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::Reason;
-use crate::domain::pay::values::{Shape, Unreadable, field};
+use crate::domain::pay::values::{Shape, Unreadable, WORD_BYTES_MAX, field};
 
 /// The reasons in `statusDetails`, in Amazon's order.
 pub(super) fn read(details: &Map<String, Value>, unreadable: &mut Vec<Unreadable>) -> Vec<Reason> {
@@ -77,7 +77,16 @@ impl Found {
         if code.is_empty() {
             return;
         }
-        let description = description.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+        let is_known = self.reasons.iter().any(|reason| reason.reason_code == code);
+        if code.len() > WORD_BYTES_MAX || (self.reasons.len() >= REASONS_MAX && !is_known) {
+            self.unreadable.get_or_insert(Shape::Text);
+            return;
+        }
+        let description = description.and_then(Value::as_str).filter(|text| !text.is_empty());
+        if description.is_some_and(|text| text.len() > DESCRIPTION_BYTES_MAX) {
+            self.unreadable.get_or_insert(Shape::Text);
+        }
+        let description = description.filter(|text| text.len() <= DESCRIPTION_BYTES_MAX).map(str::to_owned);
         match self.reasons.iter_mut().find(|reason| reason.reason_code == code) {
             Some(known) => known.reason_description = known.reason_description.take().or(description),
             None => self.reasons.push(Reason { reason_code: code.to_owned(), reason_description: description }),
@@ -93,6 +102,9 @@ const REASONS: &str = "reasons";
 const CODE: &str = "reasonCode";
 const DESCRIPTION: &str = "reasonDescription";
 
+/// Known state holds the reasons, so their number and length are bounded. Amazon gives one or two, each with a sentence.
+const REASONS_MAX: usize = 32;
+const DESCRIPTION_BYTES_MAX: usize = 2048;
 /// Lists in lists: deeper ones are no reasons.
 const DEPTH_MAX: usize = 4;
 
