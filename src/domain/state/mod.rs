@@ -185,7 +185,7 @@ impl KnownState {
     /// increases even after this record was lost.
     pub fn next_sequence(&mut self, now: Timestamp) -> u64 {
         let clock = u64::try_from(now.unix_ms()).unwrap_or(0);
-        let next = self.sequence.map_or(clock, |last| clock.max(last.saturating_add(1)));
+        let next = self.sequence.map_or(clock, |last| clock.max(last.saturating_add(1))).min(COUNT_MAX);
         self.sequence = Some(next);
         next
     }

@@ -63,6 +63,17 @@ impl KnownState {
         self.observed.as_ref().is_none_or(Observed::is_writable) && self.counts().all(|count| count <= COUNT_MAX)
     }
 
+    /// Keeps each count at most [`COUNT_MAX`], so that what is written can be read back. Only a record that another program
+    /// wrote has such counts.
+    pub fn limit_counts(&mut self) {
+        if let Some(Observed { repeats, attribute_revision, unconfirmed_reads, upcoming, .. }) = &mut self.observed {
+            for count in [repeats, attribute_revision, unconfirmed_reads, &mut upcoming.limit_crossings] {
+                *count = (*count).min(COUNT_MAX);
+            }
+        }
+        self.sequence = self.sequence.map(|sequence| sequence.min(COUNT_MAX));
+    }
+
     fn counts(&self) -> impl Iterator<Item = u64> {
         let counts = |observed: &Observed| {
             let Observed { repeats, attribute_revision, unconfirmed_reads, upcoming, .. } = observed;
@@ -84,7 +95,7 @@ impl Observed {
     }
 }
 
-/// No count of the receiver becomes so great, and each can still be increased. The greatest are milliseconds since 1970.
+/// No count of the receiver becomes so great. The greatest are milliseconds since 1970.
 pub const COUNT_MAX: u64 = 1 << 53;
 /// The longest JSON of [`Observed`] that is written.
 pub const OBSERVED_BYTES_MAX: usize = 200_000;
@@ -105,6 +116,15 @@ mod tests {
         let mut value = serde_json::to_value(KnownState::blank(object)).unwrap();
         change(&mut value);
         KnownState::read("M1/live/Charge/P01-1-2-C3", value.to_string().as_bytes(), VERSION)
+    }
+
+    #[test]
+    fn count_at_its_limit_stays_readable() {
+        let mut state = read(|record| record["sequence"] = json!(COUNT_MAX)).unwrap();
+        state.next_sequence(crate::domain::timestamp::Timestamp::from_unix_ms(0));
+        state.limit_counts();
+        let written = serde_json::to_vec(&state).unwrap();
+        assert_eq!(KnownState::read("M1/live/Charge/P01-1-2-C3", &written, VERSION), Ok(state));
     }
 
     #[test]

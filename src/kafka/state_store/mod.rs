@@ -88,7 +88,8 @@ impl StateStore {
     }
 
     /// Replaces a whole record.
-    pub fn put(&mut self, partition: i32, state: KnownState) {
+    pub fn put(&mut self, partition: i32, mut state: KnownState) {
+        state.limit_counts();
         let account = self.accounts.number(&state.object.account);
         let packed = Packed::pack(state, account, partition);
         match self.slot_of(packed.key()) {
