@@ -11,6 +11,7 @@ REFUSED = {  # arguments: part of the error message
     "--set config.ingress.listen=0.0.0.0:80": "does not match pattern ':8080$'",
     r"--set config.kafka.properties.sasl\.password=x": "invalid propertyName 'sasl.password'",
     r"--set config.kafka.properties.ssl\.key\.pem=x": "invalid propertyName 'ssl.key.pem'",
+    r"--set config.kafka.properties.plugin\.library\.paths=x": "invalid propertyName 'plugin.library.paths'",
     "--set mode=both": "/mode",
     "--set worker.replicas=-1": "minimum: got -1, want 0",
     "--set worker.replicas=12": "need partitions, and config.kafka.partitions is 12",

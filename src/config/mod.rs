@@ -5,6 +5,7 @@
 
 mod development;
 mod file;
+mod kafka_properties;
 mod key_files;
 mod merchants;
 pub mod reference;

@@ -145,6 +145,24 @@ fn property_that_a_guarantee_needs_is_refused() {
 }
 
 #[test]
+fn property_that_loads_code_is_refused_unread() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("plugin.so");
+    std::fs::write(&library, "not a library").unwrap();
+    for (name, value) in [
+        ("plugin.library.paths", library.to_str().unwrap()),
+        ("ssl.engine.location", "/tmp/engine.so"),
+        ("ssl.engine.id", "dynamic"),
+        ("ssl.providers", "default,legacy"),
+        ("sasl.kerberos.kinit.cmd", "touch /tmp/x"),
+    ] {
+        let table = format!("[kafka.properties]\n\"{name}\" = \"{value}\"\n[[merchants]]");
+        let expected = format!("kafka.properties.\"{name}\": would load code or run a command");
+        check(&GOOD.replace("[[merchants]]", &table), &expected);
+    }
+}
+
+#[test]
 fn topic_whose_messages_cannot_be_verified_is_refused() {
     for (arn, partition) in [
         ("arn:aws-cn:sns:cn-north-1:123456789012:ipn", "aws-cn"),

@@ -104,7 +104,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "properties",
                 Other("none"),
-                r#"Any other property of librdkafka, such as `"security.protocol" = "ssl"`. The receiver does not start with a property that a guarantee depends on, such as `acks`."#,
+                r#"Any other property of librdkafka, such as `"security.protocol" = "ssl"`. The receiver does not start with a property that a guarantee depends on, such as `acks`, or that loads code or runs a command, such as `plugin.library.paths`."#,
             ),
         ],
     },
