@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use ipn_receiver::sandbox::pay_api::Fault;
-
+use crate::amazon_faults::{inject_amazon_faults, inject_object_faults};
 use crate::kafka_faults::inject_kafka_faults;
 use crate::process_faults::{Processes, inject_process_faults};
 use crate::random::Random;
@@ -58,6 +57,7 @@ async fn chaos(duration: Duration, seed: u64) {
         inject_kafka_faults(&stage, random(1), until, &injections),
         inject_process_faults(&stage, random(2), until, &injections, &mut processes),
         inject_amazon_faults(&stage, random(3), until, &injections),
+        inject_object_faults(&stage, random(4), until, &injections),
     );
     println!("{:6.1} s  all faults have ended", injections.began.elapsed().as_secs_f64());
     let (observed, findings) = stage.settle(Duration::from_secs(90)).await;
@@ -88,24 +88,5 @@ async fn change_objects(stage: &Stage, mut random: Random, until: Instant) {
     while Instant::now() < until {
         stage.merchants.step(&mut random);
         tokio::time::sleep(Duration::from_millis(random.between(50, 250))).await;
-    }
-}
-
-async fn inject_amazon_faults(stage: &Stage, mut random: Random, until: Instant, injections: &InjectionLog) {
-    let api = &stage.merchants.environment.pay_api;
-    while Instant::now() < until {
-        tokio::time::sleep(Duration::from_millis(random.between(4000, 12_000))).await;
-        let (what, fault) = match random.below(6) {
-            0 => ("Amazon Pay API answers 503", Fault::Status(503)),
-            1 => ("Amazon Pay API answers 500", Fault::Status(500)),
-            2 => ("Amazon Pay API answers 429", Fault::Throttled { retry_after_s: Some(1) }),
-            3 => ("Amazon Pay API is slow", Fault::Delay(Duration::from_millis(random.between(500, 3000)))),
-            4 => ("Amazon Pay API drops connections", Fault::Drop),
-            _ => ("Amazon Pay API rejects the receiver's clock", Fault::ClockSkew),
-        };
-        injections.note(what, "");
-        api.set_fault(Some(fault));
-        tokio::time::sleep(Duration::from_millis(random.between(1000, 7000))).await;
-        api.set_fault(None);
     }
 }

@@ -14,6 +14,7 @@ mod proxy;
 mod random;
 mod stage;
 
+mod amazon_faults;
 mod chaos;
 mod clocks;
 mod drain;

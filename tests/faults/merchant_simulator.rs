@@ -18,15 +18,18 @@ use crate::random::Random;
 pub(crate) struct MerchantSimulator {
     pub(crate) environment: Arc<SandboxEnvironment>,
     objects: Mutex<Vec<Object>>,
+    /// Ids of objects that [`MerchantSimulator::step`] leaves alone.
+    held: Mutex<BTreeSet<String>>,
     ids_given: AtomicUsize,
     pub(crate) sns: Sns,
 }
 
+/// An object at Amazon Pay.
 #[derive(Clone)]
-struct Object {
+pub(crate) struct Object {
     merchant: usize,
-    kind: ObjectKind,
-    id: String,
+    pub(crate) kind: ObjectKind,
+    pub(crate) id: String,
     /// The permission of a charge, or the charge of a refund.
     parent: String,
     state: &'static str,
@@ -69,7 +72,8 @@ impl MerchantSimulator {
         let urls = ingest_ports.iter().map(|port| format!("http://127.0.0.1:{port}/ipn")).collect();
         let poster = reqwest::Client::builder().pool_max_idle_per_host(4).build().unwrap();
         let sns = Sns { poster, urls: Arc::new(urls), record: Arc::default() };
-        Self { environment, objects: Mutex::default(), ids_given: AtomicUsize::new(0), sns }
+        let (objects, held) = (Mutex::default(), Mutex::default());
+        Self { environment, objects, held, ids_given: AtomicUsize::new(0), sns }
     }
 
     /// Creates charge permissions for each merchant.
@@ -91,19 +95,11 @@ impl MerchantSimulator {
 
     /// Changes or creates one object and posts its IPN, sometimes repeated and sometimes late.
     pub(crate) fn step(&self, random: &mut Random) {
-        let candidates: Vec<Object> = {
-            let objects = self.objects();
-            objects.iter().filter(|object| object.changed_at.elapsed() > SECOND_CHANGE_AFTER).cloned().collect()
-        };
+        let candidates = self.unchanged_for(SECOND_CHANGE_AFTER);
         if candidates.is_empty() {
             return;
         }
-        let object = random.pick(&candidates).clone();
-        let next = match (object.kind, object.state) {
-            (ObjectKind::ChargePermission, _) if random.one_in(2) => self.new_charge(&object),
-            (ObjectKind::Charge, "Captured") => self.new_refund(&object),
-            _ => Object { state: next_state(&object, random), ..object },
-        };
+        let next = self.next_of(random.pick(&candidates), random);
         self.put(next.clone());
         for _ in 0..random.between(1, 3) {
             let wait = if random.one_in(3) { Duration::from_millis(random.between(1, 3000)) } else { Duration::ZERO };
@@ -115,6 +111,46 @@ impl MerchantSimulator {
         if random.one_in(40) {
             self.post_ipns_for_dead_letters(next.merchant);
         }
+    }
+
+    /// The next version of an object, or a new charge or refund of it.
+    pub(crate) fn next_of(&self, object: &Object, random: &mut Random) -> Object {
+        match (object.kind, object.state) {
+            (ObjectKind::ChargePermission, _) if random.one_in(2) => self.new_charge(object),
+            (ObjectKind::Charge, "Captured") => self.new_refund(object),
+            _ => Object { state: next_state(object, random), ..object.clone() },
+        }
+    }
+
+    /// The objects that have not changed for this long, and are not held.
+    fn unchanged_for(&self, rested: Duration) -> Vec<Object> {
+        let (objects, held) = (self.objects(), self.held.lock());
+        let is_free = |object: &&Object| object.changed_at.elapsed() > rested && !held.contains(&object.id);
+        objects.iter().filter(is_free).cloned().collect()
+    }
+
+    /// Takes an object that has not changed for this long. It does not change by itself until it is released.
+    pub(crate) fn hold(&self, rested: Duration, random: &mut Random) -> Option<Object> {
+        let candidates = self.unchanged_for(rested);
+        let object = (!candidates.is_empty()).then(|| random.pick(&candidates).clone())?;
+        self.hold_also(&object);
+        Some(object)
+    }
+
+    /// Holds an object that may not exist yet.
+    pub(crate) fn hold_also(&self, object: &Object) {
+        self.held.lock().insert(object.id.clone());
+    }
+
+    pub(crate) fn release(&self, object: &Object) {
+        self.held.lock().remove(&object.id);
+    }
+
+    /// An object, and the id of its merchant.
+    pub(crate) fn any(&self, random: &mut Random) -> (Object, &str) {
+        let object = random.pick(&self.objects()).clone();
+        let merchant = &self.environment.merchants[object.merchant];
+        (object, merchant)
     }
 
     fn new_charge(&self, permission: &Object) -> Object {
@@ -139,7 +175,7 @@ impl MerchantSimulator {
         }
     }
 
-    fn put(&self, object: Object) {
+    pub(crate) fn put(&self, object: Object) {
         let reasons: &[&str] = match object.state {
             "NonChargeable" => &["PaymentMethodInvalid"],
             "Declined" if object.id.ends_with(['0', '2', '4', '6', '8']) => &["SoftDeclined"],
@@ -171,6 +207,11 @@ impl MerchantSimulator {
         self.sns.deliver(self.environment.envelope(&hint, version), wait);
     }
 
+    /// Posts an IPN about a change of this object.
+    pub(crate) fn announce(&self, object: &Object) {
+        self.deliver_ipn(object, "STATE_CHANGE", Duration::ZERO, false);
+    }
+
     /// Changes every object to this state without an IPN.
     pub(crate) fn change_all(&self, state: &'static str) {
         let objects = self.objects().clone();
@@ -179,8 +220,7 @@ impl MerchantSimulator {
 
     /// Posts another IPN about a random object.
     pub(crate) fn post_ipn_for_any(&self, random: &mut Random) {
-        let object = random.pick(&self.objects()).clone();
-        self.deliver_ipn(&object, "STATE_CHANGE", Duration::ZERO, false);
+        self.announce(&self.any(random).0);
     }
 
     /// Posts another IPN about an object of the first merchant.
@@ -193,7 +233,7 @@ impl MerchantSimulator {
             state: "",
             changed_at: Instant::now(),
         };
-        self.deliver_ipn(&object, "STATE_CHANGE", Duration::ZERO, false);
+        self.announce(&object);
     }
 
     /// Posts genuine messages that must become dead letters: one about an unknown object, one that is not an IPN.

@@ -133,7 +133,7 @@ fn settings(session: Duration) -> Vec<(&'static str, String)> {
         ("IPN_RECEIVER__QUOTA__SHARE", text("1.0")),
         ("IPN_RECEIVER__QUOTA__SANDBOX", text("{ burst = 50.0, per_second = 50.0 }")),
         ("IPN_RECEIVER__WORKER__BREAKER_PROBE_MS", text("1000")),
-        ("IPN_RECEIVER__WORKER__CONFIRM_READS_AFTER_MS", text("[500]")),
+        ("IPN_RECEIVER__WORKER__CONFIRM_READS_AFTER_MS", text("[500, 2000, 8000]")),
         ("IPN_RECEIVER__WORKER__PENDING_AFTER_MS", text("2000")),
         ("IPN_RECEIVER__WORKER__SYSTEMIC_RETRY_MS", text("500")),
         ("IPN_RECEIVER__WORKER__UNKNOWN_OBJECT_RETRIES_MS", text("[200, 200]")),
