@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::amazon_faults::{inject_amazon_faults, inject_object_faults};
+use crate::foreign_records::inject_foreign_records;
 use crate::kafka_faults::inject_kafka_faults;
 use crate::process_faults::{Processes, inject_process_faults};
 use crate::random::Random;
@@ -58,8 +59,10 @@ async fn chaos(duration: Duration, seed: u64) {
         inject_process_faults(&stage, random(2), until, &injections, &mut processes),
         inject_amazon_faults(&stage, random(3), until, &injections),
         inject_object_faults(&stage, random(4), until, &injections),
+        inject_foreign_records(&stage, random(5), until, &injections),
     );
     println!("{:6.1} s  all faults have ended", injections.began.elapsed().as_secs_f64());
+    processes.recover(&stage).await;
     let (observed, findings) = stage.settle(Duration::from_secs(90)).await;
     report(&stage, &injections, &observed);
     assert!(findings.is_empty(), "seed {seed}; logs in {}:\n{findings:#?}", stage.fleet.logs().display());

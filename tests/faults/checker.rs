@@ -1,6 +1,8 @@
 //! The checker compares the records in Kafka with what happened at Amazon Pay and verifies the guarantees. It is pure, so
 //! its unit test can show that it detects every kind of violation.
 
+mod foreign;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
@@ -10,6 +12,7 @@ use crate::observations::{Observed, Record};
 /// Returns the violations. Each text starts with its kind and a colon.
 pub(crate) fn check(observed: &Observed) -> Vec<String> {
     let mut findings = Vec::new();
+    let observed = &foreign::set_aside(observed, &mut findings);
     let events: Vec<(&Record, Value)> = observed.events.iter().map(|record| (record, record.json())).collect();
     ids_are_unique(&events, &mut findings);
     sequences_increase(&events, &mut findings);
@@ -211,12 +214,10 @@ fn messages_are_accounted_for(observed: &Observed, findings: &mut Vec<String>) {
     for id in observed.accepted.difference(&observed.inbox) {
         findings.push(format!("unstored: {id} was answered 200 and is not in the inbox"));
     }
-    let dead: BTreeSet<String> = observed
-        .dead_letters
-        .iter()
-        .map(|record| record.headers.get("ipn-sns-message-id").cloned().unwrap_or_default())
-        .collect();
-    for id in dead.difference(&observed.undeliverable) {
+    let id_of = |record: &Record| record.header("ipn-sns-message-id").unwrap_or_default().to_owned();
+    let dead: BTreeSet<String> = observed.dead_letters.iter().map(id_of).collect();
+    let for_good = observed.dead_letters.iter().filter(|record| !was_redriven_for_merchant(observed, record));
+    for id in for_good.map(id_of).collect::<BTreeSet<_>>().difference(&observed.undeliverable) {
         findings.push(format!("dead: {id} became a dead letter, although its object exists"));
     }
     for id in observed.undeliverable.intersection(&observed.accepted).filter(|id| !dead.contains(*id)) {
@@ -224,11 +225,19 @@ fn messages_are_accounted_for(observed: &Observed, findings: &mut Vec<String>) {
     }
 }
 
+/// An IPN of a merchant that was not configured for a while, and that went back to the inbox afterwards.
+fn was_redriven_for_merchant(observed: &Observed, dead_letter: &Record) -> bool {
+    dead_letter.header("ipn-dlq-reason") == Some("unknown_merchant")
+        && observed.removed_merchants.contains(&dead_letter.key)
+        && dead_letter.header("ipn-sns-message-id").is_some_and(|id| observed.redriven.contains(id))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::observations::{FOREIGN, Foreign, Topic};
 
     const PERMISSION: &str = "C02-1-1";
 
@@ -248,6 +257,11 @@ mod tests {
         record(n, PERMISSION, &event, &[])
     }
 
+    /// A record of another producer, under the key of the permission's state.
+    fn marked(mark: &str) -> Record {
+        record(7, &format!("M/sandbox/ChargePermission/{PERMISSION}"), &Value::Null, &[(FOREIGN, mark)])
+    }
+
     fn good() -> Observed {
         let state = |n: i64, state: &str| {
             let known = json!({"observed": {"state": state, "lastEventId": format!("id-{n}")}, "sequence": n});
@@ -256,10 +270,23 @@ mod tests {
         let barrier = Record { value: Some("a".to_owned()), ..record(0, "__barrier", &Value::Null, &[]) };
         let happened = |n: i64, state: &str| (state.to_owned(), format!("time-{n}"));
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        let foreign = |topic, damages_state| Foreign { topic, damages_state, is_acknowledged: true };
+        let of_removed = [("ipn-sns-message-id", "m2"), ("ipn-dlq-reason", "unknown_merchant")];
         Observed {
-            events: vec![event(1, "Chargeable", None), event(2, "Closed", Some("Chargeable"))],
-            state: vec![barrier, state(1, "Chargeable"), state(2, "Closed")],
-            dead_letters: vec![record(0, "M", &Value::Null, &[("ipn-sns-message-id", "m3")])],
+            events: vec![event(1, "Chargeable", None), event(2, "Closed", Some("Chargeable")), marked("event")],
+            state: vec![barrier, state(1, "Chargeable"), marked("state"), state(2, "Closed")],
+            dead_letters: vec![
+                record(0, "M", &Value::Null, &[("ipn-sns-message-id", "m3")]),
+                record(1, "M", &Value::Null, &of_removed),
+                marked("inbox"),
+            ],
+            redriven: ids(&["m2"]),
+            removed_merchants: ids(&["M"]),
+            foreign: BTreeMap::from([
+                ("inbox".to_owned(), foreign(Topic::Inbox, false)),
+                ("event".to_owned(), foreign(Topic::Events, false)),
+                ("state".to_owned(), foreign(Topic::State, true)),
+            ]),
             inbox: ids(&["m1", "m2", "m3"]),
             inbox_positions: BTreeMap::from([(0, (3, 3))]),
             hanging: Vec::new(),
@@ -290,7 +317,7 @@ mod tests {
         type Damage = fn(&mut Observed);
         let happened = |n: i64, state: &str| (state.to_owned(), format!("time-{n}"));
         assert_eq!(check(&good()), [""; 0]);
-        let damages: [(&str, Damage); 15] = [
+        let damages: [(&str, Damage); 22] = [
             ("duplicate", |all| all.events.push(Record { offset: 3, ..event(2, "Closed", Some("Closed")) })),
             ("order", |all| all.events.swap(0, 1)),
             ("key", |all| all.events[0].key = "another".to_owned()),
@@ -308,6 +335,13 @@ mod tests {
             ("dead", |all| all.undeliverable.clear()),
             ("unreadable", |all| all.unreadable = Some("timed out".to_owned())),
             ("inbox", |all| *all.inbox_positions.get_mut(&0).unwrap() = (2, 3)),
+            ("dead", |all| all.redriven.clear()),
+            ("dead", |all| all.removed_merchants.clear()),
+            ("dead", |all| all.dead_letters.truncate(2)),
+            ("foreign", |all| all.events[0].headers.extend(marked("inbox").headers)),
+            ("foreign", |all| all.foreign.clear()),
+            ("lost", |all| all.events[1].headers.extend(marked("event").headers)),
+            ("unrepaired", |all| all.state.extend([marked("state"), all.state[0].clone()])),
         ];
         for (kind, damage) in damages {
             let findings = after(damage);

@@ -1,6 +1,7 @@
 //! The receiver's processes, which tests start, kill, freeze and shut down.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ pub(crate) struct Fleet {
     logs: PathBuf,
     settings: Vec<(&'static str, String)>,
     started: Cell<usize>,
+    /// Another configuration for workers.
+    worker_config: RefCell<Option<PathBuf>>,
+    removed_merchants: RefCell<BTreeSet<String>>,
 }
 
 /// One process; killed when it is dropped.
@@ -36,7 +40,14 @@ impl Fleet {
     /// Processes with this configuration, overridden by these environment variables. Logs go to `logs`.
     pub(crate) fn new(config: PathBuf, logs: PathBuf, settings: Vec<(&'static str, String)>) -> Self {
         std::fs::create_dir_all(&logs).unwrap();
-        Self { config, logs, settings, started: Cell::new(0) }
+        Self {
+            config,
+            logs,
+            settings,
+            started: Cell::new(0),
+            worker_config: RefCell::default(),
+            removed_merchants: RefCell::default(),
+        }
     }
 
     /// The folder of the logs.
@@ -68,6 +79,38 @@ impl Fleet {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Workers that start from now on do not have this merchant in their configuration.
+    pub(crate) fn remove_merchant(&self, id: &str) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        let tables = text.split_inclusive("[[merchants]]\n");
+        let of_merchant = |table: &&str| table.starts_with(&format!("id = \"{id}\"\n"));
+        let without: String = tables.filter(|table| !of_merchant(table)).collect();
+        let without = without.strip_suffix("[[merchants]]\n").unwrap_or(&without);
+        let path = self.config.with_file_name(format!("without-{id}.toml"));
+        std::fs::write(&path, without).unwrap();
+        *self.worker_config.borrow_mut() = Some(path);
+        self.removed_merchants.borrow_mut().insert(id.to_owned());
+    }
+
+    /// Workers that start from now on have all merchants.
+    pub(crate) fn add_merchant_back(&self) {
+        *self.worker_config.borrow_mut() = None;
+    }
+
+    /// The merchants that were removed for a while.
+    pub(crate) fn removed_merchants(&self) -> BTreeSet<String> {
+        self.removed_merchants.borrow().clone()
+    }
+
+    /// Appends the dead letters of merchants that were removed to the inbox again.
+    pub(crate) fn redrive_for_removed_merchants(&self) {
+        let mut command = self.command();
+        command.args(["redrive", "--yes", "--filter", "reason=unknown_merchant", "--per-second", "1000", "--config"]);
+        let output = command.arg(&self.config).output().unwrap();
+        println!("{}", String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// A worker, with failpoints such as `after-produce=3*off->return(kill)`.
     pub(crate) fn worker(&self, failpoints: &str) -> Process {
         self.worker_with(failpoints, &[])
@@ -95,10 +138,12 @@ impl Fleet {
         let name = format!("{role}-{}", self.started.get());
         let log = self.logs.join(format!("{name}.log"));
         let is_armed = more.iter().any(|(variable, failpoints)| *variable == "FAILPOINTS" && !failpoints.is_empty());
+        let worker_config = self.worker_config.borrow();
+        let config = worker_config.as_ref().filter(|_| role == "worker").unwrap_or(&self.config);
         let child = self
             .command()
             .args(["--log-format", "json", "serve", "--role", role, "--config"])
-            .arg(&self.config)
+            .arg(config)
             .envs(more.iter().map(|(variable, value)| (variable, value)))
             .env("FAILPOINTS_CLOCK", log.with_extension("clock"))
             .stdout(Stdio::null())

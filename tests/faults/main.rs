@@ -8,6 +8,7 @@ mod balancer;
 mod checker;
 mod cluster;
 mod fleet;
+mod foreign_records;
 mod merchant_simulator;
 mod observations;
 mod proxy;

@@ -270,6 +270,18 @@ impl MerchantSimulator {
     }
 }
 
+impl Object {
+    /// The key of its state record.
+    pub(crate) fn state_key(&self, merchant: &str) -> String {
+        format!("{merchant}/sandbox/{:?}/{}", self.kind, self.id)
+    }
+
+    /// The charge permission of the object, if it is known, otherwise its parent.
+    pub(crate) fn permission_id(&self) -> &str {
+        if self.parent.is_empty() { &self.id } else { &self.parent }
+    }
+}
+
 /// State and time in the format of events.
 fn version(object: &Value) -> (String, String) {
     let basic = object["statusDetails"]["lastUpdatedTimestamp"].as_str().unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ipn_receiver::config::Kafka;
+use ipn_receiver::config::{Kafka, Topics};
 use rdkafka::config::FromClientConfig as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaResult;
@@ -23,6 +23,25 @@ pub(crate) struct Record {
     pub(crate) value: Option<String>,
 }
 
+/// A topic of the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    Inbox,
+    Events,
+    State,
+    DeadLetters,
+}
+
+/// A record that another producer appended.
+#[derive(Clone, Debug)]
+pub(crate) struct Foreign {
+    pub(crate) topic: Topic,
+    /// It has the key and the partition of the state of an object.
+    pub(crate) damages_state: bool,
+    /// Without an acknowledgement the topic may hold it or not.
+    pub(crate) is_acknowledged: bool,
+}
+
 /// The input of the checker.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observed {
@@ -31,6 +50,12 @@ pub(crate) struct Observed {
     pub(crate) dead_letters: Vec<Record>,
     /// MessageIds in the inbox.
     pub(crate) inbox: BTreeSet<String>,
+    /// MessageIds of dead letters that are in the inbox again.
+    pub(crate) redriven: BTreeSet<String>,
+    /// Records that another producer appended, by the value of their [`FOREIGN`] header.
+    pub(crate) foreign: BTreeMap<String, Foreign>,
+    /// Merchants that were not configured for a while.
+    pub(crate) removed_merchants: BTreeSet<String>,
     /// For each partition of the inbox: the committed offset of the group and the end offset.
     pub(crate) inbox_positions: BTreeMap<i32, (i64, i64)>,
     /// Partitions whose last stable offset is below their end offset.
@@ -44,7 +69,25 @@ pub(crate) struct Observed {
     pub(crate) unreadable: Option<String>,
 }
 
+/// The header that marks records of another producer.
+pub(crate) const FOREIGN: &str = "faults-foreign";
+
+impl Topic {
+    pub(crate) fn name(self, topics: &Topics) -> &str {
+        match self {
+            Self::Inbox => &topics.inbox,
+            Self::Events => &topics.events,
+            Self::State => &topics.state,
+            Self::DeadLetters => &topics.dead_letters,
+        }
+    }
+}
+
 impl Record {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
     pub(crate) fn json(&self) -> Value {
         self.value.as_ref().and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default()
     }

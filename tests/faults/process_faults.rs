@@ -26,6 +26,15 @@ impl Processes {
         Self { workers: vec![stage.worker("").await, stage.fleet.worker(""), stage.fleet.worker("")], ingests }
     }
 
+    /// Replaces the workers, whose successors repair all state that was damaged, and redrives the IPNs of merchants that were
+    /// removed.
+    pub(crate) async fn recover(&mut self, stage: &Stage) {
+        roll(stage, &mut self.workers).await;
+        if !stage.fleet.removed_merchants().is_empty() {
+            stage.fleet.redrive_for_removed_merchants();
+        }
+    }
+
     /// Removes workers that have ended, thaws frozen ones, and starts new ones up to two.
     fn refill(&mut self, stage: &Stage) {
         self.workers.iter().for_each(Process::thaw);
@@ -54,7 +63,7 @@ pub(crate) async fn inject_process_faults(
 async fn inject_one(stage: &Stage, random: &mut Random, injections: &InjectionLog, processes: &mut Processes) {
     let workers = &mut processes.workers;
     let (count, at) = (workers.len(), random.below(workers.len()));
-    match random.below(11) {
+    match random.below(12) {
         0 | 1 => {
             let worker = workers.remove(at);
             injections.note("kill -9 of worker", &worker.name);
@@ -81,10 +90,7 @@ async fn inject_one(stage: &Stage, random: &mut Random, injections: &InjectionLo
         }
         6 => {
             injections.note("rolling restart of the workers", &format!("{count} of them"));
-            for _ in 0..count {
-                workers.push(stage.fleet.worker(""));
-                workers.remove(0).shut_down().await;
-            }
+            roll(stage, workers).await;
         }
         7 => restart_ingest(stage, random, injections, &mut processes.ingests).await,
         8 if count < WORKERS_MAX => {
@@ -107,8 +113,33 @@ async fn inject_one(stage: &Stage, random: &mut Random, injections: &InjectionLo
             tokio::time::sleep(duration).await;
             worker.set_clock(0);
         }
+        11 => remove_merchant_for_a_while(stage, random, injections, workers).await,
         _ => {}
     }
+}
+
+/// Replaces each worker by a new one.
+async fn roll(stage: &Stage, workers: &mut Vec<Process>) {
+    for _ in 0..workers.len() {
+        workers.push(stage.fleet.worker(""));
+        workers.remove(0).shut_down().await;
+    }
+}
+
+async fn remove_merchant_for_a_while(
+    stage: &Stage,
+    random: &mut Random,
+    injections: &InjectionLog,
+    workers: &mut Vec<Process>,
+) {
+    let merchant = random.pick(&stage.merchants.environment.merchants);
+    injections.note("merchant removed", merchant);
+    stage.fleet.remove_merchant(merchant);
+    roll(stage, workers).await;
+    tokio::time::sleep(Duration::from_millis(random.between(1000, 5000))).await;
+    injections.note("merchant added back", merchant);
+    stage.fleet.add_merchant_back();
+    roll(stage, workers).await;
 }
 
 async fn freeze(worker: &Process, what: &str, duration: Duration, injections: &InjectionLog) {

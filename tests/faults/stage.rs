@@ -13,8 +13,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::checker::check;
 use crate::cluster::Cluster;
 use crate::fleet::{Fleet, Process, until};
+use crate::foreign_records::ForeignProducer;
 use crate::merchant_simulator::MerchantSimulator;
-use crate::observations::{self, Observed};
+use crate::observations::{self, Observed, Record, Topic};
 
 /// One test run.
 pub(crate) struct Stage {
@@ -23,6 +24,7 @@ pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     /// The cluster without proxies, for the checker.
     pub(crate) kafka: Kafka,
+    pub(crate) foreign: ForeignProducer,
     pub(crate) ingest_ports: Vec<u16>,
     _files: tempfile::TempDir,
     _alone: MutexGuard<'static, ()>,
@@ -50,7 +52,8 @@ impl Stage {
         fleet.create_topics();
         let ingest_ports: Vec<u16> = (0..ingests).map(|_| free_port()).collect();
         let merchants = MerchantSimulator::new(Arc::new(environment), &ingest_ports);
-        Self { merchants, fleet, cluster, kafka, ingest_ports, _files: files, _alone: alone }
+        let foreign = ForeignProducer::new(&kafka);
+        Self { merchants, fleet, cluster, kafka, foreign, ingest_ports, _files: files, _alone: alone }
     }
 
     /// Starts the ingest processes.
@@ -104,20 +107,21 @@ impl Stage {
         let seen = observations::positions(&self.kafka, &mut observed);
         observed.unreadable = seen.err().map(|error| error.to_string());
         let topics = self.kafka.topics();
-        let read = |topic: &'static str| {
-            let topics = topics.clone();
-            let name = match topic {
-                "events" => topics.events,
-                "state" => topics.state,
-                "inbox" => topics.inbox,
-                _ => topics.dead_letters,
-            };
-            async move { observations::read(&self.cluster, &name).await }
-        };
+        let read = |topic: Topic| observations::read(&self.cluster, topic.name(&topics));
         let (events, state, inbox, dead_letters) =
-            tokio::join!(read("events"), read("state"), read("inbox"), read("dead letters"));
-        let message_id = |record: &observations::Record| record.headers.get("ipn-sns-message-id").cloned();
-        Observed { events, state, dead_letters, inbox: inbox.iter().filter_map(message_id).collect(), ..observed }
+            tokio::join!(read(Topic::Events), read(Topic::State), read(Topic::Inbox), read(Topic::DeadLetters));
+        let message_id = |record: &Record| record.header("ipn-sns-message-id").map(str::to_owned);
+        let redriven = inbox.iter().filter(|record| record.header("ipn-redriven-from").is_some());
+        Observed {
+            events,
+            state,
+            dead_letters,
+            redriven: redriven.filter_map(message_id).collect(),
+            inbox: inbox.iter().filter_map(message_id).collect(),
+            foreign: self.foreign.appended(),
+            removed_merchants: self.fleet.removed_merchants(),
+            ..observed
+        }
     }
 }
 
