@@ -12,6 +12,7 @@ use crate::stage::Stage;
 const RESTED: Duration = Duration::from_secs(7);
 /// Shorter than the last wait of `worker.confirm_reads_after_ms`, see `stage.rs`.
 const LAG_MS_MAX: u64 = 5000;
+const DELAY_MS_MAX: u64 = 3000;
 /// More than `pay_api.answer_bytes_max`.
 const ANSWER_BYTES: usize = 1_100_000;
 /// An answer that can be read, but not be written to Kafka.
@@ -26,7 +27,7 @@ pub(crate) async fn inject_amazon_faults(stage: &Stage, mut random: Random, unti
             0 => ("Amazon Pay API answers 503", Fault::Status(503)),
             1 => ("Amazon Pay API answers 500", Fault::Status(500)),
             2 => ("Amazon Pay API answers 429", Fault::Throttled { retry_after_s: Some(1) }),
-            3 => ("Amazon Pay API is slow", Fault::Delay(Duration::from_millis(random.between(500, 3000)))),
+            3 => ("Amazon Pay API is slow", Fault::Delay(Duration::from_millis(random.between(500, DELAY_MS_MAX)))),
             4 => ("Amazon Pay API drops connections", Fault::Drop),
             _ => ("Amazon Pay API rejects the receiver's clock", Fault::ClockSkew),
         };
@@ -54,19 +55,18 @@ async fn inject_lag(stage: &Stage, random: &mut Random, injections: &InjectionLo
     let (merchants, api) = (&stage.merchants, &stage.merchants.environment.pay_api);
     let lag = Duration::from_millis(random.between(500, LAG_MS_MAX));
     let held: Vec<_> = (0..3).map_while(|_| merchants.hold(RESTED, random)).collect();
-    let mut late = Vec::new();
-    for object in &held {
-        let next = merchants.next_of(object, random);
-        if next.id == object.id {
-            injections.note("Amazon Pay API shows a change late", &format!("{} after {lag:?}", next.id));
-            api.set_object_fault(&next.id, Some(Fault::Lag(lag)));
-        }
+    let next = |object| merchants.next_of(object, random);
+    let late: Vec<_> = held.iter().map(next).filter(|next| held.iter().any(|object| object.id == next.id)).collect();
+    // A read that is delayed now would see the change before later reads do not.
+    late.iter().for_each(|next| api.set_object_fault(&next.id, Some(Fault::Lag(lag))));
+    tokio::time::sleep(Duration::from_millis(DELAY_MS_MAX)).await;
+    for next in &late {
+        injections.note("Amazon Pay API shows a change late", &format!("{} after {lag:?}", next.id));
         merchants.put(next.clone());
-        merchants.announce(&next);
-        late.push(next);
+        merchants.announce(next);
     }
     tokio::time::sleep(lag).await;
-    late.iter().for_each(|object| api.set_object_fault(&object.id, None));
+    late.iter().for_each(|next| api.set_object_fault(&next.id, None));
     held.iter().for_each(|object| merchants.release(object));
 }
 
