@@ -10,7 +10,7 @@ use crate::stage::Stage;
 
 /// Longer than `worker.settle_slack_ms`. Otherwise the state before a change could be as new as its IPN.
 const RESTED: Duration = Duration::from_secs(7);
-/// Shorter than the last wait of `worker.confirm_reads_after_ms`, see `stage.rs`.
+/// Shorter than the last waits of `worker.confirm_reads_after_ms` and `worker.unknown_object_retries_ms`, see `stage.rs`.
 const LAG_MS_MAX: u64 = 5000;
 const DELAY_MS_MAX: u64 = 3000;
 /// More than `pay_api.answer_bytes_max`.
@@ -50,24 +50,24 @@ pub(crate) async fn inject_object_faults(stage: &Stage, mut random: Random, unti
     }
 }
 
-/// Changes up to three objects, and the API shows each change only after a while.
+/// Changes up to three objects, and the API shows each change, or the new object, only after a while.
 async fn inject_lag(stage: &Stage, random: &mut Random, injections: &InjectionLog) {
     let (merchants, api) = (&stage.merchants, &stage.merchants.environment.pay_api);
     let lag = Duration::from_millis(random.between(500, LAG_MS_MAX));
     let held: Vec<_> = (0..3).map_while(|_| merchants.hold(RESTED, random)).collect();
-    let next = |object| merchants.next_of(object, random);
-    let late: Vec<_> = held.iter().map(next).filter(|next| held.iter().any(|object| object.id == next.id)).collect();
+    let late: Vec<_> = held.iter().map(|object| merchants.next_of(object, random)).collect();
+    late.iter().for_each(|next| merchants.hold_also(next));
     // A read that is delayed now would see the change before later reads do not.
     late.iter().for_each(|next| api.set_object_fault(&next.id, Some(Fault::Lag(lag))));
     tokio::time::sleep(Duration::from_millis(DELAY_MS_MAX)).await;
     for next in &late {
         injections.note("Amazon Pay API shows a change late", &format!("{} after {lag:?}", next.id));
         merchants.put(next.clone());
-        merchants.announce(next);
+        (0..random.between(1, 4)).for_each(|_| merchants.announce(next));
     }
     tokio::time::sleep(lag).await;
     late.iter().for_each(|next| api.set_object_fault(&next.id, None));
-    held.iter().for_each(|object| merchants.release(object));
+    held.iter().chain(&late).for_each(|object| merchants.release(object));
 }
 
 /// Changes an object, and answers about it cannot be used for a while. Then its IPN is the only one, or another one follows.

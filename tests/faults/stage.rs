@@ -140,7 +140,7 @@ fn settings(session: Duration) -> Vec<(&'static str, String)> {
         ("IPN_RECEIVER__WORKER__CONFIRM_READS_AFTER_MS", text("[500, 2000, 8000]")),
         ("IPN_RECEIVER__WORKER__PENDING_AFTER_MS", text("2000")),
         ("IPN_RECEIVER__WORKER__SYSTEMIC_RETRY_MS", text("500")),
-        ("IPN_RECEIVER__WORKER__UNKNOWN_OBJECT_RETRIES_MS", text("[200, 200]")),
+        ("IPN_RECEIVER__WORKER__UNKNOWN_OBJECT_RETRIES_MS", text("[200, 6000]")),
     ]
 }
 
