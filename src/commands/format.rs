@@ -1,5 +1,6 @@
 //! Numbers, durations and output as all commands print them.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -37,8 +38,9 @@ fn escaped(text: &str, is_allowed: impl Fn(char) -> bool) -> String {
         if is_shown(c) {
             shown.push(c);
         } else {
-            let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
-            shown.push_str(&units);
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
         }
     }
     shown
