@@ -1,10 +1,11 @@
 //! What somebody can do who has a copy of a genuine message.
 
+use ipn_receiver::commands::Exit;
+use ipn_receiver::commands::verify::{At, Format, Options, verify_files};
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use serde_json::{Value, json};
 
 use crate::harness::{Stage, committed_records, run, until};
-use crate::verify::verify;
 
 const CHARGE: &str = "S02-0000001-2222222-C000001";
 
@@ -28,15 +29,18 @@ fn what_is_added_to_a_genuine_message_is_not_stored() {
 
         // The record verifies as the message did.
         let folder = tempfile::tempdir().unwrap();
-        let cert = folder.path().join("cert.pem");
-        let (client, url) = (
-            stage.environment.clients().unwrap().cert_authorities.signing_certs,
-            stage.environment.sns.signing_cert_url(),
-        );
-        std::fs::write(&cert, client.get(url).send().await.unwrap().bytes().await.unwrap()).unwrap();
         let stored = String::from_utf8(stored).unwrap();
-        let text = |message: &str| verify(&["--cert", cert.to_str().unwrap()], message).1;
-        assert_eq!(text(&stored), text(&padded));
-        assert!(text(&stored.replace("STATE_CHANGE", "STATE_CHANGF")).contains("not genuine (signature)"));
+        for (name, message, expected) in [
+            ("stored.json", stored.clone(), Exit::Success),
+            ("altered.json", stored.replace("STATE_CHANGE", "STATE_CHANGF"), Exit::No),
+        ] {
+            let file = folder.path().join(name);
+            std::fs::write(&file, message).unwrap();
+            let options = Options { files: vec![file], at: At::Now, cert: None, policy: None, format: Format::Text };
+            let authorities = stage.environment.cert_authorities().unwrap();
+            let mut out = Vec::new();
+            let exit = verify_files(&options, authorities, &mut out).await.unwrap();
+            assert_eq!(exit, expected, "{}", String::from_utf8_lossy(&out));
+        }
     });
 }

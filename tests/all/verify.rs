@@ -15,7 +15,7 @@ use crate::mock_stage::envelope;
 use crate::vectors::real_messages;
 
 /// Exit code and standard output.
-pub(crate) fn verify(arguments: &[&str], input: &str) -> (i32, String) {
+fn verify(arguments: &[&str], input: &str) -> (i32, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"))
         .arg("verify")
         .args(arguments)
