@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::sync::atomic::AtomicU64;
 
 use crate::proxy::Proxy;
 
@@ -9,6 +10,8 @@ use crate::proxy::Proxy;
 pub(crate) struct Cluster {
     /// The proxy of each node; clients of `proxied` go through them.
     pub(crate) proxies: Vec<Proxy>,
+    /// For how long Kafka's console consumer waits for a record before it ends. On a busy machine it may end before the first.
+    pub(crate) console_patience_ms: AtomicU64,
     port: u16,
     was_running: bool,
 }
@@ -29,7 +32,7 @@ impl Cluster {
             let advertised = local(port + 10 * node + 1 + 10_000);
             proxies.push(Proxy::start(advertised, proxied).await.expect("the proxy's port is free"));
         }
-        Self { proxies, port, was_running }
+        Self { proxies, console_patience_ms: AtomicU64::new(5000), port, was_running }
     }
 
     /// Bootstrap servers behind the proxies.

@@ -94,6 +94,7 @@ impl Stage {
             if is_as_expected(&findings) || (Instant::now() > deadline && n_looks >= LOOKS_MIN) {
                 return (observed, findings);
             }
+            self.cluster.console_patience_ms.store(15_000, Ordering::Relaxed);
         }
     }
 
