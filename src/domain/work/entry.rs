@@ -156,6 +156,11 @@ impl Entry {
         self.failing.as_ref().map_or(0, |failing| failing.attempts)
     }
 
+    /// When it failed last.
+    pub(super) fn failed_at(&self) -> Option<Timestamp> {
+        self.failing.as_ref().map(|failing| failing.failed_at)
+    }
+
     /// For how long it has been failing.
     pub(super) fn failing_for(&self, now: Timestamp) -> Duration {
         self.failing.as_ref().map_or(Duration::ZERO, |failing| failing.until(now))

@@ -145,6 +145,11 @@ impl WorkQueue {
         self.entry(object).map_or(0, Entry::attempts)
     }
 
+    /// When the last of them failed.
+    pub fn failed_at(&self, object: &ObjectRef) -> Option<Timestamp> {
+        self.entry(object).and_then(Entry::failed_at)
+    }
+
     /// For how long it has been failing so. Trouble of another kind in between does not count.
     pub fn failing_for(&self, object: &ObjectRef, now: Timestamp) -> Duration {
         self.entry(object).map_or(Duration::ZERO, |entry| entry.failing_for(now))

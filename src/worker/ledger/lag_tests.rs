@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::tests::{account, at, decode, ledger_with, record_of, unlimited};
+use super::tests::{account, at, decode, fetched, ledger, ledger_with, published, read, record, record_of, unlimited};
 use super::*;
 use crate::amazon::pay_api::{Blame, Disposition};
 use crate::config;
@@ -236,5 +236,27 @@ fn lagging_change_is_published_at_the_next_scheduled_read() {
             lines.push(format!("{lag_s} s: {after:?}"));
         }
         println!("{meanwhile:?}: lag, and seconds from visible to published by kind: {}", lines.join(", "));
+    }
+}
+
+/// An object that Amazon Pay shows only after its IPNs: each of them leads to a read at once, and none makes a dead letter come
+/// sooner.
+#[test]
+fn ipns_of_an_object_that_is_not_found_yet_hurry_no_dead_letter() {
+    const VISIBLE_S: i64 = 3300;
+    for newer_s in [1, 30, 300] {
+        let mut ledger = ledger(Settings::default());
+        let mut events = Vec::new();
+        for s in 0..VISIBLE_S + 5 {
+            if s % newer_s == 0 {
+                ledger.take_in(record(s / newer_s, s), at(s));
+            }
+            let is_visible = s >= VISIBLE_S;
+            let answer = if is_visible { fetched("Captured", VISIBLE_S) } else { Disposition::NotFound("404".into()) };
+            read(&mut ledger, s, answer);
+            assert!(!ledger.is_giving_up(), "given up {s} s after the first of IPNs every {newer_s} s");
+            events.extend(published(&mut ledger));
+        }
+        assert_eq!(events, ["ChargeCaptured"], "IPNs every {newer_s} s");
     }
 }

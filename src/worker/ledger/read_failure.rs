@@ -74,12 +74,25 @@ impl Ledger {
                 now,
             );
         }
+        if let Some(wait_left) = self.left_of_wait_for_unknown(object, now) {
+            return self.requeue(object, Requeue::Waiting, wait_left, now);
+        }
         if let Some(wait_ms) = self.settings.unknown_object_retries_ms.get(attempts as usize) {
             let retry_after = Duration::from_millis(*wait_ms);
             return self.requeue_failed(object, Failure { why: Requeue::ObjectFailed, what, retry_after }, now);
         }
         let detail = format!("{what}; read {} of {}", attempts + 1, object.id);
         self.give_up(object, DeadLetterReason::UnknownObject, &detail, now);
+    }
+
+    /// What is left of the wait after the last read that did not find the object. A newer IPN leads to a read before that; such
+    /// a read does not count, or many IPNs would make dead letters of themselves while Amazon Pay does not show the object yet.
+    fn left_of_wait_for_unknown(&self, object: &ObjectRef, now: Timestamp) -> Option<Duration> {
+        let last = self.queue.attempts_of(object).checked_sub(1)?;
+        let wait_ms = self.settings.unknown_object_retries_ms.get(last as usize)?;
+        let failed_at = self.queue.failed_at(object).filter(|failed_at| *failed_at <= now)?;
+        let due = failed_at.plus(Duration::from_millis(*wait_ms));
+        (now < due).then(|| due.since(now))
     }
 
     /// Whether an IPN reports a chargeback of this charge. The merchant has days to answer, so such an IPN becomes a
