@@ -19,12 +19,14 @@ from actor import Actor
 from compare import Contract, differences, short
 from events import Events
 from pay_api import PayApi
-from service import WORLDS, Merchant, Service
+from service import PARTITIONS, WORLDS, Merchant, Service
 from sns import Authority, Sns
 from stories import STORIES
+from topics import Topics, partition_of
 
 MAIN, OTHER, SELLER, PLATFORM = "A1FOREIGNMAIN", "A2FOREIGNOTHER", "A3FOREIGNSELLER", "A4FOREIGNPLATFORM"
 JAPAN, AMERICA, GERMANY = "A6FOREIGNJAPAN", "A7FOREIGNAMERICA", "A8FOREIGNGERMANY"
+NEIGHBOURS = ["A9FOREIGNNEXT0", "A9FOREIGNNEXT2", "A9FOREIGNNEXT3"]  # one in each partition of the inbox
 UPDATE_URL = "https://payments.amazon.de/jr/your-account/orders/{ChargePermissionId}"
 TOGETHER_WITHIN_S = 60
 QUIET_S = 6  # nothing read and nothing published for so long: whatever was to come has come
@@ -41,6 +43,7 @@ class World:
         self.service, self.stories, self.sns, self.api = service, stories, sns, api
         self.port = service.port
         service.start()
+        self.topics = Topics(service)
         self.events = Events(bootstrap_servers, service.topic("events.v1"), service.topic("ipn.dlq.v1"))
         self.actors = [Actor(self, story) for story in stories]
         self.barrier = threading.Barrier(len(stories))
@@ -58,6 +61,14 @@ class World:
         if self.barrier.wait(TOGETHER_WITHIN_S) == 0:
             act()
         self.barrier.wait(TOGETHER_WITHIN_S)
+
+    @staticmethod
+    def partition_of(merchant):
+        return partition_of(merchant, PARTITIONS)
+
+    def neighbour(self, merchant):
+        """Another merchant in the partition of this one."""
+        return next(n for n in NEIGHBOURS if self.partition_of(n) == self.partition_of(merchant))
 
     @staticmethod
     def topic_region(merchant):
@@ -115,6 +126,7 @@ def run(options, folder):
         Merchant(JAPAN, region="jp"),
         Merchant(AMERICA, region="na"),
         Merchant(GERMANY, update_url=UPDATE_URL),
+        *map(Merchant, NEIGHBOURS),
     ]
     for number, one in enumerate(stories):
         one.merchant = f"A5FOREIGN{number}" if one.own else MAIN
@@ -155,6 +167,7 @@ def run(options, folder):
             trouble += [f"the consumer failed: {world.events.broken}"] if world.events.broken else []
             with open(world.service.log) as log:
                 trouble += [f"the receiver panicked: {line.strip()[:300]}" for line in log if "panicked at" in line]
+            trouble += world.service.trouble()
             if world.service.process.poll() is not None:
                 trouble.append(f"the receiver ended by itself: {world.service.process.returncode}")
         return results, trouble

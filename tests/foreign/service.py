@@ -11,6 +11,7 @@ import urllib.request
 
 from confluent_kafka.admin import AdminClient
 
+PARTITIONS = 3  # of the inbox and of the state topic
 READY_WITHIN_S = 60
 
 PARENT_WAIT_S = 15
@@ -46,6 +47,13 @@ NARROW = "answers_kept_max = 1\n"
 # The worker takes a backlog in small steps, and believes that a read answers what came just before it.
 BACKLOG = "records_per_round_max = 5\n"
 
+# Work is written to the state topic after a second, and a read may take two seconds.
+HASTY = "pending_after_ms = 1000\n"
+PATIENCE = """
+[pay_api]
+timeout_ms = 2000
+"""
+
 AMPLE = "{ burst = 200, per_second = 100.0 }"
 SCARCE = "{ burst = 2, per_second = 2.0 }"
 
@@ -58,6 +66,8 @@ class Settings:
     quota: str = AMPLE
     in_charge_days: int = 0  # since when the merchants have been in the receiver's charge, if it is not new
     split: bool = False  # one process receives IPNs and another one is the worker
+    environment: dict = dataclasses.field(default_factory=dict)  # more settings, as environment variables
+    steady: bool = False  # nothing may make the worker start over
 
 
 WORLDS = {
@@ -69,6 +79,8 @@ WORLDS = {
     "backlog": Settings(SHORT + BACKLOG + QUIET, quota=SCARCE, split=True),
     "stubs": Settings(SHORT + STUBS + QUIET),
     "returning": Settings(SHORT + QUIET, in_charge_days=10),
+    "attacked": Settings(SHORT + HASTY + DATED + PATIENCE, steady=True),
+    "poisoned": Settings(SHORT + HASTY + DATED + PATIENCE),
     "narrow": Settings(SHORT + NARROW + QUIET),
 }
 
@@ -108,7 +120,7 @@ quota.sandbox = {self.settings.quota}
 [kafka]
 bootstrap_servers = "{self.bootstrap_servers}"
 topic_prefix = "{self.prefix}"
-partitions = 3
+partitions = {PARTITIONS}
 replication_factor = 1
 
 [development]
@@ -172,7 +184,7 @@ private_key_file = "{api.key_file}"
     def _spawn(self, role, admin_port):
         """Starts a process and waits until it is ready."""
         command = [self.binary, "--log-format", "json", "serve", "--config", self.config, "--role", role]
-        environment = {**os.environ, "IPN_RECEIVER__ADMIN__LISTEN": f"127.0.0.1:{admin_port}"}
+        environment = {**os.environ, **self.settings.environment, "IPN_RECEIVER__ADMIN__LISTEN": f"127.0.0.1:{admin_port}"}
         with open(self.log, "a") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + READY_WITHIN_S
@@ -189,7 +201,26 @@ private_key_file = "{api.key_file}"
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{") and all(w in line for w in wanted))
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + "{", name + " ")) and all(w in line for w in wanted))
+
+    def command(self, *arguments, within_s=60):
+        """Exit code and output of a command that runs beside the process."""
+        name, *rest = arguments
+        try:
+            done = subprocess.run(
+                [self.binary, name, "--config", self.config, *rest], capture_output=True, timeout=within_s, stdin=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired:
+            return None, f"it did not end within {within_s} s"
+        return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+
+    def trouble(self):
+        """What is wrong with a process whose stories are over."""
+        if self.process.poll() is not None:
+            return []
+        found = [] if _ready(self.admin_port) else [f"the receiver of {self.name} is not ready"]
+        resets = self.metric("ipn_receiver_worker_resets_total")
+        return found + [f"the worker of {self.name} started over {resets:.0f} times"] * bool(self.settings.steady and resets)
 
     def topic(self, ending):
         (found,) = [t for t in self.topics if t.endswith(ending)]
