@@ -80,6 +80,7 @@ WORLDS = {
     "stubs": Settings(SHORT + STUBS + QUIET),
     "returning": Settings(SHORT + QUIET, in_charge_days=10),
     "attacked": Settings(SHORT + HASTY + DATED + PATIENCE, steady=True),
+    "zstd": Settings(SHORT + QUIET),
     "poisoned": Settings(SHORT + HASTY + DATED + PATIENCE),
     "narrow": Settings(SHORT + NARROW + QUIET),
 }

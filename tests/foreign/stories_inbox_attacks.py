@@ -8,7 +8,7 @@ import json
 import sns
 from acts import CAPTURED, KNOWN
 from attacks import have_a_result, innocents, innocents_are_published, is_published_once
-from story import E, story
+from story import story
 
 HUGE = 960_000
 FORM = [("ipn-schema-version", b"1")]
@@ -166,6 +166,7 @@ def _(a):
     world="attacked",
     own=True,
     expect=[*innocents(), KNOWN, CAPTURED],
+    dead=["not_understood"] * 4,
 )
 def _(a):
     a.permission()
@@ -178,41 +179,58 @@ def _(a):
 
 @story(
     "inbox-other-key",
-    "The IPNs of a merchant have no key, or that of another, in the merchant's partition: each is published once.",
+    "The IPNs of a merchant have no key, or that of another, in the merchant's partition: each becomes a dead letter.",
     world="attacked",
     own=True,
-    expect=[*innocents(), KNOWN, CAPTURED],
+    expect=innocents(),
+    dead=["unknown_merchant"] * 8,
 )
 def _(a):
-    a.permission()
-    a.charge("Captured")
+    a.permission().open = True
+    a.charge("Captured").open = True
     partition = a.world.partition_of(a.merchant)
     for key in (None, b"", b"\xff\xfe", "x" * 100_000):
         a.world.topics.put("ipn.inbox.v1", [{**stored(a, n), "key": key, "partition": partition} for n in ("permission", "charge")])
-    is_published_once(a, "ChargeCaptured", "charge")
     innocents_are_published(a)
 
 
 @story(
-    "inbox-transactions-and-codecs",
-    "A stranger aborts transactions on the inbox, and writes batches in every codec: no IPN is lost, and no loss is reported.",
+    "inbox-transactions",
+    "A stranger aborts and commits transactions on the inbox: no IPN is lost, and no loss is reported.",
     world="attacked",
     own=True,
-    expect=[*innocents("", " later"), KNOWN, E("ChargeAuthorized|ChargeCaptured", "charge")],
+    expect=[*innocents(), KNOWN],
 )
 def _(a):
     a.permission()
-    a.charge("Captured")
     lost = a.world.service.metric("ipn_receiver_kafka_data_loss_total")
-    inbox = "ipn.inbox.v1"
     for _ in range(3):
         garbage = [{"value": b"aborted", "key": a.merchant, "partition": p} for p in range(3) for _ in range(50)]
-        a.world.topics.put_in_transaction(inbox, garbage, commit=False)
-        a.world.topics.put_in_transaction(inbox, [stored(a, "permission")], commit=True)
+        a.world.topics.put_in_transaction("ipn.inbox.v1", garbage, commit=False)
+        a.world.topics.put_in_transaction("ipn.inbox.v1", [stored(a, "permission")], commit=True)
     innocents_are_published(a)
-    for codec in ("gzip", "snappy", "lz4", "zstd"):
-        a.world.topics.put(inbox, [stored(a, n) for n in ("permission", "charge") for _ in range(20)], **{"compression.type": codec})
-    is_published_once(a, "ChargeCaptured", "charge")
-    innocents_are_published(a, " later")
     if a.world.service.metric("ipn_receiver_kafka_data_loss_total") != lost:
         a.notes.append("aborted transactions were reported as lost data")
+
+
+def register_codec(codec, world="attacked", known_gap=None):
+    @story(
+        f"inbox-batches-of-{codec}",
+        f"A stranger writes IPNs in batches of {codec}: each is published, and so are those after it.",
+        world=world,
+        own=True,
+        expect=[*innocents(), KNOWN, CAPTURED],
+        known_gap=known_gap,
+    )
+    def _(a):
+        a.known_permission()
+        a.charge("Captured")
+        records = [stored(a, name) for name in ("permission", "charge") for _ in range(20)]
+        a.world.topics.put("ipn.inbox.v1", records, **{"compression.type": codec})
+        a.sees("ChargeCaptured", "charge")
+        innocents_are_published(a)
+
+
+for codec in ("gzip", "snappy", "lz4"):
+    register_codec(codec)
+register_codec("zstd", "zstd", "the partition stalls for ever: no error is logged, /readyz is 200 and no unread IPN is counted")
