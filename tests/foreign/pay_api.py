@@ -239,7 +239,10 @@ def _handler(api):
             for name, value in extra.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            try:
+                self.wfile.write(body)
+            except OSError:
+                self.close_connection = True  # the client has read enough
 
         def do_HEAD(self):
             self.send_response(404)

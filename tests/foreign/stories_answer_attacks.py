@@ -1,14 +1,13 @@
 """Attacks by the Amazon Pay API: answers of every size and shape about some objects, and true ones about all others.
 
-An answer that cannot be used delays its own object alone. When the API tells the truth again, each object is published once.
+An answer that cannot be used delays its own object alone. When the API tells the truth again, each object is published.
 """
 
 import copy
-import json
 import time
 
 from answers import CONNECTIONS, RETRY_AFTERS, SHAPES, STATUSES
-from attacks import INNOCENT_WITHIN_S, innocents, innocents_are_published, is_published_once
+from attacks import innocents, innocents_are_published
 from story import story
 
 TRUTH_WITHIN_S = 45
@@ -46,7 +45,7 @@ def register_shapes(id_, text, shapes, group):
         innocents_are_published(a)
         deadline = time.monotonic() + TRUTH_WITHIN_S
         for what in shapes:
-            is_published_once(a, "ChargeCaptured", f"charge of {what}", max(0.1, deadline - time.monotonic()))
+            a.sees("ChargeCaptured", f"charge of {what}", within_s=max(0.1, deadline - time.monotonic()))
         tell_the_truth(a, shapes, "PermissionChargeable")
 
 
@@ -57,7 +56,7 @@ def tell_the_truth(a, names, event):
         a.ipn(name)
     deadline = time.monotonic() + TRUTH_WITHIN_S
     for name in names:
-        is_published_once(a, event, name, max(0.1, deadline - time.monotonic()))
+        a.sees(event, name, within_s=max(0.1, deadline - time.monotonic()))
 
 
 for group, shapes in SHAPES.items():
