@@ -175,6 +175,6 @@ CONNECTIONS = {
     "long-header": _write(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 500_000 + b"\r\ncontent-length: 2\r\n\r\n{}"),
 }
 RETRY_AFTERS = {
-    value: status(429, {"retry-after": value})
-    for value in ("0", "-1", "abc", "1e9", "99999999999", "18446744073709551615", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT")
+    value[:20]: status(429, {"retry-after": value})
+    for value in ("0", "-1", "abc", "1e9", "9" * 19 + "5" * 4000, "Thu, 01 Jan 1970 00:00:00 GMT")
 }

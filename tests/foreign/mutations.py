@@ -8,12 +8,13 @@ TEXTS = ("", "\0", "x" * 50_000, "\ud800", "../../x", "\U0001f4a3")
 ANY = (None, [], {}, "x", 5, True)
 
 
-def mutations(value):
-    """(what differs, the variant), in an order that does not change."""
+def mutations(value, *, readable=False):
+    """(what differs, the variant), in an order that does not change. `readable`: every field keeps its type."""
     for path in sorted(_paths(value), key=repr):
         at = _at(value, path)
-        yield f"{_name(path)} missing", _without(value, path)
-        for other in _others(at):
+        if not readable:
+            yield f"{_name(path)} missing", _without(value, path)
+        for other in [o for o in _others(at) if not readable or type(o) is type(at)]:
             yield f"{_name(path)} = {other!r}"[:80], _with(value, path, other)
 
 

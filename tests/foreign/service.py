@@ -81,6 +81,7 @@ WORLDS = {
     "returning": Settings(SHORT + QUIET, in_charge_days=10),
     "attacked": Settings(SHORT + HASTY + DATED + PATIENCE, steady=True),
     "zstd": Settings(SHORT + QUIET),
+    "mutated": Settings(SHORT + HASTY + DATED + PATIENCE),
     "poisoned": Settings(SHORT + HASTY + DATED + PATIENCE),
     "narrow": Settings(SHORT + NARROW + QUIET),
 }

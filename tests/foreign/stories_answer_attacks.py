@@ -6,7 +6,7 @@ An answer that cannot be used delays its own object alone. When the API tells th
 import copy
 import time
 
-from answers import CONNECTIONS, RETRY_AFTERS, SHAPES, STATUSES
+from answers import CONNECTIONS, RETRY_AFTERS, SHAPES, STATUSES, status
 from attacks import innocents, innocents_are_published
 from story import story
 
@@ -81,10 +81,17 @@ def register_poison(id_, text, fault, known_gap=None):
         innocents_are_published(a)
         time.sleep(8)  # the breaker has had time to open
         innocents_are_published(a, " later")
-        tell_the_truth(a, ["poison"], "ChargeCaptured")
+        if not a.notes:
+            tell_the_truth(a, ["poison"], "ChargeCaptured")
 
 
 for name, fault in {**STATUSES, **CONNECTIONS}.items():
     register_poison(name, name.replace("-", " "), fault)
 for name, fault in RETRY_AFTERS.items():
     register_poison(f"retry-after-{name}", f"429 with the Retry-After {name}", fault)
+register_poison(
+    "retry-after-the-year-9999",
+    "429 with a Retry-After in the year 9999",
+    status(429, {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}),
+    known_gap="its operation of the merchant is not read for an hour",
+)
