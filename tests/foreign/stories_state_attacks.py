@@ -16,7 +16,10 @@ from story import E, story, unavailable
 
 STATE, EVENTS = "state.v1", "events.v1"
 OBJECTS = int(os.environ.get("FOREIGN_MUTATIONS", 60))
-WITHIN_S = 60
+WITHIN_S = 40
+# A record of a later release, and one whose object seems to have changed in the future: the true answer is then an older one,
+# which is believed after an hour.
+HELD_BACK = ("version", "observed.lastUpdated = '9999", "observed.lastUpdated = '+262142")
 
 
 def known(a, kind, number, names):
@@ -57,7 +60,7 @@ def spoil(a, names, choose, readable):
             continue
         text = json.dumps({**value, **mine}, ensure_ascii=True) if choose is pending_of else json.dumps(mine)
         written.append({"key": key, "value": text.encode(), "partition": partition, "headers": headers})
-        if not what.startswith("version"):
+        if not what.startswith(HELD_BACK):
             spoiled.append((name, what))
     a.world.topics.put(STATE, written)
     return spoiled
