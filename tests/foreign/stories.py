@@ -13,6 +13,7 @@ import stories_message_attacks  # noqa: F401
 import stories_money_back  # noqa: F401
 import stories_outage  # noqa: F401
 import stories_parents  # noqa: F401
+import stories_settings  # noqa: F401
 import stories_permissions  # noqa: F401
 import stories_state_attacks  # noqa: F401
 import stories_times  # noqa: F401
