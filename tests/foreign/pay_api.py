@@ -238,8 +238,8 @@ def _handler(api):
             self.send_header("x-amz-pay-request-id", str(uuid.uuid4()))
             for name, value in extra.items():
                 self.send_header(name, value)
-            self.end_headers()
             try:
+                self.end_headers()
                 self.wfile.write(body)
             except OSError:
                 self.close_connection = True  # the client has read enough

@@ -85,6 +85,27 @@ def register_poison(id_, text, fault, known_gap=None):
             tell_the_truth(a, ["poison"], "ChargeCaptured")
 
 
+@story(
+    "many-objects-500",
+    "Fifteen charges are always answered 500: the others of their kind and their merchant are published.",
+    world="attacked",
+    own=True,
+    expect=innocents("", " later"),
+)
+def _(a):
+    a.permission(name="parent").open = True
+    a.ipn("parent")
+    names = [f"poison {number}" for number in range(15)]
+    for name in names:
+        a.charge("Captured", name=name, of="parent").open = True
+        a.fail(STATUSES["500"], name=name)
+        a.ipn(name)
+    innocents_are_published(a)
+    time.sleep(8)
+    innocents_are_published(a, " later")
+    tell_the_truth(a, names, "ChargeCaptured")
+
+
 for name, fault in {**STATUSES, **CONNECTIONS}.items():
     register_poison(name, name.replace("-", " "), fault)
 for name, fault in RETRY_AFTERS.items():

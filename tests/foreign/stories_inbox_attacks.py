@@ -213,24 +213,45 @@ def _(a):
         a.notes.append("aborted transactions were reported as lost data")
 
 
-def register_codec(codec, world="attacked", known_gap=None):
+def write_batches(a, codec):
+    a.known_permission()
+    a.charge("Captured")
+    records = [stored(a, name) for name in ("permission", "charge") for _ in range(20)]
+    a.world.topics.put("ipn.inbox.v1", records, **{"compression.type": codec})
+    a.sees("ChargeCaptured", "charge")
+
+
+def register_codec(codec):
     @story(
-        f"inbox-batches-of-{codec}",
+        f"batches-of-{codec}",
         f"A stranger writes IPNs in batches of {codec}: each is published, and so are those after it.",
-        world=world,
+        world="attacked",
         own=True,
         expect=[*innocents(), KNOWN, CAPTURED],
-        known_gap=known_gap,
     )
     def _(a):
-        a.known_permission()
-        a.charge("Captured")
-        records = [stored(a, name) for name in ("permission", "charge") for _ in range(20)]
-        a.world.topics.put("ipn.inbox.v1", records, **{"compression.type": codec})
-        a.sees("ChargeCaptured", "charge")
+        write_batches(a, codec)
         innocents_are_published(a)
 
 
 for codec in ("gzip", "snappy", "lz4"):
     register_codec(codec)
-register_codec("zstd", "zstd", "the partition stalls for ever: no error is logged, /readyz is 200 and no unread IPN is counted")
+
+
+@story(
+    "batches-of-zstd",
+    "A stranger, or a broker whose compression.type is zstd, writes batches of zstd to the topics: all go on, also after a restart.",
+    world="zstd",
+    own=True,
+    expect=[*innocents("", " later"), KNOWN, CAPTURED],
+    known_gap="the partition of the inbox stalls for ever and no error is logged; with such a batch of state, the worker starts over for ever",
+)
+def _(a):
+    write_batches(a, "zstd")
+    innocents_are_published(a, within_s=10)
+    a.stop_worker()
+    for ending in ("state.v1", "events.v1"):
+        foreign = [{"key": "foreign", "value": b"{}" * 500, "partition": p} for p in range(3)]
+        a.world.topics.put(ending, foreign, **{"compression.type": "zstd"})
+    a.start_worker()
+    innocents_are_published(a, " later", within_s=15)

@@ -16,7 +16,7 @@ from story import E, story, unavailable
 
 STATE, EVENTS = "state.v1", "events.v1"
 OBJECTS = int(os.environ.get("FOREIGN_MUTATIONS", 60))
-WITHIN_S = 40
+WITHIN_S = int(os.environ.get("W", 40))
 # A record of a later release, and one whose object seems to have changed in the future: the true answer is then an older one,
 # which is believed after an hour.
 HELD_BACK = ("version", "observed.lastUpdated = '9999", "observed.lastUpdated = '+262142")
