@@ -83,7 +83,7 @@ SHAPES = {
     "size": {
         "the greatest size": padded(ANSWER_BYTES_MAX),
         "one byte more": padded(ANSWER_BYTES_MAX + 1),
-        "20 MB": padded(20_000_000),
+        "5 MB": padded(5_000_000),
         "a long state": detail(state="x" * HUGE),
         "a long descriptor": changed(softDescriptor="x" * HUGE),
         "a long reference": changed(merchantMetadata={"merchantReferenceId": "\u0001" * (HUGE // 6)}),
@@ -175,6 +175,9 @@ CONNECTIONS = {
     "long-header": _write(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 500_000 + b"\r\ncontent-length: 2\r\n\r\n{}"),
 }
 RETRY_AFTERS = {
-    value[:20]: status(429, {"retry-after": value})
-    for value in ("0", "-1", "abc", "1e9", "9" * 19 + "5" * 4000, "Thu, 01 Jan 1970 00:00:00 GMT")
-}
+    name: status(429, {"retry-after": value})
+    for name, value in {
+        "zero": "0", "negative": "-1", "word": "soon", "exponent": "1e9", "beyond-64-bits": "9" * 20, "4000-digits": "9" * 4000,
+        "in-1970": "Thu, 01 Jan 1970 00:00:00 GMT",
+    }.items()
+}  # fmt: skip

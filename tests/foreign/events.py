@@ -13,6 +13,7 @@ from topics import MARK
 class Events:
     def __init__(self, bootstrap_servers, events_topic, dead_topic):
         self.records = []  # (partition, key, text, event), in the order of each partition
+        self.by_object = {}  # (source, subject) -> its events
         self.dead = []  # (reason, message id)
         self.given_up = {}  # place of an inbox record, as topic/partition/offset -> reason of its dead letter
         self.changed = threading.Condition()
@@ -38,7 +39,7 @@ class Events:
         self.thread.start()
 
     def of(self, merchant, id_):
-        return [e for *_, e in self.records if e["subject"] == id_ and e["source"] == f"/amazonpay/{merchant}/sandbox"]
+        return list(self.by_object.get((f"/amazonpay/{merchant}/sandbox", id_), ()))
 
     def wait(self, merchant, id_, type_, count, within_s):
         return self._wait(lambda: sum(name_of(e) in type_.split("|") for e in self.of(merchant, id_)) >= count, within_s)
@@ -80,7 +81,9 @@ class Events:
         if MARK in (message.headers() or []):
             return
         text = message.value().decode()
-        self.records.append((message.partition(), (message.key() or b"").decode(), text, json.loads(text)))
+        event = json.loads(text)
+        self.records.append((message.partition(), (message.key() or b"").decode(), text, event))
+        self.by_object.setdefault((event["source"], event["subject"]), []).append(event)
 
     def _dead_letter(self, message):
         headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or []}

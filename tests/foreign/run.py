@@ -143,19 +143,22 @@ def run(options, folder):
 
     worlds, services = [], []
     try:
-        for name in WORLDS:
-            chosen = [s for s in stories if s.world == name]
-            if not chosen:
-                continue
-            service = Service(options.binary, options.bootstrap_servers, folder, name)
-            services.append(service)
-            service.write_config(sns, api, root_file, merchants)
-            worlds.append(World(service, chosen, sns, api, options.bootstrap_servers))
-        players = [threading.Thread(target=world.play) for world in worlds]
-        for player in players:
-            player.start()
-        for player in players:
-            player.join()
+        for second in (False, True):
+            began = []
+            for name in [n for n, settings in WORLDS.items() if settings.second == second]:
+                chosen = [s for s in stories if s.world == name]
+                if not chosen:
+                    continue
+                service = Service(options.binary, options.bootstrap_servers, folder, name)
+                services.append(service)
+                service.write_config(sns, api, root_file, merchants)
+                began.append(World(service, chosen, sns, api, options.bootstrap_servers))
+                worlds.append(began[-1])
+            players = [threading.Thread(target=world.play) for world in began]
+            for player in players:
+                player.start()
+            for player in players:
+                player.join()
         contract = Contract()
         # Worlds share merchants, but no objects: each permission is in one of them, so its events are in order.
         records = [e for world in worlds for *_, e in world.events.records]

@@ -7,7 +7,7 @@ import copy
 import time
 
 from answers import CONNECTIONS, RETRY_AFTERS, SHAPES, STATUSES, status
-from attacks import innocents, innocents_are_published
+from attacks import INNOCENT_WITHIN_S, innocents, innocents_are_published
 from story import story
 
 TRUTH_WITHIN_S = 45
@@ -78,9 +78,10 @@ def register_poison(id_, text, fault, known_gap=None):
         a.charge("Captured", name="poison", of="parent").open = True
         a.fail(fault, name="poison")
         a.ipn("poison")
-        innocents_are_published(a)
-        time.sleep(8)  # the breaker has had time to open
-        innocents_are_published(a, " later")
+        within_s = 10 if known_gap else INNOCENT_WITHIN_S
+        innocents_are_published(a, "", within_s)
+        time.sleep(6)  # the breaker has had time to open
+        innocents_are_published(a, " later", within_s)
         if not a.notes:
             tell_the_truth(a, ["poison"], "ChargeCaptured")
 
@@ -101,7 +102,7 @@ def _(a):
         a.fail(STATUSES["500"], name=name)
         a.ipn(name)
     innocents_are_published(a)
-    time.sleep(8)
+    time.sleep(6)
     innocents_are_published(a, " later")
     tell_the_truth(a, names, "ChargeCaptured")
 
@@ -109,9 +110,9 @@ def _(a):
 for name, fault in {**STATUSES, **CONNECTIONS}.items():
     register_poison(name, name.replace("-", " "), fault)
 for name, fault in RETRY_AFTERS.items():
-    register_poison(f"retry-after-{name}", f"429 with the Retry-After {name}", fault)
+    register_poison(f"retry-after-{name}", f"429 with a Retry-After ({name})", fault)
 register_poison(
-    "retry-after-the-year-9999",
+    "retry-after-in-9999",
     "429 with a Retry-After in the year 9999",
     status(429, {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}),
     known_gap="its operation of the merchant is not read for an hour",
