@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -144,16 +145,15 @@ def run(options, folder):
     worlds, services = [], []
     try:
         for second in (False, True):
-            began = []
-            for name in [n for n, settings in WORLDS.items() if settings.second == second]:
-                chosen = [s for s in stories if s.world == name]
-                if not chosen:
-                    continue
-                service = Service(options.binary, options.bootstrap_servers, folder, name)
-                services.append(service)
+            chosen = {n: [s for s in stories if s.world == n] for n, settings in WORLDS.items() if settings.second == second}
+            made = [Service(options.binary, options.bootstrap_servers, folder, name) for name in chosen if chosen[name]]
+            services += made
+            for service in made:
                 service.write_config(sns, api, root_file, merchants)
-                began.append(World(service, chosen, sns, api, options.bootstrap_servers))
-                worlds.append(began[-1])
+            with ThreadPoolExecutor() as pool:
+                begin = lambda service: World(service, chosen[service.name], sns, api, options.bootstrap_servers)  # noqa: E731
+                began = list(pool.map(begin, made))
+            worlds += began
             players = [threading.Thread(target=world.play) for world in began]
             for player in players:
                 player.start()
