@@ -120,20 +120,7 @@ class World:
 
 def run(options, folder):
     stories = [s for s in STORIES.values() if not options.only or s.id in options.only]
-    merchants = [
-        Merchant(MAIN),
-        Merchant(OTHER, key_id=f"A{OTHER}"),
-        Merchant(SELLER, owners=[PLATFORM]),
-        Merchant(JAPAN, region="jp"),
-        Merchant(AMERICA, region="na"),
-        Merchant(GERMANY, update_url=UPDATE_URL),
-        *map(Merchant, NEIGHBOURS),
-    ]
-    for number, one in enumerate(stories):
-        one.merchant = f"A5FOREIGN{number}" if one.own else MAIN
-        if one.own:
-            merchants.append(Merchant(one.merchant))
-
+    merchants = _merchants(stories)
     authority = Authority("ipn-receiver foreign test root")
     root_file = os.path.join(folder, "root.pem")
     with open(root_file, "wb") as file:
@@ -179,6 +166,24 @@ def run(options, folder):
             world.close()
         for service in services:
             service.stop()
+
+
+def _merchants(stories):
+    """All merchants of the run; each story gets its own."""
+    merchants = [
+        Merchant(MAIN),
+        Merchant(OTHER, key_id=f"A{OTHER}"),
+        Merchant(SELLER, owners=[PLATFORM]),
+        Merchant(JAPAN, region="jp"),
+        Merchant(AMERICA, region="na"),
+        Merchant(GERMANY, update_url=UPDATE_URL),
+        *map(Merchant, NEIGHBOURS),
+    ]
+    for number, one in enumerate(stories):
+        one.merchant = f"A5FOREIGN{number}" if one.own else MAIN
+        if one.own:
+            merchants.append(Merchant(one.merchant))
+    return merchants
 
 
 def report(results, trouble, seconds):

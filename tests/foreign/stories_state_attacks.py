@@ -15,8 +15,8 @@ from mutations import mutations
 from story import E, story, unavailable
 
 STATE, EVENTS = "state.v1", "events.v1"
-OBJECTS = int(os.environ.get("FOREIGN_MUTATIONS", 60))
-WITHIN_S = int(os.environ.get("W", 40))
+OBJECTS = int(os.environ.get("FOREIGN_MUTATIONS", 60))  # so many variants are tried; 400 are all of them
+WITHIN_S = 40
 # A record of a later release; one whose object seems to have changed in the future, so that the true answer is an older one,
 # which is believed after an hour; and work that is due at the end of time, which waits for the longest wait.
 HELD_BACK = ("version", "pending.due = '9999", "observed.lastUpdated = '9999", "observed.lastUpdated = '+262142")
@@ -47,11 +47,7 @@ def spoil(a, names, choose, readable):
     """Replaces the state of each object by a variant of itself; (name, what differs) of each that must go on."""
     records = a.world.topics.newest(STATE)
     variants = list(mutations(choose(record_of(a, names[0], records)[2]), readable=readable))
-    print(len(variants), 'variants') if os.environ.get('FOREIGN_SLICE') else None
     picked = variants if len(variants) <= len(names) else random.Random(1).sample(variants, len(names))
-    if os.environ.get("FOREIGN_SLICE"):  # all of them, in several runs
-        first = int(os.environ["FOREIGN_SLICE"]) * len(names)
-        picked = variants[first : first + len(names)]
     spoiled, written = [], []
     for name, (what, _) in zip(names, picked):
         key, partition, value, headers = record_of(a, name, records)
