@@ -6,7 +6,6 @@ The neighbour is another merchant in the same partition of the inbox and of the 
 import time
 
 from story import E
-from topics import partition_of
 
 INNOCENT_WITHIN_S = 25
 BOTH = ("innocent", "neighbour")
@@ -61,8 +60,3 @@ def command(a, *arguments, exits=(0,), within_s=60):
     if code not in exits or "panicked" in output:
         a.notes.append(f"{' '.join(arguments)[:80]!r} ended with {code}, expected {exits}: {output[-300:]}")
     return output
-
-
-def same_partition(merchant, candidates, partitions=3):
-    (found,) = [c for c in candidates if partition_of(c, partitions) == partition_of(merchant, partitions)]
-    return found

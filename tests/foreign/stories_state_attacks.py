@@ -139,7 +139,7 @@ def foreign_keys(a):
     keys = [
         b"", b"\xff\xfe", b"/", b"////", b"x" * 200_000, f"{account}/Charge/", f"{account}/", account, f"{account}/Order/x",
         f"{account}/charge/S02-1", f"{a.merchant}/live/Charge/S02-1-1-C1", f"{a.merchant}/moon/Charge/S02-1-1-C1",
-        f"A1NOBODY/sandbox/Charge/S02-1-1-C1", f"{account}/Charge/../x", f"{account}/Charge/a/b", f"{account}/Charge/\0",
+        "A1NOBODY/sandbox/Charge/S02-1-1-C1", f"{account}/Charge/../x", f"{account}/Charge/a/b", f"{account}/Charge/\0",
         "__barrier", "__complete", "__unknown", f"{account}/__in_charge_since", f"{account}/__unknown",
     ]  # fmt: skip
     values = [None, b"", b"\xff", b"null", b"[]", b"{}", b'{"version":1}', b'{"version":"1"}', b"[" * 100_000, b"x" * 700_000]
