@@ -25,7 +25,6 @@ class Thing:
     merchant: str
     permission: str
     object: dict
-    open: bool = False  # what is published of it is not compared with the story's list
 
 
 class Actor:

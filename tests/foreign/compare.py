@@ -23,8 +23,6 @@ def differences(actor, events, dead_letters):
     story = actor.story
     found = actor.broken + actor.notes
     for name, thing in actor.things.items():
-        if thing.open:
-            continue
         got = [e for e in events if e["subject"] == thing.id and thing.merchant in e["source"].split("/")]
         found += _compare_object(name, [x for x in story.expect if x.name == name], got, actor)
     codes = [e["data"]["nextAction"]["code"] for e in events]

@@ -7,15 +7,12 @@ import time
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from compare import name_of
-from topics import MARK
 
 
 class Events:
     def __init__(self, bootstrap_servers, events_topic, dead_topic):
         self.records = []  # (partition, key, text, event), in the order of each partition
-        self.by_object = {}  # (source, subject) -> its events
-        self.dead = []  # (reason, message id)
-        self.given_up = {}  # place of an inbox record, as topic/partition/offset -> reason of its dead letter
+        self.dead = []  # (reason, message id, SNS message)
         self.changed = threading.Condition()
         self.broken = None
         self.events_topic, self.dead_topic = events_topic, dead_topic
@@ -39,7 +36,7 @@ class Events:
         self.thread.start()
 
     def of(self, merchant, id_):
-        return list(self.by_object.get((f"/amazonpay/{merchant}/sandbox", id_), ()))
+        return [e for *_, e in self.records if e["subject"] == id_ and e["source"] == f"/amazonpay/{merchant}/sandbox"]
 
     def wait(self, merchant, id_, type_, count, within_s):
         return self._wait(lambda: sum(name_of(e) in type_.split("|") for e in self.of(merchant, id_)) >= count, within_s)
@@ -49,9 +46,6 @@ class Events:
 
     def wait_dead(self, message_ids, count, within_s):
         return self._wait(lambda: len(self.dead_of(message_ids)) >= count, within_s)
-
-    def wait_given_up(self, places, within_s):
-        return self._wait(lambda: all(place in self.given_up for place in places), within_s)
 
     def close(self):
         self.ending = True
@@ -71,27 +65,12 @@ class Events:
                 if message.error():
                     self.broken = str(message.error())
                 elif message.topic() == self.events_topic:
-                    self._event(message)
+                    text = message.value().decode()
+                    key = (message.key() or b"").decode()
+                    self.records.append((message.partition(), key, text, json.loads(text)))
                 else:
-                    self._dead_letter(message)
+                    headers = {name: value.decode() for name, value in message.headers() or []}
+                    sent = json.loads(message.value())
+                    self.dead.append((headers.get("ipn-dlq-reason"), sent.get("MessageId")))
                 self.last = time.monotonic()
                 self.changed.notify_all()
-
-    def _event(self, message):
-        if MARK in (message.headers() or []):
-            return
-        text = message.value().decode()
-        event = json.loads(text)
-        self.records.append((message.partition(), (message.key() or b"").decode(), text, event))
-        self.by_object.setdefault((event["source"], event["subject"]), []).append(event)
-
-    def _dead_letter(self, message):
-        headers = {name: (value or b"").decode(errors="replace") for name, value in message.headers() or []}
-        if "ipn-dlq-source" not in headers:
-            return  # a stranger's
-        self.given_up[headers["ipn-dlq-source"]] = headers.get("ipn-dlq-reason")
-        try:
-            message_id = str(json.loads(message.value())["MessageId"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return
-        self.dead.append((headers.get("ipn-dlq-reason"), message_id))

@@ -74,8 +74,7 @@ class PayApi:
     def fail(self, merchant, kind, fault, id_=None):
         """A fault of an endpoint, or of one object of it: `(status, body, seconds to wait, headers)`; None ends it.
 
-        `kind` None means all endpoints. A fault may be a callable, which is asked at each read and may say None. A status
-        may be a callable, which answers the request with the handler that it is given.
+        `kind` None means all endpoints. A fault may be a callable, which is asked at each read and may say None.
         """
         with self.lock:
             if id_ is not None:
@@ -122,7 +121,7 @@ class PayApi:
             if wait_s:
                 time.sleep(wait_s)
             if status is not None:
-                self._note(merchant, endpoint, id_, 0 if callable(status) else status)
+                self._note(merchant, endpoint, id_, status)
                 return status, extra, body
         with self.lock:
             shown = [o for since, o in self.histories.get((merchant, endpoint, id_), []) if since <= time.monotonic()]
@@ -228,9 +227,6 @@ def _handler(api):
 
         def do_GET(self):
             status, extra, body = api.answer(self.path, {k.lower(): v for k, v in self.headers.items()})
-            if callable(status):
-                self.close_connection = True
-                return status(self)
             self.send_response_only(status)
             self.send_header("date", email.utils.formatdate(usegmt=True))
             self.send_header("content-type", "application/json")
@@ -238,11 +234,8 @@ def _handler(api):
             self.send_header("x-amz-pay-request-id", str(uuid.uuid4()))
             for name, value in extra.items():
                 self.send_header(name, value)
-            try:
-                self.end_headers()
-                self.wfile.write(body)
-            except OSError:
-                self.close_connection = True  # the client has read enough
+            self.end_headers()
+            self.wfile.write(body)
 
         def do_HEAD(self):
             self.send_response(404)

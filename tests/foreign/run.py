@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -20,14 +19,12 @@ from actor import Actor
 from compare import Contract, differences, short
 from events import Events
 from pay_api import PayApi
-from service import PARTITIONS, WORLDS, Merchant, Service
+from service import WORLDS, Merchant, Service
 from sns import Authority, Sns
 from stories import STORIES
-from topics import Topics, partition_of
 
 MAIN, OTHER, SELLER, PLATFORM = "A1FOREIGNMAIN", "A2FOREIGNOTHER", "A3FOREIGNSELLER", "A4FOREIGNPLATFORM"
 JAPAN, AMERICA, GERMANY = "A6FOREIGNJAPAN", "A7FOREIGNAMERICA", "A8FOREIGNGERMANY"
-NEIGHBOURS = ["A9FOREIGNNEXT0", "A9FOREIGNNEXT2", "A9FOREIGNNEXT3"]  # one in each partition of the inbox
 UPDATE_URL = "https://payments.amazon.de/jr/your-account/orders/{ChargePermissionId}"
 TOGETHER_WITHIN_S = 60
 QUIET_S = 6  # nothing read and nothing published for so long: whatever was to come has come
@@ -44,7 +41,6 @@ class World:
         self.service, self.stories, self.sns, self.api = service, stories, sns, api
         self.port = service.port
         service.start()
-        self.topics = Topics(service)
         self.events = Events(bootstrap_servers, service.topic("events.v1"), service.topic("ipn.dlq.v1"))
         self.actors = [Actor(self, story) for story in stories]
         self.barrier = threading.Barrier(len(stories))
@@ -62,14 +58,6 @@ class World:
         if self.barrier.wait(TOGETHER_WITHIN_S) == 0:
             act()
         self.barrier.wait(TOGETHER_WITHIN_S)
-
-    @staticmethod
-    def partition_of(merchant):
-        return partition_of(merchant, PARTITIONS)
-
-    def neighbour(self, merchant):
-        """Another merchant in the partition of this one."""
-        return next(n for n in NEIGHBOURS if self.partition_of(n) == self.partition_of(merchant))
 
     @staticmethod
     def topic_region(merchant):
@@ -120,7 +108,19 @@ class World:
 
 def run(options, folder):
     stories = [s for s in STORIES.values() if not options.only or s.id in options.only]
-    merchants = _merchants(stories)
+    merchants = [
+        Merchant(MAIN),
+        Merchant(OTHER, key_id=f"A{OTHER}"),
+        Merchant(SELLER, owners=[PLATFORM]),
+        Merchant(JAPAN, region="jp"),
+        Merchant(AMERICA, region="na"),
+        Merchant(GERMANY, update_url=UPDATE_URL),
+    ]
+    for number, one in enumerate(stories):
+        one.merchant = f"A5FOREIGN{number}" if one.own else MAIN
+        if one.own:
+            merchants.append(Merchant(one.merchant))
+
     authority = Authority("ipn-receiver foreign test root")
     root_file = os.path.join(folder, "root.pem")
     with open(root_file, "wb") as file:
@@ -131,21 +131,19 @@ def run(options, folder):
 
     worlds, services = [], []
     try:
-        for second in (False, True):
-            chosen = {n: [s for s in stories if s.world == n] for n, settings in WORLDS.items() if settings.second == second}
-            made = [Service(options.binary, options.bootstrap_servers, folder, name) for name in chosen if chosen[name]]
-            services += made
-            for service in made:
-                service.write_config(sns, api, root_file, merchants)
-            with ThreadPoolExecutor() as pool:
-                begin = lambda service: World(service, chosen[service.name], sns, api, options.bootstrap_servers)  # noqa: E731
-                began = list(pool.map(begin, made))
-            worlds += began
-            players = [threading.Thread(target=world.play) for world in began]
-            for player in players:
-                player.start()
-            for player in players:
-                player.join()
+        for name in WORLDS:
+            chosen = [s for s in stories if s.world == name]
+            if not chosen:
+                continue
+            service = Service(options.binary, options.bootstrap_servers, folder, name)
+            services.append(service)
+            service.write_config(sns, api, root_file, merchants)
+            worlds.append(World(service, chosen, sns, api, options.bootstrap_servers))
+        players = [threading.Thread(target=world.play) for world in worlds]
+        for player in players:
+            player.start()
+        for player in players:
+            player.join()
         contract = Contract()
         # Worlds share merchants, but no objects: each permission is in one of them, so its events are in order.
         records = [e for world in worlds for *_, e in world.events.records]
@@ -157,7 +155,6 @@ def run(options, folder):
             trouble += [f"the consumer failed: {world.events.broken}"] if world.events.broken else []
             with open(world.service.log) as log:
                 trouble += [f"the receiver panicked: {line.strip()[:300]}" for line in log if "panicked at" in line]
-            trouble += world.service.trouble()
             if world.service.process.poll() is not None:
                 trouble.append(f"the receiver ended by itself: {world.service.process.returncode}")
         return results, trouble
@@ -166,24 +163,6 @@ def run(options, folder):
             world.close()
         for service in services:
             service.stop()
-
-
-def _merchants(stories):
-    """All merchants of the run; each story gets its own."""
-    merchants = [
-        Merchant(MAIN),
-        Merchant(OTHER, key_id=f"A{OTHER}"),
-        Merchant(SELLER, owners=[PLATFORM]),
-        Merchant(JAPAN, region="jp"),
-        Merchant(AMERICA, region="na"),
-        Merchant(GERMANY, update_url=UPDATE_URL),
-        *map(Merchant, NEIGHBOURS),
-    ]
-    for number, one in enumerate(stories):
-        one.merchant = f"A5FOREIGN{number}" if one.own else MAIN
-        if one.own:
-            merchants.append(Merchant(one.merchant))
-    return merchants
 
 
 def report(results, trouble, seconds):

@@ -11,7 +11,6 @@ import urllib.request
 
 from confluent_kafka.admin import AdminClient
 
-PARTITIONS = 3  # of the inbox and of the state topic
 READY_WITHIN_S = 60
 
 PARENT_WAIT_S = 15
@@ -47,13 +46,6 @@ NARROW = "answers_kept_max = 1\n"
 # The worker takes a backlog in small steps, and believes that a read answers what came just before it.
 BACKLOG = "records_per_round_max = 5\n"
 
-# Work is written to the state topic after a second, and a read may take two seconds.
-HASTY = "pending_after_ms = 1000\n"
-PATIENCE = """
-[pay_api]
-timeout_ms = 2000
-"""
-
 AMPLE = "{ burst = 200, per_second = 100.0 }"
 SCARCE = "{ burst = 2, per_second = 2.0 }"
 
@@ -66,47 +58,9 @@ class Settings:
     quota: str = AMPLE
     in_charge_days: int = 0  # since when the merchants have been in the receiver's charge, if it is not new
     split: bool = False  # one process receives IPNs and another one is the worker
-    more: dict = dataclasses.field(default_factory=dict)  # settings that are given as environment variables
-    steady: bool = False  # nothing may make the worker start over
-    second: bool = False  # its stories, which are attacks, are played after all others
-
-
-MOST = 2**63 - 1
-# The least and the greatest of what `check` accepts and the receiver can work with.
-LEAST = {
-    **dict.fromkeys(
-        ("ingress.retry_after_s", "admin.clock_offset_max_s", "sns.ipn_ahead_max_s", "sns.confirmation_timeout_ms",
-         "sns.certificate_failure_ms", "sns.ipn_age_max_h", "worker.records_open_max", "worker.answers_kept_max",
-         "worker.pending_after_ms", "worker.settle_slack_ms", "worker.systemic_retry_ms", "worker.breaker_probe_ms",
-         "worker.aged_after_ms", "worker.pending_age_max_h", "events.expiring_before_d", "events.limit_near_percent",
-         "events.dispute_deadline_before_h"), 0),
-    **dict.fromkeys(
-        ("ingress.connections_max", "ingress.threads", "admin.probe_interval_ms", "sns.certificates_max", "sns.certificate_fetches_max", "pay_api.key_reload_ms", "worker.reads_in_flight_max", "worker.records_per_round_max",
-         "worker.parent_wait_max_ms", "worker.breaker_failures"), 1),
-    "worker.confirm_reads_after_ms": "[0]", "worker.unknown_object_retries_ms": "[]",
-    "worker.stub_after_d": 1e-300, "worker.forget_after_d": 1e-300, "reconciliation.period_factor": 1e-300,
-    "quota.reconciliation_share": 0.01, "kafka.transaction_timeout_ms": 2000,
-}  # fmt: skip
-GREATEST = {
-    **dict.fromkeys(
-        ("ingress.body_timeout_ms", "ingress.body_bytes_in_flight_max", "ingress.connections_max", "ingress.retry_after_s",
-         "admin.probe_interval_ms", "admin.clock_offset_max_s", "sns.ipn_ahead_max_s", "sns.certificate_timeout_ms",
-         "sns.confirmation_timeout_ms", "sns.certificate_bytes_max", "sns.certificates_max", "pay_api.connect_timeout_ms",
-         "pay_api.key_reload_ms", "pay_api.timeout_ms", "pay_api.answer_bytes_max", "worker.reads_in_flight_max",
-         "worker.records_per_round_max", "worker.records_open_max", "worker.answers_kept_max", "worker.parent_wait_max_ms",
-         "worker.pending_after_ms", "worker.settle_slack_ms", "worker.systemic_retry_ms", "worker.breaker_probe_ms",
-         "worker.aged_after_ms", "shutdown.grace_ms"), MOST),
-    "worker.confirm_reads_after_ms": f"[{10**12}]", "worker.unknown_object_retries_ms": f"[{MOST}, {MOST}]",
-    "worker.breaker_failures": 2**32 - 1, "worker.stub_after_d": 36500, "worker.forget_after_d": 36500,
-    "sns.ipn_age_max_h": 87600, "events.expiring_before_d": 365, "events.limit_near_percent": 100,
-    "events.dispute_deadline_before_h": 720, "quota.sandbox": "{burst = 1e308, per_second = 1e308}",
-    "reconciliation.period_factor": 1000, "kafka.transaction_timeout_ms": 900_000, "kafka.session_timeout_ms": 1_800_000,
-}  # fmt: skip
 
 
 WORLDS = {
-    "least": Settings(DATED, more=LEAST, second=True),
-    "greatest": Settings(DATED, more=GREATEST, second=True),
     "fast": Settings(SHORT + QUIET),
     "defaults": Settings(QUIET),
     "reconciling": Settings(SHORT + RECONCILING),
@@ -115,10 +69,6 @@ WORLDS = {
     "backlog": Settings(SHORT + BACKLOG + QUIET, quota=SCARCE, split=True),
     "stubs": Settings(SHORT + STUBS + QUIET),
     "returning": Settings(SHORT + QUIET, in_charge_days=10),
-    "attacked": Settings(SHORT + HASTY + DATED + PATIENCE, steady=True, second=True),
-    "zstd": Settings(SHORT + QUIET, second=True),
-    "mutated": Settings(SHORT + HASTY + DATED + PATIENCE, second=True),
-    "poisoned": Settings(SHORT + HASTY + DATED + PATIENCE, second=True),
     "narrow": Settings(SHORT + NARROW + QUIET),
 }
 
@@ -158,7 +108,7 @@ quota.sandbox = {self.settings.quota}
 [kafka]
 bootstrap_servers = "{self.bootstrap_servers}"
 topic_prefix = "{self.prefix}"
-partitions = {PARTITIONS}
+partitions = 3
 replication_factor = 1
 
 [development]
@@ -222,7 +172,7 @@ private_key_file = "{api.key_file}"
     def _spawn(self, role, admin_port):
         """Starts a process and waits until it is ready."""
         command = [self.binary, "--log-format", "json", "serve", "--config", self.config, "--role", role]
-        environment = {**os.environ, **as_environment(self.settings.more), "IPN_RECEIVER__ADMIN__LISTEN": f"127.0.0.1:{admin_port}"}
+        environment = {**os.environ, "IPN_RECEIVER__ADMIN__LISTEN": f"127.0.0.1:{admin_port}"}
         with open(self.log, "a") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + READY_WITHIN_S
@@ -239,28 +189,7 @@ private_key_file = "{api.key_file}"
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + "{", name + " ")) and all(w in line for w in wanted))
-
-    def command(self, *arguments, within_s=60, settings=None):
-        """Exit code and output of a command that runs beside the process, maybe with other settings."""
-        name, *rest = arguments
-        environment = {**os.environ, **as_environment(settings or {})}
-        try:
-            done = subprocess.run(
-                [self.binary, name, "--config", self.config, *rest],
-                capture_output=True, timeout=within_s, stdin=subprocess.DEVNULL, env=environment,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return None, f"it did not end within {within_s} s"
-        return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
-
-    def trouble(self):
-        """What is wrong with a process whose stories are over."""
-        if self.process.poll() is not None:
-            return []
-        found = [] if _ready(self.admin_port) else [f"the receiver of {self.name} is not ready"]
-        resets = self.metric("ipn_receiver_worker_resets_total")
-        return found + [f"the worker of {self.name} started over {resets:.0f} times"] * bool(self.settings.steady and resets)
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + "{") and all(w in line for w in wanted))
 
     def topic(self, ending):
         (found,) = [t for t in self.topics if t.endswith(ending)]
@@ -275,10 +204,6 @@ private_key_file = "{api.key_file}"
             admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 2})
             for future in admin.delete_topics(self.topics, operation_timeout=20).values():
                 future.exception()
-
-
-def as_environment(settings):
-    return {"IPN_RECEIVER__" + name.upper().replace(".", "__"): str(value) for name, value in settings.items()}
 
 
 def _ready(admin_port):
