@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, recheck, redrive, schema, serve,
-    topics, verify,
+    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, printable_lines, recheck, redrive,
+    schema, serve, topics, verify,
 };
 use crate::sandbox::{self, Scenario, simulators};
 use crate::telemetry::{self, LogFormat};
@@ -129,7 +129,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         match arguments.log_format {
             // The error that ends a service belongs into its log.
             LogFormat::Json if is_service => tracing::error!("{error}"),
-            LogFormat::Json | LogFormat::Text => eprintln!("ipn-receiver: {error}"),
+            LogFormat::Json | LogFormat::Text => eprintln!("ipn-receiver: {}", printable_lines(&error.to_string())),
         }
         error.exit()
     });

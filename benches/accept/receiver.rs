@@ -19,7 +19,7 @@ use ipn_receiver::amazon::signing_certs::SigningCerts;
 use ipn_receiver::amazon::subscriptions::Subscriptions;
 use ipn_receiver::config::{Config, Kafka, MerchantAccount};
 use ipn_receiver::domain::sns::{Envelope, string_to_sign};
-use ipn_receiver::ingress::{self, Bodies, Ingress};
+use ipn_receiver::ingress::{self, Bodies, Ingress, LastGenuine};
 use ipn_receiver::kafka::inbox::Inbox;
 use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
@@ -204,6 +204,7 @@ fn entry(config: &Config, environment: &SandboxEnvironment) -> Result<Ingress, E
         ),
         subscriptions: Subscriptions::new(clients.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
         policy: config.policy(&merchants),
+        last_genuine: LastGenuine::new(&merchants),
         merchants,
         clock: clients.clock,
         bodies: Bodies::new(&config.ingress),
@@ -241,7 +242,7 @@ impl Signed {
         let key = X509::from_pem(&pem)?.public_key()?.rsa()?.public_key_to_der_pkcs1()?;
         let mut proofs = Vec::with_capacity(n);
         for body in &bodies {
-            let envelope = Envelope::parse(body.clone().into_bytes())?;
+            let envelope = Envelope::parse(body.as_bytes())?;
             proofs.push((string_to_sign(&envelope), STANDARD.decode(&envelope.signature)?));
         }
         let keys = (0..n).map(|n| merchant(environment, n).to_owned()).collect();

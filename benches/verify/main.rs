@@ -62,7 +62,7 @@ impl Bench {
             "NotificationId": "7c8a2f1e-3d4b-4a5c-8e6f-9a0b1c2d3e4f", "NotificationVersion": "V2",
         });
         let genuine = sns.notification(&Draft { version, ..Draft::new(TOPIC, &ipn.to_string(), now) });
-        let envelope = Envelope::parse(genuine.clone().into_bytes())?;
+        let envelope = Envelope::parse(genuine.as_bytes())?;
         let forgeries = vec![
             ("another Message", genuine.replace("STATE_CHANGE", "STATE_CHANGF")),
             ("another Signature", genuine.replace(&envelope.signature, &STANDARD.encode([7; 256]))),
@@ -93,7 +93,7 @@ impl Bench {
 
     /// From the bytes of a body to what may be made durable, or to the refusal.
     fn prove(&self, body: &[u8]) -> bool {
-        let Ok(envelope) = Envelope::parse(black_box(body).to_vec()) else { return false };
+        let Ok(envelope) = Envelope::parse(black_box(body)) else { return false };
         let Ok(url) = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy) else { return false };
         black_box(url);
         verify(envelope, &self.cert, &self.policy, self.now)

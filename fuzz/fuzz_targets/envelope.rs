@@ -28,8 +28,8 @@ ipn_receiver_fuzz::target!(run);
 
 fn run(input: &[u8]) -> Corpus {
     let body = parts::to_body(input);
-    let parsed = Envelope::parse(body.clone());
-    assert_eq!(parsed, Envelope::parse(body.clone()), "parsing is a function of the body");
+    let parsed = Envelope::parse(&body);
+    assert_eq!(parsed, Envelope::parse(&body), "parsing is a function of the body");
     let envelope = match parsed {
         Ok(envelope) => envelope,
         Err(malformed) => {
@@ -37,8 +37,8 @@ fn run(input: &[u8]) -> Corpus {
             return Corpus::Keep;
         }
     };
-    assert_eq!(envelope.body, body);
-    agrees_with_an_ordinary_reader(&envelope);
+    assert_eq!(Envelope::parse(&envelope.to_json()).as_ref(), Ok(&envelope), "what is stored reads the same");
+    agrees_with_an_ordinary_reader(&envelope, &body);
     is_the_same_written_otherwise(&envelope);
     let text = string_to_sign(&envelope);
     assert_eq!(SignedText::read(&text), Some(fields_of(&envelope)), "{text:?}");
@@ -103,8 +103,8 @@ fn pairs_of(envelope: &Envelope) -> Vec<(&'static str, &str)> {
 
 /// Where another reader takes the body at all (it may refuse deep nesting or huge numbers under keys that do not
 /// matter), it reads the same values.
-fn agrees_with_an_ordinary_reader(envelope: &Envelope) {
-    let Ok(value) = serde_json::from_slice::<Value>(&envelope.body) else { return };
+fn agrees_with_an_ordinary_reader(envelope: &Envelope, body: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return };
     for (key, text) in pairs_of(envelope) {
         assert_eq!(value[key].as_str(), Some(text), "{key}");
     }
@@ -117,8 +117,8 @@ fn is_the_same_written_otherwise(envelope: &Envelope) {
     let escaped: Vec<String> =
         pairs.iter().rev().map(|(key, text)| format!("{}:{}", escaped(key), escaped(text))).collect();
     for body in [Value::Object(plain).to_string(), format!("{{{}}}", escaped.join(","))] {
-        let again = Envelope::parse(body.into_bytes()).expect("the same fields are as well-formed");
-        assert_eq!(Envelope { body: envelope.body.clone(), ..again }, *envelope);
+        let again = Envelope::parse(body.as_bytes()).expect("the same fields are as well-formed");
+        assert_eq!(again, *envelope);
     }
 }
 

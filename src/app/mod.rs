@@ -25,7 +25,7 @@ use crate::amazon::signing_certs::SigningCerts;
 use crate::amazon::subscriptions::Subscriptions;
 use crate::config::{self, Config, MerchantAccount};
 use crate::domain::ipn::routing::Merchants;
-use crate::ingress::{self, Bodies, Ingress};
+use crate::ingress::{self, Bodies, Ingress, LastGenuine};
 use crate::kafka::Broker;
 use crate::kafka::acls::PrincipalRole;
 use crate::kafka::connection::Connection;
@@ -286,12 +286,12 @@ fn start_ingress(
     let address = local_address(&listener);
     let interval = Duration::from_millis(config.admin.probe_interval_ms);
     tasks.push(tokio::spawn(watch_inbox(inbox.clone(), readiness.clone(), interval)));
-    ingress::init_last_genuine(&merchants);
     let ingress = web::Data::new(Ingress {
         inbox: inbox.clone(),
         certs: SigningCerts::new(clients.cert_authorities, &config.sns, clients.clock, clock_watch),
         subscriptions: Subscriptions::new(clients.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
         policy: config.policy(&merchants),
+        last_genuine: LastGenuine::new(&merchants),
         merchants,
         clock: clients.clock,
         bodies: Bodies::new(&config.ingress),

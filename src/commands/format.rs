@@ -1,6 +1,8 @@
 //! Numbers, durations and output as all commands print them.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// `1 record`, `2 records`.
@@ -18,10 +20,48 @@ pub(super) fn about(duration: Duration) -> String {
     }
 }
 
-/// Writes to standard output. A reader that closes the pipe early, as `head` does, is no error.
+/// One word or sentence for a terminal. Strangers may have written it: characters that move the cursor, change the terminal or
+/// the direction of the text, end the line or are invisible are shown as JSON escapes them: `\u001b`.
+pub(super) fn printable(text: &str) -> String {
+    escaped(text, |_| false)
+}
+
+/// The same for text of several lines, also of JSON, which keeps its meaning.
+pub fn printable_lines(text: &str) -> String {
+    escaped(text, |c| c == '\n')
+}
+
+fn escaped(text: &str, is_allowed: impl Fn(char) -> bool) -> String {
+    let is_shown = |c: char| is_allowed(c) || !(c.is_control() || INVISIBLE.iter().any(|range| range.contains(&c)));
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_shown(c) {
+            shown.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        }
+    }
+    shown
+}
+
+/// Controls of the text's direction, separators of lines and paragraphs, characters without width, and tags.
+const INVISIBLE: &[RangeInclusive<char>] = &[
+    '\u{61c}'..='\u{61c}',
+    '\u{180e}'..='\u{180e}',
+    '\u{200b}'..='\u{200f}',
+    '\u{2028}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{feff}'..='\u{feff}',
+    '\u{fff9}'..='\u{fffb}',
+    '\u{e0000}'..='\u{e007f}',
+];
+
+/// Writes to standard output, with [`printable_lines`]. A reader that closes the pipe early, as `head` does, is no error.
 pub(super) fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
@@ -30,6 +70,17 @@ pub(super) fn print(text: &str) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_a_stranger_wrote_reaches_the_terminal_raw() {
+        let hostile = "a\u{1b}]52;c;cm0=\u{7}\u{9b}2J\r\nb\u{202e}c\u{2066}d\u{200b}e\u{feff}\u{2028}f\u{7f}\u{e0041}";
+        let shown = printable(hostile);
+        assert!(shown.chars().all(|c| c.is_ascii_graphic()), "{shown:?}");
+        assert!(shown.starts_with(r"a\u001b]52;c;cm0=\u0007\u009b2J\u000d\u000ab\u202ec"), "{shown}");
+        let json = serde_json::to_string_pretty(&[hostile]).unwrap();
+        assert_eq!(serde_json::from_str::<[String; 1]>(&printable_lines(&json)).unwrap(), [hostile]);
+        assert_eq!(printable_lines("Müller, 名前\n€ 5\t"), "Müller, 名前\n€ 5\\u0009");
+    }
 
     #[test]
     fn counts_and_durations_are_readable() {

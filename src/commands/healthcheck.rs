@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::format::printable_lines;
 use super::{Error, Exit};
 use crate::http::client;
 
@@ -33,13 +34,13 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
         if let Ok(Answer { status, body }) = &answer
             && status == expect
         {
-            println!("{url} answers {status}: {body}");
+            println!("{}", printable_lines(&format!("{url} answers {status}: {body}")));
             return Ok(Exit::Success);
         }
         if began.elapsed() + PAUSE > Duration::from_secs(*within_s) {
             match answer {
                 Ok(Answer { status, body }) => {
-                    eprintln!("ipn-receiver: {url} answers {status} instead of {expect}: {body}");
+                    eprintln!("ipn-receiver: {url} answers {status} instead of {expect}: {}", printable_lines(&body));
                 }
                 Err(error) => eprintln!("ipn-receiver: {url} does not answer: {error}"),
             }

@@ -183,7 +183,7 @@ fn plan(objects: &[ObjectRef], config: &Config, arguments: &Arguments) -> String
         format!("to be read: {} of merchant {}", counted(objects.len(), "object"), arguments.merchant),
         format!("  {:<11}  {:<16}  {:>7}  {}", "environment", "type", "objects", "time to read"),
     ];
-    for environment in [Environment::Live, Environment::Sandbox] {
+    for environment in Environment::ALL {
         let quota = if environment == Environment::Live { rules.live } else { rules.sandbox };
         for kind in ObjectKind::ALL {
             let of_it = |object: &&ObjectRef| object.kind == kind && object.account.environment == environment;
@@ -206,10 +206,7 @@ fn plan(objects: &[ObjectRef], config: &Config, arguments: &Arguments) -> String
 }
 
 pub(super) fn environment(word: &str) -> Result<Environment, &'static str> {
-    [Environment::Live, Environment::Sandbox]
-        .into_iter()
-        .find(|environment| environment.as_str() == word)
-        .ok_or("write live or sandbox")
+    Environment::parse(word).ok_or("write live or sandbox")
 }
 
 fn object_type(word: &str) -> Result<ObjectKind, &'static str> {

@@ -12,7 +12,7 @@ use rdkafka::message::BorrowedMessage;
 
 use super::config_file::ConfigFile;
 use super::confirm::Confirmation;
-use super::format::{about, counted, print};
+use super::format::{about, counted, print, printable};
 use super::progress::{Medium, Progress};
 use super::topic_scan::{Offsets, Topic};
 use super::{Error, Exit};
@@ -213,7 +213,10 @@ impl Found {
         if !by_reason.is_empty() {
             lines.push(format!("  {:<18}  {:<24}  {:>12}", "reason", "merchant", "dead letters"));
         }
-        let counts = by_reason.iter().map(|((reason, merchant), n)| format!("  {reason:<18}  {merchant:<24}  {n:>12}"));
+        let counts = by_reason.iter().map(|((reason, merchant), n)| {
+            let [reason, merchant] = [reason, merchant].map(|name| printable(name));
+            format!("  {reason:<18}  {merchant:<24}  {n:>12}")
+        });
         lines.extend(counts);
         let notes = [
             (*without_place, WITHOUT_PLACE),

@@ -135,7 +135,7 @@ async fn verify_file(file: &Path, options: &Options, source: &Source) -> Report 
 /// Runs the checks in the order of `serve`, and notes in `report` what it learns.
 async fn run_checks(report: &mut Report, options: &Options, source: &Source) -> Result<(), Failure> {
     let body = read(&report.file).map_err(|io| Failure::undecided("file", format!("the file cannot be read: {io}")))?;
-    let envelope = Envelope::parse(body).map_err(|error| Failure::not_genuine("envelope", &error))?;
+    let envelope = Envelope::parse(&body).map_err(|error| Failure::not_genuine("envelope", &error))?;
     let policy = policy(options, &envelope);
     let at = match options.at {
         At::Now => Clock::system().now(),

@@ -11,7 +11,9 @@ impl Kafka {
             }
             // librdkafka must not see these: it loads a plugin as soon as the property is set.
             if RUNS_CODE.iter().any(|prefix| name.starts_with(prefix)) {
-                return Some("would load code or run a command; the configuration must not be able to do that: remove it");
+                return Some(
+                    "would load code or run a command; the configuration must not be able to do that: remove it",
+                );
             }
             let refused = rdkafka::ClientConfig::new().set(name, value).create_native_config().is_err();
             refused.then_some(

@@ -123,9 +123,17 @@ fn each_mistake_names_setting_and_remedy() {
     check(&twice, "merchants[1].id: A1O8CIV1A24A6X/live is listed twice (first as merchants[0])");
 }
 
+/// Each of these properties of librdkafka is refused.
+fn check_properties(properties: &[(&str, &str)], expected: &str) {
+    for (name, value) in properties {
+        let table = format!("[kafka.properties]\n\"{name}\" = \"{value}\"\n[[merchants]]");
+        check(&GOOD.replace("[[merchants]]", &table), &format!("kafka.properties.\"{name}\": {expected}"));
+    }
+}
+
 #[test]
 fn property_that_a_guarantee_needs_is_refused() {
-    for (name, value) in [
+    let properties = [
         ("acks", "1"),
         ("message.max.bytes", "1000"),
         ("batch.size", "1"),
@@ -137,11 +145,8 @@ fn property_that_a_guarantee_needs_is_refused() {
         ("group.instance.id", "one"),
         ("topic.blacklist", "amazonpay.*"),
         ("test.mock.num.brokers", "3"),
-    ] {
-        let table = format!("[kafka.properties]\n\"{name}\" = \"{value}\"\n[[merchants]]");
-        let expected = format!("kafka.properties.\"{name}\": is set by ipn-receiver");
-        check(&GOOD.replace("[[merchants]]", &table), &expected);
-    }
+    ];
+    check_properties(&properties, "is set by ipn-receiver");
 }
 
 #[test]
@@ -149,17 +154,14 @@ fn property_that_loads_code_is_refused_unread() {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("plugin.so");
     std::fs::write(&library, "not a library").unwrap();
-    for (name, value) in [
+    let properties = [
         ("plugin.library.paths", library.to_str().unwrap()),
         ("ssl.engine.location", "/tmp/engine.so"),
         ("ssl.engine.id", "dynamic"),
         ("ssl.providers", "default,legacy"),
         ("sasl.kerberos.kinit.cmd", "touch /tmp/x"),
-    ] {
-        let table = format!("[kafka.properties]\n\"{name}\" = \"{value}\"\n[[merchants]]");
-        let expected = format!("kafka.properties.\"{name}\": would load code or run a command");
-        check(&GOOD.replace("[[merchants]]", &table), &expected);
-    }
+    ];
+    check_properties(&properties, "would load code or run a command");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! messages that a setting refuses, since an operator may correct the setting.
 
 mod body;
+mod last_genuine;
 mod rejection;
 
 mod misdirected;
@@ -21,6 +22,7 @@ use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 pub use self::body::Bodies;
+pub use self::last_genuine::LastGenuine;
 use self::rejection::{Answer, Rejection, Severity};
 use self::trace::RequestTrace;
 use crate::amazon::signing_certs::SigningCerts;
@@ -30,7 +32,6 @@ use crate::config;
 use crate::domain::ipn::Message;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::routing::Merchants;
-use crate::domain::pay::Account;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, Verified, verify};
 use crate::domain::trace::TraceParent;
 use crate::http::problem::problem;
@@ -54,6 +55,8 @@ pub struct Ingress {
     pub clock: Clock,
     /// Reads bodies.
     pub bodies: Bodies,
+    /// When the last genuine IPNs were published.
+    pub last_genuine: LastGenuine,
     /// The limits.
     pub settings: config::Ingress,
     /// Limits equal log lines, by outcome and cause (for messages that are verified, the topic).
@@ -82,16 +85,6 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .default_service(web::to(misdirected::method_not_allowed)),
         )
         .default_service(web::to(misdirected::not_found));
-}
-
-/// Sets the time of the last genuine IPN to 0 for every merchant, so that the metric exists before the first IPN.
-pub fn init_last_genuine(merchants: &Merchants) {
-    merchants.accounts().for_each(|account| set_last_genuine(account, 0.0));
-}
-
-fn set_last_genuine(account: &Account, at_s: f64) {
-    let labels = [("merchant", account.merchant_id.to_string()), ("environment", account.environment.to_string())];
-    metrics::gauge!("ipn_receiver_last_genuine_ipn_timestamp_seconds", &labels).set(at_s);
 }
 
 /// SNS sets this header for raw deliveries. The header is not signed, so it only explains a body that is not an envelope.
@@ -133,7 +126,7 @@ impl Ingress {
     ) -> Result<Accepted, Rejection> {
         let received_at = self.clock.now();
         let body = self.bodies.read(request, payload).await?;
-        let envelope = match Envelope::parse(body.bytes) {
+        let envelope = match Envelope::parse(&body.bytes) {
             Err(_) if is_raw_delivery(request) => return Err(Rejection::RawDelivery),
             parsed => parsed?,
         };
@@ -160,7 +153,7 @@ impl Ingress {
         log_stored(&notification, traceparent);
         // An IPN without a configured merchant becomes a dead letter in the worker.
         if let Some(object) = notification.object() {
-            set_last_genuine(&object.account, received_at.unix_ms() as f64 / 1000.0);
+            self.last_genuine.note(&object.account, notification.envelope().timestamp);
         }
         Ok(Accepted::Stored)
     }

@@ -1,6 +1,7 @@
 //! Step 4. The inbox topic: a genuine IPN is stored here before SNS is answered 200, and the worker reads it from here.
 //!
-//! An append succeeds when all in-sync replicas have acknowledged it. The value is the body as SNS sent it.
+//! An append succeeds when all in-sync replicas have acknowledged it. The value is the message of SNS, with the fields that
+//! verification needs and no others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -51,7 +52,7 @@ pub struct InboxRecord {
     pub appended_at: Timestamp,
     /// Its key.
     pub key: Vec<u8>,
-    /// The SNS body.
+    /// The SNS message, or an operator's request.
     pub value: Vec<u8>,
     /// Its headers.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -110,7 +111,7 @@ impl Inbox {
             .insert(Header { key: record_headers::SNS_MESSAGE_ID, value: Some(&envelope.message_id) })
             .insert(Header { key: record_headers::SNS_TOPIC_ARN, value: Some(envelope.topic_arn.as_str()) })
             .insert(Header { key: record_headers::TRACEPARENT, value: Some(&traceparent) });
-        self.deliver(notification.key(), &envelope.body, headers).await
+        self.deliver(notification.key(), &envelope.to_json(), headers).await
     }
 
     /// Stores an operator's request to recheck an object.

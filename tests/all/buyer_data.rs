@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::collector::{Collector, Mode};
 use crate::harness::{committed_records, kafka, post_to, run, until};
-use crate::process::Serve;
+use crate::process::{Serve, config_file};
 
 const MARKER: &str = "BUYER-DATA";
 const PERMISSION: &str = "C02-0000001-1111111";
@@ -33,14 +33,11 @@ impl Busy {
         let servers = kafka();
         let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("receiver.toml");
-        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\nworker.confirm_reads_after_ms = [200]\n\
+        let settings = "worker.confirm_reads_after_ms = [200]\n\
                         worker.unknown_object_retries_ms = []\nquota.share = 1.0\nquota.sandbox = { burst = 50, per_second = 50 }\n";
         let collector = Collector::start(Mode::Accept);
         let settings = format!("{settings}{}", collector.settings());
-        std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(&servers).unwrap()))
-            .unwrap();
-        let serve = Serve::start(&file);
+        let serve = Serve::start(&config_file(&folder, &environment, &servers, &settings));
         Self { environment, collector, serve, servers, _folder: folder }
     }
 

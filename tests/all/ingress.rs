@@ -9,7 +9,7 @@ use ipn_receiver::sandbox::sns::{CertificateAnswer, Draft, SignatureVersion};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::harness::{Stage, committed_records, metric, run};
+use crate::harness::{Record, Stage, committed_records, metric, run};
 
 const CHARGE: &str = "S02-5454037-1929856-C000001";
 
@@ -28,10 +28,14 @@ fn genuine_ipn_is_in_inbox_unchanged_when_answered_200() {
             let body = stage.environment.envelope(&hint, version);
             assert_eq!(stage.post(&app, &body).await.status, 200);
             let inbox = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
-            let record = inbox.iter().find(|record| record.value == body.as_bytes()).expect("the body is in the inbox");
-            assert_eq!(record.key, stage.environment.merchants[0]);
             let sent: Value = serde_json::from_str(&body).unwrap();
-            assert_eq!(record.headers["ipn-sns-message-id"], sent["MessageId"].as_str().unwrap());
+            let of_it = |record: &&Record| sent["MessageId"] == record.headers["ipn-sns-message-id"];
+            let record = inbox.iter().find(of_it).expect("the message is in the inbox");
+            assert_eq!(record.key, stage.environment.merchants[0]);
+            let stored: Value = serde_json::from_slice(&record.value).unwrap();
+            for key in ["Type", "Message", "Timestamp", "SignatureVersion", "Signature", "SigningCertURL"] {
+                assert_eq!(stored[key], sent[key]);
+            }
         }
         assert_eq!(stage.environment.sns.certificate_fetches(), 1, "each URL is fetched once");
         let now_s = OffsetDateTime::now_utc().unix_timestamp() as f64;

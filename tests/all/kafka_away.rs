@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::harness::{kafka, run, until};
-use crate::process::Serve;
+use crate::process::{Serve, config_file};
 use crate::proxy::{Direction, Proxy};
 
 /// Only one test uses the advertised ports at a time.
@@ -48,10 +48,7 @@ fn advertised(servers: &str) -> String {
 }
 
 fn config(environment: &SandboxEnvironment, folder: &tempfile::TempDir, servers: &str) -> PathBuf {
-    let file = folder.path().join("receiver.toml");
-    let settings = "admin.listen = \"127.0.0.1:0\"\nadmin.probe_interval_ms = 500\nshutdown.notice_ms = 0\n";
-    std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(servers).unwrap())).unwrap();
-    file
+    config_file(folder, environment, servers, "admin.probe_interval_ms = 500")
 }
 
 /// The check `worker` of `/readyz`.

@@ -8,7 +8,7 @@ use ipn_receiver::sandbox::sns::SignatureVersion;
 use serde_json::{Value, json};
 
 use crate::harness::{kafka, post_to, run, until};
-use crate::process::Serve;
+use crate::process::{Serve, config_file};
 
 /// A receiver in a process of its own, for its log.
 struct Stage {
@@ -21,11 +21,7 @@ struct Stage {
 impl Stage {
     fn of(environment: SandboxEnvironment) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("receiver.toml");
-        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
-        std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(&kafka()).unwrap()))
-            .unwrap();
-        let serve = Serve::start(&file);
+        let serve = Serve::start(&config_file(&folder, &environment, &kafka(), ""));
         let url = format!("http://{}/ipn", serve.address("ingress"));
         Self { environment, serve, url, _folder: folder }
     }

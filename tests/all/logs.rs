@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::{committed_records, kafka, run, until};
 use crate::layering::rust_files;
 use crate::mock_stage::envelope;
-use crate::process::Serve;
+use crate::process::{Serve, config_file};
 
 const PERMISSION: &str = "C02-0000001-1111111";
 const STORED: &str = "IPN stored in inbox, answered 200";
@@ -42,12 +42,8 @@ fn one_id_finds_the_log_lines_of_an_ipn_and_its_trace() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("receiver.toml");
-        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n\
-                        worker.unknown_object_retries_ms = []\n";
-        std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(&kafka()).unwrap()))
-            .unwrap();
-        let serve = Serve::start(&file);
+        let settings = "worker.unknown_object_retries_ms = []";
+        let serve = Serve::start(&config_file(&folder, &environment, &kafka(), settings));
         let url = format!("http://{}/ipn", serve.address("ingress"));
         environment.put(ObjectKind::ChargePermission, charge_permission(PERMISSION, "Recurring"), "Chargeable", &[]);
         let hint = |id: &'static str| Hint {
@@ -104,11 +100,7 @@ fn requests_for_which_no_setting_fits_are_logged_with_the_remedy() {
     run(async {
         let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("receiver.toml");
-        let settings = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
-        std::fs::write(&file, format!("{settings}{}", environment.config_for_another_process(&kafka()).unwrap()))
-            .unwrap();
-        let serve = Serve::start(&file);
+        let serve = Serve::start(&config_file(&folder, &environment, &kafka(), ""));
         let (client, address) = (reqwest::Client::new(), serve.address("ingress"));
         let genuine: Value = serde_json::from_str(&envelope(&environment)).unwrap();
         let post = async |path: &str, region: &str| {

@@ -14,6 +14,7 @@ mod layering;
 mod properties;
 mod vectors;
 
+mod adversary;
 mod clock;
 mod contract;
 mod floods;

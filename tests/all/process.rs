@@ -1,11 +1,28 @@
 //! The receiver as a separate process, with its log.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ipn_receiver::sandbox::environment::SandboxEnvironment;
 use serde_json::Value;
+use tempfile::TempDir;
+
+/// Writes the configuration of a receiver on ports of its own, beside these simulators and this Kafka.
+pub(crate) fn config_file(
+    folder: &TempDir,
+    environment: &SandboxEnvironment,
+    servers: &str,
+    settings: &str,
+) -> PathBuf {
+    let file = folder.path().join("receiver.toml");
+    let own = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
+    let simulators = environment.config_for_another_process(servers).unwrap();
+    std::fs::write(&file, format!("{own}{settings}\n{simulators}")).unwrap();
+    file
+}
 
 /// A running `serve`, and its log.
 pub(crate) struct Serve {

@@ -67,7 +67,7 @@ struct Believed {
 
 fn judge(body: &[u8]) -> Option<Believed> {
     let genuine = genuine();
-    let envelope = Envelope::parse(body.to_vec()).ok()?;
+    let envelope = Envelope::parse(body).ok()?;
     let verified = verify(envelope, &genuine.cert, &genuine.policy, genuine.now).ok()?;
     let notification = Notification::new(verified, &Merchants::default(), &genuine.policy);
     let envelope = notification.envelope();

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::sync::atomic::AtomicU64;
 
 use crate::proxy::Proxy;
 
@@ -9,11 +10,15 @@ use crate::proxy::Proxy;
 pub(crate) struct Cluster {
     /// The proxy of each node; clients of `proxied` go through them.
     pub(crate) proxies: Vec<Proxy>,
+    /// For how long Kafka's console consumer waits for a record before it ends. On a busy machine it may end before the first.
+    pub(crate) console_patience_ms: AtomicU64,
     port: u16,
     was_running: bool,
 }
 
 const NODES: u16 = 3;
+/// The longest time of a command of `scripts/kafka`, which includes the start of three nodes.
+const TOOL_TIMEOUT_S: &str = "180";
 
 impl Cluster {
     /// Starts three nodes, or uses those that already run at `FAULTS_KAFKA_PORT` (default 14092).
@@ -27,7 +32,7 @@ impl Cluster {
             let advertised = local(port + 10 * node + 1 + 10_000);
             proxies.push(Proxy::start(advertised, proxied).await.expect("the proxy's port is free"));
         }
-        Self { proxies, port, was_running }
+        Self { proxies, console_patience_ms: AtomicU64::new(5000), port, was_running }
     }
 
     /// Bootstrap servers behind the proxies.
@@ -59,7 +64,7 @@ impl Cluster {
             let arguments: Vec<&str> = ["tool"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
             script(port, &arguments)
         });
-        output.await.unwrap().expect("Kafka's tool succeeds")
+        output.await.unwrap().expect("Kafka's tool succeeds and ends")
     }
 
     /// Clears the faults of all proxies.
@@ -85,7 +90,10 @@ fn local(port: u16) -> SocketAddr {
 /// The output of `scripts/kafka`; none if it fails.
 fn script(port: u16, arguments: &[&str]) -> Option<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/kafka");
-    let output = Command::new(script).args(arguments).env("KAFKA_PORT", port.to_string()).output().unwrap();
+    // Kafka's console consumer ends when no record comes for some seconds. If records come for ever, the test must fail.
+    let mut command = Command::new("timeout");
+    let output = command.arg(TOOL_TIMEOUT_S).arg(script).args(arguments).env("KAFKA_PORT", port.to_string());
+    let output = output.output().unwrap();
     if !output.status.success() && arguments[0] != "status" {
         eprintln!("{}", String::from_utf8_lossy(&output.stderr));
     }

@@ -12,11 +12,11 @@ use crate::stage::{Stage, free_port};
 
 const SESSION: Duration = Duration::from_secs(6);
 const PER_SECOND: u32 = 200;
-const ROLLS: usize = 3;
+const ROLLS: usize = 5;
 /// SNS also delays further deliveries to an endpoint that is too slow.
 const IN_FLIGHT_MAX: usize = 100;
 /// The load that even a busy machine must reach.
-const REQUESTS_MIN: usize = 1000;
+const REQUESTS_MIN: usize = 300;
 /// Longer than the balancer needs to see that a process is not ready, as in a cluster.
 const NOTICE: Duration = Duration::from_millis(1500);
 

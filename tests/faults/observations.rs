@@ -1,6 +1,7 @@
 //! Reads the records in Kafka with Kafka's own console consumer, which shares no code with the receiver's client.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ipn_receiver::config::{Kafka, Topics};
@@ -106,7 +107,7 @@ pub(crate) async fn read(cluster: &Cluster, topic: &str) -> Vec<Record> {
         "--isolation-level",
         "read_committed",
         "--timeout-ms",
-        "5000",
+        &cluster.console_patience_ms.load(Ordering::Relaxed).to_string(),
     ] {
         arguments.push(argument.to_owned());
     }

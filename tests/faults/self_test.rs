@@ -2,6 +2,7 @@
 //! protection that the case needs.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::time::Duration;
 
 use ipn_receiver::sandbox::events::EventReader;
@@ -62,6 +63,17 @@ impl Case {
     }
 }
 
+/// Whether a broken run leads to this kind of finding. On a busy machine a late request may time out before it does harm, so
+/// there are three runs at most.
+async fn is_found<R: Future<Output = BTreeSet<String>>>(kind: &str, broken_run: impl Fn() -> R) -> bool {
+    for _ in 0..3 {
+        if broken_run().await.contains(kind) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Waits until a process has frozen itself at a failpoint.
 async fn frozen_at(process: &Process, point: &str) {
     let sign = format!("failpoint {point}:");
@@ -87,7 +99,7 @@ async fn a_zombie_commits(broken: &'static str) -> BTreeSet<String> {
 fn resumed_zombie_is_fenced() {
     run(async {
         assert_eq!(a_zombie_commits("").await, BTreeSet::new());
-        assert!(a_zombie_commits("fencing=return").await.contains("duplicate"));
+        assert!(is_found("duplicate", || a_zombie_commits("fencing=return")).await);
     });
 }
 
@@ -111,7 +123,7 @@ async fn a_late_batch(broken: &'static str) -> BTreeSet<String> {
 fn late_batch_is_fenced_by_metadata_of_its_assignment() {
     run(async {
         assert_eq!(a_late_batch("").await, BTreeSet::new());
-        assert!(a_late_batch("group-metadata=return").await.contains("duplicate"));
+        assert!(is_found("duplicate", || a_late_batch("group-metadata=return")).await);
     });
 }
 
@@ -141,7 +153,7 @@ async fn a_barrier_comes_late(broken: &'static str) -> BTreeSet<String> {
 fn barrier_on_an_empty_inbox_is_fenced_by_its_offsets() {
     run(async {
         assert_eq!(a_barrier_comes_late("").await, BTreeSet::new());
-        assert!(a_barrier_comes_late("barrier-offset=return").await.contains("unfenced"));
+        assert!(is_found("unfenced", || a_barrier_comes_late("barrier-offset=return")).await);
     });
 }
 
@@ -163,7 +175,7 @@ async fn a_death_before_the_commit(broken: &'static str) -> BTreeSet<String> {
 fn work_killed_before_its_commit_is_published_by_another() {
     run(async {
         assert_eq!(a_death_before_the_commit("").await, BTreeSet::new());
-        assert!(a_death_before_the_commit("offsets-in-transaction=return").await.contains("lost"));
+        assert!(is_found("lost", || a_death_before_the_commit("offsets-in-transaction=return")).await);
     });
 }
 
@@ -196,7 +208,7 @@ async fn a_late_commit(broken: &'static str) -> BTreeSet<String> {
 fn late_commit_request_ends_no_other_transaction() {
     run(async {
         assert_eq!(a_late_commit("").await, BTreeSet::new());
-        assert!(a_late_commit("commit-in-doubt=return").await.contains("duplicate"));
+        assert!(is_found("duplicate", || a_late_commit("commit-in-doubt=return")).await);
     });
 }
 
@@ -221,6 +233,6 @@ async fn a_restore(broken: &'static str) -> BTreeSet<String> {
 fn complete_restore_publishes_nothing_again() {
     run(async {
         assert_eq!(a_restore("").await, BTreeSet::new());
-        assert!(a_restore("restore-to-barrier=return").await.contains("duplicate"));
+        assert!(is_found("duplicate", || a_restore("restore-to-barrier=return")).await);
     });
 }

@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use serde_json::json;
 
+use crate::commands::format::{self, printable};
+
 /// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -102,8 +104,7 @@ pub(super) fn waiting_for(what: &str) {
     let _ = writeln!(std::io::stderr(), "      {what} …");
 }
 
-/// A reader that closes the pipe early, as `head` does, must not stop the checks.
+/// An output that cannot be written must not stop the checks.
 fn print(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _ = format::print(&(printable(line) + "\n"));
 }

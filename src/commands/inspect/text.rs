@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Found;
+use crate::commands::format::printable;
 use crate::domain::pay::ObjectId;
 
 /// The whole output.
@@ -60,8 +61,9 @@ fn observed_lines(observed: &Value) -> [(&'static str, String); 5] {
     let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
     // Only the state of the charge permission itself names the type.
     let permission_type =
-        observed["chargePermissionType"].as_str().map_or_else(String::new, |name| format!(" ({name})"));
-    let last_event = observed["lastEventId"].as_str().unwrap_or("never published (baseline)").to_owned();
+        observed["chargePermissionType"].as_str().map_or_else(String::new, |name| format!(" ({})", printable(name)));
+    let last_event =
+        observed["lastEventId"].as_str().map_or_else(|| "never published (baseline)".to_owned(), printable);
     [
         ("charge permission", format!("{}{permission_type}", word(&observed["chargePermissionId"]))),
         ("state", format!("{}{reasons}", word(&observed["state"]))),
@@ -81,11 +83,11 @@ fn pending_read(pending: &Value) -> String {
         pending["attempts"]
     );
     if let Some(error) = pending["lastError"].as_str() {
-        let _ = writeln!(text, "    last failure: {}: {error}", word(&pending["failedAt"]));
+        let _ = writeln!(text, "    last failure: {}: {}", word(&pending["failedAt"]), printable(error));
     }
     for cause in pending["causes"].as_array().into_iter().flatten() {
-        let fields =
-            ["notificationType", "messageId", "readFor"].map(|field| cause[field].as_str().unwrap_or_default());
+        let fields = ["notificationType", "messageId", "readFor"]
+            .map(|field| printable(cause[field].as_str().unwrap_or_default()));
         let line = format!("{} {} {}", word(&cause["timestamp"]), word(&cause["type"]), fields.join(" ").trim());
         let _ = writeln!(text, "    {}", line.trim_end());
     }
@@ -135,7 +137,7 @@ fn section<const N: usize>(
 }
 
 fn word(value: &Value) -> String {
-    value.as_str().unwrap_or("-").to_owned()
+    printable(value.as_str().unwrap_or("-"))
 }
 
 /// Partition and offset.
@@ -154,5 +156,30 @@ mod tests {
         let text = section("things", &records, ["first", "b"], |record| [&record["a"], &record["b"]].map(word));
         assert_eq!(text, "things: 2\n  first   b\n  x       y\n  longer  -\n");
         assert_eq!(section("things", &[], ["first"], |_| [String::new()]), "");
+    }
+
+    /// Every text of every record comes from a topic that somebody else may write to.
+    #[test]
+    fn hostile_words_stay_in_their_line() {
+        let bad = "x\u{1b}[2J\n  state:  Captured\u{202e}";
+        let position = json!({"partition": 0, "offset": 1});
+        let state = json!({"object": {"kind": bad, "account": {"merchantId": bad, "environment": bad}}, "inChargeSince": bad,
+            "observed": {"reasons": [{"reasonCode": bad}], "chargePermissionType": bad, "lastEventId": bad, "chargePermissionId": bad,
+                "state": bad, "lastUpdated": bad, "readStartedAt": bad},
+            "pending": {"due": bad, "causesSeen": 1, "firstSeen": bad, "attempts": 1, "lastError": bad, "failedAt": bad,
+                "causes": [{"timestamp": bad, "type": bad, "notificationType": bad, "messageId": bad, "readFor": bad}]},
+            "position": position});
+        let event = json!({"time": bad, "sequence": bad, "type": format!("a.{bad}.v1"), "subject": bad, "id": bad,
+            "data": {"state": bad, "previousState": bad}, "position": position});
+        let event_row = event_row(&event).join(" ");
+        for text in
+            [known_state(&state), section("things", &[event], EVENT_COLUMNS, |_| [(); 8].map(|()| event_row.clone()))]
+        {
+            assert!(text.contains(r"x\u001b[2J\u000a  state:  Captured\u202e"), "{text}");
+            assert!(
+                !text.contains("\n  state:  Captured") && text.chars().all(|c| c == '\n' || !c.is_control()),
+                "{text}"
+            );
+        }
     }
 }

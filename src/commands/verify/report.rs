@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::commands::format::printable;
 use crate::domain::sns::Envelope;
 use crate::domain::timestamp::Timestamp;
 
@@ -73,14 +74,13 @@ impl Report {
     }
 
     pub(super) fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let file = self.file.display();
-        write!(out, "{file}: {}", self.verdict().as_str())?;
+        write!(out, "{}: {}", printable(&self.file.to_string_lossy()), self.verdict().as_str())?;
         if let Some(Failure { check, reason, .. }) = &self.failure {
-            write!(out, " ({check}): {reason}")?;
+            write!(out, " ({check}): {}", printable(reason))?;
         }
         writeln!(out)?;
         if let Some(envelope) = &self.envelope {
-            writeln!(out, "    message:     {} {}", envelope.message_type.as_str(), envelope.message_id)?;
+            writeln!(out, "    message:     {} {}", envelope.message_type.as_str(), printable(&envelope.message_id))?;
             writeln!(out, "    topic:       {}", envelope.topic_arn.as_str())?;
             let version = envelope.signature_version.escape_debug();
             writeln!(out, "    sent:        {}, SignatureVersion {version}", envelope.timestamp)?;

@@ -178,7 +178,7 @@ impl Content {
             let request = SetInChargeSince::parse(value).ok();
             return Self::InChargeRequest(request.map(|request| request.account.merchant_id));
         }
-        let Ok(envelope) = Envelope::parse(value.to_vec()) else { return Self::Unreadable };
+        let Ok(envelope) = Envelope::parse(value) else { return Self::Unreadable };
         let message = Message::parse(&envelope.message);
         Self::Sns(Box::new((envelope, message)))
     }

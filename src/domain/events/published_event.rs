@@ -11,9 +11,7 @@ use super::catalog::{Notice, notice_type};
 use super::derive::payment_method_reason;
 use super::next_action::{AWAITING_RETRY, ActionCode};
 use crate::domain::ipn::NotificationType;
-use crate::domain::pay::{
-    Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef, Reason, State, captured, digest,
-};
+use crate::domain::pay::{Account, ObjectId, ObjectKind, ObjectRef, Reason, State, captured, digest};
 use crate::domain::state::PermissionIdSource;
 use crate::domain::state::in_charge::InCharge;
 use crate::domain::state::{COUNT_MAX, KnownState, Observed, RetryAwaited, known_date};
@@ -113,9 +111,7 @@ impl PublishedEvent {
             let Structured { attributes, data } = serde_json::from_slice(value).ok()?;
             (attributes, data)
         };
-        let (merchant, environment) = attributes.source.strip_prefix("/amazonpay/")?.split_once('/')?;
-        let environment = [Environment::Live, Environment::Sandbox].into_iter().find(|e| e.as_str() == environment)?;
-        let account = Account { merchant_id: MerchantId::parse(merchant)?, environment };
+        let account = Account::parse(attributes.source.strip_prefix("/amazonpay/")?)?;
         Some(Self {
             object: ObjectRef { account, kind: data.object_type, id: data.object_id.clone() },
             id: attributes.id,

@@ -150,6 +150,14 @@ impl Region {
 }
 
 impl Environment {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Live, Self::Sandbox];
+
+    /// Reads the word of [`Self::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|environment| environment.as_str() == word)
+    }
+
     /// The word in paths, sources and settings.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -194,6 +202,14 @@ impl ObjectKind {
     }
 }
 
+impl Account {
+    /// Reads `merchant/environment`, as it is printed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (merchant_id, environment) = text.split_once('/')?;
+        Some(Self { merchant_id: MerchantId::parse(merchant_id)?, environment: Environment::parse(environment)? })
+    }
+}
+
 impl ObjectRef {
     /// The key of its record in the state topic. It contains the kind: whoever names an object may be wrong about its kind, and
     /// the form of an id proves nothing, since Amazon may add forms.
@@ -203,14 +219,10 @@ impl ObjectRef {
 
     /// The object of a state key.
     pub fn of_state_key(key: &str) -> Option<Self> {
-        let mut parts = key.splitn(4, '/');
-        let merchant_id = MerchantId::parse(parts.next()?)?;
-        let name = parts.next()?;
-        let environment = [Environment::Live, Environment::Sandbox].into_iter().find(|of| of.as_str() == name)?;
-        let name = parts.next()?;
+        let mut parts = key.rsplitn(3, '/');
+        let (id, name) = (ObjectId::parse(parts.next()?)?, parts.next()?);
         let kind = ObjectKind::ALL.into_iter().find(|of| of.as_str() == name)?;
-        let id = ObjectId::parse(parts.next()?)?;
-        Some(Self { account: Account { merchant_id, environment }, kind, id })
+        Some(Self { account: Account::parse(parts.next()?)?, kind, id })
     }
 
     /// Another object of the same account.

@@ -4,6 +4,8 @@
 //! also fit another message that a lenient parser accepts. Therefore every signed field except `Message` has a strict
 //! grammar here.
 
+use serde::Serialize;
+
 use super::fields::{Fields, MalformedEnvelope};
 use super::topic_policy::TopicArn;
 use crate::domain::timestamp::Timestamp;
@@ -33,8 +35,27 @@ pub struct Envelope {
     pub signature: String,
     /// The URL of the signing certificate, as the message states it; not covered by the signature.
     pub signing_cert_url: String,
-    /// The body as it was received.
-    pub body: Vec<u8>,
+}
+
+/// A message as it is stored: the fields that verification needs.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Stored<'a> {
+    r#type: &'static str,
+    message_id: &'a str,
+    topic_arn: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    message: &'a str,
+    timestamp: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    #[serde(rename = "SubscribeURL", skip_serializing_if = "Option::is_none")]
+    subscribe_url: Option<&'a str>,
+    signature_version: &'a str,
+    signature: &'a str,
+    #[serde(rename = "SigningCertURL")]
+    signing_cert_url: &'a str,
 }
 
 /// The kinds of SNS message ("Amazon SNS developer guide: parsing Amazon SNS message formats").
@@ -76,8 +97,8 @@ impl MessageType {
 
 impl Envelope {
     /// Parses an HTTP body.
-    pub fn parse(body: Vec<u8>) -> Result<Self, MalformedEnvelope> {
-        let mut fields = Fields::from_json(&body)?;
+    pub fn parse(body: &[u8]) -> Result<Self, MalformedEnvelope> {
+        let mut fields = Fields::from_json(body)?;
         let message_type = MessageType::parse(&fields.take("Type")?).ok_or(MalformedEnvelope::Grammar("Type"))?;
         let timestamp_text = fields.take("Timestamp")?;
         let confirmation = match message_type {
@@ -106,8 +127,27 @@ impl Envelope {
             signature_version: fields.take("SignatureVersion")?,
             signature: fields.take("Signature")?,
             signing_cert_url: fields.take("SigningCertURL")?,
-            body,
         })
+    }
+
+    /// The message as JSON that verifies as the original does. Other keys and white space, which anyone can add to a genuine
+    /// message, are left out.
+    pub fn to_json(&self) -> Vec<u8> {
+        let confirmation = self.confirmation.as_ref();
+        let stored = Stored {
+            r#type: self.message_type.as_str(),
+            message_id: &self.message_id,
+            topic_arn: self.topic_arn.as_str(),
+            subject: self.subject.as_deref(),
+            message: &self.message,
+            timestamp: &self.timestamp_text,
+            token: confirmation.map(|confirmation| confirmation.token.as_str()),
+            subscribe_url: confirmation.map(|confirmation| confirmation.subscribe_url.as_str()),
+            signature_version: &self.signature_version,
+            signature: &self.signature,
+            signing_cert_url: &self.signing_cert_url,
+        };
+        serde_json::to_vec(&stored).expect("texts are JSON")
     }
 }
 
@@ -153,7 +193,7 @@ mod tests {
 
     #[allow(clippy::needless_pass_by_value, reason = "the callers read better")]
     fn check(body: &str, outcome: Result<(), MalformedEnvelope>) {
-        let parsed = Envelope::parse(body.as_bytes().to_vec()).map(|_| ());
+        let parsed = Envelope::parse(body.as_bytes()).map(|_| ());
         match (&parsed, &outcome) {
             (Err(MalformedEnvelope::Json(_)), Err(MalformedEnvelope::Json(_))) => {}
             _ => assert_eq!(parsed, outcome, "{body}"),
@@ -163,6 +203,25 @@ mod tests {
     #[test]
     fn valid_envelope_parses_and_unknown_keys_are_ignored() {
         check(&genuine().to_string(), Ok(()));
+    }
+
+    #[test]
+    fn stored_form_reads_as_the_original_and_holds_nothing_else() {
+        let mut confirmation = genuine();
+        confirmation["Type"] = json!("SubscriptionConfirmation");
+        confirmation["Token"] = json!("00ff");
+        confirmation["SubscribeURL"] = json!("https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription");
+        let mut with_subject = genuine();
+        with_subject["Subject"] = json!("a \"subject\"");
+        for mut message in [genuine(), confirmation, with_subject] {
+            let plain = Envelope::parse(message.to_string().as_bytes()).unwrap();
+            message["pad"] = json!("x".repeat(100_000));
+            let padded = format!("{:#}{}", message, " ".repeat(100_000));
+            let envelope = Envelope::parse(padded.as_bytes()).unwrap();
+            let stored = envelope.to_json();
+            assert!(stored.len() < 1000 && stored == plain.to_json(), "{}", String::from_utf8_lossy(&stored));
+            assert_eq!(Envelope::parse(&stored).unwrap(), envelope);
+        }
     }
 
     #[test]
@@ -254,9 +313,7 @@ mod tests {
 
     #[test]
     fn errors_never_quote_the_body() {
-        let Err(error) = Envelope::parse(br#"{"Type": "secret-value", "Type": 1"#.to_vec()) else {
-            panic!("malformed")
-        };
+        let Err(error) = Envelope::parse(br#"{"Type": "secret-value", "Type": 1"#) else { panic!("malformed") };
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 }

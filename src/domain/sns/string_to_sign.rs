@@ -38,7 +38,7 @@ mod tests {
         let body = r#"{"Type": "Notification", "MessageId": "72fd219f-d2d6-5fea-afff-70487e01d695", "Subject": "s",
             "TopicArn": "arn:aws:sns:eu-west-1:291180941288:X", "Message": "two\nlines",
             "Timestamp": "2026-01-02T03:04:38.000Z", "SignatureVersion": "2", "Signature": "x", "SigningCertURL": "x"}"#;
-        let text = string_to_sign(&Envelope::parse(body.as_bytes().to_vec()).unwrap());
+        let text = string_to_sign(&Envelope::parse(body.as_bytes()).unwrap());
         let lines: Vec<&str> = text.split('\n').collect();
         assert_eq!(
             lines,

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::pay::{Account, Environment, MerchantId};
+use crate::domain::pay::Account;
 use crate::domain::schema_version::NewerVersion;
 use crate::domain::state::Unusable;
 use crate::domain::timestamp::Timestamp;
@@ -57,10 +57,7 @@ impl InCharge {
 
     /// The account whose record has this key. None for any other key: no object id has an underscore.
     pub fn account_of(key: &str) -> Option<Account> {
-        let (merchant_id, environment) = key.strip_suffix(NAME)?.strip_suffix('/')?.split_once('/')?;
-        let environment =
-            [Environment::Live, Environment::Sandbox].into_iter().find(|of| of.as_str() == environment)?;
-        Some(Account { merchant_id: MerchantId::parse(merchant_id)?, environment })
+        Account::parse(key.strip_suffix(NAME)?.strip_suffix('/')?)
     }
 
     /// The account of a record of the state topic, and what the record says, if a person can read it. None for any other
@@ -84,6 +81,7 @@ const NAME: &str = "__in_charge_since";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::pay::{Environment, MerchantId};
 
     fn at(s: i64) -> Timestamp {
         Timestamp::from_unix_ms(s * 1000)

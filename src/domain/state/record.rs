@@ -2,6 +2,7 @@
 //! record of a later release is left alone, and a foreign one is ignored.
 
 use super::{KnownState, Observed};
+use crate::domain::pay::ObjectRef;
 use crate::domain::schema_version::NewerVersion;
 
 /// Why a record of the state topic cannot be used.
@@ -35,8 +36,8 @@ impl Unusable {
 }
 
 impl KnownState {
-    /// Reads the value of the record with this key. `newest` is the newest version that this release reads.
-    pub fn read(key: &str, value: &[u8], newest: u32) -> Result<Self, Unusable> {
+    /// Reads the value of the record of this object. `newest` is the newest version that this release reads.
+    pub fn read(object: &ObjectRef, value: &[u8], newest: u32) -> Result<Self, Unusable> {
         if value.len() > RECORD_BYTES_MAX {
             return Err(Unusable::Damaged(format!("{} bytes, more than {RECORD_BYTES_MAX}", value.len())));
         }
@@ -49,7 +50,7 @@ impl KnownState {
             }
         };
         NewerVersion::check(state.version, newest)?;
-        if state.object.state_key() != key {
+        if state.object != *object {
             return Err(Unusable::Damaged("it is about another object than its key".to_owned()));
         }
         if state.counts().any(|count| count > COUNT_MAX) {
@@ -107,15 +108,18 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind, ObjectRef};
+    use crate::domain::pay::{Account, Environment, MerchantId, ObjectId, ObjectKind};
     use crate::domain::state::VERSION;
 
-    fn read(change: impl FnOnce(&mut Value)) -> Result<KnownState, Unusable> {
+    fn object() -> ObjectRef {
         let account = Account { merchant_id: MerchantId::parse("M1").unwrap(), environment: Environment::Live };
-        let object = ObjectRef { account, kind: ObjectKind::Charge, id: ObjectId::parse("P01-1-2-C3").unwrap() };
-        let mut value = serde_json::to_value(KnownState::blank(object)).unwrap();
+        ObjectRef { account, kind: ObjectKind::Charge, id: ObjectId::parse("P01-1-2-C3").unwrap() }
+    }
+
+    fn read(change: impl FnOnce(&mut Value)) -> Result<KnownState, Unusable> {
+        let mut value = serde_json::to_value(KnownState::blank(object())).unwrap();
         change(&mut value);
-        KnownState::read("M1/live/Charge/P01-1-2-C3", value.to_string().as_bytes(), VERSION)
+        KnownState::read(&object(), value.to_string().as_bytes(), VERSION)
     }
 
     #[test]
@@ -124,7 +128,7 @@ mod tests {
         state.next_sequence(crate::domain::timestamp::Timestamp::from_unix_ms(0));
         state.limit_counts();
         let written = serde_json::to_vec(&state).unwrap();
-        assert_eq!(KnownState::read("M1/live/Charge/P01-1-2-C3", &written, VERSION), Ok(state));
+        assert_eq!(KnownState::read(&object(), &written, VERSION), Ok(state));
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub const METRICS: &[Metric] = &[
         "1 if the last probe found that Kafka accepts records for the inbox, otherwise 0.",
         "At 0 the process is not ready and IPNs are answered 503."),
     row(Kind::Gauge, Ingest, "ipn_receiver_last_genuine_ipn_timestamp_seconds", ACCOUNT,
-        "Time at which the last genuine IPN of a configured merchant was stored, in seconds since 1970; 0 if none was stored since the start.",
+        "Time at which Amazon SNS published the newest stored IPN of a configured merchant, in seconds since 1970; 0 if none was stored since the start. Copies of old IPNs do not change it.",
         "Take the maximum over all processes. The acceptable age depends on the shop; the alert NoIPNsReceived fires after a day."),
     row(Kind::Counter, Ingest, "ipn_receiver_signing_certificate_fetches_total", &[FETCH_OUTCOME],
         "Fetches of signing certificates by outcome; busy means that no fetch slot was free.",

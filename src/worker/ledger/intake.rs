@@ -50,8 +50,7 @@ pub fn parse(merchants: &Merchants, record: &InboxRecord) -> Result<Intake, Inta
         return parse_recheck(merchants, record);
     }
     // The signature was verified before the append, and only ipn-receiver appends to the inbox.
-    let envelope =
-        Envelope::parse(record.value.clone()).map_err(|error| IntakeError::not_understood(error.to_string()))?;
+    let envelope = Envelope::parse(&record.value).map_err(|error| IntakeError::not_understood(error.to_string()))?;
     let ipn = match Message::parse(&envelope.message) {
         Message::Ipn(ipn) => ipn,
         Message::LegacyV1 { notification_type } => {

@@ -91,7 +91,7 @@ fn unknown_merchants_ipn_is_published_after_redrive() {
         assert_eq!(published[0]["source"], format!("/amazonpay/{newcomer}/sandbox"));
         let records = committed_records(&stage.kafka(), &stage.kafka().topics().inbox);
         let again = records.iter().find(|record| record.headers.contains_key("ipn-redriven-from")).unwrap();
-        assert_eq!((&again.key, String::from_utf8_lossy(&again.value)), (&newcomer, body.into()));
+        assert_eq!((&again.key, &again.value), (&newcomer, &records[0].value));
         assert_eq!(again.headers["ipn-redrive-count"], "1");
         assert!(again.headers.contains_key("ipn-sns-message-id"), "the original's headers are kept");
         app.stop().await;

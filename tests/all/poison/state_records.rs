@@ -6,9 +6,27 @@ use super::{CHARGE, Foreign, OTHER, PERMISSION, append, captures, garbage, owner
 use crate::harness::{
     Stage, alter_topic, committed_records, events, inbox_records_left, metric, names, run, silence, until,
 };
+use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 
 const UNREADABLE: &str = "ipn_receiver_unreadable_records_total";
+
+/// A receiver has published a charge permission and two charges, and has stopped.
+async fn published_before(settings: &str) -> (Stage, EventReader) {
+    let stage = Stage::new(1, &format!("worker.confirm_reads_after_ms = [100]\n{settings}")).await;
+    let mut reader = stage.reader();
+    let app = stage.receiver().await;
+    publish_first(&stage, &app, &mut reader).await;
+    app.stop().await;
+    (stage, reader)
+}
+
+/// Appends to the state topic, where the records of the merchant are.
+async fn append_state(stage: &Stage, key: &str, value: Option<&[u8]>) {
+    let topic = &stage.kafka().topics().state;
+    let record = Foreign { topic, partition: Some(owner(stage)), key: Some(key.as_bytes()), value };
+    append(&stage.kafka(), record).await.unwrap();
+}
 
 #[test]
 fn unreadable_state_of_an_object_is_rebuilt_from_its_events() {
@@ -29,14 +47,7 @@ fn unreadable_state_of_an_object_is_rebuilt_from_its_events() {
         let damaged = more.iter().map(String::as_str).chain([CHARGE, PERMISSION]);
         let values = garbage();
         for (id, value) in damaged.zip(values.iter().chain(&values)) {
-            let key = state_key(&stage, id);
-            let record = Foreign {
-                topic: &topic,
-                partition: Some(owner(&stage)),
-                key: Some(key.as_bytes()),
-                value: Some(value),
-            };
-            append(&stage.kafka(), record).await.unwrap();
+            append_state(&stage, &state_key(&stage, id), Some(value)).await;
         }
         let app = stage.receiver().await;
         assert!(metric(&app, UNREADABLE).await >= 6.0);
@@ -61,11 +72,7 @@ fn unreadable_state_of_an_object_is_rebuilt_from_its_events() {
 #[test]
 fn foreign_records_on_the_state_topic_change_nothing() {
     run(async {
-        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]").await;
-        let mut reader = stage.reader();
-        let app = stage.receiver().await;
-        publish_first(&stage, &app, &mut reader).await;
-        app.stop().await;
+        let (stage, mut reader) = published_before("").await;
         let (kafka, topic) = (stage.kafka(), stage.kafka().topics().state);
         let (right_key, own) = (state_key(&stage, CHARGE), owner(&stage));
         let other = (own + 1) % kafka.partitions;
@@ -116,11 +123,7 @@ fn foreign_records_on_the_state_topic_change_nothing() {
 #[test]
 fn record_of_a_later_release_holds_back_its_object_alone() {
     run(async {
-        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]\nworker.pending_after_ms = 200").await;
-        let mut reader = stage.reader();
-        let app = stage.receiver().await;
-        publish_first(&stage, &app, &mut reader).await;
-        app.stop().await;
+        let (stage, mut reader) = published_before("worker.pending_after_ms = 200").await;
         let (kafka, topic) = (stage.kafka(), stage.kafka().topics().state);
         let key = state_key(&stage, CHARGE);
         let of_charge = || {
@@ -131,13 +134,7 @@ fn record_of_a_later_release_holds_back_its_object_alone() {
         let mut later: Value = serde_json::from_slice(&genuine).unwrap();
         (later["version"], later["novel"]) = (2.into(), json!({"of": "a later release"}));
         let later = later.to_string();
-        let written = |value| Foreign {
-            topic: &topic,
-            partition: Some(owner(&stage)),
-            key: Some(key.as_bytes()),
-            value: Some(value),
-        };
-        append(&kafka, written(later.as_bytes())).await.unwrap();
+        append_state(&stage, &key, Some(later.as_bytes())).await;
         let app = stage.receiver().await;
         put(&stage, CHARGE, "Captured");
         stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
@@ -147,7 +144,7 @@ fn record_of_a_later_release_holds_back_its_object_alone() {
         app.stop().await;
         assert_eq!(String::from_utf8(of_charge()).unwrap(), later, "the record of the later release is left alone");
         // The later release, or whoever repairs it, has written a record that this release reads.
-        append(&kafka, written(&genuine)).await.unwrap();
+        append_state(&stage, &key, Some(&genuine)).await;
         let app = stage.receiver().await;
         let published = events(&mut reader, 1).await;
         assert_eq!((names(&published), &published[0]["subject"]), (vec!["ChargeCaptured".to_owned()], &CHARGE.into()));
@@ -160,17 +157,11 @@ fn record_of_a_later_release_holds_back_its_object_alone() {
 #[test]
 fn permission_of_a_later_release_holds_back_its_charges() {
     run(async {
-        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]\nworker.pending_after_ms = 200").await;
-        let mut reader = stage.reader();
-        let app = stage.receiver().await;
-        publish_first(&stage, &app, &mut reader).await;
-        app.stop().await;
+        let (stage, mut reader) = published_before("worker.pending_after_ms = 200").await;
         let (kafka, topic) = (stage.kafka(), stage.kafka().topics().state);
         let key = state_key(&stage, PERMISSION);
         let later = br#"{"version":7,"objects":["another format"]}"#;
-        let record =
-            Foreign { topic: &topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(later) };
-        append(&kafka, record).await.unwrap();
+        append_state(&stage, &key, Some(later)).await;
         let app = stage.receiver().await;
         put(&stage, CHARGE, "Captured");
         stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
@@ -179,7 +170,7 @@ fn permission_of_a_later_release_holds_back_its_charges() {
         let records = committed_records(&kafka, &topic);
         assert_eq!(records.iter().rfind(|record| record.key == key).unwrap().value, later);
         // Without a value the permission is unknown to every release, and what waited is published.
-        append(&kafka, Foreign { value: None, ..record }).await.unwrap();
+        append_state(&stage, &key, None).await;
         let app = stage.receiver().await;
         let published = events(&mut reader, 1).await;
         assert!(
@@ -193,12 +184,7 @@ fn permission_of_a_later_release_holds_back_its_charges() {
 #[test]
 fn garbage_on_the_events_topic_does_not_stop_a_rebuild() {
     run(async {
-        let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]").await;
-        let mut reader = stage.reader();
-        let app = stage.receiver().await;
-        publish_first(&stage, &app, &mut reader).await;
-        app.stop().await;
-        drop(reader);
+        let (stage, _) = published_before("").await;
         let (kafka, topics) = (stage.kafka(), stage.kafka().topics());
         let genuine = committed_records(&kafka, &topics.events)
             .into_iter()
@@ -214,14 +200,7 @@ fn garbage_on_the_events_topic_does_not_stop_a_rebuild() {
             }
         }
         append(&kafka, Foreign { topic: &topics.events, partition: None, key: Some(b"x"), value: None }).await.unwrap();
-        let key = state_key(&stage, PERMISSION);
-        let record = Foreign {
-            topic: &topics.state,
-            partition: Some(owner(&stage)),
-            key: Some(key.as_bytes()),
-            value: Some(b"abc"),
-        };
-        append(&kafka, record).await.unwrap();
+        append_state(&stage, &state_key(&stage, PERMISSION), Some(b"abc")).await;
         let app = stage.receiver().await;
         put(&stage, CHARGE, "Captured");
         stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::PERMISSION;
 use crate::collector::{Collector, Mode};
 use crate::harness::{Stage, events, kafka, post_to, run, until};
-use crate::process::Serve;
+use crate::process::{Serve, config_file};
 
 /// Asserts that answers, events and shutdown do not wait for a failing collector.
 async fn check_nothing_waits(endpoint: &str) {
@@ -93,11 +93,7 @@ fn spans_beyond_the_queue_limit_are_dropped_and_counted() {
 async fn process(settings: &str, variables: &[(&str, &str)]) -> (SandboxEnvironment, Serve, tempfile::TempDir) {
     let environment = SandboxEnvironment::start_fast(1).await.unwrap().reachable_by_address();
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("receiver.toml");
-    let local = "ingress.listen = \"127.0.0.1:0\"\nadmin.listen = \"127.0.0.1:0\"\nshutdown.notice_ms = 0\n";
-    let text = format!("{settings}{local}{}", environment.config_for_another_process(&kafka()).unwrap());
-    std::fs::write(&file, text).unwrap();
-    let serve = Serve::start_with(&file, variables);
+    let serve = Serve::start_with(&config_file(&folder, &environment, &kafka(), settings), variables);
     (environment, serve, folder)
 }
 

@@ -20,7 +20,7 @@ struct Captured {
 impl Captured {
     fn read(vector: &Value) -> Self {
         let message = &vector["message"];
-        let envelope = Envelope::parse(message.to_string().into_bytes()).unwrap();
+        let envelope = Envelope::parse(message.to_string().as_bytes()).unwrap();
         assert_eq!(sns::string_to_sign(&envelope), vector["string_to_sign"].as_str().unwrap());
         let policy = policy_for(envelope.topic_arn.as_str());
         let url = SigningCertUrl::parse(&envelope.signing_cert_url, &policy).unwrap();
@@ -120,7 +120,7 @@ fn altered_or_expired_genuine_message_is_rejected() {
             }
             let mut altered = vector["message"].clone();
             altered[field] = value.into();
-            let envelope = Envelope::parse(altered.to_string().into_bytes()).unwrap();
+            let envelope = Envelope::parse(altered.to_string().as_bytes()).unwrap();
             let policy = policy_for(envelope.topic_arn.as_str());
             let verdict = verify(envelope, &cert, &policy, captured.envelope.timestamp).map(|_| ());
             assert_eq!(verdict, Err(sns::Error::Signature), "{name}: {field}");

@@ -29,7 +29,7 @@ fn text<'a>(case: &'a Value, field: &str) -> &'a str {
 /// What `serve` does with a body, with this certificate as if it had been fetched. The error is the part that refuses, and
 /// its reason.
 fn judge(body: &str, pem: &str, policy: &Policy, anchors: &TrustAnchors, now: Timestamp) -> Result<(), String> {
-    let envelope = Envelope::parse(body.as_bytes().to_vec()).map_err(|why| format!("Envelope({why:?})"))?;
+    let envelope = Envelope::parse(body.as_bytes()).map_err(|why| format!("Envelope({why:?})"))?;
     let url = SigningCertUrl::parse(&envelope.signing_cert_url, policy).map_err(|why| format!("CertUrl({why:?})"))?;
     let CertSource::Region(region) = url.source() else { panic!("no development here") };
     let cert = CertFile::from_pem(pem.as_bytes())
@@ -47,7 +47,7 @@ fn each_certificate_url_gets_its_stated_verdict() {
     for case in &cases {
         let Some(url) = case["signing_cert_url"].as_str() else {
             let body = json!({"Type": "Notification", "SigningCertURL": case["signing_cert_url"]}).to_string();
-            let why = Envelope::parse(body.into_bytes()).unwrap_err();
+            let why = Envelope::parse(body.as_bytes()).unwrap_err();
             println!("{}: {why}", case["signing_cert_url"]);
             assert_eq!(text(case, "reason"), "non-string JSON value");
             assert_eq!(why, MalformedEnvelope::NotAString("SigningCertURL"));
@@ -245,10 +245,10 @@ fn ambiguous_string_to_sign_is_rejected_by_form() {
     for case in &cases {
         let key = CertFile::from_pem(text(case, "cert_pem").as_bytes()).unwrap().check_key_alone().unwrap();
         let now = key.validity().0;
-        let original = Envelope::parse(case["original"].to_string().into_bytes()).unwrap();
+        let original = Envelope::parse(case["original"].to_string().as_bytes()).unwrap();
         let policy = policy_for(original.topic_arn.as_str());
         verify(original, &key, &policy, now).expect("what the attacker had signed for his own topic is genuine");
-        let forged = Envelope::parse(case["message"].to_string().into_bytes()).unwrap_err();
+        let forged = Envelope::parse(case["message"].to_string().as_bytes()).unwrap_err();
         println!("{}: {forged}", text(case, "reason"));
         assert_eq!(forged, MalformedEnvelope::Grammar("Type"));
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::events::{Derivation, Encoded, Event, Mode, Permission, Reading, Wire, derive};
-use crate::domain::pay::{Amount, DigestKey, Edge, Fetched};
+use crate::domain::pay::{Amount, DigestKey, Edge, Environment, Fetched, MerchantId};
 use crate::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin};
 
 const NOON: i64 = 1_767_323_045_000;
