@@ -7,7 +7,7 @@ use super::development::DevelopmentSetting;
 use super::merchants::{MerchantSetting, is_update_url};
 use super::{
     Admin, Events, Ingress, Kafka, Mistake, PayApi, QuotaSetting, Quotas, Reconciliation, Role, Shutdown, Sns,
-    Telemetry, Worker, mistake,
+    Telemetry, Worker, mistake, ranges,
 };
 
 /// The whole file.
@@ -41,6 +41,9 @@ pub(super) struct File {
     pub(super) development: Option<DevelopmentSetting>,
     #[serde(default)]
     pub(super) merchants: Vec<MerchantSetting>,
+    /// Numbers that are too small or too large.
+    #[serde(skip)]
+    out_of_range: Vec<Mistake>,
 }
 
 /// Environment variables with this prefix override the file: `IPN_RECEIVER__KAFKA__BOOTSTRAP_SERVERS`,
@@ -62,7 +65,8 @@ pub(super) fn parse(text: &str, environment: impl IntoIterator<Item = (String, S
             overridden.push((path.join("."), name));
         }
     }
-    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+    let out_of_range = ranges::mistakes(&table);
+    let file: File = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
         // `merchants[0].region` is `merchants.0.region` in a variable's name.
         let as_variable = path.replace('[', ".").replace(']', "");
@@ -73,19 +77,22 @@ pub(super) fn parse(text: &str, environment: impl IntoIterator<Item = (String, S
             (None, path) => path.to_owned(),
         };
         mistake(setting, error.inner().message())
-    })
+    })?;
+    Ok(File { out_of_range, ..file })
 }
 
 impl File {
     /// Values that can be parsed but are not allowed.
-    pub(super) fn mistakes(&self) -> Vec<Mistake> {
-        let rules = self.kafka_rules().into_iter().chain(self.ingress_rules()).chain(self.worker_rules());
+    pub(super) fn mistakes(&mut self) -> Vec<Mistake> {
+        let out_of_range = std::mem::take(&mut self.out_of_range);
+        let rules = self.ingest_rules().into_iter().chain(self.worker_rules());
         let broken = rules.filter(|rule| !rule.holds).map(|rule| mistake(rule.setting, rule.requirement));
-        broken.chain(self.telemetry.mistakes()).chain(self.kafka.property_mistakes()).collect()
+        let broken = out_of_range.into_iter().chain(broken);
+        broken.chain(self.telemetry.mistake()).chain(self.kafka.property_mistakes()).collect()
     }
 
-    /// Rules for `[kafka]`.
-    fn kafka_rules(&self) -> Vec<Rule> {
+    /// Rules for `[kafka]` and `[ingress]`.
+    fn ingest_rules(&self) -> Vec<Rule> {
         vec![
             rule(
                 !self.kafka.bootstrap_servers.is_empty(),
@@ -98,64 +105,24 @@ impl File {
                 "must be host:port, or several separated by commas; TLS is set in kafka.properties",
             ),
             rule(
-                self.kafka.replication_factor >= 1,
-                "kafka.replication_factor",
-                "must be at least 1; 3 survives the loss of a broker",
-            ),
-            rule(
                 is_topic_prefix(&self.kafka.topic_prefix),
                 "kafka.topic_prefix",
                 "must be 1 to 100 characters of a-z, A-Z, 0-9, hyphen and dot (no underscore: Kafka's metrics confuse it with a dot)",
-            ),
-            rule((1..=1000).contains(&self.kafka.partitions), "kafka.partitions", "must be between 1 and 1000"),
-            rule(
-                (2_000..=900_000).contains(&self.kafka.transaction_timeout_ms),
-                "kafka.transaction_timeout_ms",
-                "must be between 2000 and 900000 (Kafka's default maximum)",
-            ),
-            rule(
-                (1_000..=1_800_000).contains(&self.kafka.session_timeout_ms),
-                "kafka.session_timeout_ms",
-                "must be between 1000 and 1800000, and within group.min.session.timeout.ms of the brokers (6000 by default)",
             ),
             rule(
                 self.kafka.append_timeout_ms < self.ingress.deadline_ms,
                 "kafka.append_timeout_ms",
                 "must be below ingress.deadline_ms, so that the answer is sent in time",
             ),
-        ]
-    }
-
-    /// Rules for the settings of the ingress: `[ingress]` and `[sns]`.
-    fn ingress_rules(&self) -> Vec<Rule> {
-        vec![
             rule(
-                (1..=14_000).contains(&self.ingress.deadline_ms),
-                "ingress.deadline_ms",
-                "must be between 1 and 14000: SNS gives up after 15 s",
+                self.kafka.append_linger_ms < self.kafka.append_timeout_ms,
+                "kafka.append_linger_ms",
+                "must be below kafka.append_timeout_ms, so that a record is sent before its time is over",
             ),
-            rule(
-                (1024..=524_288).contains(&self.ingress.body_bytes_max),
-                "ingress.body_bytes_max",
-                "must be between 1024 and 524288 (512 KiB)",
-            ),
-            rule(self.ingress.body_timeout_ms > 0, "ingress.body_timeout_ms", "must be at least 1"),
             rule(
                 self.ingress.body_bytes_in_flight_max >= self.ingress.body_bytes_max,
                 "ingress.body_bytes_in_flight_max",
                 "must be at least ingress.body_bytes_max",
-            ),
-            rule(self.ingress.connections_max > 0, "ingress.connections_max", "must be at least 1"),
-            rule(self.sns.certificates_max > 0, "sns.certificates_max", "must be at least 1"),
-            rule(
-                (1..=1000).contains(&self.sns.certificate_fetches_max),
-                "sns.certificate_fetches_max",
-                "must be between 1 and 1000",
-            ),
-            rule(
-                self.sns.ipn_age_max_h <= 87_600,
-                "sns.ipn_age_max_h",
-                "must be at most 87600 (ten years); 0 accepts any age",
             ),
         ]
     }
@@ -163,12 +130,6 @@ impl File {
     /// Rules for the settings of the worker: quota, reads, events and merchants.
     fn worker_rules(&self) -> Vec<Rule> {
         vec![
-            rule((0.01..=1.0).contains(&self.quota.share), "quota.share", "must be between 0.01 and 1"),
-            rule(
-                (0.01..=1.0).contains(&self.quota.reconciliation_share),
-                "quota.reconciliation_share",
-                "must be between 0.01 and 1",
-            ),
             rule(
                 [&self.events.update_urls.na, &self.events.update_urls.eu, &self.events.update_urls.jp]
                     .iter()
@@ -176,43 +137,17 @@ impl File {
                 "events.update_urls",
                 "each must start with https:// and have no other placeholder than {ChargePermissionId}, at most once",
             ),
-            rule(
-                (0.0..=365.0).contains(&self.events.expiring_before_d),
-                "events.expiring_before_d",
-                "must be between 0 and 365; 0 switches the event off",
-            ),
-            rule(
-                self.events.limit_near_percent <= 100,
-                "events.limit_near_percent",
-                "must be between 0 and 100; 0 switches the event off",
-            ),
-            rule(
-                self.events.dispute_deadline_before_h <= 720,
-                "events.dispute_deadline_before_h",
-                "must be between 0 and 720; 0 switches the event off",
-            ),
-            rule(self.quota.live.is_sane(), "quota.live", "burst must be at least 1 and per_second above 0"),
-            rule(self.quota.sandbox.is_sane(), "quota.sandbox", "burst must be at least 1 and per_second above 0"),
-            rule(self.pay_api.key_reload_ms > 0, "pay_api.key_reload_ms", "must be at least 1"),
-            rule(self.worker.reads_in_flight_max > 0, "worker.reads_in_flight_max", "must be at least 1"),
-            rule(self.worker.parent_wait_max_ms > 0, "worker.parent_wait_max_ms", "must be at least 1"),
-            rule(self.worker.breaker_failures > 0, "worker.breaker_failures", "must be at least 1"),
-            rule(self.worker.records_per_round_max > 0, "worker.records_per_round_max", "must be at least 1"),
+            rule(self.quota.live.is_sane(), "quota.live", QuotaSetting::REQUIREMENT),
+            rule(self.quota.sandbox.is_sane(), "quota.sandbox", QuotaSetting::REQUIREMENT),
             rule(
                 !self.worker.confirm_reads_after_ms.is_empty() && self.worker.confirm_reads_after_ms.is_sorted(),
                 "worker.confirm_reads_after_ms",
                 "must have at least one time, and the times must grow",
             ),
-            rule(self.worker.stub_after_d > 0.0, "worker.stub_after_d", "must be above 0; fractions are allowed"),
             rule(
-                (self.worker.stub_after_d..=36_500.0).contains(&self.worker.forget_after_d),
+                self.worker.stub_after_d <= self.worker.forget_after_d,
                 "worker.forget_after_d",
-                "must be at least worker.stub_after_d, and at most 36500 (a hundred years)",
-            ),
-            rule(
-                self.reconciliation.period_factor > 0.0 && self.reconciliation.period_factor <= 1000.0,
-                "reconciliation.period_factor",
-                "must be above 0 and at most 1000; 2 reads half as often, enabled = false never",
+                "must be at least worker.stub_after_d",
             ),
             rule(!self.merchants.is_empty(), "merchants", "is empty; add a [[merchants]] table"),
         ]
@@ -237,8 +172,10 @@ fn is_server(text: &str) -> bool {
 }
 
 impl QuotaSetting {
+    const REQUIREMENT: &'static str = "burst must be between 1 and 1000000, and per_second between 0.001 and 1000000";
+
     fn is_sane(self) -> bool {
-        self.burst >= 1.0 && self.per_second > 0.0 && self.burst.is_finite() && self.per_second.is_finite()
+        (1.0..=1e6).contains(&self.burst) && (0.001..=1e6).contains(&self.per_second)
     }
 }
 

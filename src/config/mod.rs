@@ -8,6 +8,7 @@ mod file;
 mod kafka_properties;
 mod key_files;
 mod merchants;
+mod ranges;
 pub mod reference;
 mod tables;
 mod telemetry;
@@ -113,7 +114,7 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         folder: &Path,
     ) -> Result<Self, Vec<Mistake>> {
-        let file = file::parse(text, environment).map_err(|mistake| vec![mistake])?;
+        let mut file = file::parse(text, environment).map_err(|mistake| vec![mistake])?;
         let mut mistakes = file.mistakes();
         let development = file.development.map(|table| development::load(&table, folder, &mut mistakes));
         let extra_topics = development.as_ref().map(|table| table.topics.as_slice()).unwrap_or_default();

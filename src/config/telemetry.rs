@@ -20,11 +20,8 @@ impl Default for Telemetry {
 }
 
 impl Telemetry {
-    pub(super) fn mistakes(&self) -> Vec<Mistake> {
-        let endpoint = self.otlp_endpoint.as_deref().and_then(wrong_endpoint);
-        let ratio = (!(0.0..=1.0).contains(&self.sample_ratio)).then_some("must be between 0 (none) and 1 (all)");
-        let endpoint = endpoint.map(|what| mistake("telemetry.otlp_endpoint", what));
-        endpoint.into_iter().chain(ratio.map(|what| mistake("telemetry.sample_ratio", what))).collect()
+    pub(super) fn mistake(&self) -> Option<Mistake> {
+        self.otlp_endpoint.as_deref().and_then(wrong_endpoint).map(|what| mistake("telemetry.otlp_endpoint", what))
     }
 }
 

@@ -106,7 +106,8 @@ impl Timestamp {
 
     /// The format of Amazon Pay's signed `x-amz-pay-date` header: `20260102T030405Z`.
     pub fn basic(self) -> String {
-        self.format(BASIC)
+        let text = text(&self.extended()).replace(['-', ':'], "");
+        format!("{}Z", &text[.."20260102T030405".len()])
     }
 
     fn parse(text: &str, format: &[BorrowedFormatItem<'_>]) -> Option<Self> {
@@ -114,12 +115,31 @@ impl Timestamp {
         Some(Self((moment.unix_timestamp_nanos() / 1_000_000) as i64)).filter(|moment| *moment >= Self::FIRST)
     }
 
-    fn format(self, format: &[BorrowedFormatItem<'_>]) -> String {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
-            .ok()
-            .and_then(|moment| moment.format(format).ok())
-            .unwrap_or_else(|| self.0.to_string())
+    /// ASCII, like `2026-01-02T03:04:05.678Z`. An event and its state record hold ten times, so it is written without a format
+    /// description.
+    fn extended(self) -> [u8; 24] {
+        let moment = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000)).expect("in the years 0 to 9999");
+        let ((year, month, day), (hour, minute, second)) = (moment.to_calendar_date(), moment.to_hms());
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |at: std::ops::Range<usize>, number: i32| {
+            text[at].iter_mut().rev().fold(number, |rest, digit| {
+                *digit = b'0' + (rest % 10) as u8;
+                rest / 10
+            });
+        };
+        put(0..4, year);
+        put(5..7, i32::from(u8::from(month)));
+        put(8..10, i32::from(day));
+        put(11..13, i32::from(hour));
+        put(14..16, i32::from(minute));
+        put(17..19, i32::from(second));
+        put(20..23, self.0.rem_euclid(1000) as i32);
+        text
     }
+}
+
+fn text(ascii: &[u8; 24]) -> &str {
+    std::str::from_utf8(ascii).expect("digits and punctuation are ASCII")
 }
 
 /// A number of seconds or milliseconds since 1970. In the years that are plausible no number can be both.
@@ -136,7 +156,7 @@ fn from_epoch(text: &str) -> Option<Timestamp> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.format(EXTENDED_MS))
+        f.write_str(text(&self.extended()))
     }
 }
 
@@ -148,7 +168,7 @@ impl fmt::Debug for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(text(&self.extended()))
     }
 }
 
@@ -162,7 +182,6 @@ const EXTENDED_MS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 /// From 2000-01-01 to the end of 2200: a time outside of these years is a wrong unit or a placeholder.
 const PLAUSIBLE_MS: std::ops::Range<i64> = 946_684_800_000..7_289_654_400_000;
-const BASIC: &[BorrowedFormatItem<'_>] = format_description!("[year][month][day]T[hour][minute][second]Z");
 
 #[cfg(test)]
 mod amazon_tests;

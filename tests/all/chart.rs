@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ipn_receiver::config::reference::TABLES;
 use serde_json::Value;
 
 /// The rendered configuration of each values file. `scripts/check-chart` compares these files with Helm's output.
@@ -106,4 +107,18 @@ fn chart_schema_has_exactly_the_documented_settings() {
         stale.is_empty(),
         "charts/ipn-receiver/values.schema.json has settings that docs/configuration.md lacks: {stale:?}"
     );
+}
+
+#[test]
+fn chart_schema_has_the_ranges_of_the_program() {
+    let schema: Value = serde_json::from_str(include_str!("../../charts/ipn-receiver/values.schema.json")).unwrap();
+    for table in TABLES.iter().filter(|table| !table.name.is_empty()) {
+        for setting in table.settings {
+            let Some((least, most)) = setting.range else { continue };
+            let of_setting = &schema["properties"]["config"]["properties"][table.name]["properties"][setting.name];
+            let of_number = of_setting.get("items").unwrap_or(of_setting);
+            let range = (of_number["minimum"].as_f64(), of_number["maximum"].as_f64());
+            assert_eq!(range, (Some(least), Some(most)), "{} in values.schema.json", table.path(setting));
+        }
+    }
 }

@@ -75,14 +75,15 @@ fn document() -> String {
 }
 
 fn rows(table: &SettingsTable) -> String {
-    let mut rows = String::from("| setting | default | meaning |\n|---|---|---|\n");
+    let mut rows = String::from("| setting | default | range | meaning |\n|---|---|---|---|\n");
     for setting in table.settings {
         let default = match setting.default {
             DefaultValue::Toml(value) => format!("`{value}`"),
             DefaultValue::Required => "required".to_owned(),
             DefaultValue::Other(words) => words.to_owned(),
         };
-        writeln!(rows, "| `{}` | {default} | {} |", table.path(setting), setting.meaning).unwrap();
+        let range = setting.range.map_or_else(String::new, |(least, most)| format!("{least} to {most}"));
+        writeln!(rows, "| `{}` | {default} | {range} | {} |", table.path(setting), setting.meaning).unwrap();
     }
     rows
 }

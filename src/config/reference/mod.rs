@@ -23,6 +23,8 @@ pub struct Setting {
     pub name: &'static str,
     /// Its default.
     pub default: DefaultValue,
+    /// Least and greatest value of a number, or of each number of a list.
+    pub range: Option<(f64, f64)>,
     /// What it does, in plain words.
     pub meaning: &'static str,
 }
@@ -36,6 +38,13 @@ pub enum DefaultValue {
     Required,
     /// What these words say.
     Other(&'static str),
+}
+
+impl Setting {
+    /// The same setting with a least and a greatest value.
+    const fn between(self, least: f64, most: f64) -> Self {
+        Self { range: Some((least, most)), ..self }
+    }
 }
 
 impl SettingsTable {

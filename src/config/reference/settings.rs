@@ -22,21 +22,21 @@ pub const TABLES: &[SettingsTable] = &[
         purpose: "The HTTP endpoint that Amazon SNS posts to.",
         settings: &[
             setting("listen", Toml(r#""0.0.0.0:8080""#), "Address of `POST /ipn`."),
-            setting("deadline_ms", Toml("10000"), "The receiver answers within this time. SNS gives up after 15 s."),
-            setting("body_bytes_max", Toml("524288"), "Largest accepted body."),
-            setting("body_timeout_ms", Toml("5000"), "A body must arrive within this time."),
+            setting("deadline_ms", Toml("10000"), "The receiver answers within this time. SNS gives up after 15 s.").between(1.0, 14_000.0),
+            setting("body_bytes_max", Toml("524288"), "Largest accepted body.").between(16_384.0, 524_288.0),
+            setting("body_timeout_ms", Toml("5000"), "A body must arrive within this time.").between(1.0, 60_000.0),
             setting(
                 "body_bytes_in_flight_max",
                 Toml("67108864"),
                 "Limit for the sum of all bodies that are being received. The first 16 KiB of each body do not count, and an IPN is smaller than that.",
-            ),
+            ).between(16_384.0, 1_099_511_627_776.0),
             setting(
                 "connections_max",
                 Toml("10000"),
                 "Connections open at the same time. Further connections wait in the operating system's accept queue.",
-            ),
-            setting("threads", Toml("0"), "Threads of the HTTP server. 0 means one per core."),
-            setting("retry_after_s", Toml("20"), "The `Retry-After` header of a 503."),
+            ).between(1.0, 1_000_000.0),
+            setting("threads", Toml("0"), "Threads of the HTTP server. 0 means one per core.").between(0.0, 1024.0),
+            setting("retry_after_s", Toml("20"), "The `Retry-After` header of a 503.").between(0.0, 3600.0),
         ],
     },
     SettingsTable {
@@ -48,12 +48,12 @@ pub const TABLES: &[SettingsTable] = &[
                 "probe_interval_ms",
                 Toml("2000"),
                 "How often the receiver checks that Kafka would accept an inbox record.",
-            ),
+            ).between(10.0, 60_000.0),
             setting(
                 "clock_offset_max_s",
                 Toml("60"),
                 "A clock that differs from Amazon's by more than this is reported in the log and in `/readyz`.",
-            ),
+            ).between(1.0, 86_400.0),
         ],
     },
     SettingsTable {
@@ -70,12 +70,12 @@ pub const TABLES: &[SettingsTable] = &[
                 "partitions",
                 Toml("12"),
                 "Partitions of each topic that `topics` creates. The count of the inbox and the state topic cannot be changed later.",
-            ),
+            ).between(1.0, 1000.0),
             setting(
                 "replication_factor",
                 Toml("3"),
                 "Replicas of each partition of the topics that `topics` creates. `serve` refuses a topic with fewer replicas. With 2 or more, `topics` sets `min.insync.replicas` to 2.",
-            ),
+            ).between(1.0, 100.0),
             setting(
                 "group_id",
                 Other("`<topic_prefix>.worker`"),
@@ -85,22 +85,22 @@ pub const TABLES: &[SettingsTable] = &[
                 "session_timeout_ms",
                 Toml("30000"),
                 "`session.timeout.ms`: if a worker sends no heartbeat for this time, the group removes it and reassigns its partitions.",
-            ),
+            ).between(1000.0, 1_800_000.0),
             setting(
                 "transaction_timeout_ms",
                 Toml("15000"),
                 "`transaction.timeout.ms`: the broker aborts a transaction that stays open for longer, for example because its process died.",
-            ),
+            ).between(2000.0, 900_000.0),
             setting(
                 "append_timeout_ms",
                 Toml("8000"),
                 "If Kafka does not acknowledge an inbox record within this time, the IPN is answered 503.",
-            ),
+            ).between(1.0, 14_000.0),
             setting(
                 "append_linger_ms",
                 Toml("0"),
                 "`linger.ms` of the inbox producer: how long it waits for more records to send in one batch.",
-            ),
+            ).between(0.0, 1000.0),
             setting(
                 "properties",
                 Other("none"),
@@ -113,44 +113,44 @@ pub const TABLES: &[SettingsTable] = &[
         purpose: "Checks of SNS messages, signing certificates and subscriptions.",
         settings: &[
             setting("topic_accounts", Toml(r#"["291180941288"]"#), "AWS accounts that own Amazon Pay's topics."),
-            setting("ipn_age_max_h", Toml("360"), "An older message is answered 503. 0 accepts any age."),
+            setting("ipn_age_max_h", Toml("360"), "An older message is answered 503. 0 accepts any age.").between(0.0, 87_600.0),
             setting(
                 "ipn_ahead_max_s",
                 Toml("900"),
                 "A message whose timestamp is further in the future is answered 503.",
-            ),
+            ).between(0.0, 31_536_000.0),
             setting(
                 "certificate_timeout_ms",
                 Toml("5000"),
                 "Time to fetch a signing certificate, including its issuer's.",
-            ),
-            setting("confirmation_timeout_ms", Toml("5000"), "Time to confirm a subscription."),
-            setting("certificate_bytes_max", Toml("65536"), "Largest certificate file."),
-            setting("certificates_max", Toml("64"), "Certificates kept in memory."),
+            ).between(1.0, 60_000.0),
+            setting("confirmation_timeout_ms", Toml("5000"), "Time to confirm a subscription.").between(1.0, 60_000.0),
+            setting("certificate_bytes_max", Toml("65536"), "Largest certificate file.").between(4096.0, 16_777_216.0),
+            setting("certificates_max", Toml("64"), "Certificates kept in memory.").between(1.0, 100_000.0),
             setting(
                 "certificate_fetches_max",
                 Toml("32"),
                 "Limit for fetches of certificates at the same time. A message that needs one more fetch is answered 503.",
-            ),
+            ).between(1.0, 1000.0),
             setting(
                 "certificate_failure_ms",
                 Toml("10000"),
                 "After a failed fetch the receiver waits this long before it fetches the same certificate again.",
-            ),
+            ).between(0.0, 3_600_000.0),
         ],
     },
     SettingsTable {
         name: "pay_api",
         purpose: "Requests to the Amazon Pay API.",
         settings: &[
-            setting("connect_timeout_ms", Toml("3000"), "Time to connect."),
+            setting("connect_timeout_ms", Toml("3000"), "Time to connect.").between(1.0, 600_000.0),
             setting(
                 "key_reload_ms",
                 Toml("10000"),
                 "How often the key files are checked for changes. A changed key is used without a restart.",
-            ),
-            setting("timeout_ms", Toml("10000"), "Time for a whole read."),
-            setting("answer_bytes_max", Toml("1048576"), "Largest accepted response."),
+            ).between(1.0, 86_400_000.0),
+            setting("timeout_ms", Toml("10000"), "Time for a whole read.").between(1.0, 600_000.0),
+            setting("answer_bytes_max", Toml("1048576"), "Largest accepted response.").between(16_384.0, 134_217_728.0),
         ],
     },
     WORKER,
@@ -161,13 +161,13 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "share",
                 Toml("0.8"),
-                "The fraction of Amazon's quota that the receiver uses, from 0.01 to 1. The shop's own calls use the rest.",
-            ),
+                "The fraction of Amazon's quota that the receiver uses. The shop's own calls use the rest.",
+            ).between(0.01, 1.0),
             setting(
                 "reconciliation_share",
                 Toml("0.1"),
-                "The fraction of `quota.share` that reconciliation may use, from 0.01 to 1.",
-            ),
+                "The fraction of `quota.share` that reconciliation may use.",
+            ).between(0.01, 1.0),
             setting(
                 "live",
                 Toml("{ burst = 20.0, per_second = 4.0 }"),
@@ -193,7 +193,7 @@ pub const TABLES: &[SettingsTable] = &[
                 "period_factor",
                 Toml("1.0"),
                 "Factor for all intervals between these reads: with 2, objects are read half as often.",
-            ),
+            ).between(0.001, 1000.0),
         ],
     },
     SettingsTable {
@@ -215,17 +215,17 @@ pub const TABLES: &[SettingsTable] = &[
                 "expiring_before_d",
                 Toml("14.0"),
                 "`PermissionExpiring` is published this many days before the expiry of a charge permission. Fractions are allowed; 0 switches it off.",
-            ),
+            ).between(0.0, 365.0),
             setting(
                 "limit_near_percent",
                 Toml("10"),
                 "`PermissionLimitNear` is published when at most this percentage of a charge permission's limit is left; 0 switches it off.",
-            ),
+            ).between(0.0, 100.0),
             setting(
                 "dispute_deadline_before_h",
                 Toml("72"),
                 "`DisputeDeadlineNear` is published this many hours before the deadline of a dispute; 0 switches it off.",
-            ),
+            ).between(0.0, 720.0),
         ],
     },
     SettingsTable {
@@ -261,8 +261,8 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "sample_ratio",
                 Toml("1.0"),
-                "The fraction of the traces that begin in the receiver and are recorded, from 0 to 1. If a request has a `traceparent`, its sampled flag decides.",
-            ),
+                "The fraction of the traces that begin in the receiver and are recorded. If a request has a `traceparent`, its sampled flag decides.",
+            ).between(0.0, 1.0),
         ],
     },
     SettingsTable {
@@ -273,12 +273,12 @@ pub const TABLES: &[SettingsTable] = &[
                 "notice_ms",
                 Toml("5000"),
                 "How long the receiver still accepts requests after `/readyz` answers 503, so that load balancers stop sending requests.",
-            ),
+            ).between(0.0, 3_600_000.0),
             setting(
                 "grace_ms",
                 Toml("20000"),
                 "Time limit for running requests to finish. Then the worker gets the same time to finish its reads and its last transaction.",
-            ),
+            ).between(0.0, 3_600_000.0),
         ],
     },
     SettingsTable {
@@ -352,5 +352,5 @@ pub const TABLES: &[SettingsTable] = &[
 ];
 
 const fn setting(name: &'static str, default: DefaultValue, meaning: &'static str) -> Setting {
-    Setting { name, default, meaning }
+    Setting { name, default, range: None, meaning }
 }

@@ -98,8 +98,13 @@ pub fn decode(headers: &[(String, Vec<u8>)], value: &[u8]) -> Value {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("an event is plain data")
+    let mut json = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut json, value).expect("an event is plain data");
+    json
 }
+
+/// A few events are larger.
+const USUAL_BYTES: usize = 2048;
 
 /// Key, prefix, and names of headers.
 const OTHER_BYTES_MAX: usize = 2048;

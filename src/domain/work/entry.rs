@@ -1,6 +1,6 @@
 //! The queue entry of one object: the causes of its next read, and the inbox records that wait for it.
 //!
-//! A million entries must fit into 300 MB, so rare fields are boxed and the usual single cause is inline.
+//! A million entries with their orderings take 325 MB, so rare fields are boxed and the usual single cause is inline.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

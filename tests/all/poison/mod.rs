@@ -2,6 +2,7 @@
 //! metric name what was set aside.
 
 mod answers;
+mod compressions;
 mod inbox_records;
 mod raw_producer;
 mod state_records;
