@@ -24,7 +24,7 @@ pub(crate) fn check(observed: &Observed) -> Vec<String> {
     writes_follow_own_barrier(observed, &mut findings);
     messages_are_accounted_for(observed, &mut findings);
     for (partition, (committed, end)) in &observed.inbox_positions {
-        if committed != end {
+        if committed < end {
             findings.push(format!("inbox: partition {partition} is committed to {committed} of {end}"));
         }
     }

@@ -57,7 +57,8 @@ pub(crate) struct Observed {
     pub(crate) foreign: BTreeMap<String, Foreign>,
     /// Merchants that were not configured for a while.
     pub(crate) removed_merchants: BTreeSet<String>,
-    /// For each partition of the inbox: the committed offset of the group and the end offset.
+    /// For each partition of the inbox: the committed offset of the group, and the offset after the last record. Markers of a
+    /// `redrive`'s transactions may follow it.
     pub(crate) inbox_positions: BTreeMap<i32, (i64, i64)>,
     /// Partitions whose last stable offset is below their end offset.
     pub(crate) hanging: Vec<(String, i32, i64, i64)>,

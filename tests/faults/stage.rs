@@ -116,6 +116,9 @@ impl Stage {
         let (events, state, inbox, dead_letters) =
             tokio::join!(read(Topic::Events), read(Topic::State), read(Topic::Inbox), read(Topic::DeadLetters));
         let message_id = |record: &Record| record.header("ipn-sns-message-id").map(str::to_owned);
+        for record in &inbox {
+            observed.inbox_positions.entry(record.partition).and_modify(|(_, end)| *end = record.offset + 1);
+        }
         let redriven = inbox.iter().filter(|record| record.header("ipn-redriven-from").is_some());
         Observed {
             events,
