@@ -19,7 +19,7 @@ use ipn_receiver::amazon::signing_certs::SigningCerts;
 use ipn_receiver::amazon::subscriptions::Subscriptions;
 use ipn_receiver::config::{Config, Kafka, MerchantAccount};
 use ipn_receiver::domain::sns::{Envelope, string_to_sign};
-use ipn_receiver::ingress::{self, Bodies, Ingress, LastGenuine};
+use ipn_receiver::ingress::{self, Bodies, Ingress, LastGenuine, StoredLately, TopicLimits};
 use ipn_receiver::kafka::inbox::Inbox;
 use ipn_receiver::kafka::topics;
 use ipn_receiver::sandbox::environment::{Hint, SandboxEnvironment};
@@ -188,7 +188,10 @@ pub(crate) async fn append(producer: &FutureProducer, topic: &str, key: &str, bo
 
 /// Settings in addition to those of the sandbox.
 pub(crate) fn settings(linger_ms: u64) -> String {
-    format!("kafka.append_linger_ms = {linger_ms}\ningress.threads = 1")
+    // The same messages are posted again and again, and each counts.
+    format!(
+        "kafka.append_linger_ms = {linger_ms}\ningress.threads = 1\ningress.messages_remembered_max = 0\ningress.topic_messages_per_s_max = 1000000"
+    )
 }
 
 fn entry(config: &Config, environment: &SandboxEnvironment) -> Result<Ingress, Error> {
@@ -207,6 +210,8 @@ fn entry(config: &Config, environment: &SandboxEnvironment) -> Result<Ingress, E
         last_genuine: LastGenuine::new(&merchants),
         merchants,
         clock: clients.clock,
+        stored_lately: StoredLately::new(config.ingress.messages_remembered_max),
+        topic_limits: TopicLimits::new(&config.ingress),
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
         log_throttle: LogThrottle::new(ingress::LOG_EVERY),

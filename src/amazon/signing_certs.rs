@@ -2,16 +2,20 @@
 //!
 //! A URL names its certificate by a hash of its content, so a certificate is fetched once and stays in the cache even
 //! when its host fails; its validity period is checked at each use. Failed fetches are cached for a short time, the
-//! number of concurrent fetches is limited, and concurrent requests for one URL share one fetch. This module requests
-//! only pinned URLs, and the issuer's URL if the certificate names one of Amazon Trust Services. It never follows a
+//! number of concurrent fetches is limited, and concurrent requests for one URL share one fetch. Anybody can make up URLs, so
+//! those of unknown certificates are fetched at a low rate, and slots are kept for known ones. This module requests only pinned URLs, and the issuer's URL if the certificate names one of Amazon Trust Services. It never follows a
 //! redirect.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use governor::clock::MonotonicClock;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 use moka::future::Cache;
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::amazon::clock_skew::{ClockWatch, Peer};
 use crate::clock::Clock;
@@ -47,11 +51,20 @@ struct Fetcher {
     authorities: CertAuthorities,
     /// The bundled intermediates, and fetched ones that completed a chain.
     intermediates: RwLock<Vec<Intermediate>>,
-    slots: Semaphore,
+    slots: Slots,
     clock: Clock,
     clock_watch: ClockWatch,
     bytes_max: usize,
     timeout: Duration,
+}
+
+/// How many fetches may run, and how often they may begin.
+struct Slots {
+    /// The URLs of certificates that were valid, or that a stored message names.
+    known: moka::sync::Cache<SigningCertUrl, ()>,
+    for_known: Semaphore,
+    for_unknown: Semaphore,
+    unknown: RateLimiter<NotKeyed, InMemoryState, MonotonicClock>,
 }
 
 /// Why there is no certificate now. The sender is not at fault: the URL was valid.
@@ -79,7 +92,9 @@ pub enum Error {
         reason: String,
     },
     /// Too many other certificates are being fetched.
-    #[error("too many signing certificates are being fetched at once (sns.certificate_fetches_max)")]
+    #[error(
+        "too many signing certificates are being fetched (sns.certificate_fetches_max, sns.certificate_unknown_per_s_max)"
+    )]
     Busy,
 }
 
@@ -96,13 +111,19 @@ impl SigningCerts {
             fetcher: Arc::new(Fetcher {
                 authorities,
                 intermediates: RwLock::new(Intermediate::bundled()),
-                slots: Semaphore::new(settings.certificate_fetches_max),
+                slots: Slots::new(settings),
                 clock,
                 clock_watch,
                 bytes_max: settings.certificate_bytes_max,
                 timeout: Duration::from_millis(settings.certificate_timeout_ms),
             }),
         }
+    }
+
+    /// Fetches the certificate of a message that was verified before, so that it is there when the next message comes.
+    pub async fn warm_up(&self, url: &SigningCertUrl) -> Result<(), Error> {
+        self.fetcher.slots.known.insert(url.clone(), ());
+        self.get(url).await.map(drop)
     }
 
     /// The certificate at `url`.
@@ -129,11 +150,35 @@ impl SigningCerts {
     }
 }
 
+impl Slots {
+    fn new(settings: &Sns) -> Self {
+        let per_second = NonZeroU32::new(settings.certificate_unknown_per_s_max).unwrap_or(NonZeroU32::MIN);
+        // Half of the slots are kept for known certificates.
+        let for_unknown = settings.certificate_fetches_max.div_ceil(2);
+        Self {
+            known: moka::sync::Cache::new(KNOWN_MAX),
+            for_known: Semaphore::new((settings.certificate_fetches_max - for_unknown).max(1)),
+            for_unknown: Semaphore::new(for_unknown),
+            unknown: RateLimiter::direct(Quota::per_second(per_second).allow_burst(per_second.saturating_mul(BURST_S))),
+        }
+    }
+
+    fn take(&self, url: &SigningCertUrl) -> Option<SemaphorePermit<'_>> {
+        if self.known.contains_key(url)
+            && let Ok(slot) = self.for_known.try_acquire()
+        {
+            return Some(slot);
+        }
+        let slot = self.for_unknown.try_acquire().ok()?;
+        (self.known.contains_key(url) || self.unknown.check().is_ok()).then_some(slot)
+    }
+}
+
 impl Fetcher {
     async fn fetch(&self, url: &SigningCertUrl) -> Result<SigningCert, Error> {
         // Without a free slot the request fails at once: a flood of made-up URLs must not queue before a genuine one.
         // A later message fetches the certificate.
-        let Ok(_slot) = self.slots.try_acquire() else {
+        let Some(_slot) = self.slots.take(url) else {
             metrics::counter!("ipn_receiver_signing_certificate_fetches_total", "outcome" => "busy").increment(1);
             return Err(Error::Busy);
         };
@@ -142,6 +187,9 @@ impl Fetcher {
             Ok(fetched) => fetched,
             Err(_) => Err(unavailable(url, format!("no answer within {} ms", self.timeout.as_millis()))),
         };
+        if fetched.is_ok() {
+            self.slots.known.insert(url.clone(), ());
+        }
         let outcome = if fetched.is_ok() { "fetched" } else { "failed" };
         metrics::counter!("ipn_receiver_signing_certificate_fetches_total", "outcome" => outcome).increment(1);
         metrics::histogram!("ipn_receiver_signing_certificate_fetch_seconds").record(started.elapsed().as_secs_f64());
@@ -232,6 +280,10 @@ fn unavailable(url: &SigningCertUrl, reason: String) -> Error {
     Error::Unavailable { url: url.as_str().to_owned(), reason }
 }
 
+/// URLs of known certificates; Amazon SNS has a few in each region.
+const KNOWN_MAX: u64 = 1024;
+/// A bucket holds the fetches of this many seconds.
+const BURST_S: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 /// Cached failures; the order of eviction does not matter.
 const FAILURES_MAX: u64 = 1024;
 /// Amazon Trust Services has only a few issuing CAs.

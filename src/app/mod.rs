@@ -1,7 +1,9 @@
 //! The composition root: builds the parts of the process, owns their tasks, and shuts them down in order.
 
 pub mod admin;
+mod open_connections;
 mod servers;
+mod warm_up;
 mod watch_kafka;
 
 use std::collections::BTreeSet;
@@ -16,7 +18,9 @@ use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 
 use self::admin::Readiness;
+use self::open_connections::{connections_max, watch_connections};
 use self::servers::{admin_server, ingress_server, listen, local_address, spawn_server};
+use self::warm_up::warm_up;
 use self::watch_kafka::{watch_inbox, watch_worker};
 use crate::amazon::Clients;
 use crate::amazon::clock_skew::{ClockSource, ClockWatch, Peer};
@@ -25,7 +29,8 @@ use crate::amazon::signing_certs::SigningCerts;
 use crate::amazon::subscriptions::Subscriptions;
 use crate::config::{self, Config, MerchantAccount};
 use crate::domain::ipn::routing::Merchants;
-use crate::ingress::{self, Bodies, Ingress, LastGenuine};
+use crate::http::connections::Connections;
+use crate::ingress::{self, Bodies, Ingress, LastGenuine, StoredLately, TopicLimits};
 use crate::kafka::Broker;
 use crate::kafka::acls::PrincipalRole;
 use crate::kafka::connection::Connection;
@@ -286,21 +291,28 @@ fn start_ingress(
     let address = local_address(&listener);
     let interval = Duration::from_millis(config.admin.probe_interval_ms);
     tasks.push(tokio::spawn(watch_inbox(inbox.clone(), readiness.clone(), interval)));
+    let certs = SigningCerts::new(clients.cert_authorities, &config.sns, clients.clock, clock_watch);
+    let policy = config.policy(&merchants);
+    tasks.push(tokio::spawn(warm_up(config.kafka.clone(), policy.clone(), certs.clone())));
     let ingress = web::Data::new(Ingress {
         inbox: inbox.clone(),
-        certs: SigningCerts::new(clients.cert_authorities, &config.sns, clients.clock, clock_watch),
+        certs,
         subscriptions: Subscriptions::new(clients.sns_api, Duration::from_millis(config.sns.confirmation_timeout_ms)),
-        policy: config.policy(&merchants),
+        policy,
         last_genuine: LastGenuine::new(&merchants),
         merchants,
         clock: clients.clock,
+        stored_lately: StoredLately::new(config.ingress.messages_remembered_max),
+        topic_limits: TopicLimits::new(&config.ingress),
         bodies: Bodies::new(&config.ingress),
         settings: config.ingress.clone(),
         log_throttle: LogThrottle::new(ingress::LOG_EVERY),
         spans,
         is_leaving: readiness.is_leaving.clone(),
     });
-    let ingress_server = ingress_server(listener, ingress, config)?;
+    let connections = Connections::new(connections_max(&config.ingress));
+    tasks.push(tokio::spawn(watch_connections(connections.clone(), interval)));
+    let ingress_server = ingress_server(listener, ingress, &connections, config)?;
     let server = ingress_server.handle();
     tasks.push(spawn_server("ingress", ingress_server));
     Ok(RunningIngress { address, server, inbox })

@@ -36,6 +36,9 @@ pub struct Ingress {
     pub connections_max: usize,
     pub threads: usize,
     pub retry_after_s: u64,
+    pub messages_remembered_max: u64,
+    pub topic_messages_per_s_max: u32,
+    pub late_messages_per_s_max: u32,
 }
 
 /// `[admin]`
@@ -75,6 +78,7 @@ pub struct Sns {
     pub certificate_bytes_max: usize,
     pub certificates_max: u64,
     pub certificate_fetches_max: usize,
+    pub certificate_unknown_per_s_max: u32,
     pub certificate_failure_ms: u64,
 }
 
@@ -208,9 +212,12 @@ impl Default for Ingress {
             body_bytes_max: 524_288,
             body_timeout_ms: 5_000,
             body_bytes_in_flight_max: 67_108_864,
-            connections_max: 10_000,
+            connections_max: 0,
             threads: 0,
             retry_after_s: 20,
+            messages_remembered_max: 10_000,
+            topic_messages_per_s_max: 20_000,
+            late_messages_per_s_max: 10,
         }
     }
 }
@@ -253,6 +260,7 @@ impl Default for Sns {
             certificate_bytes_max: 65_536,
             certificates_max: 64,
             certificate_fetches_max: 32,
+            certificate_unknown_per_s_max: 2,
             certificate_failure_ms: 10_000,
         }
     }

@@ -1,4 +1,5 @@
 //! Shared by the HTTP servers and clients of this program.
 
 pub mod client;
+pub mod connections;
 pub mod problem;

@@ -3,6 +3,7 @@
 //! SNS repeats none of them, so a wrong path in Seller Central or in a proxy loses IPNs. Headers of SNS, which anyone can
 //! send, only choose the log line and the label of the count; they decide nothing.
 
+use actix_web::http::ConnectionType;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Ingress;
@@ -18,12 +19,17 @@ enum Sender {
 
 pub(super) async fn not_found(ingress: web::Data<Ingress>, request: HttpRequest) -> HttpResponse {
     ingress.note_misdirected(&request, 404);
-    problem::not_found().await
+    closing(problem::not_found().await)
 }
 
 pub(super) async fn method_not_allowed(ingress: web::Data<Ingress>, request: HttpRequest) -> HttpResponse {
     ingress.note_misdirected(&request, 405);
-    problem::method_not_allowed("POST")
+    closing(problem::method_not_allowed("POST"))
+}
+
+fn closing(mut answer: HttpResponse) -> HttpResponse {
+    answer.head_mut().set_connection_type(ConnectionType::Close);
+    answer
 }
 
 impl Ingress {

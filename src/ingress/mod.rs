@@ -7,10 +7,10 @@
 
 mod body;
 mod last_genuine;
-mod rejection;
-
 mod misdirected;
-
+mod rejection;
+mod stored_lately;
+mod topic_limits;
 mod trace;
 
 use std::sync::Arc;
@@ -23,7 +23,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 pub use self::body::Bodies;
 pub use self::last_genuine::LastGenuine;
-use self::rejection::{Answer, Rejection, Severity};
+use self::rejection::{Answer, NotStored, Rejection, Severity};
+use self::stored_lately::Stored;
+pub use self::stored_lately::StoredLately;
+pub use self::topic_limits::TopicLimits;
 use self::trace::RequestTrace;
 use crate::amazon::signing_certs::SigningCerts;
 use crate::amazon::subscriptions::Subscriptions;
@@ -33,11 +36,13 @@ use crate::domain::ipn::Message;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::routing::Merchants;
 use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, Verified, verify};
+use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
+use crate::http::connections::Connection;
 use crate::http::problem::problem;
 use crate::kafka::inbox::Inbox;
 use crate::telemetry::log_throttle::LogThrottle;
-use crate::telemetry::spans::Spans;
+use crate::telemetry::spans::{Open, Spans};
 
 /// Everything a request needs.
 pub struct Ingress {
@@ -53,6 +58,10 @@ pub struct Ingress {
     pub policy: Policy,
     /// The time for checks of signatures and certificates.
     pub clock: Clock,
+    /// The messages that were stored lately.
+    pub stored_lately: StoredLately,
+    /// How many messages of a topic are stored per second.
+    pub topic_limits: TopicLimits,
     /// Reads bodies.
     pub bodies: Bodies,
     /// When the last genuine IPNs were published.
@@ -71,6 +80,7 @@ pub struct Ingress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accepted {
     Stored,
+    AlreadyStored,
     IgnoredLegacyV1,
     IgnoredUnsubscribe,
     ConfirmedSubscription,
@@ -109,8 +119,9 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
         Err(rejection) => ingress.reject(rejection),
     };
     trace.end(answer.status(), outcome.as_ref().map(|accepted| accepted.as_str()));
-    if ingress.is_leaving.load(Ordering::Relaxed) {
-        // A connection that stays open would be closed during shutdown, perhaps in the middle of a request.
+    if ingress.is_leaving.load(Ordering::Relaxed) || answer.status().is_client_error() {
+        // A connection that stays open would be closed during shutdown, perhaps in the middle of a request. And who is refused
+        // for good has no claim to one.
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     answer
@@ -126,6 +137,7 @@ impl Ingress {
     ) -> Result<Accepted, Rejection> {
         let received_at = self.clock.now();
         let body = self.bodies.read(request, payload).await?;
+        let _working = request.conn_data::<Arc<Connection>>().map(Connection::work);
         let envelope = match Envelope::parse(&body.bytes) {
             Err(_) if is_raw_delivery(request) => return Err(Rejection::RawDelivery),
             parsed => parsed?,
@@ -141,21 +153,37 @@ impl Ingress {
         if let Message::LegacyV1 { notification_type } = notification.message() {
             return Ok(self.ignore_legacy_v1(notification.envelope(), notification_type));
         }
-        let started = Instant::now();
-        let append = trace.append(self.inbox.topic(), &notification);
-        let appended = self.inbox.append(&notification, received_at, append.traceparent().unwrap_or(traceparent)).await;
-        if let Err(error) = appended {
-            append.fail("inbox-unavailable");
-            return Err(error.into());
+        let append = async {
+            self.topic_limits.take(notification.envelope(), &self.settings, received_at)?;
+            self.append(&notification, received_at, trace.append(self.inbox.topic(), &notification), traceparent).await
+        };
+        match self.stored_lately.store(notification.envelope(), append).await? {
+            Stored::Before => return Ok(self.skip_stored(notification.envelope())),
+            Stored::Now => log_stored(&notification, traceparent),
         }
-        append.end();
-        metrics::histogram!("ipn_receiver_inbox_append_seconds").record(started.elapsed().as_secs_f64());
-        log_stored(&notification, traceparent);
         // An IPN without a configured merchant becomes a dead letter in the worker.
         if let Some(object) = notification.object() {
             self.last_genuine.note(&object.account, notification.envelope().timestamp);
         }
         Ok(Accepted::Stored)
+    }
+
+    async fn append(
+        &self,
+        notification: &Notification,
+        received_at: Timestamp,
+        span: Open,
+        traceparent: TraceParent,
+    ) -> Result<(), NotStored> {
+        let started = Instant::now();
+        let appended = self.inbox.append(notification, received_at, span.traceparent().unwrap_or(traceparent)).await;
+        if let Err(error) = appended {
+            span.fail("inbox-unavailable");
+            return Err(error.into());
+        }
+        span.end();
+        metrics::histogram!("ipn_receiver_inbox_append_seconds").record(started.elapsed().as_secs_f64());
+        Ok(())
     }
 
     async fn verify(&self, envelope: Envelope) -> Result<Verified<Envelope>, Rejection> {
@@ -178,6 +206,20 @@ impl Ingress {
             "subscription confirmed; Amazon SNS delivers the topic's messages from now on"
         );
         Ok(Accepted::ConfirmedSubscription)
+    }
+
+    fn skip_stored(&self, envelope: &Envelope) -> Accepted {
+        let topic_arn = envelope.topic_arn.as_str();
+        if let Some(suppressed) = self.allow_log(Accepted::AlreadyStored.as_str(), Some(topic_arn.to_owned())) {
+            tracing::info!(
+                topic_arn,
+                sns_message_id = envelope.message_id,
+                suppressed,
+                "a message came again that is in the inbox already, answered 200; many of them are copies that somebody sends, or answers \
+                 that Amazon SNS did not get"
+            );
+        }
+        Accepted::AlreadyStored
     }
 
     fn ignore_unsubscribe(&self, envelope: &Envelope) -> Accepted {
@@ -260,6 +302,7 @@ impl Accepted {
     fn as_str(self) -> &'static str {
         match self {
             Self::Stored => "stored",
+            Self::AlreadyStored => "already-stored",
             Self::IgnoredLegacyV1 => "ignored-legacy-v1",
             Self::IgnoredUnsubscribe => "ignored-unsubscribe-confirmation",
             Self::ConfirmedSubscription => "confirmed-subscription",

@@ -1,9 +1,11 @@
 //! The status table: the response to each rejected request, and the level of its log line.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 
+use super::topic_limits::TooMany;
 use crate::amazon::signing_certs;
 use crate::amazon::subscriptions::Unconfirmed;
 use crate::domain::sns::{self, AwsRegion, MalformedEnvelope, RefusedCertUrl};
@@ -32,12 +34,22 @@ pub(super) enum Rejection {
     IncompleteBody,
     #[error("the bodies in progress use all their memory (ingress.body_bytes_in_flight_max)")]
     NoMemory,
+    /// Copies of a message share the outcome of one append.
     #[error(transparent)]
-    Append(#[from] AppendError),
+    NotStored(#[from] Arc<NotStored>),
     #[error("the request was not finished within {0} ms (ingress.deadline_ms)")]
     Deadline(u64),
     #[error(transparent)]
     Confirmation(#[from] Unconfirmed),
+}
+
+/// Why a verified message was not stored.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotStored {
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
 }
 
 /// The level of the log line of a rejection.
@@ -102,7 +114,10 @@ impl Rejection {
             }
             Self::SlowBody(_) | Self::IncompleteBody => (RETRY, "slow-body", "The body did not arrive in time"),
             Self::NoMemory => (RETRY, "too-busy", "Too many large bodies are in progress"),
-            Self::Append(_) => (RETRY, "inbox-unavailable", "The message could not be stored"),
+            Self::NotStored(why) => match **why {
+                NotStored::Append(_) => (RETRY, "inbox-unavailable", "The message could not be stored"),
+                NotStored::TooMany(_) => (RETRY, "too-many-messages", "Too many messages of the topic"),
+            },
             Self::Deadline(_) => (RETRY, "deadline-exceeded", "The message could not be stored in time"),
             Self::Confirmation(_) => (RETRY, "confirmation-failed", "The subscription could not be confirmed"),
         };
@@ -118,6 +133,10 @@ impl Rejection {
                 | sns::Error::TopicRegionNotAllowed(arn)
                 | sns::Error::SignatureVersionTooLow(arn),
             ) => Some(arn),
+            Self::NotStored(why) => match &**why {
+                NotStored::TooMany(too_many) => Some(too_many.topic().as_str()),
+                NotStored::Append(_) => None,
+            },
             _ => None,
         }
     }
@@ -150,7 +169,7 @@ impl Rejection {
             Self::Verification(Sns::TooOld { .. }) => Some("too old".to_owned()),
             Self::Verification(Sns::TooNew { .. }) => Some("too new".to_owned()),
             Self::Verification(unsigned @ (Sns::Signature | Sns::SignatureEncoding)) => Some(unsigned.to_string()),
-            Self::Append(error) => Some(error.to_string()),
+            Self::NotStored(why) => Some(why.to_string()),
             Self::SlowBody(_) | Self::IncompleteBody => Some(self.to_string()),
             Self::Verification(
                 Sns::TopicNotAllowed(arn) | Sns::TopicRegionNotAllowed(arn) | Sns::SignatureVersionTooLow(arn),
@@ -182,7 +201,7 @@ impl Rejection {
                 | sns::Error::TooNew { .. },
             )
             | Self::Confirmation(_)
-            | Self::Append(_)
+            | Self::NotStored(_)
             | Self::Deadline(_) => Severity::Error,
         }
     }

@@ -294,7 +294,7 @@ const READER_GROUP: &str = "its readers look up the coordinator of this group id
 const ROWS: &[Row] = &[
     row(Create, Place::NewTopics, &[Topics], "it creates missing topics"),
     row(Write, Place::Inbox, &[Ingest, Redrive, Recheck], "it appends records to the inbox"),
-    row(Read, Place::Inbox, &[Worker], "it reads IPNs from the inbox"),
+    row(Read, Place::Inbox, &[Ingest, Worker], "it reads IPNs, the ingest to learn which certificates are in use"),
     row(Describe, Place::Inbox, &[Topics], "it compares the topic with its requirements"),
     row(
         Read,

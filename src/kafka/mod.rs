@@ -10,6 +10,7 @@ pub mod topics;
 mod client;
 pub mod connection;
 pub mod read_back;
+pub mod recent_messages;
 pub mod topic_reader;
 
 pub use self::topic_reader::TopicReader;

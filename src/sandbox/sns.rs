@@ -12,6 +12,7 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, LOCATION};
@@ -45,6 +46,8 @@ pub struct Sns {
 pub enum CertificateAnswer {
     /// 200 with the certificate.
     Good,
+    /// The same after this time. Requests for other certificates take as long.
+    Late(Duration),
     /// This status without a body.
     Status(u16),
     /// 200 with these bytes.
@@ -289,6 +292,9 @@ async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
         log.requests.push(target.clone());
         (log.certificate_answer.clone(), log.any_certificate_path)
     };
+    if let CertificateAnswer::Late(delay) = certificate_answer {
+        tokio::time::sleep(delay).await;
+    }
     let Shared { certificate_path, certificate_pem, .. } = &**shared;
     if target == format!("GET {certificate_path}")
         || (any_path && target.starts_with("GET /SimpleNotificationService-"))
@@ -303,7 +309,7 @@ async fn answer(request: HttpRequest, shared: web::Data<Shared>, body: web::Byte
 
 async fn certificate(answer: CertificateAnswer, pem: &str) -> HttpResponse {
     match answer {
-        CertificateAnswer::Good => HttpResponse::Ok().body(pem.to_owned()),
+        CertificateAnswer::Good | CertificateAnswer::Late(_) => HttpResponse::Ok().body(pem.to_owned()),
         CertificateAnswer::Status(status) => {
             HttpResponse::new(StatusCode::from_u16(status).expect("the test sets a valid HTTP status"))
         }

@@ -80,7 +80,7 @@ fn clock_outside_tls_validity_is_reported_as_clock_skew() {
                 assert!(Instant::now() < deadline, "{check}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            assert!(stage.app.is_ready() && stage.post_anew().await.status == 200);
+            assert!(stage.app.is_ready() && stage.post().await.status == 200);
             stage.stop().await;
         }
     });

@@ -126,7 +126,9 @@ async fn post_all(stage: &Stage, app: &App, bodies: &[String]) {
 #[test]
 fn each_change_is_published_once_in_order_across_a_restart() {
     run(async {
-        let stage = Stage::new(4, "worker.confirm_reads_after_ms = [200]").await;
+        // Every copy reaches the worker.
+        let settings = "worker.confirm_reads_after_ms = [200]\ningress.messages_remembered_max = 0";
+        let stage = Stage::new(4, settings).await;
         let objects = fifty_objects();
         let mut reader = stage.reader();
         let mut app = stage.receiver().await;

@@ -57,14 +57,14 @@ fn many_made_up_certificate_urls_block_no_genuine_ipn() {
         let hash = own_url.rsplit('-').next().unwrap().trim_end_matches(".pem");
         let made_up = |n: usize| genuine.replace(hash, &format!("{n:032x}"));
         // The certificate is cached now, so the flood does not affect genuine messages.
-        assert_eq!(stage.post_anew().await.status, 200);
+        assert_eq!(stage.post().await.status, 200);
         let before = resident_bytes();
         let flood = post_all(&stage, (0..N).map(made_up).collect(), 256);
         let genuine_ones = async {
             let mut slowest = Duration::ZERO;
             for _ in 0..50 {
                 let asked = Instant::now();
-                assert_eq!(stage.post_anew().await.status, 200);
+                assert_eq!(stage.post().await.status, 200);
                 slowest = slowest.max(asked.elapsed());
             }
             slowest
@@ -135,7 +135,7 @@ fn many_region_names_are_503_without_a_fetch() {
         assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [(503, N)]);
         assert_eq!(stage.environment.sns.certificate_fetches_of_any_name(), 0);
         assert!(grown < 128 * 1024 * 1024, "{grown} bytes");
-        assert_eq!(stage.post_anew().await.status, 200);
+        assert_eq!(stage.post().await.status, 200);
         stage.stop().await;
     });
 }
@@ -160,7 +160,7 @@ async fn status(connection: &mut TcpStream) -> String {
 fn slow_bodies_are_503_and_block_no_genuine_ipn() {
     run(async {
         let stage = MockStage::new("ingress.body_timeout_ms = 3000").await;
-        assert_eq!(stage.post_anew().await.status, 200);
+        assert_eq!(stage.post().await.status, 200);
         let before = resident_bytes();
         let mut slow = Vec::new();
         for _ in 0..1000 {
@@ -170,7 +170,7 @@ fn slow_bodies_are_503_and_block_no_genuine_ipn() {
         println!("1000 slow bodies that announce 512 KiB each: {} KiB more", grown / 1024);
         assert!(grown < 200 * 1024 * 1024, "{grown} bytes: an announced body takes no memory yet");
         for _ in 0..20 {
-            assert_eq!(stage.post_anew().await.status, 200);
+            assert_eq!(stage.post().await.status, 200);
         }
         for connection in &mut slow {
             assert_eq!(status(connection).await, "HTTP/1.1 503");
@@ -192,7 +192,7 @@ fn large_bodies_share_limited_memory_and_ipns_need_none() {
         let answers = futures_util::future::join_all(answers).await;
         let rejected = answers.iter().filter(|answer| answer.as_ref().is_ok_and(|status| status == "HTTP/1.1 503"));
         assert!(rejected.count() >= 3, "{answers:?}");
-        assert_eq!(stage.post_anew().await.status, 200);
+        assert_eq!(stage.post().await.status, 200);
         drop(large);
         // The memory is released.
         let large = " ".repeat(500_000);

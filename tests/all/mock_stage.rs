@@ -20,7 +20,6 @@ pub(crate) struct MockStage {
     pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
     pub(crate) app: App,
     settings: String,
-    body: String,
 }
 
 impl MockStage {
@@ -55,21 +54,15 @@ impl MockStage {
         change(&environment, &mut clients);
         let app = App::start(config, clients, Broker::Mock).await.unwrap();
         until("ready", || app.is_ready()).await;
-        let body = envelope(&environment);
-        Self { environment, cluster, app, settings: settings.to_owned(), body }
+        Self { environment, cluster, app, settings: settings.to_owned() }
     }
 
     pub(crate) fn config(&self) -> Config {
         self.environment.config_with(&self.cluster.bootstrap_servers(), &self.settings).unwrap()
     }
 
-    /// Posts the same IPN at every call.
-    pub(crate) async fn post(&self) -> Answer {
-        self.post_body(&self.body).await
-    }
-
     /// Posts a new IPN.
-    pub(crate) async fn post_anew(&self) -> Answer {
+    pub(crate) async fn post(&self) -> Answer {
         self.post_body(&envelope(&self.environment)).await
     }
 

@@ -137,6 +137,8 @@ fn settings(session: Duration) -> Vec<(&'static str, String)> {
     let text = |value: &str| value.to_owned();
     vec![
         ("IPN_RECEIVER__ADMIN__LISTEN", text("127.0.0.1:0")),
+        // Every copy reaches the worker.
+        ("IPN_RECEIVER__INGRESS__MESSAGES_REMEMBERED_MAX", text("0")),
         ("IPN_RECEIVER__KAFKA__PARTITIONS", PARTITIONS.to_string()),
         ("IPN_RECEIVER__KAFKA__REPLICATION_FACTOR", text("3")),
         ("IPN_RECEIVER__KAFKA__SESSION_TIMEOUT_MS", session.as_millis().to_string()),

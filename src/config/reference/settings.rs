@@ -32,11 +32,30 @@ pub const TABLES: &[SettingsTable] = &[
             ).between(16_384.0, 1_099_511_627_776.0),
             setting(
                 "connections_max",
-                Toml("10000"),
-                "Connections open at the same time. Further connections wait in the operating system's accept queue.",
-            ).between(1.0, 1_000_000.0),
+                Toml("0"),
+                "Connections open at the same time. At the limit the connection ends that has waited for its sender for the longest time. 0 takes what fits into the memory limit of the container, 10000 at most: (limit - 128 MiB - `ingress.body_bytes_in_flight_max`) / 96 KiB.",
+            )
+            .between(0.0, 1_000_000.0),
             setting("threads", Toml("0"), "Threads of the HTTP server. 0 means one per core.").between(0.0, 1024.0),
             setting("retry_after_s", Toml("20"), "The `Retry-After` header of a 503.").between(0.0, 3600.0),
+            setting(
+                "messages_remembered_max",
+                Toml("10000"),
+                "The process remembers this many messages that it stored. A copy of one of them is answered 200 and not stored again. 0 stores every copy; the worker publishes nothing twice either way.",
+            )
+            .between(0.0, 1_000_000.0),
+            setting(
+                "topic_messages_per_s_max",
+                Toml("20000"),
+                "Messages of one topic that are stored each second, with ten times as many at once. Further messages are answered 503.",
+            )
+            .between(1.0, 1_000_000.0),
+            setting(
+                "late_messages_per_s_max",
+                Toml("10"),
+                "The same for messages that are older than two hours. Amazon SNS repeats a message for an hour at most, so these are copies.",
+            )
+            .between(1.0, 1_000_000.0),
         ],
     },
     SettingsTable {
@@ -130,7 +149,12 @@ pub const TABLES: &[SettingsTable] = &[
             setting(
                 "certificate_fetches_max",
                 Toml("32"),
-                "Limit for fetches of certificates at the same time. A message that needs one more fetch is answered 503.",
+                "Limit for fetches of certificates at the same time. Half of them are kept for certificates that were valid before or that a recent message in the inbox names. A message that needs one more fetch is answered 503.",
+            ).between(1.0, 1000.0),
+            setting(
+                "certificate_unknown_per_s_max",
+                Toml("2"),
+                "Fetches of certificates that were never seen, per second, with ten times as many at once. Anybody can name such a certificate.",
             ).between(1.0, 1000.0),
             setting(
                 "certificate_failure_ms",

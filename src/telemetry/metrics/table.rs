@@ -33,10 +33,19 @@ pub const METRICS: &[Metric] = &[
         "Lost spans are missing from traces only. The receiver never waits for the collector."),
     row(Kind::Counter, Ingest, "ipn_receiver_requests_total", &[REQUEST_OUTCOME],
         "Requests to POST /ipn by outcome.",
-        "stored is the normal outcome. The alert IPNsRefused fires on a 503 for a genuine message, RegionNotAllowed on region-not-allowed; other outcomes that anyone can cause are only counted."),
+        "stored is the normal outcome. The alert IPNsRefused fires on a 503 for a genuine message, RegionNotAllowed on region-not-allowed, TooManyMessages on too-many-messages, SubscriptionRemoved on ignored-unsubscribe-confirmation; other outcomes that anyone can cause are only counted."),
     row(Kind::Counter, Ingest, "ipn_receiver_misdirected_requests_total", &[SENDER],
         "Requests to the public port with another path than /ipn or another method than POST; the sender is sns if a header of Amazon SNS says so.",
         "Scanners and health checks are other. Amazon SNS does not repeat what is answered 404 or 405: the alert IPNsMisdirected fires on sns."),
+    row(Kind::Gauge, Ingest, "ipn_receiver_connections", &[CONNECTION_STATE],
+        "Open connections of the public port: waiting for their sender, or working on a complete request.",
+        "Together they stay at or below ipn_receiver_connections_limit."),
+    row(Kind::Gauge, Ingest, "ipn_receiver_connections_limit", NONE,
+        "Connections that may be open at the same time (ingress.connections_max).",
+        "Derived from the memory limit of the container if the setting is 0."),
+    row(Kind::Counter, Ingest, "ipn_receiver_connections_ended_total", &[CONNECTION_END],
+        "Connections that the receiver ended: at the limit, the one that waited for its sender for the longest time; or for a head of more than 16 KiB.",
+        "Normally 0. The alert ConnectionsAtLimit fires on limit."),
     row(Kind::Histogram(REQUEST), Ingest, "ipn_receiver_request_seconds", NONE,
         "Time from the headers of a request to its response, for every outcome.",
         "Must stay far below 15 s, after which SNS gives up."),
@@ -224,10 +233,13 @@ const DEAD_LETTER_REASON: Label = Label {
         "chargeback",
     ]),
 };
+const CONNECTION_STATE: Label = Label { name: "state", values: Values::Words(&["waiting", "working"]) };
+const CONNECTION_END: Label = Label { name: "reason", values: Values::Words(&["limit", "head-too-large"]) };
 const LOST: Label = Label { name: "what", values: Values::Words(&["offsets", "inbox", "state"]) };
 const UNREADABLE: Label = Label { name: "what", values: Values::Words(&["damaged", "newer", "foreign", "event"]) };
 const REQUEST_OUTCOMES: &[&str] = &[
     "stored",
+    "already-stored",
     "ignored-legacy-v1",
     "ignored-unsubscribe-confirmation",
     "confirmed-subscription",
@@ -246,6 +258,7 @@ const REQUEST_OUTCOMES: &[&str] = &[
     "certificate-unusable",
     "slow-body",
     "too-busy",
+    "too-many-messages",
     "inbox-unavailable",
     "deadline-exceeded",
     "confirmation-failed",

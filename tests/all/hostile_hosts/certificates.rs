@@ -172,6 +172,8 @@ async fn serve(shared: web::Data<Shared>) -> HttpResponse {
         CertificateAnswer::Status(status) => HttpResponse::new(StatusCode::from_u16(status).unwrap()),
         CertificateAnswer::Body(body) => HttpResponse::Ok().body(body),
         CertificateAnswer::Redirect(url) => HttpResponse::Found().insert_header(("location", url)).finish(),
-        CertificateAnswer::Good | CertificateAnswer::Endless | CertificateAnswer::Hang => std::future::pending().await,
+        CertificateAnswer::Good | CertificateAnswer::Late(_) | CertificateAnswer::Endless | CertificateAnswer::Hang => {
+            std::future::pending().await
+        }
     }
 }

@@ -59,7 +59,7 @@ fn each_bad_certificate_is_rejected_for_its_reason_with_503() {
                 assert!(found.contains(expected), "{served}: {found}, expected {expected}");
                 assert_eq!(verdict.is_ok(), case["expected"] == "accept", "{served}");
                 if verdict.is_err() {
-                    let answer = stage.post_anew().await;
+                    let answer = stage.post().await;
                     assert_eq!(answer.status, 503, "{served}: {}", answer.body);
                     assert!(answer.body.contains("certificate-un"), "{served}: {}", answer.body);
                 }
@@ -216,7 +216,7 @@ fn unanswered_confirmations_time_out_and_are_limited() {
         let topic = stage.environment.topic_arn(&stage.environment.merchants[0]);
         let draft = Draft::new(&topic, "please confirm", OffsetDateTime::now_utc());
         let body = stage.environment.sns.subscription_confirmation(&draft, "00ff00ff");
-        assert_eq!(stage.post_anew().await.status, 200, "the certificate is cached from here on");
+        assert_eq!(stage.post().await.status, 200, "the certificate is cached from here on");
         let asked = std::time::Instant::now();
         let answers = futures_util::future::join_all((0..30).map(|_| stage.post_body(&body))).await;
         assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());

@@ -1,0 +1,31 @@
+//! Reads the newest records of the inbox: they name the signing certificates that are in use.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::Offset;
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
+
+use crate::config::Kafka;
+use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader, needs_no_stop};
+
+/// The values of up to `per_partition` newest records of each partition. Blocks for up to `patience` without a record.
+pub fn newest(kafka: &Kafka, per_partition: i64, patience: Duration) -> Result<Vec<Vec<u8>>, KafkaError> {
+    let settings = ReaderSettings {
+        topic: kafka.topics().inbox,
+        purpose: "recent-messages",
+        end: End::OfLog,
+        // A fetch brings more records than are wanted.
+        properties: &[("fetch.message.max.bytes", "131072"), ("queued.max.messages.kbytes", "1024")],
+    };
+    let reader = TopicReader::new(kafka, settings)?;
+    let partitions = reader.partitions(patience)?;
+    let from = partitions.into_iter().map(|partition| (partition, Offset::OffsetTail(per_partition))).collect();
+    let mut records = reader.read(ReadRange { from, to: BTreeMap::new(), patience, is_temporary: needs_no_stop })?;
+    let mut values = Vec::new();
+    while let Some(record) = records.next_record()? {
+        values.extend(record.payload().map(<[u8]>::to_vec));
+    }
+    Ok(values)
+}
