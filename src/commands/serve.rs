@@ -27,6 +27,7 @@ pub struct Arguments {
 
 /// Starts the receiver, waits for a signal, and shuts it down.
 pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    keep_keys_in_this_process();
     tokio::spawn(ignore_hangups(signal(SignalKind::hangup())?));
     let role = arguments.role.clone().map(|role| (ROLE_VARIABLE.to_owned(), role));
     // Of two values for one setting the last one wins, so the argument overrides the environment.
@@ -61,6 +62,24 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     }
     Ok(Exit::Success)
 }
+
+/// The process holds API keys: no core dump, and no other process of its user may read its memory.
+#[cfg(target_os = "linux")]
+fn keep_keys_in_this_process() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    for (what, outcome) in [
+        ("core dumps are possible", setrlimit(Resource::Core, none)),
+        ("other processes can read its memory", set_dumpable_behavior(DumpableBehavior::NotDumpable)),
+    ] {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, what, "the system does not protect the memory of this process, which holds API keys");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keep_keys_in_this_process() {}
 
 /// Without this, a SIGHUP would end the process at once: by default, and for many programs it means "reload".
 async fn ignore_hangups(mut hangup: Signal) {

@@ -76,9 +76,20 @@ pub(super) fn parse(text: &str, environment: impl IntoIterator<Item = (String, S
             (None, ".") => String::new(),
             (None, path) => path.to_owned(),
         };
-        mistake(setting, error.inner().message())
+        mistake(setting, without_value(error.inner().message()))
     })?;
     Ok(File { out_of_range, ..file })
+}
+
+/// The text of a type error without the value, which may be a secret in the wrong place.
+fn without_value(message: &str) -> String {
+    for kind in ["invalid type: ", "invalid value: "] {
+        if let Some((found, expected)) = message.strip_prefix(kind).and_then(|rest| rest.rsplit_once(", expected ")) {
+            let type_name = found.split(['"', '`']).next().unwrap_or_default().trim();
+            return format!("{kind}{type_name}, expected {expected}");
+        }
+    }
+    message.to_owned()
 }
 
 impl File {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
+use zeroize::Zeroizing;
 
 use crate::domain::pay::{ApiKey, Environment};
 
@@ -62,10 +63,16 @@ impl KeyFiles {
         }
         let file = &self.private_key_file;
         let pem = std::fs::read_to_string(file)
+            .map(Zeroizing::new)
             .map_err(|io| ("private_key_file", format!("{} cannot be read: {io}", file.display())))?;
         let key = ApiKey::from_pem(&id, &pem);
         let key = key.map_err(|bad| ("private_key_file", format!("{}: {bad}", file.display())))?;
         Ok((key, fingerprint))
+    }
+
+    /// The private key.
+    pub fn private_key_file(&self) -> &Path {
+        &self.private_key_file
     }
 
     /// A digest of the content of the files, to notice a change.
@@ -74,7 +81,7 @@ impl KeyFiles {
         if let PublicKeyId::File(file) = &self.public_key_id {
             digest.update(&std::fs::read(file)?);
         }
-        digest.update(&std::fs::read(&self.private_key_file)?);
+        digest.update(&Zeroizing::new(std::fs::read(&self.private_key_file)?));
         Ok(digest.finish().as_ref().to_vec())
     }
 

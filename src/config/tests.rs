@@ -122,7 +122,7 @@ fn each_mistake_names_setting_and_remedy() {
     for factor in ["0.0", "-1.0", "nan", "inf"] {
         check(
             &GOOD.replace("[[merchants]]", &format!("[reconciliation]\nperiod_factor = {factor}\n[[merchants]]")),
-            "reconciliation.period_factor: must be between 0.001 and 1000. Factor for all intervals",
+            "reconciliation.period_factor: must be between 0.000001 and 1000. Factor for all intervals",
         );
     }
     check(&GOOD[..GOOD.find("[[merchants]]").unwrap()], "merchants: is empty; add a [[merchants]] table");
@@ -209,6 +209,23 @@ fn topic_whose_messages_cannot_be_verified_is_refused() {
 fn parse_error_does_not_quote_the_line() {
     let mistakes = load("[kafka.properties]\n\"sasl.password\" = hunter2", &[]).expect_err("not TOML");
     assert!(!mistakes[0].contains("hunter2"), "{mistakes:?}");
+}
+
+#[test]
+fn type_error_does_not_quote_the_value() {
+    const SECRET: &str = "hunter2, expected \"nothing\"";
+    for name in ["IPN_RECEIVER__KAFKA__PARTITIONS", "IPN_RECEIVER__MERCHANTS", "IPN_RECEIVER__SNS__TOPIC_ACCOUNTS"] {
+        let mistakes = load(GOOD, &[(name, SECRET)]).expect_err(name);
+        assert!(
+            mistakes[0].starts_with(&format!("environment variable {name}: invalid type: string, expected ")),
+            "{mistakes:?}"
+        );
+        assert!(!mistakes.concat().contains("hunter2"), "{mistakes:?}");
+    }
+    check(
+        &GOOD.replace("[[merchants]]", "[kafka.properties]\n\"sasl.password\" = 4711\n[[merchants]]"),
+        "kafka.properties.sasl.password: invalid type: integer, expected a string",
+    );
 }
 
 #[test]

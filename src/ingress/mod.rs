@@ -102,6 +102,11 @@ fn is_raw_delivery(request: &HttpRequest) -> bool {
     request.headers().get("x-amz-sns-rawdelivery").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
+/// The HTTP server takes everything that follows for the body then, whatever Content-Length says.
+fn is_websocket(request: &HttpRequest) -> bool {
+    request.headers().get("upgrade").is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
 async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let started = Instant::now();
     let deadline = Duration::from_millis(ingress.settings.deadline_ms);
@@ -119,9 +124,9 @@ async fn receive(ingress: web::Data<Ingress>, request: HttpRequest, payload: web
         Err(rejection) => ingress.reject(rejection),
     };
     trace.end(answer.status(), outcome.as_ref().map(|accepted| accepted.as_str()));
-    if ingress.is_leaving.load(Ordering::Relaxed) || answer.status().is_client_error() {
+    if ingress.is_leaving.load(Ordering::Relaxed) || answer.status().is_client_error() || request.head().upgrade() {
         // A connection that stays open would be closed during shutdown, perhaps in the middle of a request. And who is refused
-        // for good has no claim to one.
+        // for good has no claim to one, nor who asks for another protocol.
         answer.head_mut().set_connection_type(ConnectionType::Close);
     }
     answer
@@ -136,6 +141,9 @@ impl Ingress {
         trace: &mut RequestTrace<'_>,
     ) -> Result<Accepted, Rejection> {
         let received_at = self.clock.now();
+        if is_websocket(request) {
+            return Err(Rejection::Upgrade);
+        }
         let body = self.bodies.read(request, payload).await?;
         let _working = request.conn_data::<Arc<Connection>>().map(Connection::work);
         let envelope = match Envelope::parse(&body.bytes) {

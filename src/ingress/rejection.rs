@@ -20,6 +20,8 @@ pub(super) enum Rejection {
         "raw message delivery is enabled for this subscription, so the message has no signature and cannot be verified; disable RawMessageDelivery"
     )]
     RawDelivery,
+    #[error("the request asks for another protocol on its connection (Upgrade: websocket), so its body has no end")]
+    Upgrade,
     #[error("{refused}")]
     CertificateUrl { refused: RefusedCertUrl, topic_arn: String },
     #[error(transparent)]
@@ -83,6 +85,7 @@ impl Rejection {
             Self::RawDelivery => {
                 (BAD, "raw-delivery", "Raw message delivery is enabled, so the message has no signature")
             }
+            Self::Upgrade => (BAD, "upgrade-refused", "The connection cannot be upgraded"),
             Self::CertificateUrl { refused: RefusedCertUrl::Region(_) | RefusedCertUrl::Partition(_), .. } => {
                 (RETRY, "region-not-allowed", "The region of the SigningCertURL is not allowed")
             }
@@ -150,6 +153,7 @@ impl Rejection {
             Self::NotAnEnvelope(MalformedEnvelope::Json(_))
             | Self::Verification(Sns::SignatureVersion(_))
             | Self::RawDelivery
+            | Self::Upgrade
             | Self::TooLarge(_)
             | Self::NoMemory
             | Self::Deadline(_) => None,
@@ -185,6 +189,7 @@ impl Rejection {
             }
             Self::NotAnEnvelope(_)
             | Self::RawDelivery
+            | Self::Upgrade
             | Self::CertificateUrl { .. }
             | Self::TooLarge(_)
             | Self::SlowBody(_)

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
@@ -63,7 +65,7 @@ impl SandboxEnvironment {
         let merchants: Vec<String> = (0..n_merchants).map(|n| format!("A{n}SANDBOXMERCHANT")).collect();
         // All merchants share one key pair, because RSA key generation is slow.
         let key = merchant_key()?;
-        std::fs::write(keys.path().join(KEY_FILE), key.private_pem_pkcs8())?;
+        write_key(&keys.path().join(KEY_FILE), &key.private_pem_pkcs8())?;
         let registered: Vec<RegisteredKey> = merchants.iter().map(|merchant| registered(merchant, &key)).collect();
         Ok(Self {
             sns: Sns::start(&authority, AWS_REGION).await?,
@@ -117,7 +119,7 @@ impl SandboxEnvironment {
         let registered: Vec<RegisteredKey> = self.merchants.iter().map(|merchant| registered(merchant, &key)).collect();
         self.pay_api.register_only(&registered)?;
         let (file, pem) = (self.keys.path().join(KEY_FILE), key.private_pem_pkcs8());
-        Ok(move || std::fs::write(file, pem))
+        Ok(move || write_key(&file, &pem))
     }
 
     /// Lets other processes reach both simulators: messages signed after this call carry URLs with the loopback address.
@@ -279,6 +281,12 @@ fn registered(merchant: &str, key: &MerchantKey) -> RegisteredKey {
 
 fn key_id(merchant: &str) -> String {
     format!("SANDBOX-{merchant}")
+}
+
+/// Only the owner may read it, as `check` demands.
+fn write_key(file: &Path, pem: &str) -> std::io::Result<()> {
+    std::fs::write(file, pem)?;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
 }
 
 const AWS_REGION: &str = "us-east-1";

@@ -8,6 +8,7 @@ mod kafka;
 
 mod acl_probes;
 mod report;
+mod weaknesses;
 
 use self::report::{Line, Report};
 use super::config_file::ConfigFile;
@@ -91,6 +92,7 @@ fn report_settings(config: &Config, report: &mut Report) {
             report.add(&Line::pass("key", format!("{account}: the private key is readable and signs")));
         }
     }
+    weaknesses::weaknesses(config).iter().for_each(|weakness| report.add(weakness));
 }
 
 async fn check_network(config: Config, command: Option<PrincipalRole>, report: &mut Report) {

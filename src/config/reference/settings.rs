@@ -217,7 +217,7 @@ pub const TABLES: &[SettingsTable] = &[
                 "period_factor",
                 Toml("1.0"),
                 "Factor for all intervals between these reads: with 2, objects are read half as often.",
-            ).between(0.001, 1000.0),
+            ).between(0.000_001, 1000.0),
         ],
     },
     SettingsTable {

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SecureRandom;
 use ring::signature::{RSA_PSS_SHA256, RsaKeyPair};
+use zeroize::Zeroizing;
 
 use super::ids::{Environment, ObjectId, ObjectKind, Region};
 use super::private_details::DigestKey;
@@ -48,7 +49,8 @@ impl ApiKey {
         let block = |label: &str| {
             let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
             let base64 = pem.split_once(&begin)?.1.split_once(&end)?.0;
-            STANDARD.decode(base64.split_ascii_whitespace().collect::<String>()).ok()
+            let base64: Zeroizing<String> = Zeroizing::new(base64.split_ascii_whitespace().collect());
+            STANDARD.decode(base64.as_bytes()).ok().map(Zeroizing::new)
         };
         if pem.contains("ENCRYPTED") {
             return Err(BadApiKey::Encrypted);

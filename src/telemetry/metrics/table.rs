@@ -245,6 +245,7 @@ const REQUEST_OUTCOMES: &[&str] = &[
     "confirmed-subscription",
     "not-an-envelope",
     "raw-delivery",
+    "upgrade-refused",
     "certificate-url-refused",
     "region-not-allowed",
     "signature-invalid",
