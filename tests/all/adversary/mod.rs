@@ -2,6 +2,7 @@
 
 mod certificates;
 mod connections;
+mod floods;
 
 use std::time::Duration;
 
