@@ -20,7 +20,7 @@ use crate::process::{Serve, config_file};
 /// The memory limit of an ingest pod: `ingest.resources` in the chart's values.
 const POD_BYTES: u64 = 384 << 20;
 /// What `ingress.connections_max = 0` gives under that limit.
-const CONNECTIONS_MAX: usize = 2048;
+const CONNECTIONS_MAX: usize = 2560;
 /// The sentence of docs/security.md.
 const EVENT_DELAY_MAX: Duration = Duration::from_secs(5);
 const STORED_BYTES_MAX: usize = 10 << 20;
@@ -59,7 +59,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 }
 
 fn attacks(environment: &SandboxEnvironment) -> Vec<Attack> {
-    let (posting, silent) = (number("ADVERSARY_CONNECTIONS", 300), 2800);
+    let (posting, silent) = (number("ADVERSARY_CONNECTIONS", 300), 3000);
     let genuine = message(environment, PERMISSION, ObjectKind::ChargePermission);
     let padded = |n: usize| genuine.replacen('{', &format!("{{\"pad{n}\":\"{}\",", "p".repeat(400_000)), 1);
     let (url, topic) = (environment.sns.signing_cert_url(), environment.topic_arn(&environment.merchants[0]));

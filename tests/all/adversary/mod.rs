@@ -3,6 +3,7 @@
 mod certificates;
 mod connections;
 mod floods;
+mod log_lines;
 
 use std::time::Duration;
 
