@@ -218,7 +218,7 @@ def every_container_has_resources(r):
 @claim
 def network_policies_allow_required_connections_only(r):
     policies = {p["metadata"]["labels"]["app.kubernetes.io/component"]: p["spec"] for p in r.kind("NetworkPolicy")}
-    if not r.values.get("networkPolicy", {}).get("enabled"):
+    if not r.values.get("networkPolicy", {}).get("enabled", True):
         if policies:
             yield "there are some, though not enabled"
         return
@@ -227,9 +227,10 @@ def network_policies_allow_required_connections_only(r):
         yield f"{policies.keys()}"
     for component, spec in policies.items():
         out = {p["port"] for rule in spec["egress"] for p in rule["ports"]}
-        given = r.values["networkPolicy"]
+        given = r.values.get("networkPolicy", {})
         extra = {p["port"] for rule in given.get("extraEgress", []) for p in rule["ports"]}
-        kafka = set(given.get("kafkaPorts", [9092]))
+        servers = r.values["config"]["kafka"]["bootstrap_servers"].split(",")
+        kafka = {int(server.rpartition(":")[2]) for server in servers} | set(given.get("kafkaPorts", []))
         wanted = {53} | ({8080, 9090} if component == "test" else kafka | extra)
         wanted |= ({443} if component in ROLES else set()) | ({80} if component in {"all", "ingest"} else set())
         if out != wanted:
@@ -257,8 +258,10 @@ def topics_job_runs_before_the_release(r):
         policies = [o for o in r.kind("NetworkPolicy") if o["metadata"]["name"] == job["metadata"]["name"]]
         if any("pre-install" not in o["metadata"].get("annotations", {}).get("helm.sh/hook", "") for o in policies):
             yield "the NetworkPolicy of the Job comes too late"
-        if set(configs) != hooks or pod.get("serviceAccountName"):
-            yield f"the Job needs objects that do not exist yet: {configs}"
+        accounts = {o["metadata"]["name"] for o in r.kind("ServiceAccount") if "helm.sh/hook" in o["metadata"].get("annotations", {})}
+        created = r.values.get("serviceAccount", {}).get("create", True)
+        if set(configs) != hooks or ({pod["serviceAccountName"]} != accounts if created else accounts):
+            yield f"the Job needs objects that do not exist yet: {configs}, {pod['serviceAccountName']}"
         if {"name": "IPN_RECEIVER__ROLE", "value": "ingest"} not in pod["containers"][0]["env"]:
             yield "the Job needs API keys"
 

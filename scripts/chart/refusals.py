@@ -29,8 +29,7 @@ REFUSED = {  # arguments: part of the error message
     ),
     "--set worker.kafka.secretProperties[0].property=ssl.key.location,worker.kafka.secretProperties[0].secretName=s"
     ",worker.kafka.secretProperties[0].secretKey=k": "put it under worker.kafka.secretFiles",
-    "--set networkPolicy.enabled=true,networkPolicy.kafkaPorts={9094}": "networkPolicy.kafkaPorts lacks 9092",
-    r"--set networkPolicy.enabled=true,config.kafka.bootstrap_servers=kafka-1:9092\,kafka-2:9096": "kafka-2:9096 (config.kafka.bootstrap_servers)",
+    "--set networkPolicy.kafkaPorts={70000}": "/networkPolicy/kafkaPorts/0",
     "--set monitoring.prometheusRule.projectUrl=docs": "/monitoring/prometheusRule/projectUrl",
     "--set extraEnv[0].name=OTEL_EXPORTER_OTLP_HEADERS,extraEnv[0].value=x": "/extraEnv/0",
     "--set config.telemetry.otlp_endpoint=http://collector:4318": "/config/telemetry/otlp_endpoint",

@@ -55,9 +55,9 @@ mod tests {
 
     #[test]
     fn connections_fit_into_the_memory_limit() {
-        assert_eq!(fitting(None, 64 << 20), MOST);
-        assert_eq!(fitting(Some(384 << 20), 64 << 20), 2048);
-        assert_eq!(fitting(Some(64 << 20), 64 << 20), LEAST);
-        assert_eq!(fitting(Some(usize::MAX), 64 << 20), MOST);
+        assert_eq!(fitting(None, 16 << 20), MOST);
+        assert_eq!(fitting(Some(384 << 20), 16 << 20), 2560);
+        assert_eq!(fitting(Some(64 << 20), 16 << 20), LEAST);
+        assert_eq!(fitting(Some(usize::MAX), 16 << 20), MOST);
     }
 }

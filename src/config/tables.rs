@@ -211,7 +211,7 @@ impl Default for Ingress {
             deadline_ms: 10_000,
             body_bytes_max: 524_288,
             body_timeout_ms: 5_000,
-            body_bytes_in_flight_max: 67_108_864,
+            body_bytes_in_flight_max: 16_777_216,
             connections_max: 0,
             threads: 0,
             retry_after_s: 20,

@@ -52,7 +52,8 @@ impl Bodies {
             if bytes.len() + chunk.len() > self.bytes_max {
                 return Err(Rejection::TooLarge(self.bytes_max));
             }
-            let needed = (bytes.len() + chunk.len()).saturating_sub(FREE_BYTES);
+            let room = room_for(bytes.len() + chunk.len(), bytes.capacity(), self.bytes_max);
+            let needed = room.saturating_sub(FREE_BYTES);
             let held = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
             if needed > held {
                 let more = u32::try_from(needed - held).map_err(|_| Rejection::NoMemory)?;
@@ -62,10 +63,16 @@ impl Bodies {
                     None => memory = Some(more),
                 }
             }
+            bytes.reserve_exact(room - bytes.len());
             bytes.extend_from_slice(&chunk);
         }
         Ok(Body { bytes, _memory: memory })
     }
+}
+
+/// The capacity of the buffer for a body of so many bytes. It doubles, so that few bytes are copied.
+fn room_for(bytes: usize, capacity: usize, bytes_max: usize) -> usize {
+    if bytes <= capacity { capacity } else { (2 * capacity).clamp(bytes, bytes_max.max(bytes)) }
 }
 
 /// A whole body, and the memory that it holds until it is dropped.

@@ -24,6 +24,11 @@ pub(crate) fn config_file(
     file
 }
 
+/// The receiver: the debug build of these tests, or what `scripts/adversary` names.
+fn program() -> String {
+    std::env::var("IPN_RECEIVER_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ipn-receiver").to_owned())
+}
+
 /// A running `serve`, and its log.
 pub(crate) struct Serve {
     child: Child,
@@ -37,8 +42,7 @@ impl Serve {
 
     /// Creates the topics, and starts a receiver with these environment variables.
     pub(crate) fn start_with(config: &std::path::Path, variables: &[(&str, &str)]) -> Self {
-        let program = env!("CARGO_BIN_EXE_ipn-receiver");
-        let created = Command::new(program).args(["topics", "--config"]).arg(config).output().unwrap();
+        let created = Command::new(program()).args(["topics", "--config"]).arg(config).output().unwrap();
         assert!(created.status.success(), "{created:?}");
         Self::spawn("all", config, variables)
     }
@@ -49,7 +53,7 @@ impl Serve {
     }
 
     fn spawn(role: &str, config: &std::path::Path, variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"))
+        let mut child = Command::new(program())
             .args(["--log-format", "json", "serve", "--role", role, "--config"])
             .arg(config)
             .env("RUST_LOG", "ipn_receiver=trace,info")

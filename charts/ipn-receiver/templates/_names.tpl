@@ -57,6 +57,27 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- .Values.serviceAccount.name | default $made -}}
 {{- end -}}
 
+{{/* Helm makes the Job's objects before all others, so it cannot use the service account of the release. */}}
+{{- define "ipn-receiver.topicsServiceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ include "ipn-receiver.serviceAccountName" . }}-topics
+{{- else -}}
+{{ include "ipn-receiver.serviceAccountName" . }}
+{{- end -}}
+{{- end -}}
+
+{{/* The ports of Kafka, each once. */}}
+{{- define "ipn-receiver.kafkaPorts" -}}
+{{- $ports := list -}}
+{{- range .Values.networkPolicy.kafkaPorts -}}
+{{- $ports = append $ports (int . | toString) -}}
+{{- end -}}
+{{- range splitList "," .Values.config.kafka.bootstrap_servers -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" (regexFind ":[0-9]+$" (trim .)) | default "9092") -}}
+{{- end -}}
+{{ $ports | uniq | sortAlpha | join "," }}
+{{- end -}}
+
 {{- define "ipn-receiver.image" -}}
 {{- $image := .Values.image -}}
 {{- if $image.digest -}}

@@ -39,19 +39,6 @@
 {{- if and .Values.gateway.enabled (not .Values.gateway.parentRefs) -}}
 {{- fail "gateway.parentRefs is empty: set the Gateway of the route" -}}
 {{- end -}}
-{{- if .Values.networkPolicy.enabled -}}
-{{- $open := list -}}
-{{- range .Values.networkPolicy.kafkaPorts -}}
-{{- $open = append $open (int . | toString) -}}
-{{- end -}}
-{{- range splitList "," .Values.config.kafka.bootstrap_servers -}}
-{{- $server := trim . -}}
-{{- $port := regexFind ":[0-9]+$" $server | trimPrefix ":" | default "9092" -}}
-{{- if and $server (not (has $port $open)) -}}
-{{- fail (printf "networkPolicy.kafkaPorts lacks %s, the port of %s (config.kafka.bootstrap_servers): no pod could connect to it; add it, and the ports that the brokers advertise" $port $server) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled -}}
 {{- fail "monitoring.serviceMonitor and monitoring.podMonitor are both enabled: every metric would be counted twice; enable only one" -}}
 {{- end -}}

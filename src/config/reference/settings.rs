@@ -27,7 +27,7 @@ pub const TABLES: &[SettingsTable] = &[
             setting("body_timeout_ms", Toml("5000"), "A body must arrive within this time.").between(1.0, 60_000.0),
             setting(
                 "body_bytes_in_flight_max",
-                Toml("67108864"),
+                Toml("16777216"),
                 "Limit for the sum of all bodies that are being received. The first 16 KiB of each body do not count, and an IPN is smaller than that.",
             ).between(16_384.0, 1_099_511_627_776.0),
             setting(

@@ -2,6 +2,8 @@
 
 mod certificates;
 mod connections;
+mod floods;
+mod log_lines;
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ mod compressions;
 mod inbox_records;
 mod raw_producer;
 mod state_records;
+mod untrue_records;
 
 use std::time::Duration;
 
