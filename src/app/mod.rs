@@ -85,7 +85,24 @@ pub struct App {
 struct RunningIngress {
     address: SocketAddr,
     server: ServerHandle,
+    connections: Connections,
     inbox: Arc<Inbox>,
+}
+
+impl RunningIngress {
+    /// Accepts no more connections, and waits until all requests are answered.
+    async fn stop(&self) {
+        let end_idle = async {
+            loop {
+                self.connections.end_idle();
+                tokio::time::sleep(END_IDLE_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = self.server.stop(true) => {}
+            () = end_idle => {}
+        }
+    }
 }
 
 /// Installs *ring* as the cryptography provider for TLS. Call it before building the first HTTP client; a second call has
@@ -191,7 +208,7 @@ impl App {
         tokio::time::sleep(Duration::from_millis(notice_ms)).await;
         let grace = Duration::from_millis(grace_ms);
         if let Some(ingress) = &self.ingress
-            && tokio::time::timeout(grace, ingress.server.stop(true)).await.is_err()
+            && tokio::time::timeout(grace, ingress.stop()).await.is_err()
         {
             tracing::warn!(
                 "requests that were not finished within shutdown.grace_ms were aborted; Amazon SNS sends them again"
@@ -315,7 +332,7 @@ fn start_ingress(
     let ingress_server = ingress_server(listener, ingress, &connections, config)?;
     let server = ingress_server.handle();
     tasks.push(spawn_server("ingress", ingress_server));
-    Ok(RunningIngress { address, server, inbox })
+    Ok(RunningIngress { address, server, connections, inbox })
 }
 
 /// The peers whose clocks are compared, of those that this role connects to: the certificate host of each region, and
@@ -367,6 +384,7 @@ async fn check_topics(config: &Config) -> Result<TopicFacts, topics::Error> {
     Ok(TopicFacts { min_in_sync_replicas: found.min_in_sync_replicas, events_partitions })
 }
 
+const END_IDLE_EVERY: Duration = Duration::from_millis(50);
 const INBOX_FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// The last spans may delay shutdown by this much.
 const SPANS_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -11,14 +11,16 @@ use crate::kafka::recent_messages;
 
 /// Runs once at the start. A failure only means that certificates are fetched when messages need them.
 pub(super) async fn warm_up(kafka: Kafka, policy: Policy, certs: SigningCerts) {
-    let newest = tokio::task::spawn_blocking(move || recent_messages::newest(&kafka, PER_PARTITION, PATIENCE)).await;
-    let messages = match newest {
+    // A thread of its own: the process does not wait for it when it ends.
+    let (sender, newest) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || sender.send(recent_messages::newest(&kafka, PER_PARTITION, PATIENCE)));
+    let messages = match newest.await {
         Ok(Ok(messages)) => messages,
         Ok(Err(error)) => {
             tracing::info!(%error, "recent messages cannot be read; signing certificates are fetched when messages need them");
             return;
         }
-        Err(_) => return, // the process ends
+        Err(_) => return, // it panicked
     };
     let url = |message: &Vec<u8>| SigningCertUrl::parse(&Envelope::parse(message).ok()?.signing_cert_url, &policy).ok();
     // Whoever may write to the inbox chooses these, so they are few.

@@ -99,6 +99,21 @@ impl Connections {
         }
     }
 
+    /// Ends those on which nothing of a next request has come. For the end of the process: others end after their answer.
+    pub fn end_idle(&self) {
+        let mut open = self.0.open.lock();
+        let is_idle = |_: &u64, connection: &mut Arc<Connection>| {
+            connection.awaits_head.load(Ordering::Relaxed) && connection.head_bytes.load(Ordering::Relaxed) == 0
+        };
+        let idle: Vec<Arc<Connection>> =
+            open.waiting.extract_if(.., is_idle).map(|(_, connection)| connection).collect();
+        open.count -= idle.len();
+        for connection in idle {
+            *connection.state.lock() = State::Ends;
+            connection.tell_to_end();
+        }
+    }
+
     fn open(&self) -> Arc<Connection> {
         let mut open = self.0.open.lock();
         let connection = Arc::new(Connection {

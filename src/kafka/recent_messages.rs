@@ -21,6 +21,7 @@ pub fn newest(kafka: &Kafka, per_partition: i64, patience: Duration) -> Result<V
     };
     let reader = TopicReader::new(kafka, settings)?;
     let partitions = reader.partitions(patience)?;
+    reader.await_leaders();
     let from = partitions.into_iter().map(|partition| (partition, Offset::OffsetTail(per_partition))).collect();
     let mut records = reader.read(ReadRange { from, to: BTreeMap::new(), patience, is_temporary: needs_no_stop })?;
     let mut values = Vec::new();

@@ -63,3 +63,15 @@ fn pipelined_requests_work_one_after_the_other() {
     drop(second);
     assert_eq!(counts(&connections), (1, 1, 0));
 }
+
+#[test]
+fn only_idle_connections_end_with_the_process() {
+    let connections = Connections::new(10);
+    let [idle, begun, working, in_body] = [(); 4].map(|()| connections.open());
+    begun.head_bytes.store(10, Ordering::Relaxed);
+    in_body.head_is_complete();
+    let _work = working.work();
+    connections.end_idle();
+    assert_eq!([&idle, &begun, &working, &in_body].map(|one| has_to_end(one)), [true, false, false, false]);
+    assert_eq!(counts(&connections), (3, 2, 0));
+}
