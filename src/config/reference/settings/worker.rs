@@ -39,7 +39,7 @@ pub(super) const WORKER: SettingsTable = SettingsTable {
             "settle_slack_ms",
             Toml("5000"),
             "If an object's last update is older than its IPN by more than this, the object is read again: confirming reads.",
-        ).between(0.0, 3_600_000.0),
+        ).between(0.0, 31_536_000_000.0),
         setting(
             "confirm_reads_after_ms",
             Toml("[30000, 120000, 600000, 3600000]"),
