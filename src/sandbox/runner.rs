@@ -109,9 +109,18 @@ impl<'a> Runner<'a> {
         self.post_expecting(body, what, 200).await
     }
 
+    /// Posts a copy of a message that was posted before.
+    pub(super) async fn post_again(&mut self, body: &str, what: &str) -> Result<(), Error> {
+        self.post_as(body, (what, "verified, in the inbox already"), 200).await
+    }
+
     pub(super) async fn post_expecting(&mut self, body: &str, what: &str, status: u16) -> Result<(), Error> {
+        let outcome = if status == 200 { "verified, stored in inbox" } else { "rejected" };
+        self.post_as(body, (what, outcome), status).await
+    }
+
+    async fn post_as(&mut self, body: &str, (what, outcome): (&str, &str), status: u16) -> Result<(), Error> {
         let answer = self.environment.post(self.app, body).await?;
-        let outcome = if answer.status == 200 { "verified, stored in inbox" } else { "rejected" };
         self.output.step(Step::Ipn, &format!("{what}: {outcome}, answered {}", answer.status));
         if answer.status != status {
             self.problem(format!("{what}: answered {} instead of {status}: {}", answer.status, answer.body));
