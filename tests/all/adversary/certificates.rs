@@ -47,9 +47,10 @@ fn made_up_certificates_keep_no_known_one_out() {
         let fetches = sns.certificate_fetches_of_any_name() - fetches_before;
         println!("the first genuine message after {accepted_after:?}; {fetches} fetches in {:?}", began.elapsed());
         // Twenty at once, two a second, and the genuine one.
-        assert!(fetches <= 60, "{fetches} fetches");
+        let most = 25 + 2 * began.elapsed().as_secs() as usize;
+        assert!(fetches <= most, "{fetches} fetches, {most} at most");
         app.stop().await;
     });
 }
 
-const FLOOD: Duration = Duration::from_secs(12);
+const FLOOD: Duration = Duration::from_secs(10);

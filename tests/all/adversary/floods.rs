@@ -59,7 +59,7 @@ fn number(variable: &str, otherwise: usize) -> usize {
 }
 
 fn attacks(environment: &SandboxEnvironment) -> Vec<Attack> {
-    let (posting, silent) = (number("ADVERSARY_CONNECTIONS", 300), 3000);
+    let (posting, silent) = (number("ADVERSARY_CONNECTIONS", 100), 3000);
     let genuine = message(environment, PERMISSION, ObjectKind::ChargePermission);
     let padded = |n: usize| genuine.replacen('{', &format!("{{\"pad{n}\":\"{}\",", "p".repeat(400_000)), 1);
     let (url, topic) = (environment.sns.signing_cert_url(), environment.topic_arn(&environment.merchants[0]));
@@ -171,7 +171,7 @@ fn no_flood_delays_an_event_or_fills_memory_or_kafka() {
         let reader = EventReader::start(&config).unwrap();
         let mut genuine = Genuine { environment: &environment, url, reader, n_charges: 0 };
         genuine.run(Instant::now() + Duration::from_millis(100)).await;
-        let seconds = Duration::from_secs(number("ADVERSARY_SECONDS", 4) as u64);
+        let seconds = Duration::from_secs(number("ADVERSARY_SECONDS", 2) as u64);
         println!("attack | connections | slowest answer | slowest event | peak memory | stored | fetches");
         for Attack { name, connections, flood: what } in attacks(&environment) {
             let (before, fetched) = (stored(), environment.sns.certificate_fetches_of_any_name());
