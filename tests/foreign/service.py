@@ -101,6 +101,8 @@ class Service:
         text = f"""
 ingress.listen = "127.0.0.1:{self.port}"
 admin.listen = "127.0.0.1:{self.admin_port}"
+# Every copy of a message reaches the worker.
+ingress.messages_remembered_max = 0
 shutdown.notice_ms = 0
 quota.share = 1.0
 quota.sandbox = {self.settings.quota}
