@@ -84,6 +84,23 @@ async fn publish_first(stage: &Stage, app: &App, reader: &mut EventReader) -> Ve
     published
 }
 
+/// A receiver has published a charge permission and two charges, and has stopped.
+async fn published_before(settings: &str) -> (Stage, EventReader) {
+    let stage = Stage::new(1, &format!("worker.confirm_reads_after_ms = [100]\n{settings}")).await;
+    let mut reader = stage.reader();
+    let app = stage.receiver().await;
+    publish_first(&stage, &app, &mut reader).await;
+    app.stop().await;
+    (stage, reader)
+}
+
+/// Appends to the state topic, where the records of the merchant are.
+async fn append_state(stage: &Stage, key: &str, value: Option<&[u8]>) {
+    let topic = &stage.kafka().topics().state;
+    let record = Foreign { topic, partition: Some(owner(stage)), key: Some(key.as_bytes()), value };
+    append(&stage.kafka(), record).await.unwrap();
+}
+
 /// The charge is captured, and that is published once, compared with what was published before.
 async fn captures(stage: &Stage, app: &App, reader: &mut EventReader, id: &str) {
     put(stage, id, "Captured");

@@ -2,31 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{CHARGE, Foreign, OTHER, PERMISSION, append, captures, garbage, owner, publish_first, put, state_key};
+use super::{
+    CHARGE, Foreign, OTHER, PERMISSION, append, append_state, captures, garbage, owner, publish_first,
+    published_before, put, state_key,
+};
 use crate::harness::{
     Stage, alter_topic, committed_records, events, inbox_records_left, metric, names, run, silence, until,
 };
-use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 
 const UNREADABLE: &str = "ipn_receiver_unreadable_records_total";
-
-/// A receiver has published a charge permission and two charges, and has stopped.
-async fn published_before(settings: &str) -> (Stage, EventReader) {
-    let stage = Stage::new(1, &format!("worker.confirm_reads_after_ms = [100]\n{settings}")).await;
-    let mut reader = stage.reader();
-    let app = stage.receiver().await;
-    publish_first(&stage, &app, &mut reader).await;
-    app.stop().await;
-    (stage, reader)
-}
-
-/// Appends to the state topic, where the records of the merchant are.
-async fn append_state(stage: &Stage, key: &str, value: Option<&[u8]>) {
-    let topic = &stage.kafka().topics().state;
-    let record = Foreign { topic, partition: Some(owner(stage)), key: Some(key.as_bytes()), value };
-    append(&stage.kafka(), record).await.unwrap();
-}
 
 #[test]
 fn unreadable_state_of_an_object_is_rebuilt_from_its_events() {

@@ -3,22 +3,14 @@
 
 use std::time::Duration;
 
-use ipn_receiver::sandbox::events::EventReader;
 use ipn_receiver::sandbox::pay_api::ObjectKind;
 use serde_json::{Value, json};
 
-use super::{CHARGE, Foreign, OTHER, append, captures, owner, publish_first, put, state_key};
+use super::{CHARGE, Foreign, OTHER, append, append_state, captures, published_before, put, state_key};
 use crate::commands::Operator;
 use crate::harness::{Stage, committed_records, events, inbox_records_left, run, silence, until};
 
-async fn published() -> (Stage, EventReader) {
-    let stage = Stage::new(1, "worker.confirm_reads_after_ms = [100]\nworker.unknown_object_retries_ms = []").await;
-    let mut reader = stage.reader();
-    let app = stage.receiver().await;
-    publish_first(&stage, &app, &mut reader).await;
-    app.stop().await;
-    (stage, reader)
-}
+const SETTINGS: &str = "worker.unknown_object_retries_ms = []";
 
 /// The newest record with this key ending, changed.
 fn untrue(stage: &Stage, topic: &str, key_end: &str, change: impl Fn(&mut Value)) -> Vec<u8> {
@@ -29,14 +21,20 @@ fn untrue(stage: &Stage, topic: &str, key_end: &str, change: impl Fn(&mut Value)
     serde_json::to_vec(&value).unwrap()
 }
 
+/// A message that Amazon did not sign.
+fn forged(stage: &Stage) -> String {
+    let mut message: Value = serde_json::from_str(&stage.envelope(ObjectKind::Charge, CHARGE)).unwrap();
+    message["Signature"] = format!("AAAA{}", message["Signature"].as_str().unwrap()).into();
+    message.to_string()
+}
+
 #[test]
 fn untrue_message_in_the_inbox_publishes_what_amazon_says() {
     run(async {
-        let (stage, mut reader) = published().await;
+        let (stage, mut reader) = published_before(SETTINGS).await;
         let (kafka, topic) = (stage.kafka(), stage.kafka().topics().inbox);
         let merchant = stage.environment.merchants[0].clone();
-        // Not signed by Amazon, and about a state that the charge does not have.
-        let forged = stage.envelope(ObjectKind::Charge, CHARGE).replace("\"Signature\":\"", "\"Signature\":\"AAAA");
+        let forged = forged(&stage);
         for message in [forged.clone(), forged.replace("STATE_CHANGE", "Captured"), forged.replace(CHARGE, OTHER)] {
             let (key, value) = (Some(merchant.as_bytes()), Some(message.as_bytes()));
             append(&kafka, Foreign { topic: &topic, partition: None, key, value }).await.unwrap();
@@ -50,14 +48,12 @@ fn untrue_message_in_the_inbox_publishes_what_amazon_says() {
 }
 
 #[test]
-fn untrue_known_state_hides_or_repeats_a_change_and_invents_none() {
+fn untrue_known_state_invents_no_change() {
     run(async {
-        let (stage, mut reader) = published().await;
-        let (kafka, topic, key) = (stage.kafka(), stage.kafka().topics().state, state_key(&stage, CHARGE));
+        let (stage, mut reader) = published_before(SETTINGS).await;
+        let (topic, key) = (stage.kafka().topics().state, state_key(&stage, CHARGE));
         let value = untrue(&stage, &topic, CHARGE, |state| state["observed"]["state"] = "Captured".into());
-        let record =
-            Foreign { topic: &topic, partition: Some(owner(&stage)), key: Some(key.as_bytes()), value: Some(&value) };
-        append(&kafka, record).await.unwrap();
+        append_state(&stage, &key, Some(&value)).await;
         let app = stage.receiver().await;
         put(&stage, CHARGE, "Declined");
         stage.post_ipn(&app, ObjectKind::Charge, CHARGE).await;
@@ -72,7 +68,7 @@ fn untrue_known_state_hides_or_repeats_a_change_and_invents_none() {
 #[test]
 fn untrue_event_is_compared_with_nothing_and_printed_escaped() {
     run(async {
-        let (stage, mut reader) = published().await;
+        let (stage, mut reader) = published_before(SETTINGS).await;
         let (kafka, topic) = (stage.kafka(), stage.kafka().topics().events);
         let value = untrue(&stage, &topic, super::PERMISSION, |event| {
             event["subject"] = CHARGE.into();
@@ -93,10 +89,9 @@ fn untrue_event_is_compared_with_nothing_and_printed_escaped() {
 #[test]
 fn untrue_dead_letter_becomes_no_more_than_a_read() {
     run(async {
-        let (stage, mut reader) = published().await;
+        let (stage, mut reader) = published_before(SETTINGS).await;
         let (kafka, topic) = (stage.kafka(), stage.kafka().topics().dead_letters);
-        let forged = stage.envelope(ObjectKind::Charge, CHARGE).replace("\"Signature\":\"", "\"Signature\":\"AAAA");
-        let letters = [forged, json!({"MessageId": "\u{1b}[31m", "Message": "{}"}).to_string()];
+        let letters = [forged(&stage), json!({"MessageId": "\u{1b}[31m", "Message": "{}"}).to_string()];
         for letter in &letters {
             append(&kafka, Foreign { topic: &topic, partition: None, key: None, value: Some(letter.as_bytes()) })
                 .await
