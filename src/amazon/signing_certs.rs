@@ -3,16 +3,15 @@
 //! A URL names its certificate by a hash of its content, so a certificate is fetched once and stays in the cache even
 //! when its host fails; its validity period is checked at each use. Failed fetches are cached for a short time, the
 //! number of concurrent fetches is limited, and concurrent requests for one URL share one fetch. Anybody can make up URLs, so
-//! those of unknown certificates are fetched at a low rate, and slots are kept for known ones. This module requests only pinned URLs, and the issuer's URL if the certificate names one of Amazon Trust Services. It never follows a
-//! redirect.
+//! those of unknown certificates are fetched at a low rate, and slots are kept for known ones. This module requests only
+//! pinned URLs, and the issuer's URL if the certificate names one of Amazon Trust Services. It never follows a redirect.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use governor::RateLimiter;
 use governor::clock::MonotonicClock;
 use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use moka::future::Cache;
 use parking_lot::RwLock;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -24,6 +23,7 @@ use crate::domain::sns::{
     BadSigningCert, CertFile, CertSource, Intermediate, IssuerUrl, SigningCert, SigningCertUrl, TrustAnchors,
 };
 use crate::http::client::{error_chain, limited_body};
+use crate::http::rate::rate;
 
 /// The clients that fetch certificates, and the roots that certificates must chain to.
 #[derive(Clone, Debug)]
@@ -152,14 +152,13 @@ impl SigningCerts {
 
 impl Slots {
     fn new(settings: &Sns) -> Self {
-        let per_second = NonZeroU32::new(settings.certificate_unknown_per_s_max).unwrap_or(NonZeroU32::MIN);
         // Half of the slots are kept for known certificates.
         let for_unknown = settings.certificate_fetches_max.div_ceil(2);
         Self {
             known: moka::sync::Cache::new(KNOWN_MAX),
             for_known: Semaphore::new((settings.certificate_fetches_max - for_unknown).max(1)),
             for_unknown: Semaphore::new(for_unknown),
-            unknown: RateLimiter::direct(Quota::per_second(per_second).allow_burst(per_second.saturating_mul(BURST_S))),
+            unknown: RateLimiter::direct(rate(settings.certificate_unknown_per_s_max)),
         }
     }
 
@@ -282,8 +281,6 @@ fn unavailable(url: &SigningCertUrl, reason: String) -> Error {
 
 /// URLs of known certificates; Amazon SNS has a few in each region.
 const KNOWN_MAX: u64 = 1024;
-/// A bucket holds the fetches of this many seconds.
-const BURST_S: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 /// Cached failures; the order of eviction does not matter.
 const FAILURES_MAX: u64 = 1024;
 /// Amazon Trust Services has only a few issuing CAs.

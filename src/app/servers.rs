@@ -40,7 +40,7 @@ pub(super) fn ingress_server(
     let connections = connections.clone();
     let server = Server::build()
         .workers(threads)
-        // Connections that were told to end take a moment; until then they count here.
+        // Connections that have to end take a moment; until then they count here.
         .max_concurrent_connections((2 * connections.max()).div_ceil(threads))
         .shutdown_timeout(config.shutdown.grace_ms.div_ceil(1000))
         .disable_signals();
@@ -66,7 +66,7 @@ pub(super) fn ingress_server(
     Ok(server.listen("ingress", listener, service).map_err(listen)?.run())
 }
 
-/// Tells the connection where the head of a request ends and where the next one begins.
+/// Marks on the connection where the head of a request ends and where the next one begins.
 fn mark_heads<S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error>, B>(
     request: ServiceRequest,
     app: &S,

@@ -94,11 +94,10 @@ fn without_value(message: &str) -> String {
 
 impl File {
     /// Values that can be parsed but are not allowed.
-    pub(super) fn mistakes(&mut self) -> Vec<Mistake> {
-        let out_of_range = std::mem::take(&mut self.out_of_range);
+    pub(super) fn mistakes(&self) -> Vec<Mistake> {
         let rules = self.ingest_rules().into_iter().chain(self.worker_rules());
         let broken = rules.filter(|rule| !rule.holds).map(|rule| mistake(rule.setting, rule.requirement));
-        let broken = out_of_range.into_iter().chain(broken);
+        let broken = self.out_of_range.iter().cloned().chain(broken);
         broken.chain(self.telemetry.mistake()).chain(self.kafka.property_mistakes()).collect()
     }
 

@@ -3,6 +3,13 @@
 use super::{Kafka, Mistake, mistake};
 
 impl Kafka {
+    /// `security.protocol` in lower case; librdkafka ignores case, and without it connects in plain text.
+    pub fn security_protocol(&self) -> String {
+        self.properties
+            .get("security.protocol")
+            .map_or_else(|| "plaintext".to_owned(), |protocol| protocol.to_lowercase())
+    }
+
     /// Properties that would break a guarantee, those that load code or run commands, and those that librdkafka does not know.
     pub(super) fn property_mistakes(&self) -> Vec<Mistake> {
         let wrong = |name: &String, value: &String| {
@@ -21,11 +28,7 @@ impl Kafka {
             )
         };
         let setting = |name: &str| format!("kafka.properties.\"{name}\"");
-        let has_sasl = self
-            .properties
-            .get("security.protocol")
-            .is_some_and(|protocol| protocol.to_lowercase().starts_with("sasl"));
-        let lacks_mechanism = has_sasl
+        let lacks_mechanism = self.security_protocol().starts_with("sasl")
             && !self.properties.contains_key("sasl.mechanism")
             && !self.properties.contains_key("sasl.mechanisms");
         let lacking = "is missing: set PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER, whichever the brokers offer";

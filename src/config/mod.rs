@@ -90,7 +90,7 @@ pub struct Error {
 }
 
 /// One mistake.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
     /// Path of the setting, such as `merchants[0].region`.
     pub setting: String,
@@ -114,7 +114,7 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         folder: &Path,
     ) -> Result<Self, Vec<Mistake>> {
-        let mut file = file::parse(text, environment).map_err(|mistake| vec![mistake])?;
+        let file = file::parse(text, environment).map_err(|mistake| vec![mistake])?;
         let mut mistakes = file.mistakes();
         let development = file.development.map(|table| development::load(&table, folder, &mut mistakes));
         let extra_topics = development.as_ref().map(|table| table.topics.as_slice()).unwrap_or_default();

@@ -46,7 +46,7 @@ mod tests {
 
     /// The mistakes about one setting.
     fn mistakes_about(path: &str, toml: &str) -> Vec<String> {
-        let mistakes = file::parse(toml, []).map_or_else(|mistake| vec![mistake], |mut file| file.mistakes());
+        let mistakes = file::parse(toml, []).map_or_else(|mistake| vec![mistake], |file| file.mistakes());
         mistakes.iter().filter(|mistake| mistake.setting.starts_with(path)).map(ToString::to_string).collect()
     }
 

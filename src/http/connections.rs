@@ -29,7 +29,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Open {
-    /// Those that were not told to end.
+    /// Those that do not have to end.
     count: usize,
     /// Those that wait for their sender, longest first.
     waiting: BTreeMap<u64, Arc<Connection>>,
@@ -44,7 +44,6 @@ pub struct Connection {
     awaits_head: AtomicBool,
     /// Bytes that came while the head was incomplete.
     head_bytes: AtomicUsize,
-    is_told_to_end: AtomicBool,
     reader: AtomicWaker,
 }
 
@@ -54,7 +53,7 @@ enum State {
     Waits(u64),
     /// A complete request is being answered.
     Works,
-    /// It was told to end, or has ended.
+    /// It has to end, or has ended.
     Ends,
 }
 
@@ -107,11 +106,7 @@ impl Connections {
         };
         let idle: Vec<Arc<Connection>> =
             open.waiting.extract_if(.., is_idle).map(|(_, connection)| connection).collect();
-        open.count -= idle.len();
-        for connection in idle {
-            *connection.state.lock() = State::Ends;
-            connection.tell_to_end();
-        }
+        idle.iter().for_each(|connection| open.end(connection));
     }
 
     fn open(&self) -> Arc<Connection> {
@@ -121,18 +116,12 @@ impl Connections {
             state: Mutex::new(State::Ends),
             awaits_head: AtomicBool::new(true),
             head_bytes: AtomicUsize::new(0),
-            is_told_to_end: AtomicBool::new(false),
             reader: AtomicWaker::new(),
         });
         if open.count >= self.0.max {
             self.0.ended_at_limit.fetch_add(1, Ordering::Relaxed);
-            let Some((_, longest)) = open.waiting.pop_first() else {
-                connection.tell_to_end();
-                return connection;
-            };
-            *longest.state.lock() = State::Ends;
-            open.count -= 1;
-            longest.tell_to_end();
+            let Some((_, longest)) = open.waiting.pop_first() else { return connection };
+            open.end(&longest);
         }
         open.count += 1;
         open.add_waiting(&connection);
@@ -147,6 +136,13 @@ impl Open {
         self.next_place += 1;
         *connection.state.lock() = State::Waits(place);
         self.waiting.insert(place, connection.clone());
+    }
+
+    /// The connection must be counted, and no longer wait.
+    fn end(&mut self, connection: &Connection) {
+        self.count -= 1;
+        *connection.state.lock() = State::Ends;
+        connection.reader.wake();
     }
 }
 
@@ -176,9 +172,8 @@ impl Connection {
         self.awaits_head.store(true, Ordering::Relaxed);
     }
 
-    fn tell_to_end(&self) {
-        self.is_told_to_end.store(true, Ordering::Release);
-        self.reader.wake();
+    fn has_to_end(&self) -> bool {
+        *self.state.lock() == State::Ends
     }
 
     fn has_ended(&self) {

@@ -3,3 +3,4 @@
 pub mod client;
 pub mod connections;
 pub mod problem;
+pub mod rate;

@@ -162,7 +162,7 @@ impl Ingress {
             return Ok(self.ignore_legacy_v1(notification.envelope(), notification_type));
         }
         let append = async {
-            self.topic_limits.take(notification.envelope(), &self.settings, received_at)?;
+            self.topic_limits.take(notification.envelope(), received_at)?;
             self.append(&notification, received_at, trace.append(self.inbox.topic(), &notification), traceparent).await
         };
         match self.stored_lately.store(notification.envelope(), append).await? {

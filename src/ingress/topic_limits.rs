@@ -3,16 +3,16 @@
 //! Amazon SNS repeats a delivery for an hour at most. A message that comes later than [`LATE_AFTER`] is a copy, from an archive or
 //! from somebody who collected genuine messages.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
+use governor::RateLimiter;
 use governor::clock::MonotonicClock;
 use governor::state::keyed::HashMapStateStore;
-use governor::{Quota, RateLimiter};
 
 use crate::config;
 use crate::domain::sns::{Envelope, TopicArn};
 use crate::domain::timestamp::Timestamp;
+use crate::http::rate::rate;
 
 /// The limits of every topic.
 pub struct TopicLimits {
@@ -20,7 +20,10 @@ pub struct TopicLimits {
     late: Limit,
 }
 
-type Limit = RateLimiter<TopicArn, HashMapStateStore<TopicArn>, MonotonicClock>;
+struct Limit {
+    per_second: u32,
+    of_topic: RateLimiter<TopicArn, HashMapStateStore<TopicArn>, MonotonicClock>,
+}
 
 /// More messages of a topic came than its limit allows.
 #[derive(Debug, thiserror::Error)]
@@ -37,17 +40,27 @@ pub(super) enum TooMany {
 impl TopicLimits {
     /// Limits from the settings, with all tokens.
     pub fn new(settings: &config::Ingress) -> Self {
+        let limit = |per_second| Limit { per_second, of_topic: RateLimiter::hashmap(rate(per_second)) };
         Self { all: limit(settings.topic_messages_per_s_max), late: limit(settings.late_messages_per_s_max) }
     }
 
     /// Takes a token for a verified message.
-    pub(super) fn take(&self, envelope: &Envelope, settings: &config::Ingress, now: Timestamp) -> Result<(), TooMany> {
+    pub(super) fn take(&self, envelope: &Envelope, now: Timestamp) -> Result<(), TooMany> {
         let topic = &envelope.topic_arn;
-        if now.since(envelope.timestamp) > LATE_AFTER && self.late.check_key(topic).is_err() {
-            return Err(TooMany::Late { topic: topic.clone(), per_second: settings.late_messages_per_s_max });
+        if now.since(envelope.timestamp) > LATE_AFTER && !self.late.take(topic) {
+            return Err(TooMany::Late { topic: topic.clone(), per_second: self.late.per_second });
         }
-        let refused = |_| TooMany::All { topic: topic.clone(), per_second: settings.topic_messages_per_s_max };
-        self.all.check_key(topic).map_err(refused)
+        if !self.all.take(topic) {
+            return Err(TooMany::All { topic: topic.clone(), per_second: self.all.per_second });
+        }
+        Ok(())
+    }
+}
+
+impl Limit {
+    /// Whether there was a token.
+    fn take(&self, topic: &TopicArn) -> bool {
+        self.of_topic.check_key(topic).is_ok()
     }
 }
 
@@ -59,11 +72,4 @@ impl TooMany {
     }
 }
 
-fn limit(per_second: u32) -> Limit {
-    let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
-    RateLimiter::hashmap(Quota::per_second(per_second).allow_burst(per_second.saturating_mul(BURST_S)))
-}
-
-/// A bucket holds the messages of this many seconds.
-const BURST_S: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
 const LATE_AFTER: Duration = Duration::from_hours(2);

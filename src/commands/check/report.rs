@@ -53,13 +53,13 @@ impl Line {
         Self { verdict: Verdict::Warn, check, what: what.into(), remedy: Some(remedy.into()) }
     }
 
+    pub(super) fn fail(check: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Fail, check, what: what.into(), remedy: Some(remedy.into()) }
+    }
+
     #[cfg(test)]
     pub(super) fn what(&self) -> &str {
         &self.what
-    }
-
-    pub(super) fn fail(check: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Fail, check, what: what.into(), remedy: Some(remedy.into()) }
     }
 }
 

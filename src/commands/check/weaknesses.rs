@@ -21,7 +21,7 @@ pub(super) fn weaknesses(config: &Config) -> Vec<Line> {
 fn kafka_weaknesses(kafka: &Kafka) -> Vec<Line> {
     let property = |name: &str| kafka.properties.get(name).map(|value| value.trim().to_ascii_lowercase());
     let is_off = |name: &str| property(name).is_some_and(|value| ["false", "0", "f", "none"].contains(&value.as_str()));
-    let protocol = property("security.protocol").unwrap_or_else(|| "plaintext".to_owned());
+    let protocol = kafka.security_protocol();
     let mut lines = Vec::new();
     if protocol.ends_with("plaintext") && !is_local(&kafka.bootstrap_servers) {
         let what = match protocol.as_str() {

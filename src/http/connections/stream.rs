@@ -46,7 +46,7 @@ impl Drop for LimitedStream {
 impl AsyncRead for LimitedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.connection.reader.register(cx.waker());
-        if self.connection.is_told_to_end.load(Ordering::Acquire) {
+        if self.connection.has_to_end() {
             return Poll::Ready(Ok(())); // the end of the stream
         }
         if self.unused_bytes >= STEP_BYTES {

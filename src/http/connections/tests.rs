@@ -7,10 +7,6 @@ fn counts(connections: &Connections) -> (usize, usize, usize) {
     (open, waiting, ended_at_limit)
 }
 
-fn has_to_end(connection: &Connection) -> bool {
-    connection.is_told_to_end.load(Ordering::Relaxed)
-}
-
 #[test]
 fn longest_waiting_connection_ends_at_the_limit() {
     let connections = Connections::new(3);
@@ -18,7 +14,7 @@ fn longest_waiting_connection_ends_at_the_limit() {
     // The first one has been answered a request since, so the second one has waited for longer.
     drop(first.work());
     let fourth = connections.open();
-    assert_eq!([&first, &second, &third, &fourth].map(|one| has_to_end(one)), [false, true, false, false]);
+    assert_eq!([&first, &second, &third, &fourth].map(|one| one.has_to_end()), [false, true, false, false]);
     assert_eq!(counts(&connections), (3, 3, 1));
     second.has_ended();
     assert_eq!(counts(&connections), (3, 3, 1), "it was counted out before");
@@ -30,22 +26,22 @@ fn connection_with_a_complete_request_does_not_end() {
     let [first, second] = [(); 2].map(|()| connections.open());
     let (working, _other) = (first.work(), second.work());
     let third = connections.open();
-    assert_eq!([&first, &second, &third].map(|one| has_to_end(one)), [false, false, true], "all others work");
+    assert_eq!([&first, &second, &third].map(|one| one.has_to_end()), [false, false, true], "all others work");
     assert_eq!(counts(&connections), (2, 0, 1));
     drop(working);
     let fourth = connections.open();
-    assert_eq!([&first, &second, &fourth].map(|one| has_to_end(one)), [true, false, false]);
+    assert_eq!([&first, &second, &fourth].map(|one| one.has_to_end()), [true, false, false]);
 }
 
 #[test]
 fn connection_that_ends_in_any_state_is_counted_out_once() {
     let connections = Connections::new(10);
-    let [waiting, working, told] = [(); 3].map(|()| connections.open());
+    let [waiting, working, other] = [(); 3].map(|()| connections.open());
     let work = working.work();
     let small = Connections::new(1);
     let ended = small.open();
     drop(small.open());
-    for connection in [&waiting, &working, &told, &ended] {
+    for connection in [&waiting, &working, &other, &ended] {
         connection.has_ended();
         connection.has_ended();
     }
@@ -72,6 +68,6 @@ fn only_idle_connections_end_with_the_process() {
     in_body.head_is_complete();
     let _work = working.work();
     connections.end_idle();
-    assert_eq!([&idle, &begun, &working, &in_body].map(|one| has_to_end(one)), [true, false, false, false]);
+    assert_eq!([&idle, &begun, &working, &in_body].map(|one| one.has_to_end()), [true, false, false, false]);
     assert_eq!(counts(&connections), (3, 2, 0));
 }
