@@ -2,7 +2,7 @@
 
 use super::format::print;
 use super::{Error, Exit};
-use crate::domain::events::{self, CATALOG};
+use crate::domain::events::{self, EventType};
 
 /// The arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -16,17 +16,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let document = match arguments.event_type.as_deref() {
         None => events::asyncapi(),
-        Some(name) => {
-            let short = name.trim_end_matches(".v1").rsplit('.').next().unwrap_or_default();
-            let row = CATALOG.iter().find(|row| row.name.eq_ignore_ascii_case(short));
-            events::schema(row.ok_or_else(|| unknown(name))?)
-        }
+        Some(name) => events::schema(EventType::named(name).map_err(Error::Usage)?),
     };
     print(&format!("{document:#}\n"))?;
     Ok(Exit::Success)
-}
-
-fn unknown(name: &str) -> Error {
-    let names: Vec<&str> = CATALOG.iter().map(|row| row.name).collect();
-    Error::Usage(format!("there is no event type {name}; the event types are: {}", names.join(", ")))
 }

@@ -15,6 +15,8 @@ pub mod environment;
 
 pub mod events;
 
+pub mod recipes;
+
 pub mod simulators;
 
 mod backlog;
