@@ -10,7 +10,7 @@ use crate::commands::{
     Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, printable_lines, recheck, redrive,
     schema, serve, topics, verify,
 };
-use crate::sandbox::{self, Scenario, simulators};
+use crate::sandbox::{self, Scenario, sample, simulators};
 use crate::telemetry::{self, LogFormat};
 
 /// Receives Amazon Pay IPNs, verifies their signatures, reads the current state from the Amazon Pay API, and publishes each
@@ -70,6 +70,9 @@ enum Command {
     /// Run the receiver against simulators of Amazon SNS and the Amazon Pay API on loopback. Needs nothing installed.
     #[command(after_help = help("ipn-receiver sandbox --once", Some("an expected event was not published")))]
     Sandbox(SandboxArguments),
+    /// Print an event as a consumer gets it, made by the same code as real ones; or write one of each kind (--all --out).
+    #[command(after_help = help("ipn-receiver sample ChargeDeclined --reason HardDeclined --permission-type OneTime", None))]
+    Sample(sample::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -146,7 +149,7 @@ impl Command {
                 "warn,librdkafka=off,rdkafka=off"
             }
             Self::Sandbox(_) => "error,librdkafka=off,rdkafka=off",
-            Self::Schema(_) | Self::Verify(_) | Self::Healthcheck(_) => "error",
+            Self::Schema(_) | Self::Sample(_) | Self::Verify(_) | Self::Healthcheck(_) => "error",
             Self::Check(_) => "off",
         }
     }
@@ -163,6 +166,7 @@ impl Command {
             Self::Redrive(arguments) => redrive::run(arguments),
             Self::Verify(arguments) => verify::run(arguments).await,
             Self::Healthcheck(arguments) => healthcheck::run(arguments).await,
+            Self::Sample(arguments) => sample::run(arguments),
             Self::Sandbox(arguments) => arguments.run().await.map_err(|error| Error::Failed(error.to_string())),
         }
     }

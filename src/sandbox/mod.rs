@@ -16,6 +16,7 @@ pub mod environment;
 pub mod events;
 
 pub mod recipes;
+pub mod sample;
 
 pub mod simulators;
 
