@@ -7,11 +7,13 @@
 mod change;
 mod ids;
 mod play;
+mod simulation_codes;
 mod steps;
 
 pub use self::change::{Change, Override};
 pub use self::ids::Ids;
 pub use self::play::{Played, play};
+pub use self::simulation_codes::{SIMULATION_CODES, SimulationCode};
 pub use self::steps::{Inputs, Noticed, Recipe, Step, recipe};
 use crate::domain::events::{CATALOG, EventType, Notice, Trigger};
 
