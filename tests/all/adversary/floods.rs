@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use super::memory_limit::MemoryLimit;
 use crate::harness::{committed_records, kafka, run};
 use crate::process::{Serve, config_file};
 
@@ -162,7 +163,15 @@ fn no_flood_delays_an_event_or_fills_memory_or_kafka() {
              worker.confirm_reads_after_ms = [3600000]"
         );
         let file = config_file(&folder, &environment, &kafka(), &settings);
-        let serve = Serve::start_with(&file, &[("RUST_LOG", "info")]).works().await;
+        let limit = MemoryLimit::new(POD_BYTES);
+        let serve = Serve::start_with(&file, &[("RUST_LOG", "info")]);
+        match &limit {
+            Some(limit) => limit.hold(serve.process_id()),
+            None => {
+                println!("no control group can be made here: the peak of memory is compared with the limit instead")
+            }
+        }
+        let serve = serve.works().await;
         let config = Config::load(&file, []).unwrap().kafka;
         let stored = || committed_records(&config, &config.topics().inbox).iter().map(|r| r.value.len()).sum::<usize>();
         let (address, url) = (serve.address("ingress"), format!("http://{}/ipn", serve.address("ingress")));
