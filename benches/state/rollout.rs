@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use ipn_receiver::config::{Config, Kafka};
@@ -55,9 +56,9 @@ async fn update(file: &Path, kafka: &Kafka) {
     }
     println!("{WORKERS} workers, {PARTITIONS} partitions: updated in {:.1?}", began.elapsed());
     for worker in &workers {
-        let [count, sum] = ["count", "sum"].map(|of| format!("ipn_receiver_state_restore_seconds_{of}"));
-        let (count, sum) = (worker.metric(&count).await, worker.metric(&sum).await);
-        println!("a worker restored its partitions {count} times, {:.2} s each", sum / count);
+        let count: u32 = worker.metric("ipn_receiver_state_restore_seconds_count").await.expect("it restored");
+        let sum: f64 = worker.metric("ipn_receiver_state_restore_seconds_sum").await.expect("it restored");
+        println!("a worker restored its partitions {count} times, {:.2} s each", sum / f64::from(count));
     }
     for worker in workers {
         worker.stop().await;
@@ -68,14 +69,14 @@ async fn update(file: &Path, kafka: &Kafka) {
 async fn watch(workers: &[Worker]) -> Duration {
     let (began, mut owned_since, mut without) = (Instant::now(), None, Duration::ZERO);
     loop {
-        let mut owned = 0.0;
+        let mut owned = 0;
         for worker in workers {
-            if worker.metric("ipn_receiver_worker_ready").await == 1.0 {
-                owned += worker.metric("ipn_receiver_assigned_partitions").await;
+            if worker.metric("ipn_receiver_worker_ready").await == Some(1) {
+                owned += worker.metric("ipn_receiver_assigned_partitions").await.unwrap_or(0);
             }
         }
         match owned_since {
-            _ if owned != f64::from(PARTITIONS) => {
+            _ if owned != PARTITIONS => {
                 owned_since = None;
                 without = began.elapsed();
             }
@@ -107,12 +108,10 @@ impl Worker {
         Self { process, admin }
     }
 
-    /// 0 while the worker does not answer or has no such metric.
-    async fn metric(&self, name: &str) -> f64 {
-        let Ok(answer) = reqwest::get(format!("http://{}/metrics", self.admin)).await else { return 0.0 };
-        let text = answer.text().await.unwrap_or_default();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.unwrap_or(0.0)
+    /// None while the worker does not answer or has no such metric.
+    async fn metric<N: FromStr>(&self, name: &str) -> Option<N> {
+        let text = reqwest::get(format!("http://{}/metrics", self.admin)).await.ok()?.text().await.ok()?;
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
     async fn stop(mut self) {

@@ -168,7 +168,7 @@ fn no_flood_delays_an_event_or_fills_memory_or_kafka() {
         match &limit {
             Some(limit) => limit.hold(serve.process_id()),
             None => {
-                println!("no control group can be made here: the peak of memory is compared with the limit instead")
+                println!("no control group can be made here: the peak of memory is compared with the limit instead");
             }
         }
         let serve = serve.works().await;
