@@ -30,7 +30,7 @@ pub(super) async fn warm_up(kafka: Kafka, policy: Policy, certs: SigningCerts) {
     let urls: HashSet<SigningCertUrl> = messages.iter().rev().filter_map(url).take(MESSAGES_MAX).collect();
     let stored: HashMap<String, CertFile> = messages
         .into_iter()
-        .filter_map(|message| CertFile::from_der(message.signing_cert?).ok())
+        .filter_map(|message| CertFile::from_base64(&message.signing_cert?).ok())
         .map(|file| (file.hash(), file))
         .collect();
     for url in urls {

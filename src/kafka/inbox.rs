@@ -117,7 +117,8 @@ impl Inbox {
             .insert(Header { key: record_headers::TRACEPARENT, value: Some(&traceparent) });
         // A certificate is larger than most messages, and a new process finds it in one of the newest records.
         if self.n_appended.fetch_add(1, Ordering::Relaxed).is_multiple_of(RECORDS_PER_CERT) {
-            headers = headers.insert(Header { key: record_headers::SIGNING_CERT, value: Some(signing_cert.der()) });
+            let cert = signing_cert.to_base64();
+            headers = headers.insert(Header { key: record_headers::SIGNING_CERT, value: Some(&cert) });
         }
         self.deliver(notification.key(), &envelope.to_json(), headers).await
     }

@@ -16,7 +16,7 @@ use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader, ne
 pub struct RecentMessage {
     /// The SNS message, if the record holds one.
     pub value: Vec<u8>,
-    /// The certificate that signed it in DER, if the record holds it. Whoever may write to the inbox chose it.
+    /// The certificate that signed it in base64, if the record holds it. Whoever may write to the inbox chose it.
     pub signing_cert: Option<Vec<u8>>,
 }
 

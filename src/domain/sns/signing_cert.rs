@@ -78,8 +78,12 @@ impl CertFile {
         Self::from_der(one_pem_block(pem).ok_or(BadSigningCert::NotOnePem)?)
     }
 
-    /// A certificate in DER, as [`SigningCert::der`] gives it.
-    pub fn from_der(der: Vec<u8>) -> Result<Self, BadSigningCert> {
+    /// Takes what [`SigningCert::to_base64`] gives.
+    pub fn from_base64(text: &[u8]) -> Result<Self, BadSigningCert> {
+        Self::from_der(STANDARD.decode(text).map_err(|_| BadSigningCert::Undecodable)?)
+    }
+
+    fn from_der(der: Vec<u8>) -> Result<Self, BadSigningCert> {
         let file = Self { der };
         file.certificate()?;
         Ok(file)
@@ -174,9 +178,9 @@ impl SigningCert {
         (self.not_before, self.not_after)
     }
 
-    /// The certificate in DER.
-    pub fn der(&self) -> &[u8] {
-        &self.der
+    /// The certificate, in base64.
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(&self.der)
     }
 
     /// The key as PKCS#1 `RSAPublicKey`.

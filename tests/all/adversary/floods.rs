@@ -179,8 +179,12 @@ fn no_flood_delays_an_event_or_fills_memory_or_kafka() {
         environment.put(ObjectKind::ChargePermission, permission, "Chargeable", &[]);
         let reader = EventReader::start(&config).unwrap();
         let mut genuine = Genuine { environment: &environment, url, reader, n_charges: 0 };
-        genuine.run(Instant::now() + Duration::from_millis(100)).await;
         let seconds = Duration::from_secs(number("ADVERSARY_SECONDS", 2) as u64);
+        genuine.run(Instant::now() + Duration::from_millis(100)).await;
+        // Without an attack an event takes a small part of the limit. Where it takes longer, other programs use the machine.
+        let (_, calm) = genuine.run(Instant::now() + seconds).await;
+        let event_delay_max = EVENT_DELAY_MAX.max(20 * calm);
+        println!("without an attack the slowest event comes after {calm:.2?}; {event_delay_max:.2?} are allowed");
         println!("attack | connections | slowest answer | slowest event | peak memory | stored | fetches");
         for Attack { name, connections, flood: what } in attacks(&environment) {
             let (before, fetched) = (stored(), environment.sns.certificate_fetches_of_any_name());
@@ -195,7 +199,7 @@ fn no_flood_delays_an_event_or_fills_memory_or_kafka() {
                 peak >> 20,
                 stored >> 10
             );
-            assert!(event < EVENT_DELAY_MAX, "{name}: an event came after {event:?}");
+            assert!(event < event_delay_max, "{name}: an event came after {event:?}");
             assert!(peak < POD_BYTES * 9 / 10, "{name}: {peak} bytes of memory");
             assert!(stored < STORED_BYTES_MAX, "{name}: {stored} bytes stored");
         }
