@@ -67,6 +67,10 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     // The sandbox runs on this machine; a proxy may have no route to it.
     let client = reqwest::Client::builder().no_proxy().build()?;
     if file::is_file(event) {
+        let Arguments { code, reason, permission_type, id, set, count, .. } = arguments;
+        if [code, reason, permission_type, id].iter().any(|given| given.is_some()) || !set.is_empty() || *count > 1 {
+            return Err(Error::Usage(format!("{event} is a story; only --json and --control go with it")));
+        }
         return file::play(&client, arguments, event).await;
     }
     let request = request(event, arguments).map_err(Error::Usage)?;
