@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, printable_lines, recheck, redrive,
-    schema, serve, topics, verify,
+    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, recheck, redrive, schema, serve, shell,
+    terminal, topics, verify,
 };
 use crate::sandbox::{self, Scenario, simulators};
 use crate::telemetry::{self, LogFormat};
@@ -26,6 +26,8 @@ pub struct Arguments {
     /// The format of the log lines on standard error.
     #[arg(long, global = true, value_enum, default_value = "text", env = "IPN_RECEIVER_LOG_FORMAT")]
     log_format: LogFormat,
+    #[command(flatten)]
+    color: colorchoice_clap::Color,
 }
 
 #[derive(Debug, Subcommand)]
@@ -70,6 +72,12 @@ enum Command {
     /// Run the receiver against simulators of Amazon SNS and the Amazon Pay API on loopback. Needs nothing installed.
     #[command(after_help = help("ipn-receiver sandbox --once", Some("an expected event was not published")))]
     Sandbox(SandboxArguments),
+    /// Print a script that completes the program's arguments in a shell.
+    #[command(after_help = help("ipn-receiver completions bash > /etc/bash_completion.d/ipn-receiver", None))]
+    Completions(shell::CompletionsArguments),
+    /// Print the manual page, or write the pages of all commands (--out).
+    #[command(after_help = help("ipn-receiver man > ipn-receiver.1 && man -l ipn-receiver.1", None))]
+    Man(shell::ManArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -118,6 +126,7 @@ enum ScenarioName {
 
 /// Runs the command of `arguments`.
 pub fn run(arguments: &Arguments) -> ExitCode {
+    arguments.color.write_global();
     telemetry::log(arguments.log_format, arguments.command.log_level());
     let is_service = matches!(arguments.command, Command::Serve(_));
     let runtime =
@@ -129,7 +138,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         match arguments.log_format {
             // The error that ends a service belongs into its log.
             LogFormat::Json if is_service => tracing::error!("{error}"),
-            LogFormat::Json | LogFormat::Text => eprintln!("ipn-receiver: {}", printable_lines(&error.to_string())),
+            LogFormat::Json | LogFormat::Text => terminal::note(format!("ipn-receiver: {error}")),
         }
         error.exit()
     });
@@ -146,7 +155,7 @@ impl Command {
                 "warn,librdkafka=off,rdkafka=off"
             }
             Self::Sandbox(_) => "error,librdkafka=off,rdkafka=off",
-            Self::Schema(_) | Self::Verify(_) | Self::Healthcheck(_) => "error",
+            Self::Schema(_) | Self::Verify(_) | Self::Healthcheck(_) | Self::Completions(_) | Self::Man(_) => "error",
             Self::Check(_) => "off",
         }
     }
@@ -163,6 +172,8 @@ impl Command {
             Self::Redrive(arguments) => redrive::run(arguments),
             Self::Verify(arguments) => verify::run(arguments).await,
             Self::Healthcheck(arguments) => healthcheck::run(arguments).await,
+            Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
+            Self::Man(arguments) => shell::man(arguments, Arguments::command()),
             Self::Sandbox(arguments) => arguments.run().await.map_err(|error| Error::Failed(error.to_string())),
         }
     }

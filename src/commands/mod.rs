@@ -20,17 +20,20 @@ pub mod redrive;
 pub mod healthcheck;
 pub mod verify;
 
+pub mod shell;
+
+pub mod broker_flag;
 mod config_file;
 mod confirm;
 mod exit;
 mod format;
 pub mod progress;
+pub mod terminal;
 mod topic_scan;
 
 use rdkafka::error::KafkaError;
 
 pub use self::exit::{Error, Exit, exit_codes_help};
-pub use self::format::printable_lines;
 use crate::config::Kafka;
 use crate::kafka::acls::{self, PrincipalRole};
 
