@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, recheck, redrive, schema, serve, shell,
-    terminal, topics, verify,
+    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, listen, recheck, redrive, schema,
+    serve, shell, terminal, topics, verify,
 };
 use crate::sandbox::{self, Scenario, simulators};
 use crate::telemetry::{self, LogFormat};
@@ -50,6 +50,12 @@ enum Command {
     /// Print the records about one object in the topics: known state, pending work, events and dead letters.
     #[command(after_help = help("ipn-receiver inspect P01-1234567-7654321", Some("nothing was found")))]
     Inspect(inspect::Arguments),
+    /// Print events as they are published, and forward them to an HTTP endpoint (--forward-to). Changes nothing in the cluster.
+    #[command(after_help = help(
+        "ipn-receiver listen --kafka 127.0.0.1:19092 --type ChargeDeclined --forward-to http://localhost:3000/hook",
+        Some("an event was not forwarded, or --resend found none"),
+    ))]
+    Listen(listen::Arguments),
     /// Request reads of objects by the worker: after an outage, or to record a baseline on the first day (--seed).
     #[command(after_help = help("ipn-receiver recheck --merchant A1EXAMPLE --file ids.txt", None))]
     Recheck(recheck::Arguments),
@@ -151,7 +157,7 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Serve(_) | Self::Topics(_) => "info,librdkafka=off,rdkafka=off,actix_server=warn",
-            Self::Inspect(_) | Self::Recheck(_) | Self::InChargeSince(_) | Self::Redrive(_) => {
+            Self::Inspect(_) | Self::Listen(_) | Self::Recheck(_) | Self::InChargeSince(_) | Self::Redrive(_) => {
                 "warn,librdkafka=off,rdkafka=off"
             }
             Self::Sandbox(_) => "error,librdkafka=off,rdkafka=off",
@@ -167,6 +173,7 @@ impl Command {
             Self::Topics(arguments) => topics::run(arguments).await,
             Self::Schema(arguments) => schema::run(arguments),
             Self::Inspect(arguments) => inspect::run(arguments),
+            Self::Listen(arguments) => listen::run(arguments).await,
             Self::Recheck(arguments) => recheck::run(arguments).await,
             Self::InChargeSince(arguments) => in_charge_since::run(arguments).await,
             Self::Redrive(arguments) => redrive::run(arguments),

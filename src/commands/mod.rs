@@ -14,6 +14,7 @@ pub mod topics;
 
 pub mod in_charge_since;
 pub mod inspect;
+pub mod listen;
 pub mod recheck;
 pub mod redrive;
 

@@ -5,31 +5,31 @@
 //! - A reader that closes the pipe early, as `head` does, is no error: what follows is dropped, and [`closed`] ends a command
 //!   that would run on.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::sync::LazyLock;
 
 use anstyle::{AnsiColor, Style};
 use tokio::sync::watch;
 
-use super::format::printable_lines;
+use super::format::{printable, printable_lines};
 
 /// Text in which everything is escaped but the styles of this program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(String);
 
 impl Text {
-    /// Appends text without a style.
+    /// Appends words without a style; an end of a line in them is escaped.
     #[must_use]
     pub fn plain(mut self, text: &str) -> Self {
-        self.0 += &printable_lines(text);
+        self.0 += &printable(text);
         self
     }
 
-    /// Appends text in a style.
+    /// Appends words in a style.
     #[must_use]
     pub fn styled(mut self, style: Style, text: &str) -> Self {
-        let _ = write!(self.0, "{style}{}{style:#}", printable_lines(text));
+        let _ = write!(self.0, "{style}{}{style:#}", printable(text));
         self
     }
 
@@ -55,9 +55,16 @@ impl Text {
     }
 }
 
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Text of several lines, also of JSON, which keeps its meaning.
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self::default().plain(text)
+        Self(printable_lines(text))
     }
 }
 

@@ -87,9 +87,9 @@ impl Deed {
     /// For people.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::Mails => "mails that something changed; it does not know what",
+            Self::Mails => "mails, without knowing what changed",
             Self::MailsAgain => "mails once more",
-            Self::MissesDecline => "mails that something changed, and misses the decline",
+            Self::MissesDecline => "mails, and misses the decline",
             Self::BelievesForgery => "believes the forgery, and mails",
             Self::Fails => "fails at a body without a message",
         }
