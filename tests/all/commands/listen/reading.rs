@@ -7,6 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde_json::Value;
 use std::time::Duration;
 
+use super::target::{Reaction, Target};
 use super::{Events, Listen};
 use crate::commands::Operator;
 use crate::harness::{Stage, run};
@@ -75,6 +76,55 @@ fn line_shows_the_event_and_details_show_more() {
             assert!(details.contains(part), "{part} is missing in\n{details}");
         }
         assert!(!listen.out().contains("C01-2"), "{}", listen.out());
+    });
+}
+
+#[test]
+fn styles_appear_as_color_and_no_color_say() {
+    run(async {
+        let events = Events::new().await;
+        events.publish("C01-1", 1).await;
+        let cases: [(&[&str], &[(&str, &str)], bool); 5] = [
+            (&[], &[], false),
+            (&["--color", "always"], &[], true),
+            (&[], &[("CLICOLOR_FORCE", "1")], true),
+            (&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+            (&["--color", "never"], &[("CLICOLOR_FORCE", "1")], false),
+        ];
+        for (options, variables, is_styled) in cases {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
+            command.env_remove("NO_COLOR").envs(variables.iter().copied()).args(options);
+            command.args(["listen", "--kafka", &events.servers, "--topic", &events.topic, "--from", "beginning"]);
+            let (mut listen, stdout) = Listen::spawn(command);
+            listen.out = super::collect(stdout);
+            let line = listen.lines(1).remove(0);
+            assert_eq!(
+                line.contains("\u{1b}[1mChargeDeclined\u{1b}[0m"),
+                is_styled,
+                "{options:?} {variables:?}: {line:?}"
+            );
+            assert_eq!(line.contains('\u{1b}'), is_styled, "{options:?} {variables:?}: {line:?}");
+        }
+    });
+}
+
+/// On a terminal of 60 columns, which `script` provides.
+#[test]
+fn lines_are_wrapped_at_the_width_of_the_terminal() {
+    run(async {
+        let events = Events::new().await;
+        let id = events.publish("C01-1", 1).await;
+        let target = Target::start(|_| Reaction::Status(200)).await;
+        let program = env!("CARGO_BIN_EXE_ipn-receiver");
+        let listen = format!(
+            "stty cols 60 && {program} --color never listen --kafka {} --topic {} --resend {id} --forward-to {} 2>/dev/null",
+            events.servers, events.topic, target.url
+        );
+        let output = Command::new("script").args(["-qec", &listen, "/dev/null"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap().replace('\r', "");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() >= 2 && lines.iter().all(|line| line.chars().count() <= 60), "{lines:#?}");
+        assert!(lines[1].starts_with("    "), "{lines:#?}");
     });
 }
 
