@@ -35,6 +35,9 @@ pub fn completions(arguments: &CompletionsArguments, mut program: clap::Command)
 
 /// Prints the page of `program`, or writes the pages of the program and of its commands.
 pub fn man(arguments: &ManArguments, program: clap::Command) -> Result<Exit, Error> {
+    // `help` needs no page.
+    let mut program = program.disable_help_subcommand(true);
+    program.build();
     let Some(folder) = &arguments.out else {
         clap_mangen::Man::new(program).render(&mut Stdout)?;
         return Ok(Exit::Success);

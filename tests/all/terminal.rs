@@ -31,7 +31,7 @@ fn no_command_panics_on_a_closed_pipe() {
     );
     std::fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap();
-    let charge = "S02-0000001-2222222-C000001";
+    let charge = "P02-0000001-2222222-C000001";
     for (arguments, code) in [
         (vec!["schema"], 0),
         (vec!["man"], 0),
@@ -105,11 +105,10 @@ fn completions_know_every_command() {
         }
     }
     // What bash offers after `listen --forward-`.
-    let offered = Command::new("bash")
-        .args(["-c", "source <(\"$1\" completions bash); COMP_WORDS=(ipn-receiver listen --forward-); COMP_CWORD=2; _ipn-receiver ipn-receiver --forward- listen; echo \"${COMPREPLY[*]}\"", "bash"])
-        .arg(env!("CARGO_BIN_EXE_ipn-receiver"))
-        .output()
-        .unwrap();
+    let ask = "source <(\"$1\" completions bash); COMP_WORDS=(ipn-receiver listen --forward-); COMP_CWORD=2; \
+               $(complete -p ipn-receiver | sed 's/.* -F \\([^ ]*\\).*/\\1/') ipn-receiver --forward- listen; echo \"${COMPREPLY[*]}\"";
+    let offered =
+        Command::new("bash").args(["-c", ask, "bash"]).arg(env!("CARGO_BIN_EXE_ipn-receiver")).output().unwrap();
     let offered = String::from_utf8(offered.stdout).unwrap();
     assert_eq!(offered.trim(), "--forward-to --forward-mode --forward-timeout-s");
 }

@@ -117,7 +117,7 @@ fn lines_are_wrapped_at_the_width_of_the_terminal() {
         let target = Target::start(|_| Reaction::Status(200)).await;
         let program = env!("CARGO_BIN_EXE_ipn-receiver");
         let listen = format!(
-            "stty cols 60 && {program} --color never listen --kafka {} --topic {} --resend {id} --forward-to {} 2>/dev/null",
+            "stty cols 60 rows 20 && {program} --color never listen --kafka {} --topic {} --resend {id} --forward-to {} 2>/dev/null",
             events.servers, events.topic, target.url
         );
         let output = Command::new("script").args(["-qec", &listen, "/dev/null"]).output().unwrap();
