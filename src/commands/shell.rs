@@ -28,8 +28,12 @@ pub struct ManArguments {
 pub fn completions(arguments: &CompletionsArguments, mut program: clap::Command) -> Result<Exit, Error> {
     let shell: Shell = arguments.shell.parse().map_err(Error::Usage)?;
     let (name, mut script) = (program.get_name().to_owned(), Vec::new());
-    clap_complete::generate(shell, &mut program, name, &mut script);
-    Stdout.write_all(&script)?;
+    clap_complete::generate(shell, &mut program, &name, &mut script);
+    let script = String::from_utf8(script).map_err(|_| "the script is not UTF-8")?;
+    // In bash it writes the hyphen of a program's name in two ways, so that nothing is offered after a command
+    // (https://github.com/clap-rs/clap/issues/6421).
+    let script = script.replace(&name.replace('-', "__subcmd__"), &name.replace('-', "__"));
+    Stdout.write_all(script.as_bytes())?;
     Ok(Exit::Success)
 }
 

@@ -104,13 +104,17 @@ fn completions_know_every_command() {
             Err(error) => println!("skipped: {shell} did not check its script: {error}"),
         }
     }
-    // What bash offers after `listen --forward-`.
-    let ask = "source <(\"$1\" completions bash); COMP_WORDS=(ipn-receiver listen --forward-); COMP_CWORD=2; \
-               $(complete -p ipn-receiver | sed 's/.* -F \\([^ ]*\\).*/\\1/') ipn-receiver --forward- listen; echo \"${COMPREPLY[*]}\"";
-    let offered =
-        Command::new("bash").args(["-c", ask, "bash"]).arg(env!("CARGO_BIN_EXE_ipn-receiver")).output().unwrap();
-    let offered = String::from_utf8(offered.stdout).unwrap();
-    assert_eq!(offered.trim(), "--forward-to --forward-mode --forward-timeout-s");
+    assert_eq!(offered_by_bash("listen", "--forward-"), "--forward-to --forward-mode --forward-timeout-s");
+    assert_eq!(offered_by_bash("in-charge-since", "--se"), "--set");
+}
+
+/// What bash offers for the beginning of an option of a command.
+fn offered_by_bash(command: &str, option: &str) -> String {
+    let ask = "source <(\"$1\" completions bash); COMP_WORDS=(ipn-receiver \"$2\" \"$3\"); COMP_CWORD=2; \
+               $(complete -p ipn-receiver | sed 's/.* -F \\([^ ]*\\).*/\\1/') ipn-receiver \"$3\" \"$2\"; echo \"${COMPREPLY[*]}\"";
+    let mut bash = Command::new("bash");
+    bash.args(["-c", ask, "bash", env!("CARGO_BIN_EXE_ipn-receiver"), command, option]);
+    String::from_utf8(bash.output().unwrap().stdout).unwrap().trim().to_owned()
 }
 
 #[test]
