@@ -190,11 +190,16 @@ async fn send(
     let request = headers.iter().fold(client.post(url), |request, (name, value)| request.header(name, value));
     let (outcome, what) = match request.body(body.clone()).send().await {
         Ok(answer) => understood(answer).await,
-        Err(error) if error.is_connect() => (Outcome::Unreachable, client::error_chain(error)),
+        Err(error) if error.is_connect() => (Outcome::Unreachable, cause_of(&client::error_chain(error))),
         Err(error) if error.is_timeout() => (Outcome::Failed, format!("no answer within {} s", timeout.as_secs())),
         Err(error) => (Outcome::Failed, client::error_chain(error)),
     };
     Sent { permission, waiting, outcome, what, took: began.elapsed() }
+}
+
+/// Without the layers that every failed connection has.
+fn cause_of(chain: &str) -> String {
+    chain.rsplit("(Connect): ").next().unwrap_or(chain).to_owned()
 }
 
 /// Only 2xx is success.
@@ -215,7 +220,7 @@ async fn understood(answer: reqwest::Response) -> (Outcome, String) {
     (Outcome::Failed, format!("{}{hint}{said}", status.as_u16()))
 }
 
-const LIMITS: Limits = Limits { events_max: 1000, bytes_max: 16 << 20, in_flight_max: 16 };
+const LIMITS: Limits = Limits { events_max: 1000, bytes_max: 16 << 20, requests_at_once: 16 };
 /// What the queue holds of an event besides its body.
 const PARCEL_BYTES: usize = 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

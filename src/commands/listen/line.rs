@@ -89,26 +89,26 @@ mod tests {
         })
     }
 
-    fn shown(text: Text) -> String {
+    fn shown(text: &Text) -> String {
         anstream::adapter::strip_str(&text.to_string()).to_string()
     }
 
     #[test]
     fn line_names_change_and_next_action() {
         let line = "2026-01-02T03:04:05.000Z  ChargeDeclined  S01-1-2-C3  Declined ← AuthorizationInitiated (HardDeclined)  RETRY_CHARGE";
-        assert_eq!(shown(of(&event())), line);
+        assert_eq!(shown(&of(&event())), line);
         let mut first = event();
         first["data"]["previousState"] = Value::Null;
         first["data"]["reasons"] = json!([]);
         first["data"]["nextAction"]["code"] = json!("NONE");
-        assert_eq!(shown(of(&first)), "2026-01-02T03:04:05.000Z  ChargeDeclined  S01-1-2-C3  Declined ← first sight");
+        assert_eq!(shown(&of(&first)), "2026-01-02T03:04:05.000Z  ChargeDeclined  S01-1-2-C3  Declined ← first sight");
     }
 
     #[test]
     fn details_name_amounts_reasons_and_position() {
         let published_at = Timestamp::from_unix_ms(0);
         let record = EventRecord { event: event(), bytes: 1, partition: 2, offset: 3, published_at };
-        let text = shown(details(&record));
+        let text = shown(&details(&record));
         for part in [
             "    event             44ddb4de\n",
             "    permission        C01-1-2 (Recurring)\n",
@@ -126,6 +126,6 @@ mod tests {
         let bad = "x\u{1b}[2J\n\u{202e}";
         let event = json!({"time": bad, "type": bad, "subject": bad, "data": {"state": bad, "previousState": bad,
             "reasons": [{"reasonCode": bad}], "nextAction": {"code": bad}}});
-        assert!(shown(of(&event)).chars().all(|c| !c.is_control() && c != '\u{202e}'));
+        assert!(shown(&of(&event)).chars().all(|c| !c.is_control() && c != '\u{202e}'));
     }
 }

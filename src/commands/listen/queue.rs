@@ -47,7 +47,7 @@ pub(super) struct Next {
 pub(super) struct Limits {
     pub(super) events_max: usize,
     pub(super) bytes_max: usize,
-    pub(super) in_flight_max: usize,
+    pub(super) requests_at_once: usize,
 }
 
 /// The events that wait, by charge permission.
@@ -111,7 +111,7 @@ impl<T: Clone> Queue<T> {
         let ((due, _), _) = self.due.first_key_value()?;
         match &self.outage {
             Some(outage) => (self.n_in_flight == 0).then(|| outage.probe_at.max(*due)),
-            None => (self.n_in_flight < self.limits.in_flight_max).then_some(*due),
+            None => (self.n_in_flight < self.limits.requests_at_once).then_some(*due),
         }
     }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { events_max: 100, bytes_max: 10_000, in_flight_max: 4 };
+const LIMITS: Limits = Limits { events_max: 100, bytes_max: 10_000, requests_at_once: 4 };
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -105,14 +105,15 @@ proptest! {
         for (at, permission) in events.iter().enumerate() {
             queue.push(NAMES[*permission], (NAMES[*permission], at), 10, now);
         }
-        let (mut in_flight, mut delivered): (Vec<(String, (&str, usize))>, Vec<(&str, usize)>) = Default::default();
+        let mut in_flight: Vec<(String, (&str, usize))> = Vec::new();
+        let mut delivered: Vec<(&str, usize)> = Vec::new();
         let mut choices = choices.into_iter();
         while queue.len() > 0 {
             while let Some((permission, waiting)) = queue.start(now) {
                 prop_assert!(in_flight.iter().all(|(other, _)| *other != permission));
                 in_flight.push((permission, waiting.event));
             }
-            prop_assert!(in_flight.len() <= LIMITS.in_flight_max && in_flight.len() == queue.n_in_flight());
+            prop_assert!(in_flight.len() <= LIMITS.requests_at_once && in_flight.len() == queue.n_in_flight());
             let (outcome, which, pause) = choices.next().unwrap_or((0, 0, 0));
             if in_flight.is_empty() {
                 now = queue.next_at().expect("something is due, or the queue is empty").max(now);

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::groups::GroupInfo;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -84,16 +85,15 @@ fn styles_appear_as_color_and_no_color_say() {
     run(async {
         let events = Events::new().await;
         events.publish("C01-1", 1).await;
-        let cases: [(&[&str], &[(&str, &str)], bool); 5] = [
-            (&[], &[], false),
-            (&["--color", "always"], &[], true),
-            (&[], &[("CLICOLOR_FORCE", "1")], true),
-            (&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
-            (&["--color", "never"], &[("CLICOLOR_FORCE", "1")], false),
-        ];
-        for (options, variables, is_styled) in cases {
+        for (options, variables, is_styled) in [
+            (vec![], vec![], false),
+            (vec!["--color", "always"], vec![], true),
+            (vec![], vec![("CLICOLOR_FORCE", "1")], true),
+            (vec![], vec![("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+            (vec!["--color", "never"], vec![("CLICOLOR_FORCE", "1")], false),
+        ] {
             let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
-            command.env_remove("NO_COLOR").envs(variables.iter().copied()).args(options);
+            command.env_remove("NO_COLOR").envs(variables.iter().copied()).args(&options);
             command.args(["listen", "--kafka", &events.servers, "--topic", &events.topic, "--from", "beginning"]);
             let (mut listen, stdout) = Listen::spawn(command);
             listen.out = super::collect(stdout);
@@ -173,7 +173,7 @@ fn cluster_is_only_read() {
         let group = format!("{}-listen", stage.kafka().group());
         let groups = client.fetch_group_list(Some(&group), Duration::from_secs(10)).unwrap();
         let known: Vec<&str> =
-            groups.groups().iter().filter(|found| found.state() != "Dead").map(|found| found.name()).collect();
+            groups.groups().iter().filter(|found| found.state() != "Dead").map(GroupInfo::name).collect();
         assert!(known.is_empty(), "{known:?}");
     });
 }
