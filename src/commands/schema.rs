@@ -1,6 +1,6 @@
 //! `schema`: prints the contract of the events.
 
-use super::format::print;
+use super::terminal::print;
 use super::{Error, Exit};
 use crate::domain::events::{self, CATALOG};
 
@@ -22,7 +22,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
             events::schema(row.ok_or_else(|| unknown(name))?)
         }
     };
-    print(&format!("{document:#}\n"))?;
+    print(format!("{document:#}\n"))?;
     Ok(Exit::Success)
 }
 

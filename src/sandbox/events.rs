@@ -1,23 +1,16 @@
 //! An independent `read_committed` consumer of the events topic, as a merchant's service would be.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Error;
 use crate::config::Kafka;
-use crate::domain::events::decode;
-use crate::kafka::inbox::InboxRecord;
-use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, Step, TopicReader};
+use crate::kafka::event_stream::EventStream;
+use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader};
 
-/// Reads events on a thread of its own.
-pub struct EventReader {
-    events: UnboundedReceiver<Value>,
-    stop: Arc<AtomicBool>,
-}
+/// Reads events.
+pub struct EventReader(EventStream);
 
 impl EventReader {
     /// Starts at the beginning of the topic, which must exist.
@@ -31,30 +24,12 @@ impl EventReader {
         let reader = TopicReader::new(kafka, settings)?;
         let range =
             ReadRange { is_temporary: |_| true, ..ReadRange::from_beginning(0..kafka.partitions, Duration::MAX) };
-        let (sender, events) = unbounded_channel();
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        std::thread::Builder::new().name("event-reader".to_owned()).spawn(move || {
-            let Ok(mut records) = reader.read(range) else { return };
-            while !stopped.load(Ordering::Relaxed) {
-                let Ok(Step::Record(message)) = records.step() else { continue };
-                let InboxRecord { headers, value, .. } = InboxRecord::from_message(&message);
-                if sender.send(decode(&headers, &value)).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { events, stop })
+        Ok(Self(EventStream::start(reader, range)?))
     }
 
     /// The next event, or none within `patience`.
     pub async fn next(&mut self, patience: Duration) -> Option<Value> {
-        tokio::time::timeout(patience, self.events.recv()).await.ok().flatten()
-    }
-}
-
-impl Drop for EventReader {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        let record = tokio::time::timeout(patience, self.0.next()).await.ok().flatten()?;
+        Some(record.ok()?.event)
     }
 }

@@ -19,6 +19,7 @@ pub mod simulators;
 
 mod backlog;
 mod declines;
+mod naive_webhook;
 mod runner;
 mod scenarios;
 
@@ -31,7 +32,7 @@ pub use self::output::Format;
 use self::output::Output;
 use self::runner::Runner;
 use crate::app::App;
-use crate::commands::Exit;
+use crate::commands::{Exit, terminal};
 
 /// The scenario to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,20 +82,27 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
     let topics = config.kafka.topics();
     let app = App::start(config, environment.clients()?, broker.kind()).await?;
     output.addresses(&environment, &broker, &app, &topics);
-    wait_until_working(&app, &output).await?;
-
-    let runner = |reader| Runner::new(&environment, &app, reader, &output, scenarios::EVENT_TIMEOUT);
-    let succeeded = match options.scenario {
-        Scenario::Subscription => scenarios::subscription(runner(reader)).await?,
-        Scenario::SavedWallet => scenarios::saved_wallet(runner(reader)).await?,
-        Scenario::OneOrder => scenarios::one_order(runner(reader)).await?,
-        Scenario::Declines => declines::run(runner(reader)).await?,
-        Scenario::Backlog { n_objects } => backlog::run(&environment, &app, reader, &output, n_objects).await?,
+    let story = async {
+        wait_until_working(&app, &output).await?;
+        let runner = |reader| Runner::new(&environment, &app, reader, &output, scenarios::EVENT_TIMEOUT);
+        let succeeded = match options.scenario {
+            Scenario::Subscription => scenarios::subscription(runner(reader)).await?,
+            Scenario::SavedWallet => scenarios::saved_wallet(runner(reader)).await?,
+            Scenario::OneOrder => scenarios::one_order(runner(reader)).await?,
+            Scenario::Declines => declines::run(runner(reader)).await?,
+            Scenario::Backlog { n_objects } => backlog::run(&environment, &app, reader, &output, n_objects).await?,
+        };
+        if !options.once {
+            output.staying(&app);
+            tokio::signal::ctrl_c().await?;
+        }
+        Ok::<_, Error>(succeeded)
     };
-    if !options.once {
-        output.staying(&app);
-        tokio::signal::ctrl_c().await?;
-    }
+    let succeeded = tokio::select! {
+        succeeded = story => succeeded?,
+        // Nobody reads the rest, so it is not known whether it would have succeeded.
+        () = terminal::closed() => false,
+    };
     app.stop().await;
     environment.stop().await;
     Ok(if succeeded { Exit::Success } else { Exit::No })

@@ -54,4 +54,5 @@ mod metrics;
 mod openapi_doc;
 mod sandbox;
 mod serve;
+mod terminal;
 mod verify;
