@@ -1,6 +1,6 @@
 //! `schema`: prints the contract of the events.
 
-use super::format::print;
+use super::terminal::print;
 use super::{Error, Exit};
 use crate::domain::events::{self, EventType};
 
@@ -18,6 +18,6 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
         None => events::asyncapi(),
         Some(name) => events::schema(EventType::named(name).map_err(Error::Usage)?),
     };
-    print(&format!("{document:#}\n"))?;
+    print(format!("{document:#}\n"))?;
     Ok(Exit::Success)
 }
