@@ -15,6 +15,7 @@ const WORKERS: usize = 3;
 
 /// Prints what each step of the update did.
 pub(super) fn measure(servers: &str) {
+    ipn_receiver::app::use_ring_for_tls();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime.block_on(async {
         // A merchant whose objects are not among the million, so nothing is read at Amazon Pay.
