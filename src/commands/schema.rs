@@ -1,8 +1,11 @@
 //! `schema`: prints the contract of the events.
 
+use std::path::PathBuf;
+
 use super::format::print;
 use super::{Error, Exit};
-use crate::domain::events::{self, CATALOG};
+use crate::config::Config;
+use crate::domain::events::{self, CATALOG, Names};
 
 /// The arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -10,16 +13,31 @@ pub struct Arguments {
     /// The event type, for example ChargeDeclined. Without it, all types are printed as one AsyncAPI 3 document.
     #[arg(value_name = "TYPE")]
     event_type: Option<String>,
+    /// Print one JSON Schema of all types, for generators of code.
+    #[arg(long, conflicts_with = "event_type")]
+    bundle: bool,
+    /// The configuration file (TOML) whose names to use: `events.type_prefix` and `kafka.topic_prefix`. Without it, the names
+    /// are those of the default configuration.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
-/// Prints the JSON Schema of one event type, or the AsyncAPI document of all.
+/// Prints the JSON Schema of one event type, or of all, or the AsyncAPI document of all.
 pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
+    let names = match &arguments.config {
+        None => Names::default(),
+        Some(file) => {
+            let Config { events, kafka, .. } = Config::load(file, std::env::vars())?;
+            Names { topic: kafka.topics().events, type_prefix: events.type_prefix }
+        }
+    };
     let document = match arguments.event_type.as_deref() {
-        None => events::asyncapi(),
+        None if arguments.bundle => events::bundle(&names),
+        None => events::asyncapi(&names, &[]),
         Some(name) => {
             let short = name.trim_end_matches(".v1").rsplit('.').next().unwrap_or_default();
             let row = CATALOG.iter().find(|row| row.name.eq_ignore_ascii_case(short));
-            events::schema(row.ok_or_else(|| unknown(name))?)
+            events::schema(row.ok_or_else(|| unknown(name))?, &names)
         }
     };
     print(&format!("{document:#}\n"))?;

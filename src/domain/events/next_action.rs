@@ -179,6 +179,27 @@ impl PermissionType {
 }
 
 impl ActionCode {
+    /// Every code.
+    pub const ALL: [Self; Self::None as usize + 1] = [
+        Self::RetryCharge,
+        Self::RetryChargeAfterPermissionCheck,
+        Self::AskBuyerToUpdatePaymentMethod,
+        Self::OpenUpdatePage,
+        Self::OpenSetupPage,
+        Self::VerifyAmountWithBuyer,
+        Self::AskForOtherPaymentMethod,
+        Self::ReengageBuyerWithNewCheckout,
+        Self::ReachOutBeforeNextCycle,
+        Self::WaitForNextPeriod,
+        Self::RenewBeforeExpiry,
+        Self::ChargeBeforeExpiry,
+        Self::CheckBalanceBeforeCharge,
+        Self::Wait,
+        Self::RespondToDispute,
+        Self::ContactSupport,
+        Self::None,
+    ];
+
     /// The code in events.
     pub fn as_str(self) -> &'static str {
         match self {

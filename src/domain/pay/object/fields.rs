@@ -11,8 +11,8 @@ use crate::domain::pay::values::{Field, Form, Shape, Unreadable, field, publish}
 /// All attributes that are safe to publish, in their strict forms.
 pub(super) fn snapshot(kind: ObjectKind, answer: &mut Answer<'_>, free_text: FreeText) -> Map<String, Value> {
     let Answer { object, details, unreadable } = answer;
-    let mut snapshot = publish(published_fields(kind), object, unreadable);
-    snapshot.extend(publish(RESOLUTION, details, unreadable));
+    let mut snapshot = publish(own_fields(kind), object, unreadable);
+    snapshot.extend(publish(details_fields(kind), details, unreadable));
     // The merchant's own order number; the free text beside it may name a buyer.
     let metadata_fields = match free_text {
         FreeText::Dropped => &MERCHANT_METADATA[..1],
@@ -26,12 +26,26 @@ pub(super) fn snapshot(kind: ObjectKind, answer: &mut Answer<'_>, free_text: Fre
     snapshot
 }
 
-fn published_fields(kind: ObjectKind) -> &'static [Field] {
+/// Every field that the snapshot of an object of this kind may have.
+pub fn published_fields(kind: ObjectKind) -> Vec<Field> {
+    [own_fields(kind), details_fields(kind), MERCHANT_METADATA].concat()
+}
+
+/// In the object itself.
+fn own_fields(kind: ObjectKind) -> &'static [Field] {
     match kind {
         ObjectKind::ChargePermission => PERMISSION,
         ObjectKind::Charge => CHARGE,
         ObjectKind::Refund => REFUND,
         ObjectKind::Dispute => DISPUTE,
+    }
+}
+
+/// In `statusDetails`.
+fn details_fields(kind: ObjectKind) -> &'static [Field] {
+    match kind {
+        ObjectKind::Dispute => RESOLUTION,
+        ObjectKind::ChargePermission | ObjectKind::Charge | ObjectKind::Refund => &[],
     }
 }
 
@@ -87,7 +101,6 @@ const CHARGE_ID: Field = Field::new("chargeId", Form::Id);
 const SOFT_DESCRIPTOR: Field = Field::new("softDescriptor", Form::Text);
 const CREATED: Field = Field::new("creationTimestamp", Form::Time);
 const EXPIRES: Field = Field::new("expirationTimestamp", Form::Time);
-/// In `statusDetails`.
 const RESOLUTION: &[Field] = &[Field::new("resolution", Form::Word)];
 const METADATA: &str = "merchantMetadata";
 const MERCHANT_METADATA: &[Field] = &[
