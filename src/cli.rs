@@ -10,7 +10,7 @@ use crate::commands::{
     Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, printable_lines, recheck, redrive,
     schema, serve, topics, verify,
 };
-use crate::sandbox::{self, Scenario, simulators};
+use crate::sandbox::{self, Scenario, control, sample, simulators, trigger};
 use crate::telemetry::{self, LogFormat};
 
 /// Receives Amazon Pay IPNs, verifies their signatures, reads the current state from the Amazon Pay API, and publishes each
@@ -70,6 +70,16 @@ enum Command {
     /// Run the receiver against simulators of Amazon SNS and the Amazon Pay API on loopback. Needs nothing installed.
     #[command(after_help = help("ipn-receiver sandbox --once", Some("an expected event was not published")))]
     Sandbox(SandboxArguments),
+    /// Make a running sandbox publish an event, and print it. The event comes by the real way: signed IPN, inbox, read,
+    /// transaction.
+    #[command(after_help = help(
+        "ipn-receiver trigger ChargeDeclined --reason HardDeclined --permission-type PaymentMethodOnFile",
+        Some("an event was not published in time"),
+    ))]
+    Trigger(trigger::Arguments),
+    /// Print an event as a consumer gets it, made by the same code as real ones; or write one of each kind (--all --out).
+    #[command(after_help = help("ipn-receiver sample ChargeDeclined --reason HardDeclined --permission-type OneTime", None))]
+    Sample(sample::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -90,8 +100,9 @@ struct SandboxArguments {
     /// With --simulators-only: the URL to which IPNs are posted.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/ipn", requires = "simulators_only")]
     post_to: String,
-    /// With --simulators-only: the address of the control port; port 0 means any free port.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0", requires = "simulators_only")]
+    /// The address of the control port, which `trigger` uses; port 0 means any free port. It is closed with --once. With
+    /// --simulators-only, the default is any free port.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "once", default_value = control::DEFAULT_ADDRESS, default_value_if("simulators_only", "true", "127.0.0.1:0"))]
     control: SocketAddr,
     /// Use this Kafka broker instead of the embedded mock broker, which cannot show exactly-once. With --simulators-only,
     /// the broker that the printed configuration names (default: localhost:9092).
@@ -104,6 +115,8 @@ struct SandboxArguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ScenarioName {
+    /// No scenario: only wait for `trigger`.
+    None,
     /// The life of a subscription.
     Subscription,
     /// The life of a saved wallet.
@@ -146,7 +159,7 @@ impl Command {
                 "warn,librdkafka=off,rdkafka=off"
             }
             Self::Sandbox(_) => "error,librdkafka=off,rdkafka=off",
-            Self::Schema(_) | Self::Verify(_) | Self::Healthcheck(_) => "error",
+            Self::Schema(_) | Self::Sample(_) | Self::Trigger(_) | Self::Verify(_) | Self::Healthcheck(_) => "error",
             Self::Check(_) => "off",
         }
     }
@@ -156,13 +169,15 @@ impl Command {
             Self::Serve(arguments) => serve::run(arguments).await,
             Self::Check(arguments) => check::run(arguments).await,
             Self::Topics(arguments) => topics::run(arguments).await,
-            Self::Schema(arguments) => schema::run(arguments),
+            Self::Schema(arguments) => schema::run(arguments, sample::all),
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Recheck(arguments) => recheck::run(arguments).await,
             Self::InChargeSince(arguments) => in_charge_since::run(arguments).await,
             Self::Redrive(arguments) => redrive::run(arguments),
             Self::Verify(arguments) => verify::run(arguments).await,
             Self::Healthcheck(arguments) => healthcheck::run(arguments).await,
+            Self::Sample(arguments) => sample::run(arguments),
+            Self::Trigger(arguments) => trigger::run(arguments).await,
             Self::Sandbox(arguments) => arguments.run().await.map_err(|error| Error::Failed(error.to_string())),
         }
     }
@@ -179,13 +194,15 @@ impl SandboxArguments {
         }
         let format = if self.json { sandbox::Format::Json } else { sandbox::Format::Text };
         let scenario = match self.scenario {
+            ScenarioName::None => Scenario::None,
             ScenarioName::Subscription => Scenario::Subscription,
             ScenarioName::SavedWallet => Scenario::SavedWallet,
             ScenarioName::OneOrder => Scenario::OneOrder,
             ScenarioName::Declines => Scenario::Declines,
             ScenarioName::Backlog => Scenario::Backlog { n_objects: *objects },
         };
-        sandbox::run(&sandbox::Options { scenario, kafka: kafka.clone(), once: *once, format }).await
+        let options = sandbox::Options { scenario, kafka: kafka.clone(), once: *once, format, control: self.control };
+        sandbox::run(&options).await
     }
 }
 

@@ -59,7 +59,7 @@ const INVISIBLE: &[RangeInclusive<char>] = &[
 ];
 
 /// Writes to standard output, with [`printable_lines`]. A reader that closes the pipe early, as `head` does, is no error.
-pub(super) fn print(text: &str) -> std::io::Result<()> {
+pub fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),

@@ -30,7 +30,7 @@ mod topic_scan;
 use rdkafka::error::KafkaError;
 
 pub use self::exit::{Error, Exit, exit_codes_help};
-pub use self::format::printable_lines;
+pub use self::format::{print, printable_lines};
 use crate::config::Kafka;
 use crate::kafka::acls::{self, PrincipalRole};
 

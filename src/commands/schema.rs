@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::format::print;
 use super::{Error, Exit};
 use crate::config::Config;
-use crate::domain::events::{self, CATALOG, Names};
+use crate::domain::events::{self, EventType, Names};
 
 /// The arguments of `schema`.
 #[derive(Debug, clap::Args)]
@@ -22,8 +24,8 @@ pub struct Arguments {
     config: Option<PathBuf>,
 }
 
-/// Prints the JSON Schema of one event type, or of all, or the AsyncAPI document of all.
-pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
+/// Prints the JSON Schema of one event type, or of all, or the AsyncAPI document of all with these examples.
+pub fn run(arguments: &Arguments, examples: impl FnOnce() -> Vec<Value>) -> Result<Exit, Error> {
     let names = match &arguments.config {
         None => Names::default(),
         Some(file) => {
@@ -33,18 +35,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
     };
     let document = match arguments.event_type.as_deref() {
         None if arguments.bundle => events::bundle(&names),
-        None => events::asyncapi(&names, &[]),
-        Some(name) => {
-            let short = name.trim_end_matches(".v1").rsplit('.').next().unwrap_or_default();
-            let row = CATALOG.iter().find(|row| row.name.eq_ignore_ascii_case(short));
-            events::schema(row.ok_or_else(|| unknown(name))?, &names)
-        }
+        None => events::asyncapi(&names, &examples()),
+        Some(name) => events::schema(EventType::named(name).map_err(Error::Usage)?, &names),
     };
     print(&format!("{document:#}\n"))?;
     Ok(Exit::Success)
-}
-
-fn unknown(name: &str) -> Error {
-    let names: Vec<&str> = CATALOG.iter().map(|row| row.name).collect();
-    Error::Usage(format!("there is no event type {name}; the event types are: {}", names.join(", ")))
 }

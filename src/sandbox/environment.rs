@@ -38,9 +38,10 @@ pub struct SandboxEnvironment {
     pub merchant_settings: String,
     /// TOML lines with the receiver's quota; empty: the defaults.
     pub quota_settings: &'static str,
+    /// The prefix of the receiver's topics, which is unique to this environment.
+    pub(super) topic_prefix: String,
     keys: tempfile::TempDir,
     poster: reqwest::Client,
-    topic_prefix: String,
     last_changes: Mutex<HashMap<String, i64>>,
 }
 
@@ -74,9 +75,9 @@ impl SandboxEnvironment {
             merchants,
             merchant_settings: String::new(),
             quota_settings: "",
+            topic_prefix: format!("sandbox-{}", uuid::Uuid::new_v4().simple()),
             keys,
             poster: reqwest::Client::builder().build()?,
-            topic_prefix: format!("sandbox-{}", uuid::Uuid::new_v4().simple()),
             last_changes: Mutex::default(),
         })
     }
@@ -195,15 +196,17 @@ impl SandboxEnvironment {
     /// Puts an object into a state, as of now. Amazon's times have whole seconds, so a change is at least one
     /// second after the one before it, as it is in a shop.
     pub fn put(&self, kind: ObjectKind, object: Value, state: &str, reasons: &[&str]) {
-        let id = object[kind.id_field()].as_str().unwrap_or_default().to_owned();
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        let changed_at = {
-            let mut last = self.last_changes.lock();
-            let changed_at = last.get(&id).map_or(now, |last| now.max(last + 1));
-            last.insert(id, changed_at);
-            changed_at
-        };
+        let id = object[kind.id_field()].as_str().unwrap_or_default();
+        let changed_at = self.time_of_change(id, OffsetDateTime::now_utc().unix_timestamp());
         self.pay_api.put(Environment::Sandbox, kind, with_state(object, state, reasons, changed_at));
+    }
+
+    /// Amazon's time of a change that happens at this time (Unix, in seconds).
+    pub(super) fn time_of_change(&self, id: &str, at_s: i64) -> i64 {
+        let mut last = self.last_changes.lock();
+        let changed_at = last.get(id).map_or(at_s, |last| at_s.max(last + 1));
+        last.insert(id.to_owned(), changed_at);
+        changed_at
     }
 
     /// Changes the state of an object that exists.
@@ -214,15 +217,21 @@ impl SandboxEnvironment {
 
     /// The signed SNS message with an IPN.
     pub fn envelope(&self, hint: &Hint<'_>, version: SignatureVersion) -> String {
+        let draft = self.draft(hint, OffsetDateTime::now_utc());
+        self.sns.notification(&Draft { version, ..draft })
+    }
+
+    /// The SNS message with an IPN that is sent at this time.
+    pub(super) fn draft(&self, hint: &Hint<'_>, sent_at: OffsetDateTime) -> Draft {
         let message = message_of(hint, &self.permission_of(hint.kind, hint.id));
-        let mut draft = Draft::new(&self.topic_arn(hint.merchant), &message, OffsetDateTime::now_utc());
-        draft.version = version;
-        self.sns.notification(&draft)
+        Draft::new(&self.topic_arn(hint.merchant), &message, sent_at)
     }
 
     /// The charge permission of an object; of an unknown object, derived from its id.
     fn permission_of(&self, kind: ObjectKind, id: &str) -> String {
-        let object = self.pay_api.get(Environment::Sandbox, kind, id).unwrap_or_default();
+        let object = |kind| self.pay_api.get(Environment::Sandbox, kind, id);
+        // A chargeback of the old form names a charge.
+        let object = object(kind).or_else(|| object(ObjectKind::Charge)).unwrap_or_default();
         match (object["chargePermissionId"].as_str(), object["chargeId"].as_str()) {
             (Some(permission), _) => permission.to_owned(),
             (None, Some(charge)) if kind != ObjectKind::Charge => self.permission_of(ObjectKind::Charge, charge),
@@ -241,7 +250,7 @@ impl SandboxEnvironment {
     }
 
     /// Stops both simulators.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         let stopping = async {
             self.sns.stop().await;
             self.pay_api.stop().await;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Error;
@@ -51,7 +52,23 @@ impl EventReader {
     pub async fn next(&mut self, patience: Duration) -> Option<Value> {
         tokio::time::timeout(patience, self.events.recv()).await.ok().flatten()
     }
+
+    /// Gives every later event to each subscriber.
+    pub(super) fn broadcast(mut self) -> broadcast::Sender<Arc<Value>> {
+        let (sender, _) = broadcast::channel(KEPT_FOR_SUBSCRIBERS);
+        let events = sender.clone();
+        tokio::spawn(async move {
+            while let Some(event) = self.events.recv().await {
+                // Without a subscriber nobody waits for the event.
+                let _ = events.send(Arc::new(event));
+            }
+        });
+        sender
+    }
 }
+
+/// A subscriber that is further behind misses events.
+const KEPT_FOR_SUBSCRIBERS: usize = 16_384;
 
 impl Drop for EventReader {
     fn drop(&mut self) {

@@ -15,6 +15,13 @@ pub mod environment;
 
 pub mod events;
 
+pub mod recipes;
+pub mod sample;
+
+pub mod control;
+mod performer;
+pub mod trigger;
+
 pub mod simulators;
 
 mod backlog;
@@ -24,18 +31,29 @@ mod scenarios;
 
 mod output;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
 use self::broker::Broker;
+use self::control::Control;
 use self::environment::SandboxEnvironment;
 use self::events::EventReader;
 pub use self::output::Format;
 use self::output::Output;
+use self::performer::Performer;
 use self::runner::Runner;
 use crate::app::App;
 use crate::commands::Exit;
+use crate::config::Kafka;
 
 /// The scenario to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
+    /// None: the sandbox only waits for `trigger`.
+    None,
     /// A subscription from the first charge to its cancellation.
     Subscription,
     /// A saved wallet with an expired card and a dispute.
@@ -62,52 +80,115 @@ pub struct Options {
     pub once: bool,
     /// How the sandbox prints its output.
     pub format: Format,
+    /// The address of the control port. It is open unless the sandbox exits after the scenario.
+    pub control: SocketAddr,
 }
 
 /// Why the sandbox could not start.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Starts the simulators and the receiver, runs the scenario, and stops them again.
+/// Starts the simulators and the receiver, runs the scenario, and stops them again: at once with `once`, else after SIGINT or
+/// SIGTERM.
 pub async fn run(options: &Options) -> Result<Exit, Error> {
     let output = Output::new(options.format);
+    let listener = if options.once { None } else { Some(control::bind(options.control)?) };
     let broker = Broker::start(options.kafka.as_deref())?;
-    let mut environment = SandboxEnvironment::start(1).await?;
-    if let Scenario::Backlog { .. } = options.scenario {
-        backlog::prepare(&mut environment);
-    }
-    let config = environment.config(&broker)?;
+    let environment = Arc::new(environment(options.scenario, &broker).await?);
+    let config = environment.config_with(&broker.bootstrap_servers(), SETTINGS)?;
     broker.create_topics(&config.kafka).await?;
-    let reader = EventReader::start(&config.kafka)?;
-    let topics = config.kafka.topics();
+    let (kafka, notices) = (config.kafka.clone(), config.events.notices());
+    let reader = EventReader::start(&kafka)?;
+    let events = EventReader::start(&kafka)?.broadcast();
     let app = App::start(config, environment.clients()?, broker.kind()).await?;
-    output.addresses(&environment, &broker, &app, &topics);
-    wait_until_working(&app, &output).await?;
+    output.addresses(&environment, &broker, &app, &kafka.topics());
 
-    let runner = |reader| Runner::new(&environment, &app, reader, &output, scenarios::EVENT_TIMEOUT);
-    let succeeded = match options.scenario {
-        Scenario::Subscription => scenarios::subscription(runner(reader)).await?,
-        Scenario::SavedWallet => scenarios::saved_wallet(runner(reader)).await?,
-        Scenario::OneOrder => scenarios::one_order(runner(reader)).await?,
-        Scenario::Declines => declines::run(runner(reader)).await?,
-        Scenario::Backlog { n_objects } => backlog::run(&environment, &app, reader, &output, n_objects).await?,
+    let mut succeeded = false; // until the whole scenario did
+    let work = async {
+        wait_until_working(&app, &output).await?;
+        succeeded = run_scenario(options.scenario, &environment, &app, reader, &output).await?;
+        if let Some(listener) = listener {
+            let post_to = format!("http://{}/ipn", app.ingress_address());
+            output.staying(&app, &broker, &kafka.topics(), listener.local_addr()?);
+            let performer = Performer { environment: environment.clone(), post_to: post_to.clone(), events, notices };
+            let control = Control { environment: environment.clone(), post_to, performer: Some(performer) };
+            let server = control::serve(listener, control)?;
+            let failed = until_failed(&app).await;
+            server.stop(false).await;
+            return Err(failed);
+        }
+        Ok(())
     };
-    if !options.once {
-        output.staying(&app);
-        tokio::signal::ctrl_c().await?;
+    tokio::select! {
+        outcome = work => outcome?,
+        stopped = terminated() => stopped?,
     }
     app.stop().await;
     environment.stop().await;
     Ok(if succeeded { Exit::Success } else { Exit::No })
 }
 
+async fn environment(scenario: Scenario, broker: &Broker) -> Result<SandboxEnvironment, Error> {
+    let mut environment = if let Scenario::Backlog { .. } = scenario {
+        let mut environment = SandboxEnvironment::start(1).await?;
+        backlog::prepare(&mut environment);
+        environment
+    } else {
+        SandboxEnvironment::start_fast(1).await?
+    };
+    if let Broker::Mock(_) = broker {
+        // It has no other topics, so that consumers find the usual names.
+        environment.topic_prefix = Kafka::default().topic_prefix;
+    }
+    Ok(environment)
+}
+
+/// Returns whether it succeeded.
+async fn run_scenario(
+    scenario: Scenario,
+    environment: &SandboxEnvironment,
+    app: &App,
+    reader: EventReader,
+    output: &Output,
+) -> Result<bool, Error> {
+    let runner = |reader| Runner::new(environment, app, reader, output, scenarios::EVENT_TIMEOUT);
+    match scenario {
+        Scenario::None => Ok(true),
+        Scenario::Subscription => scenarios::subscription(runner(reader)).await,
+        Scenario::SavedWallet => scenarios::saved_wallet(runner(reader)).await,
+        Scenario::OneOrder => scenarios::one_order(runner(reader)).await,
+        Scenario::Declines => declines::run(runner(reader)).await,
+        Scenario::Backlog { n_objects } => backlog::run(environment, app, reader, output, n_objects).await,
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn terminated() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        asked = tokio::signal::ctrl_c() => asked,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Waits until the receiver ends by itself.
+async fn until_failed(app: &App) -> Error {
+    while !app.has_failed() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    "the receiver failed; see its log lines above".into()
+}
+
 async fn wait_until_working(app: &App, output: &Output) -> Result<(), Error> {
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_mins(1);
+    let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
     output.waiting();
     while !(app.is_ready() && app.is_working()) {
         if app.has_failed() || tokio::time::Instant::now() > deadline {
             return Err("the receiver did not become ready within 60 s; see its log lines above".into());
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
 }
+
+/// What production waits for half a minute to an hour comes within half a second to a minute.
+const SETTINGS: &str = "worker.confirm_reads_after_ms = [500, 2000, 10000, 60000]\n";

@@ -1,10 +1,12 @@
 //! Prints the scenario on standard output: aligned lines for people, JSON lines for programs.
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
 use super::broker::Broker;
+use super::control::DEFAULT_ADDRESS;
 use super::environment::SandboxEnvironment;
 use crate::app::App;
 use crate::commands::progress::{Medium, Progress};
@@ -153,11 +155,38 @@ impl Output {
         }
     }
 
-    pub(super) fn staying(&self, app: &App) {
-        if self.format == Format::Text {
-            println!("\nThe receiver keeps running; see http://{}/metrics", app.admin_address());
-            println!("Press Ctrl-C to stop it, or start the sandbox with --once to stop after the scenario.");
+    /// Prints the next steps, as lines to paste.
+    pub(super) fn staying(&self, app: &App, broker: &Broker, topics: &Topics, control: SocketAddr) {
+        let (program, kafka, topic) = (program(), broker.bootstrap_servers(), &topics.events);
+        let at = if control.to_string() == DEFAULT_ADDRESS { String::new() } else { format!(" --control {control}") };
+        let trigger =
+            format!("{program} trigger ChargeDeclined --reason HardDeclined --permission-type PaymentMethodOnFile{at}");
+        let listen = format!("{program} listen --kafka {kafka} --topic {topic}");
+        let consumer = format!(
+            "python3 examples/python/events_consumer.py --bootstrap-servers {kafka} --topic {topic} --group shop --store shop.db"
+        );
+        if self.format == Format::Json {
+            return Self::line(&json!({
+                "type": "staying", "control": control.to_string(), "trigger": trigger, "listen": listen, "consumer": consumer,
+            }));
         }
+        println!("\nThe sandbox keeps running until Ctrl-C. Next, in other shells:\n");
+        for (what, command) in [
+            ("cause one event, any of `trigger --list`", trigger),
+            ("see the events as they come", listen),
+            ("read them with a consumer of your own; this is an example, see examples/README.md", consumer),
+        ] {
+            println!("  # {what}\n  {}\n", self.painted(BOLD, &command));
+        }
+        if let Broker::Mock(_) = broker {
+            println!(
+                "Any Kafka client can read {kafka}. This mock broker keeps everything in memory and has no TLS, no ACLs and no"
+            );
+            println!(
+                "exactly-once: it shows aborted records, and transactions store no offsets. For all of that: --kafka HOST:PORT"
+            );
+        }
+        println!("Metrics: http://{}/metrics", app.admin_address());
     }
 
     fn painted(&self, colour: &str, text: &str) -> String {
@@ -190,6 +219,11 @@ impl Step {
             Self::Problem => "problem",
         }
     }
+}
+
+/// How the user started this program, so that lines with it can be pasted.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "ipn-receiver".to_owned())
 }
 
 /// `Chargeable → NonChargeable, reason PaymentMethodInvalid`

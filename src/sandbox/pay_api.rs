@@ -25,6 +25,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::authority::{self, Authority, LOOPBACK_NAME, LoopbackServer};
+use crate::domain;
 use authenticator::{Authenticator, Incoming, REGIONS, Rejection, authorization, parse_key};
 pub use faults::Fault;
 use faults::{ActiveFault, History};
@@ -243,6 +244,17 @@ impl ObjectKind {
             "refunds" => Some(Self::Refund),
             "disputes" => Some(Self::Dispute),
             _ => None,
+        }
+    }
+}
+
+impl From<domain::pay::ObjectKind> for ObjectKind {
+    fn from(kind: domain::pay::ObjectKind) -> Self {
+        match kind {
+            domain::pay::ObjectKind::ChargePermission => Self::ChargePermission,
+            domain::pay::ObjectKind::Charge => Self::Charge,
+            domain::pay::ObjectKind::Refund => Self::Refund,
+            domain::pay::ObjectKind::Dispute => Self::Dispute,
         }
     }
 }

@@ -50,6 +50,7 @@ mod chart;
 mod configuration_doc;
 mod development;
 mod events_doc;
+mod fixtures;
 mod metrics;
 mod openapi_doc;
 mod sandbox;

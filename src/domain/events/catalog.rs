@@ -293,6 +293,16 @@ pub(super) fn chargeback_type() -> &'static EventType {
 }
 
 impl EventType {
+    /// The type with this name: `ChargeDeclined` in any case, or the `type` of an event, `amazonpay.ChargeDeclined.v1`. The
+    /// error lists all names.
+    pub fn named(name: &str) -> Result<&'static Self, String> {
+        let short = name.trim_end_matches(".v1").rsplit('.').next().unwrap_or_default();
+        CATALOG.iter().find(|row| row.name.eq_ignore_ascii_case(short)).ok_or_else(|| {
+            let names: Vec<&str> = CATALOG.iter().map(|row| row.name).collect();
+            format!("there is no event type {name}; the event types are: {}", names.join(", "))
+        })
+    }
+
     /// Whether the event warns of the future. Such an event reports no change of the object.
     pub fn is_notice(&self) -> bool {
         matches!(self.trigger, Trigger::Notice(_))

@@ -43,12 +43,8 @@ pub fn asyncapi(names: &Names, examples: &[Value]) -> Value {
 }
 
 fn message(row: &EventType, names: &Names, examples: &[Value]) -> Value {
-    let wanted = type_of(&names.type_prefix, row);
-    let examples: Vec<Value> = examples
-        .iter()
-        .filter(|event| event["type"] == wanted.as_str())
-        .map(|event| json!({"payload": event}))
-        .collect();
+    let examples: Vec<Value> =
+        examples.iter().filter(|event| is_of(event, row)).map(|event| example(event, row, names)).collect();
     let mut message = json!({
         "name": row.name,
         "title": row.name,
@@ -61,6 +57,20 @@ fn message(row: &EventType, names: &Names, examples: &[Value]) -> Value {
         message["examples"] = examples.into();
     }
     message
+}
+
+fn is_of(event: &Value, row: &EventType) -> bool {
+    event["type"].as_str().is_some_and(|word| word.ends_with(&type_of("", row)))
+}
+
+/// The event with the configured type, and the reasons and the permission type as its name.
+fn example(event: &Value, row: &EventType, names: &Names) -> Value {
+    let data = &event["data"];
+    let reasons = data["reasons"].as_array().into_iter().flatten().map(|reason| &reason["reasonCode"]);
+    let words: Vec<&str> = reasons.chain([&data["chargePermissionType"]]).filter_map(Value::as_str).collect();
+    let mut payload = event.clone();
+    payload["type"] = type_of(&names.type_prefix, row).into();
+    json!({"name": words.join(", "), "payload": payload})
 }
 
 /// The same value with references to where this document has the definitions.

@@ -93,11 +93,16 @@ fn configured_names_are_in_the_documents() {
 
 #[test]
 fn examples_are_beside_the_message_of_their_type() {
-    let declined = json!({"type": "amazonpay.ChargeDeclined.v1", "id": "1"});
-    let captured = json!({"type": "amazonpay.ChargeCaptured.v1", "id": "2"});
-    let document = asyncapi(&Names::default(), &[declined.clone(), captured]);
+    let event = |name: &str| {
+        let data = json!({"reasons": [{"reasonCode": "HardDeclined"}], "chargePermissionType": "OneTime"});
+        json!({"type": format!("amazonpay.{name}.v1"), "data": data})
+    };
+    let names = Names { type_prefix: "shop".to_owned(), ..Names::default() };
+    let document = asyncapi(&names, &[event("ChargeDeclined"), event("ChargeCaptured")]);
     let message = |name: &str| document["components"]["messages"][name]["examples"].clone();
-    assert_eq!(message("ChargeDeclined"), json!([{"payload": declined}]));
+    let mut payload = event("ChargeDeclined");
+    payload["type"] = "shop.ChargeDeclined.v1".into();
+    assert_eq!(message("ChargeDeclined"), json!([{"name": "HardDeclined, OneTime", "payload": payload}]));
     assert_eq!(message("ChargeUpdated"), Value::Null);
 }
 
