@@ -4,9 +4,12 @@
 #   docker run --read-only --cap-drop ALL -v $PWD/receiver:/etc/ipn-receiver:ro registry.example/ipn-receiver:0.1.0
 #
 # scripts/image builds and tests it on a machine without a container engine.
-ARG BUILD_IMAGE=docker.io/library/rust:1.95.0-bookworm
+#
+# Both images are named by their digests, of the index of all platforms: a tag may change, a digest cannot. To update one:
+#   docker buildx imagetools inspect gcr.io/distroless/cc-debian12:nonroot
+ARG BUILD_IMAGE=docker.io/library/rust:1.95.0-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1
 # glibc, OpenSSL, libgcc and the public certificate authorities of the same Debian.
-ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
 
 # hadolint ignore=DL3006
 FROM ${BUILD_IMAGE} AS build

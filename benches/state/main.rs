@@ -1,10 +1,11 @@
 //! The cost of a million known objects: memory for each, a walk over all, and how fast they are restored, from their bytes
 //! alone and from a real Kafka.
 //!
-//! `cargo bench --bench state`; with `KAFKA_BOOTSTRAP_SERVERS` set also from Kafka (in topics of its own, which are deleted
-//! afterwards). The exit code is 1 if the process takes more than 500 MB, a walk takes more than a second, or fewer than 200,000
+//! `cargo bench --bench state`; with `KAFKA_BOOTSTRAP_SERVERS` set also from Kafka, and a rolling update of three workers (in topics of
+//! its own; those of the workers remain). The exit code is 1 if the process takes more than 500 MB, a walk takes more than a second, or fewer than 200,000
 //! records a second are restored.
 
+mod rollout;
 mod topic;
 
 use std::process::ExitCode;
@@ -27,7 +28,10 @@ fn main() -> ExitCode {
     let mut keeps = memory();
     keeps &= bytes_alone();
     match std::env::var("KAFKA_BOOTSTRAP_SERVERS") {
-        Ok(servers) => keeps &= report("from Kafka", topic::restored_from(&servers)),
+        Ok(servers) => {
+            keeps &= report("from Kafka", topic::restored_from(&servers));
+            rollout::measure(&servers);
+        }
         Err(_) => println!("from Kafka: not measured; set KAFKA_BOOTSTRAP_SERVERS to measure it"),
     }
     if keeps { ExitCode::SUCCESS } else { ExitCode::FAILURE }

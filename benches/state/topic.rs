@@ -24,6 +24,7 @@ pub(super) fn restored_from(servers: &str) -> (u64, Duration) {
     let created = runtime.block_on(admin.create_topics([&wanted], &AdminOptions::new())).expect("Kafka answers");
     created[0].as_ref().expect("the topic is created");
     fill(&kafka, &topic);
+    add_barriers(&kafka, &topic);
     let partitions: Vec<i32> = (0..PARTITIONS).collect();
     let began = Instant::now();
     let restored = restore(&kafka, &partitions, NONCE, || true).expect("the state is restored");
@@ -34,27 +35,28 @@ pub(super) fn restored_from(servers: &str) -> (u64, Duration) {
 }
 
 /// Writes records as the outbox does: compressed, in many small batches.
-fn fill(kafka: &Kafka, topic: &str) {
+pub(super) fn fill(kafka: &Kafka, topic: &str) {
+    write(kafka, topic, (0..OBJECTS).map(Record::new));
+}
+
+fn add_barriers(kafka: &Kafka, topic: &str) {
+    let barrier = |partition| Record { partition, key: BARRIER_KEY.into(), value: NONCE.into() };
+    write(kafka, topic, (0..PARTITIONS).map(barrier));
+}
+
+fn write(kafka: &Kafka, topic: &str, records: impl Iterator<Item = Record>) {
     let mut client = kafka.client();
     client.set("compression.type", "lz4").set("linger.ms", "5").set("acks", "1");
     let producer: BaseProducer = client.create().expect("a producer");
-    let send = |key: &[u8], value: &[u8], partition: i32| {
-        let mut record = BaseRecord::to(topic).key(key).payload(value).partition(partition);
+    for Record { partition, key, value } in records {
+        let mut record = BaseRecord::to(topic).key(&key).payload(&value).partition(partition);
         while let Err((_, again)) = producer.send(record) {
             producer.poll(Duration::from_millis(10));
             record = again;
         }
-    };
-    for n in 0..OBJECTS {
-        let Record { partition, key, value } = Record::new(n);
-        send(&key, &value, partition);
         producer.poll(Duration::ZERO);
     }
     producer.flush(Duration::from_mins(2)).expect("all records are acknowledged");
-    for partition in 0..PARTITIONS {
-        send(BARRIER_KEY.as_bytes(), NONCE.as_bytes(), partition);
-    }
-    producer.flush(Duration::from_mins(1)).expect("the barriers are acknowledged");
 }
 
 const NONCE: &str = "end of the state";

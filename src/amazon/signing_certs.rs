@@ -120,9 +120,14 @@ impl SigningCerts {
         }
     }
 
-    /// Fetches the certificate of a message that was verified before, so that it is there when the next message comes.
-    pub async fn warm_up(&self, url: &SigningCertUrl) -> Result<(), Error> {
+    /// Makes the certificate at `url` ready for the next message: takes the `stored` copy, which need not be genuine, or else
+    /// fetches it.
+    pub async fn warm_up(&self, url: &SigningCertUrl, stored: Option<&CertFile>) -> Result<(), Error> {
         self.fetcher.slots.known.insert(url.clone(), ());
+        if let Some(cert) = self.fetcher.check_stored(url, stored).await {
+            self.cache.insert(url.clone(), Arc::new(cert)).await;
+            return Ok(());
+        }
         self.get(url).await.map(drop)
     }
 
@@ -186,18 +191,32 @@ impl Fetcher {
             Ok(fetched) => fetched,
             Err(_) => Err(unavailable(url, format!("no answer within {} ms", self.timeout.as_millis()))),
         };
-        if fetched.is_ok() {
-            self.slots.known.insert(url.clone(), ());
-        }
         let outcome = if fetched.is_ok() { "fetched" } else { "failed" };
         metrics::counter!("ipn_receiver_signing_certificate_fetches_total", "outcome" => outcome).increment(1);
         metrics::histogram!("ipn_receiver_signing_certificate_fetch_seconds").record(started.elapsed().as_secs_f64());
-        if let (Ok(cert), CertSource::Region(region)) = (&fetched, url.source()) {
+        if let Ok(cert) = &fetched {
+            self.note_valid(url, cert);
+        }
+        fetched
+    }
+
+    /// The certificate at `url` if `stored` is it: the chain is valid, and the URL names its hash. Without the hash, another
+    /// certificate of Amazon SNS could take its place.
+    async fn check_stored(&self, url: &SigningCertUrl, stored: Option<&CertFile>) -> Option<SigningCert> {
+        let CertSource::Region(region) = url.source() else { return None };
+        let file = stored.filter(|file| file.hash() == url.hash())?;
+        let cert = self.check(file, region).await.ok()?;
+        self.note_valid(url, &cert);
+        Some(cert)
+    }
+
+    fn note_valid(&self, url: &SigningCertUrl, cert: &SigningCert) {
+        self.slots.known.insert(url.clone(), ());
+        if let CertSource::Region(region) = url.source() {
             let not_after_s = cert.validity().1.unix_ms() as f64 / 1000.0;
             metrics::gauge!("ipn_receiver_signing_certificate_not_after_timestamp_seconds", "region" => region.clone())
                 .set(not_after_s);
         }
-        fetched
     }
 
     async fn fetch_and_check(&self, url: &SigningCertUrl) -> Result<SigningCert, Error> {

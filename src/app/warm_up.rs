@@ -1,13 +1,14 @@
-//! Fetches the signing certificates that recent messages in the inbox name, before messages need them. So a new process takes
-//! IPNs at once, also while somebody floods it with made-up certificate URLs.
+//! Takes the signing certificates of recent messages from the inbox before messages need them, and fetches those that are not
+//! there. So a new process takes IPNs at once, also while somebody floods it with made-up certificate URLs or while the host of the
+//! certificates is down.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::amazon::signing_certs::SigningCerts;
 use crate::config::Kafka;
-use crate::domain::sns::{Envelope, Policy, SigningCertUrl};
-use crate::kafka::recent_messages;
+use crate::domain::sns::{CertFile, Envelope, Policy, SigningCertUrl};
+use crate::kafka::recent_messages::{self, RecentMessage};
 
 /// Runs once at the start. A failure only means that certificates are fetched when messages need them.
 pub(super) async fn warm_up(kafka: Kafka, policy: Policy, certs: SigningCerts) {
@@ -22,11 +23,18 @@ pub(super) async fn warm_up(kafka: Kafka, policy: Policy, certs: SigningCerts) {
         }
         Err(_) => return, // it panicked
     };
-    let url = |message: &Vec<u8>| SigningCertUrl::parse(&Envelope::parse(message).ok()?.signing_cert_url, &policy).ok();
+    let url = |message: &RecentMessage| {
+        SigningCertUrl::parse(&Envelope::parse(&message.value).ok()?.signing_cert_url, &policy).ok()
+    };
     // Whoever may write to the inbox chooses these, so they are few.
     let urls: HashSet<SigningCertUrl> = messages.iter().rev().filter_map(url).take(MESSAGES_MAX).collect();
+    let stored: HashMap<String, CertFile> = messages
+        .into_iter()
+        .filter_map(|message| CertFile::from_base64(&message.signing_cert?).ok())
+        .map(|file| (file.hash(), file))
+        .collect();
     for url in urls {
-        if let Err(error) = certs.warm_up(&url).await {
+        if let Err(error) = certs.warm_up(&url, stored.get(url.hash())).await {
             tracing::info!(%error, "the certificate of a recent message cannot be fetched yet; the next message tries again");
         }
     }

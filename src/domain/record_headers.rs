@@ -12,6 +12,8 @@ pub const RECEIVED_AT: &str = "ipn-received-at";
 pub const SNS_MESSAGE_ID: &str = "ipn-sns-message-id";
 /// `TopicArn` of the SNS message.
 pub const SNS_TOPIC_ARN: &str = "ipn-sns-topic-arn";
+/// The certificate that signed the SNS message, in base64, on some of the records: a new process takes it from there.
+pub const SIGNING_CERT: &str = "ipn-signing-cert";
 /// Trace of the IPN, under the name that W3C Trace Context gives it.
 pub const TRACEPARENT: &str = "traceparent";
 

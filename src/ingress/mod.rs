@@ -35,12 +35,11 @@ use crate::config;
 use crate::domain::ipn::Message;
 use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::routing::Merchants;
-use crate::domain::sns::{Envelope, MessageType, Policy, SigningCertUrl, Verified, verify};
-use crate::domain::timestamp::Timestamp;
+use crate::domain::sns::{Envelope, MessageType, Policy, SigningCert, SigningCertUrl, Verified, verify};
 use crate::domain::trace::TraceParent;
 use crate::http::connections::Connection;
 use crate::http::problem::problem;
-use crate::kafka::inbox::Inbox;
+use crate::kafka::inbox::{AppendError, Inbox};
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::spans::{Open, Spans};
 
@@ -151,7 +150,7 @@ impl Ingress {
             parsed => parsed?,
         };
         let traceparent = trace.set_message(&envelope.message_id);
-        let verified = self.verify(envelope).await?;
+        let (verified, signing_cert) = self.verify(envelope).await?;
         match verified.get().message_type {
             MessageType::UnsubscribeConfirmation => return Ok(self.ignore_unsubscribe(verified.get())),
             MessageType::SubscriptionConfirmation => return self.confirm(verified.get()).await,
@@ -163,7 +162,9 @@ impl Ingress {
         }
         let append = async {
             self.topic_limits.take(notification.envelope(), received_at)?;
-            self.append(&notification, received_at, trace.append(self.inbox.topic(), &notification), traceparent).await
+            let span = trace.append(self.inbox.topic(), &notification);
+            let traceparent = span.traceparent().unwrap_or(traceparent);
+            self.append(self.inbox.append(&notification, &signing_cert, received_at, traceparent), span).await
         };
         match self.stored_lately.store(notification.envelope(), append).await? {
             Stored::Before => return Ok(self.skip_stored(notification.envelope())),
@@ -178,14 +179,11 @@ impl Ingress {
 
     async fn append(
         &self,
-        notification: &Notification,
-        received_at: Timestamp,
+        appending: impl Future<Output = Result<(), AppendError>>,
         span: Open,
-        traceparent: TraceParent,
     ) -> Result<(), NotStored> {
         let started = Instant::now();
-        let appended = self.inbox.append(notification, received_at, span.traceparent().unwrap_or(traceparent)).await;
-        if let Err(error) = appended {
+        if let Err(error) = appending.await {
             span.fail("inbox-unavailable");
             return Err(error.into());
         }
@@ -194,7 +192,7 @@ impl Ingress {
         Ok(())
     }
 
-    async fn verify(&self, envelope: Envelope) -> Result<Verified<Envelope>, Rejection> {
+    async fn verify(&self, envelope: Envelope) -> Result<(Verified<Envelope>, Arc<SigningCert>), Rejection> {
         let url = SigningCertUrl::parse(&envelope.signing_cert_url, &self.policy).map_err(|refused| {
             Rejection::CertificateUrl { refused, topic_arn: envelope.topic_arn.as_str().to_owned() }
         })?;
@@ -202,7 +200,7 @@ impl Ingress {
         let started = Instant::now();
         let verified = verify(envelope, &cert, &self.policy, self.clock.now());
         metrics::histogram!("ipn_receiver_verification_seconds").record(started.elapsed().as_secs_f64());
-        Ok(verified?)
+        Ok((verified?, cert))
     }
 
     async fn confirm(&self, envelope: &Envelope) -> Result<Accepted, Rejection> {

@@ -4,6 +4,7 @@
 //! verification needs and no others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -18,6 +19,7 @@ use crate::domain::ipn::notification::Notification;
 use crate::domain::ipn::recheck_request::{self, Recheck};
 use crate::domain::record_headers::{self, header};
 use crate::domain::schema_version::NewerVersion;
+use crate::domain::sns::SigningCert;
 use crate::domain::timestamp::Timestamp;
 use crate::domain::trace::TraceParent;
 use crate::domain::work::InboxPosition;
@@ -30,6 +32,7 @@ pub struct Inbox {
     producer: FutureProducer<AppendContext>,
     topic: String,
     min_in_sync_replicas: usize,
+    n_appended: AtomicU64,
 }
 
 /// Why a record was not stored. It is never the fault of whoever posted the message.
@@ -88,7 +91,7 @@ impl Inbox {
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random");
         let producer = FutureProducer::from_config_and_context(&client, AppendContext)?;
-        Ok(Self { producer, topic: kafka.topics().inbox, min_in_sync_replicas })
+        Ok(Self { producer, topic: kafka.topics().inbox, min_in_sync_replicas, n_appended: AtomicU64::new(0) })
     }
 
     /// The topic.
@@ -96,21 +99,27 @@ impl Inbox {
         &self.topic
     }
 
-    /// Stores a notification.
+    /// Stores a notification that `signing_cert` signed.
     pub async fn append(
         &self,
         notification: &Notification,
+        signing_cert: &SigningCert,
         received_at: Timestamp,
         traceparent: TraceParent,
     ) -> Result<(), AppendError> {
         let envelope = notification.envelope();
         let (received_at, traceparent) = (received_at.to_string(), traceparent.to_string());
-        let headers = OwnedHeaders::new_with_capacity(5)
+        let mut headers = OwnedHeaders::new_with_capacity(6)
             .insert(Header { key: record_headers::SCHEMA_VERSION, value: Some(SCHEMA) })
             .insert(Header { key: record_headers::RECEIVED_AT, value: Some(&received_at) })
             .insert(Header { key: record_headers::SNS_MESSAGE_ID, value: Some(&envelope.message_id) })
             .insert(Header { key: record_headers::SNS_TOPIC_ARN, value: Some(envelope.topic_arn.as_str()) })
             .insert(Header { key: record_headers::TRACEPARENT, value: Some(&traceparent) });
+        // A certificate is larger than most messages, and a new process finds it in one of the newest records.
+        if self.n_appended.fetch_add(1, Ordering::Relaxed).is_multiple_of(RECORDS_PER_CERT) {
+            let cert = signing_cert.to_base64();
+            headers = headers.insert(Header { key: record_headers::SIGNING_CERT, value: Some(&cert) });
+        }
         self.deliver(notification.key(), &envelope.to_json(), headers).await
     }
 
@@ -222,6 +231,9 @@ fn request_headers(kind: &str) -> OwnedHeaders {
         .insert(Header { key: record_headers::SCHEMA_VERSION, value: Some(SCHEMA) })
         .insert(Header { key: record_headers::RECORD_KIND, value: Some(kind) })
 }
+
+/// One record in so many holds the certificate of its message.
+const RECORDS_PER_CERT: u64 = 8;
 
 /// Version of the inbox records that this release writes.
 const SCHEMA: &str = "1";

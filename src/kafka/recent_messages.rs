@@ -1,4 +1,4 @@
-//! Reads the newest records of the inbox: they name the signing certificates that are in use.
+//! Reads the newest records of the inbox: they name the signing certificates that are in use, and some hold one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +8,20 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 
 use crate::config::Kafka;
+use crate::domain::record_headers;
+use crate::kafka::inbox::headers_of;
 use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader, needs_no_stop};
 
-/// The values of up to `per_partition` newest records of each partition. Blocks for up to `patience` without a record.
-pub fn newest(kafka: &Kafka, per_partition: i64, patience: Duration) -> Result<Vec<Vec<u8>>, KafkaError> {
+/// One of the newest records.
+pub struct RecentMessage {
+    /// The SNS message, if the record holds one.
+    pub value: Vec<u8>,
+    /// The certificate that signed it in base64, if the record holds it. Whoever may write to the inbox chose it.
+    pub signing_cert: Option<Vec<u8>>,
+}
+
+/// Up to `per_partition` newest records of each partition. Blocks for up to `patience` without a record.
+pub fn newest(kafka: &Kafka, per_partition: i64, patience: Duration) -> Result<Vec<RecentMessage>, KafkaError> {
     let settings = ReaderSettings {
         topic: kafka.topics().inbox,
         purpose: "recent-messages",
@@ -24,9 +34,13 @@ pub fn newest(kafka: &Kafka, per_partition: i64, patience: Duration) -> Result<V
     reader.await_leaders();
     let from = partitions.into_iter().map(|partition| (partition, Offset::OffsetTail(per_partition))).collect();
     let mut records = reader.read(ReadRange { from, to: BTreeMap::new(), patience, is_temporary: needs_no_stop })?;
-    let mut values = Vec::new();
+    let mut messages = Vec::new();
     while let Some(record) = records.next_record()? {
-        values.extend(record.payload().map(<[u8]>::to_vec));
+        let cert = headers_of(&record).find(|header| header.key == record_headers::SIGNING_CERT);
+        messages.push(RecentMessage {
+            value: record.payload().unwrap_or_default().to_vec(),
+            signing_cert: cert.and_then(|header| header.value).map(<[u8]>::to_vec),
+        });
     }
-    Ok(values)
+    Ok(messages)
 }

@@ -5,10 +5,12 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::recipes::{Ids, Inputs, Variant, play, recipe, variants};
 use crate::commands::{Error, Exit, print};
 use crate::config::Events;
+use crate::domain::events::{Event, Wire};
 use crate::domain::pay::{Account, Environment, MerchantId};
 
 /// The arguments of `sample`.
@@ -62,16 +64,25 @@ pub fn all() -> Vec<Value> {
     variants().into_iter().map(sample).collect()
 }
 
-/// The event of this variant, in structured mode.
-///
-/// It is one of the live environment, so that consumers that check the environment act on it.
+/// The event of this variant as a consumer gets it by default.
 pub fn sample(variant: Variant) -> Value {
+    let Events { type_prefix, mode, .. } = Events::default();
+    let (event, sequence) = event(variant);
+    serde_json::from_slice(&Wire { type_prefix, mode }.encode(&event, sequence).value).expect("an event is JSON")
+}
+
+/// The event of this variant, and its sequence number.
+///
+/// It is one of the live environment, so that consumers that check the environment act on it. Each variant has objects of its
+/// own, so that a consumer can be fed with all.
+pub fn event(variant: Variant) -> (Event, u64) {
     let merchant_id = MerchantId::parse(MERCHANT).expect("letters and digits");
     let account = Account { merchant_id, environment: Environment::Live };
-    let ids = Ids::new(account.environment, variant.permission_type, NUMBER);
+    let number = Uuid::new_v5(&Uuid::NAMESPACE_OID, variant.name().as_bytes()).as_u128() as u64;
+    let ids = Ids::new(account.environment, variant.permission_type, number);
     let inputs = Inputs { ids: &ids, overrides: &[], at_s: AT_S, notices: Events::default().notices() };
     let recipe = recipe(variant, &inputs).expect("there are no overrides to refuse");
-    let last = play(&recipe, &account).pop().and_then(|mut played| played.events.pop());
+    let last = play(&recipe, &account).pop().and_then(|mut played| played.pop());
     last.expect("the last step of a recipe publishes its event")
 }
 
@@ -80,7 +91,5 @@ fn text(event: &Value) -> String {
 }
 
 const MERCHANT: &str = "A1O8CIV1A24A6X";
-/// The digits of the ids.
-const NUMBER: u64 = 12_345_677_654_321;
 /// 2026-01-02T03:04:05Z
 const AT_S: i64 = 1_767_323_045;

@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::control::DEFAULT_ADDRESS;
-use super::performer::{Outcome, Request};
+use super::performer::{Outcome, Read, Request};
 use super::recipes::{Override, SIMULATION_CODES, SimulationCode, Variant, permission_types, variants};
 use crate::commands::{Error, Exit, print};
-use crate::domain::events::CATALOG;
+use crate::domain::events::{CATALOG, EventType};
 use crate::http::client::error_chain;
 
 /// The arguments of `trigger`.
@@ -144,47 +144,46 @@ async fn ask(client: &reqwest::Client, arguments: &Arguments, request: &Request)
 
 /// What happened instead of the event.
 fn missing(outcome: &Outcome, timeout: Duration) -> String {
-    let mut text =
-        format!("ipn-receiver: {} was not published within {timeout:?} (--timeout). Instead:\n", outcome.awaited);
     let status = |status: Option<u16>| status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-    for posted in &outcome.posted {
+    let posted = outcome.posted.iter().map(|posted| {
         let body = if posted.status == Some(200) { "" } else { &posted.answer };
-        text += &format!("  posted     {}: {} {body}", posted.ipn, status(posted.status)).trim_end().to_owned();
-        text.push('\n');
-    }
-    for read in &outcome.read {
-        text += &format!("  read       {}: {}, {} times\n", read.request, status(read.status), read.times);
-    }
-    for event in &outcome.published {
-        text += &format!("  published  {} of {}\n", event.r#type, event.subject);
-    }
-    for (what, is_empty) in [
-        ("posted", outcome.posted.is_empty()),
-        ("read", outcome.read.is_empty()),
-        ("published", outcome.published.is_empty()),
-    ] {
-        if is_empty {
-            text += &format!("  {what:<10} nothing\n");
+        format!("{}: {} {body}", posted.ipn, status(posted.status)).trim_end().to_owned()
+    });
+    let read = outcome.read.iter().map(|read| {
+        let Read { request, status: answered, times } = read;
+        format!("{request}: {}, {times} times", status(*answered))
+    });
+    let published = outcome.published.iter().map(|event| format!("{} of {}", event.r#type, event.subject));
+    let mut lines =
+        vec![format!("ipn-receiver: {} was not published within {timeout:?} (--timeout). Instead:", outcome.awaited)];
+    for (what, mut found) in
+        [("posted", posted.collect::<Vec<_>>()), ("read", read.collect()), ("published", published.collect())]
+    {
+        if found.is_empty() {
+            found.push("nothing".to_owned());
         }
+        lines.extend(found.iter().map(|line| format!("  {what:<10} {line}")));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 fn list() -> String {
-    let mut text = String::from("Events (--reason and --permission-type; the first of each is the default):\n");
-    for event in CATALOG {
-        text += &format!("\n  {}: {}\n", event.name, event.meaning);
-        if !event.reasons.is_empty() {
-            text += &format!("    reasons           {}\n", event.reasons.join(", "));
-        }
-        text += &format!("    permission types  {}\n", permission_types(event).join(", "));
-    }
-    text += "\nAmazon's simulation codes:\n\n";
-    for row in SIMULATION_CODES {
+    let of_event = |event: &'static EventType| {
+        let reasons = format!("    reasons           {}\n", event.reasons.join(", "));
+        let reasons = if event.reasons.is_empty() { "" } else { &reasons };
+        let permission_types = permission_types(event).join(", ");
+        format!("\n  {}: {}\n{reasons}    permission types  {permission_types}\n", event.name, event.meaning)
+    };
+    let of_code = |row: &SimulationCode| {
         let reason = row.reason.map(|reason| format!(" --reason {reason}")).unwrap_or_default();
-        text += &format!("  {} {}: the same as {}{reason}\n", row.operation, row.code, row.event);
-    }
-    text
+        format!("  {} {}: the same as {}{reason}\n", row.operation, row.code, row.event)
+    };
+    let events: String = CATALOG.iter().map(of_event).collect();
+    let codes: String = SIMULATION_CODES.iter().map(of_code).collect();
+    format!(
+        "Events (--reason and --permission-type; the first of each is the default):\n{events}\nAmazon's simulation \
+         codes:\n\n{codes}"
+    )
 }
 
 fn list_json() -> String {
@@ -214,6 +213,7 @@ const ANSWER_GRACE: Duration = Duration::from_mins(2);
 
 #[cfg(test)]
 mod tests {
+    use super::super::performer::Posted;
     use super::*;
 
     #[test]
@@ -231,16 +231,12 @@ mod tests {
         let outcome = Outcome {
             event: None,
             awaited: "ChargeDeclined of S01".to_owned(),
-            posted: vec![super::super::performer::Posted {
+            posted: vec![Posted {
                 ipn: "STATE_CHANGE of charge S01".to_owned(),
                 status: Some(503),
                 answer: "try later".to_owned(),
             }],
-            read: vec![super::super::performer::Read {
-                request: "GET /charges/S01".to_owned(),
-                status: None,
-                times: 2,
-            }],
+            read: vec![Read { request: "GET /charges/S01".to_owned(), status: None, times: 2 }],
             published: vec![],
         };
         assert_eq!(

@@ -226,17 +226,17 @@ fn readme_sample(readme: &str) -> &str {
     readme.split("```json\n").nth(1).and_then(|rest| rest.split("```\n").next()).unwrap_or_default()
 }
 
-/// JSON for people: short fields share a line of at most 100 characters, an object that is longer has lines of its own.
+/// JSON for people: short fields share a line of at most 120 characters, an object that is longer has lines of its own.
 fn wrapped(value: &Value, indentation: usize) -> String {
     let line = serde_json::to_string(value).unwrap().replace("\":", "\": ").replace(",\"", ", \"");
     let fields = match value {
-        Value::Object(fields) if indentation == 0 || line.len() + indentation > 100 => fields,
+        Value::Object(fields) if indentation == 0 || line.len() + indentation > 120 => fields,
         _ => return line,
     };
     let mut lines: Vec<String> = Vec::new();
     for (name, field) in fields {
         let part = format!("\"{name}\": {}", wrapped(field, indentation + 2));
-        let has_room = |last: &&mut String| last.len() + part.len() + indentation < 97;
+        let has_room = |last: &&mut String| last.len() + part.len() + indentation < 117;
         match lines.last_mut().filter(has_room).filter(|last| !last.contains('\n') && !part.contains('\n')) {
             Some(last) => *last = format!("{last}, {part}"),
             None => lines.push(part),

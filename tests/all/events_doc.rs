@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use ipn_receiver::domain::events::{CATALOG, Encoded, EventType, Mode, Notice, Trigger, Wire, updated_type};
+use ipn_receiver::sandbox::recipes::Variant;
+use ipn_receiver::sandbox::sample;
 use serde_json::Value;
 
 use self::next_actions::next_actions;
-use self::sample::sample;
 use self::text::{HOW_TO, INTRODUCTION, never_means};
 use self::timing::TIMING;
 
 mod next_actions;
-mod sample;
 mod text;
 mod timing;
 
@@ -105,7 +105,9 @@ pub(crate) fn sample_event(row: &EventType) -> Value {
 
 /// The same sample, encoded in this content mode.
 pub(crate) fn sample_in(row: &EventType, mode: Mode) -> Encoded {
-    Wire { type_prefix: "amazonpay".to_owned(), mode }.encode(&sample(row), 1_767_323_046_902)
+    let reason = (row.name == "ChargeDeclined").then_some("HardDeclined");
+    let (event, sequence) = sample::event(Variant::find(row.name, reason, None).unwrap());
+    Wire { type_prefix: "amazonpay".to_owned(), mode }.encode(&event, sequence)
 }
 
 #[test]

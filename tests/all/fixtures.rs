@@ -30,7 +30,7 @@ fn sample_command(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn fixtures_are_what_the_command_writes() {
+fn fixtures_are_valid_and_what_the_command_writes() {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         for name in files_in(&folder()).keys() {
             std::fs::remove_file(folder().join(name)).unwrap();
@@ -44,23 +44,14 @@ fn fixtures_are_what_the_command_writes() {
     assert_eq!(expected.len(), variants().len());
     let names = |files: &BTreeMap<String, String>| files.keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(names(&written), names(&expected), "run: UPDATE_DOCS=1 cargo test --test all fixtures");
-    for (name, text) in &expected {
-        assert!(written[name] == *text, "{name} is out of date; run: UPDATE_DOCS=1 cargo test --test all fixtures");
-    }
-}
-
-#[test]
-fn fixtures_are_valid_under_their_schemas() {
-    let files = files_in(&folder());
-    assert_eq!(files.len(), variants().len());
     let mut ids = BTreeSet::new();
-    for (name, text) in &files {
+    for (name, text) in &written {
+        assert!(expected[name] == *text, "{name} is out of date; run: UPDATE_DOCS=1 cargo test --test all fixtures");
         let event: Value = serde_json::from_str(text).unwrap();
         check_event(&event);
         assert!(!text.contains("BUYER-DATA-MARKER"), "{name}");
-        ids.insert(event["id"].to_string());
+        assert!(ids.insert(event["id"].to_string()), "{name} reports a change of its own");
     }
-    assert!(ids.len() > 150, "most are different changes: {}", ids.len());
 }
 
 #[test]
@@ -68,7 +59,8 @@ fn sample_prints_one_event_or_all() {
     let (code, printed, _) =
         sample_command(&["chargeDeclined", "--reason", "HardDeclined", "--permission-type", "OneTime"]);
     assert_eq!(code, Some(0));
-    assert_eq!(printed, files_in(&folder())["ChargeDeclined.HardDeclined.OneTime.json"]);
+    let declined = sample::files().find(|(name, _)| name == "ChargeDeclined.HardDeclined.OneTime.json");
+    assert_eq!(Some(printed), declined.map(|(_, text)| text));
     let (code, printed, _) = sample_command(&["--all"]);
     let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((code, lines.len()), (Some(0), variants().len()));

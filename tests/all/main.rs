@@ -55,4 +55,5 @@ mod metrics;
 mod openapi_doc;
 mod sandbox;
 mod serve;
+mod trigger;
 mod verify;

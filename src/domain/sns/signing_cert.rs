@@ -26,6 +26,7 @@ pub struct CertFile {
 /// A certificate whose key may prove that SNS signed a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningCert {
+    der: Vec<u8>,
     rsa_public_key_der: Vec<u8>,
     not_before: Timestamp,
     not_after: Timestamp,
@@ -74,7 +75,16 @@ pub enum BadSigningCert {
 impl CertFile {
     /// Takes the one certificate out of the file.
     pub fn from_pem(pem: &[u8]) -> Result<Self, BadSigningCert> {
-        let file = Self { der: one_pem_block(pem).ok_or(BadSigningCert::NotOnePem)? };
+        Self::from_der(one_pem_block(pem).ok_or(BadSigningCert::NotOnePem)?)
+    }
+
+    /// Takes what [`SigningCert::to_base64`] gives.
+    pub fn from_base64(text: &[u8]) -> Result<Self, BadSigningCert> {
+        Self::from_der(STANDARD.decode(text).map_err(|_| BadSigningCert::Undecodable)?)
+    }
+
+    fn from_der(der: Vec<u8>) -> Result<Self, BadSigningCert> {
+        let file = Self { der };
         file.certificate()?;
         Ok(file)
     }
@@ -127,14 +137,20 @@ impl CertFile {
                 issuer: printable(&certificate.issuer().to_string(), ISSUER_CHARS_MAX),
                 what: error.to_string(),
             })?;
-        Ok(SigningCert { not_before, not_after, ..key_of(&certificate) })
+        Ok(SigningCert { not_before, not_after, ..self.key_of(&certificate) })
     }
 
     /// The key and its validity, for a development certificate without a chain.
     pub fn check_key_alone(&self) -> Result<SigningCert, BadSigningCert> {
         let certificate = self.certificate()?;
         check_key(&certificate)?;
-        Ok(key_of(&certificate))
+        Ok(self.key_of(&certificate))
+    }
+
+    fn key_of(&self, certificate: &X509Certificate<'_>) -> SigningCert {
+        let (not_before, not_after) = validity_of(certificate);
+        let rsa_public_key_der = certificate.public_key().subject_public_key.data.to_vec();
+        SigningCert { der: self.der.clone(), rsa_public_key_der, not_before, not_after }
     }
 
     fn certificate(&self) -> Result<X509Certificate<'_>, BadSigningCert> {
@@ -162,16 +178,15 @@ impl SigningCert {
         (self.not_before, self.not_after)
     }
 
+    /// The certificate, in base64.
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(&self.der)
+    }
+
     /// The key as PKCS#1 `RSAPublicKey`.
     pub(super) fn rsa_public_key_der(&self) -> &[u8] {
         &self.rsa_public_key_der
     }
-}
-
-fn key_of(certificate: &X509Certificate<'_>) -> SigningCert {
-    let (not_before, not_after) = validity_of(certificate);
-    let rsa_public_key_der = certificate.public_key().subject_public_key.data.to_vec();
-    SigningCert { rsa_public_key_der, not_before, not_after }
 }
 
 /// The DER of a file that has one PEM certificate, and only white space around it. So an API on the same host that echoes

@@ -74,7 +74,7 @@ pub fn dispute(id: &str, charge_id: &str, amount: &str, currency: &str) -> Value
 /// The object in another state. A charge permission holds all reasons, other objects hold the first one. A charge that
 /// becomes Captured gets its whole amount as `captureAmount`, unless it already has one.
 pub fn with_state(mut object: Value, state: &str, reasons: &[&str], last_updated_unix_s: i64) -> Value {
-    let describe = |code: &str| format!("sandbox: {code}");
+    let describe = |code: &str| format!("Amazon's sentence about {code}.");
     let status = &mut object["statusDetails"];
     status["state"] = json!(state);
     status["lastUpdatedTimestamp"] = json!(timestamp(last_updated_unix_s));

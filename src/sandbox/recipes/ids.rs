@@ -36,7 +36,7 @@ impl Ids {
                 let order = id.rsplit_once('-').map_or(id, |(order, _)| order);
                 let permission = if is_one_time { order.to_owned() } else { self.permission };
                 let mut ids = Self::below(permission, order);
-                *ids.of_mut(kind) = id.to_owned();
+                id.clone_into(ids.of_mut(kind));
                 ids
             }
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Noticed, Recipe, Step};
 use crate::config::{Events, UpdateUrls};
 use crate::domain::events::{
-    Attributes, Derivation, Event, Permission, PermissionSeen, Reading, Wire, derive, retry_awaited,
+    Attributes, Derivation, Event, Permission, PermissionSeen, Reading, derive, retry_awaited,
 };
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{Account, DigestKey, Edge, Fetched, ObjectId, ObjectKind, ObjectRef};
@@ -18,20 +18,14 @@ use crate::domain::state::{KnownState, Observed};
 use crate::domain::timestamp::Timestamp;
 use crate::domain::work::{Cause, ClaimedPermission, InboxPosition, Origin};
 
-/// What a step publishes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Played {
-    /// The names of the event types, in order.
-    pub names: Vec<&'static str>,
-    /// The events as a consumer gets them, in structured mode.
-    pub events: Vec<Value>,
-}
+/// An event and its sequence number, as a step publishes it.
+pub type Played = (Event, u64);
 
 /// The events of each step. Equal recipes give equal events.
 ///
 /// # Panics
 /// If an object of the recipe is not one that the receiver can decode.
-pub fn play(recipe: &Recipe, account: &Account) -> Vec<Played> {
+pub fn play(recipe: &Recipe, account: &Account) -> Vec<Vec<Played>> {
     let permission = recipe.steps[0].id.clone();
     let mut player = Player {
         name: recipe.variant.name(),
@@ -56,7 +50,7 @@ struct Player<'a> {
 }
 
 impl Player<'_> {
-    fn play(&mut self, step: &Step) -> Played {
+    fn play(&mut self, step: &Step) -> Vec<Played> {
         if let Some(change) = &step.change {
             let changed = change.apply(self.objects.remove(&step.id), step.at_s);
             self.objects.insert(step.id.clone(), changed);
@@ -66,8 +60,7 @@ impl Player<'_> {
         if attributes == Attributes::Unconfirmed {
             (events, _) = self.read(step, noticed_at, noticed_at.plus(CONFIRMED_AFTER));
         }
-        let names = events.iter().map(|event| event.event_type.name).collect();
-        Played { names, events: events.iter().map(|event| self.publish(event)).collect() }
+        events.into_iter().map(|event| self.publish(event)).collect()
     }
 
     fn read(&mut self, step: &Step, noticed_at: Timestamp, at: Timestamp) -> (Vec<Event>, Attributes) {
@@ -123,14 +116,12 @@ impl Player<'_> {
         Cause { origin, timestamp }
     }
 
-    fn publish(&mut self, event: &Event) -> Value {
+    fn publish(&mut self, event: Event) -> Played {
         let of_permission = self.observed.get(self.permission.object.id.as_str());
         let updated = of_permission.and_then(|observed| observed.last_updated);
-        self.permission.retry_awaited = retry_awaited(self.permission.retry_awaited, event, updated);
+        self.permission.retry_awaited = retry_awaited(self.permission.retry_awaited, &event, updated);
         let sequence = self.permission.next_sequence(event.observed_at);
-        let defaults = Events::default();
-        let wire = Wire { type_prefix: defaults.type_prefix, mode: defaults.mode };
-        serde_json::from_slice(&wire.encode(event, sequence).value).expect("an event is JSON")
+        (event, sequence)
     }
 
     /// An id that depends on the recipe alone.

@@ -53,4 +53,30 @@ fn made_up_certificates_keep_no_known_one_out() {
     });
 }
 
+/// The inbox holds the certificate: a new process needs nothing from Amazon to take IPNs of a known topic.
+#[test]
+fn new_process_takes_ipns_while_the_certificate_host_is_down() {
+    run(async {
+        let stage = Stage::new(1, "").await;
+        let app = stage.receiver().await;
+        assert_eq!(stage.post(&app, &stage.envelope(ObjectKind::Charge, CHARGE)).await.status, 200);
+        app.stop().await;
+        let sns = &stage.environment.sns;
+        sns.set_certificate_answer(CertificateAnswer::Status(503));
+        let fetches_before = sns.certificate_fetches_of_any_name();
+        let app = App::start(stage.config(), stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
+        let message = stage.envelope(ObjectKind::Charge, CHARGE);
+        let began = Instant::now();
+        while stage.post(&app, &message).await.status != 200 {
+            assert!(began.elapsed() < FLOOD, "no genuine message was accepted");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let forged = message.replace("STATE_CHANGE", "STATE_CHANGF");
+        assert_eq!(stage.post(&app, &forged).await.status, 403);
+        // A message that comes before the inbox is read asks the host.
+        assert!(sns.certificate_fetches_of_any_name() <= fetches_before + 1);
+        app.stop().await;
+    });
+}
+
 const FLOOD: Duration = Duration::from_secs(10);

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use super::memory_limit::MemoryLimit;
 use crate::harness::{committed_records, kafka, run};
 use crate::process::{Serve, config_file};
 
@@ -162,7 +163,15 @@ fn no_flood_delays_an_event_or_fills_memory_or_kafka() {
              worker.confirm_reads_after_ms = [3600000]"
         );
         let file = config_file(&folder, &environment, &kafka(), &settings);
-        let serve = Serve::start_with(&file, &[("RUST_LOG", "info")]).works().await;
+        let limit = MemoryLimit::new(POD_BYTES);
+        let serve = Serve::start_with(&file, &[("RUST_LOG", "info")]);
+        match &limit {
+            Some(limit) => limit.hold(serve.process_id()),
+            None => {
+                println!("no control group can be made here: the peak of memory is compared with the limit instead");
+            }
+        }
+        let serve = serve.works().await;
         let config = Config::load(&file, []).unwrap().kafka;
         let stored = || committed_records(&config, &config.topics().inbox).iter().map(|r| r.value.len()).sum::<usize>();
         let (address, url) = (serve.address("ingress"), format!("http://{}/ipn", serve.address("ingress")));
@@ -170,8 +179,12 @@ fn no_flood_delays_an_event_or_fills_memory_or_kafka() {
         environment.put(ObjectKind::ChargePermission, permission, "Chargeable", &[]);
         let reader = EventReader::start(&config).unwrap();
         let mut genuine = Genuine { environment: &environment, url, reader, n_charges: 0 };
-        genuine.run(Instant::now() + Duration::from_millis(100)).await;
         let seconds = Duration::from_secs(number("ADVERSARY_SECONDS", 2) as u64);
+        genuine.run(Instant::now() + Duration::from_millis(100)).await;
+        // Without an attack an event takes a small part of the limit. Where it takes longer, other programs use the machine.
+        let (_, calm) = genuine.run(Instant::now() + seconds).await;
+        let event_delay_max = EVENT_DELAY_MAX.max(20 * calm);
+        println!("without an attack the slowest event comes after {calm:.2?}; {event_delay_max:.2?} are allowed");
         println!("attack | connections | slowest answer | slowest event | peak memory | stored | fetches");
         for Attack { name, connections, flood: what } in attacks(&environment) {
             let (before, fetched) = (stored(), environment.sns.certificate_fetches_of_any_name());
@@ -186,7 +199,7 @@ fn no_flood_delays_an_event_or_fills_memory_or_kafka() {
                 peak >> 20,
                 stored >> 10
             );
-            assert!(event < EVENT_DELAY_MAX, "{name}: an event came after {event:?}");
+            assert!(event < event_delay_max, "{name}: an event came after {event:?}");
             assert!(peak < POD_BYTES * 9 / 10, "{name}: {peak} bytes of memory");
             assert!(stored < STORED_BYTES_MAX, "{name}: {stored} bytes stored");
         }

@@ -4,6 +4,7 @@ mod certificates;
 mod connections;
 mod floods;
 mod log_lines;
+mod memory_limit;
 
 use std::time::Duration;
 

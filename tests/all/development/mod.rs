@@ -99,7 +99,7 @@ fn development_settings_do_not_loosen_amazons_hosts() {
 }
 
 /// A process that is stopped with the test.
-struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -108,14 +108,14 @@ impl Drop for Process {
     }
 }
 
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ipn-receiver"));
     command.args(["--log-format", "json"]).env_remove("RUST_LOG").env_remove("IPN_RECEIVER_CONFIG");
     command
 }
 
 /// The lines up to the first that contains `word`. The rest is read and dropped, so that the process never blocks.
-fn lines_until(stream: impl std::io::Read + Send + 'static, word: &str) -> Vec<String> {
+pub(crate) fn lines_until(stream: impl std::io::Read + Send + 'static, word: &str) -> Vec<String> {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {

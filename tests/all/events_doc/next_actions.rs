@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 
+use ipn_receiver::config::UpdateUrls;
 use ipn_receiver::domain::events::{
     CATALOG, EventType, Evidence, NextAction, PermissionSeen, PermissionType, Situation, Trigger, next_action,
     updated_type,
 };
-use ipn_receiver::domain::pay::{ObjectKind, Reason, State};
+use ipn_receiver::domain::pay::{ObjectId, Reason, State};
 use ipn_receiver::domain::timestamp::Timestamp;
-
-use super::sample::{UPDATE_URL, id};
 
 /// The next action of this event type in one case.
 fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> NextAction {
@@ -21,7 +20,8 @@ fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> Next
     };
     let reasons: Vec<Reason> =
         case.reason.map(|code| Reason { reason_code: code.to_owned(), reason_description: None }).into_iter().collect();
-    let permission_id = id(ObjectKind::ChargePermission);
+    let permission_id = ObjectId::parse("B02-1234567-7654321").unwrap();
+    let update_url = UpdateUrls::default().na;
     let permission_state = case.permission.map(State::parse);
     let at = Timestamp::from_unix_ms;
     let permission = permission_state.as_ref().map(|state| PermissionSeen {
@@ -42,7 +42,7 @@ fn advice(row: &EventType, permission_type: PermissionType, case: &Case) -> Next
         retry_was_advised: case.retry_was_advised,
         is_older_than_decline: case.is_older_than_decline,
         evidence: case.evidence,
-        update_url: UPDATE_URL,
+        update_url: &update_url,
         ..Situation::of(row.kind, &state, &reasons, &permission_id)
     };
     next_action(row, &situation)
