@@ -4,7 +4,8 @@
 //
 // Put your own work into `due`. ../python/events_consumer.py is the robust reference, with the whole rule of when to mail.
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, truncateSync, writeSync } from "node:fs";
-import { Kafka, logLevel } from "kafkajs";
+import kafkajs from "kafkajs";
+import { compressFrame, decompressFrame } from "lz4-napi";
 import type { AnyEvent, KnownNextActionCode } from "./events.js"; // generated from schemas/events.schema.json
 
 type Done = { id: string; permission: string; sequence: string; code: string; task?: string };
@@ -58,6 +59,13 @@ function apply(event: AnyEvent): string | undefined {
   remember(done);
   return task;
 }
+
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
+// The receiver compresses its records with LZ4, which kafkajs reads only with a codec of another package.
+CompressionCodecs[CompressionTypes.LZ4] = () => ({
+  compress: ({ buffer }: { buffer: Buffer }) => compressFrame(buffer),
+  decompress: decompressFrame,
+});
 
 // kafkajs reads committed records only, and commits the offset after `eachMessage`: a crash in between repeats the event,
 // which is known by then.

@@ -12,7 +12,8 @@ says what generators can read; [fixtures/](../fixtures) has one event of each ty
 
 Each event is a CloudEvents 1.0 JSON document in the value of a record on the topic `amazonpay.events.v1`. The record key is the
 charge permission id, hashed with murmur2 as by Kafka's Java client. `type` is `amazonpay.<name>.v1`, with a name of the table below. Consumers must set
-`isolation.level=read_committed` (the default of Kafka's Java client is `read_uncommitted`).
+`isolation.level=read_committed` (the default of Kafka's Java client is `read_uncommitted`). Records are compressed with LZ4, which a few
+clients, such as kafkajs, read only with a further package.
 
 ";
 
