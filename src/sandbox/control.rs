@@ -1,6 +1,7 @@
 //! The control port of the sandbox: a request changes an object at the simulated Amazon Pay, and the IPN is posted that SNS
 //! would post; or it causes one event and waits for it.
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,17 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::Error;
 use super::environment::{Hint, SandboxEnvironment, permission_from_id};
+use super::events::EventReader;
+use super::output::Output;
 use super::pay_api::{Environment, Fault, ObjectKind, charge, charge_permission, dispute, refund};
 use super::performer::{Performer, Request};
+use super::runner::Runner;
 use super::sns::{Draft, SignatureVersion};
+use super::story::{self, Story};
 
 /// Where the control port of `sandbox` is, and where `trigger` looks for it.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:7070";
@@ -47,6 +53,7 @@ pub(super) fn serve(listener: TcpListener, control: Control) -> Result<ServerHan
         App::new()
             .app_data(control.clone())
             .route("/trigger", web::post().to(trigger))
+            .route("/story", web::post().to(play))
             .route("/subscription", web::post().to(subscribe))
             .route("/fault/{fault}", web::post().to(set_fault))
             .route("/fault", web::delete().to(clear_fault))
@@ -62,20 +69,50 @@ pub(super) fn serve(listener: TcpListener, control: Control) -> Result<ServerHan
     Ok(handle)
 }
 
-const USAGE: &str = "POST /trigger with {\"event\": …, \"timeoutMs\": …}, \
+const USAGE: &str = "POST /trigger with {\"event\": …, \"timeoutMs\": …}, POST /story with a file of steps, \
                      POST /{chargePermissions|charges|refunds|disputes}/{id}/{state}?reason=CODE, POST /subscription, \
                      POST /fault/{fault}?seconds=60&one_in=1 or DELETE /fault";
 
 /// Causes one event, and answers when it was published or its time is over.
 async fn trigger(control: web::Data<Control>, request: web::Json<Request>) -> HttpResponse {
-    let Some(performer) = &control.performer else {
-        return HttpResponse::BadRequest()
-            .json(json!({"error": "this sandbox has no receiver whose events it could wait for; start it without --simulators-only"}));
-    };
+    let Some(performer) = &control.performer else { return without_receiver() };
     match performer.perform(&request).await {
         Ok(outcome) => HttpResponse::Ok().json(outcome),
         Err(error) => HttpResponse::BadRequest().json(json!({"error": error})),
     }
+}
+
+/// Plays a story. The answer is one JSON object a line, as it goes on; the last one is the result.
+async fn play(control: web::Data<Control>, text: String) -> HttpResponse {
+    let Some(performer) = &control.performer else { return without_receiver() };
+    let story = match Story::parse(&text) {
+        Ok(story) => story,
+        Err(error) => return HttpResponse::BadRequest().json(json!({"error": error})),
+    };
+    let (sink, lines) = unbounded_channel();
+    let events = EventReader::subscribe(&performer.events);
+    actix_web::rt::spawn({
+        let control = control.clone();
+        async move {
+            let (output, timeout) = (Output::lines_to(sink.clone()), story.timeout().unwrap_or_default());
+            let runner = Runner::new(&control.environment, &control.post_to, events, &output, timeout);
+            if let Err(error) = story::play(&story, runner).await {
+                let problems = [error.to_string()];
+                drop(sink.send(json!({"type": "result", "eventsExpected": 0, "problems": problems})));
+            }
+        }
+    });
+    let lines = futures_util::stream::unfold(lines, |mut lines| async move {
+        let line = lines.recv().await?;
+        Some((Ok::<_, Infallible>(web::Bytes::from(format!("{line}\n"))), lines))
+    });
+    HttpResponse::Ok().content_type("application/x-ndjson").streaming(lines)
+}
+
+fn without_receiver() -> HttpResponse {
+    HttpResponse::BadRequest().json(json!({
+        "error": "this sandbox has no receiver whose events it could wait for; start it without --simulators-only"
+    }))
 }
 
 /// How long reads fail, and how many of them.

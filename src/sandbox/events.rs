@@ -48,6 +48,21 @@ impl EventReader {
         Ok(Self { events, stop })
     }
 
+    /// Reads what is broadcast from now on.
+    pub(super) fn subscribe(broadcast: &broadcast::Sender<Arc<Value>>) -> Self {
+        let (mut all, (sender, events)) = (broadcast.subscribe(), unbounded_channel());
+        tokio::spawn(async move {
+            loop {
+                match all.recv().await {
+                    Ok(event) if sender.send(Value::clone(&event)).is_err() => return,
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return,
+                }
+            }
+        });
+        Self { events, stop: Arc::default() }
+    }
+
     /// The next event, or none within `patience`.
     pub async fn next(&mut self, patience: Duration) -> Option<Value> {
         tokio::time::timeout(patience, self.events.recv()).await.ok().flatten()

@@ -25,9 +25,8 @@ pub mod trigger;
 pub mod simulators;
 
 mod backlog;
-mod declines;
 mod runner;
-mod scenarios;
+mod story;
 
 mod output;
 
@@ -45,6 +44,7 @@ pub use self::output::Format;
 use self::output::Output;
 use self::performer::Performer;
 use self::runner::Runner;
+use self::story::Story;
 use crate::app::App;
 use crate::commands::Exit;
 use crate::config::Kafka;
@@ -150,15 +150,18 @@ async fn run_scenario(
     reader: EventReader,
     output: &Output,
 ) -> Result<bool, Error> {
-    let runner = |reader| Runner::new(environment, app, reader, output, scenarios::EVENT_TIMEOUT);
-    match scenario {
-        Scenario::None => Ok(true),
-        Scenario::Subscription => scenarios::subscription(runner(reader)).await,
-        Scenario::SavedWallet => scenarios::saved_wallet(runner(reader)).await,
-        Scenario::OneOrder => scenarios::one_order(runner(reader)).await,
-        Scenario::Declines => declines::run(runner(reader)).await,
-        Scenario::Backlog { n_objects } => backlog::run(environment, app, reader, output, n_objects).await,
-    }
+    let text = match scenario {
+        Scenario::None => return Ok(true),
+        Scenario::Backlog { n_objects } => return backlog::run(environment, app, reader, output, n_objects).await,
+        Scenario::Subscription => include_str!("stories/subscription.toml"),
+        Scenario::SavedWallet => include_str!("stories/saved-wallet.toml"),
+        Scenario::OneOrder => include_str!("stories/one-order.toml"),
+        Scenario::Declines => include_str!("stories/declines.toml"),
+    };
+    let story = Story::parse(text)?;
+    let post_to = format!("http://{}/ipn", app.ingress_address());
+    let runner = Runner::new(environment, &post_to, reader, output, story.timeout()?);
+    story::play(&story, runner).await
 }
 
 /// Waits for SIGINT or SIGTERM.

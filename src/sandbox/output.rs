@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::broker::Broker;
 use super::control::DEFAULT_ADDRESS;
@@ -36,15 +37,40 @@ pub(super) enum Step {
     Problem,
 }
 
-/// Standard output.
+/// Standard output, or another process that shows the lines.
 pub(super) struct Output {
     format: Format,
     colours: bool,
+    sink: Option<UnboundedSender<Value>>,
 }
 
 impl Output {
     pub(super) fn new(format: Format) -> Self {
-        Self { format, colours: format == Format::Text && std::io::stdout().is_terminal() }
+        Self { format, colours: format == Format::Text && std::io::stdout().is_terminal(), sink: None }
+    }
+
+    /// Gives each line to `sink`, in JSON.
+    pub(super) fn lines_to(sink: UnboundedSender<Value>) -> Self {
+        Self { format: Format::Json, colours: false, sink: Some(sink) }
+    }
+
+    /// Prints a line of [`Output::lines_to`].
+    pub(super) fn show(&self, line: &Value) {
+        if self.format == Format::Json {
+            return self.line(line);
+        }
+        let text = |field: &str| line[field].as_str().unwrap_or_default();
+        let number = |field: &str| line[field].as_u64().and_then(|number| number.try_into().ok()).unwrap_or_default();
+        match text("type") {
+            "chapter" => self.chapter(number("number"), text("title")),
+            "step" => {
+                let step = Step::ALL.into_iter().find(|step| step.name() == text("step"));
+                self.step(step.unwrap_or(Step::Problem), text("text"));
+            }
+            "event" => self.event(&line["event"]),
+            "result" => self.result(number("eventsExpected"), &problems_of(line)),
+            _ => {}
+        }
     }
 
     /// Prints the addresses of everything that the sandbox started.
@@ -52,7 +78,7 @@ impl Output {
         let is_real = matches!(broker, Broker::Real(_));
         let (kafka, ingress, admin) = (broker.bootstrap_servers(), app.ingress_address(), app.admin_address());
         if self.format == Format::Json {
-            return Self::line(&json!({
+            return self.line(&json!({
                 "type": "started", "kafka": kafka, "ingress": ingress.to_string(), "admin": admin.to_string(),
                 "eventsTopic": topics.events, "exactlyOnce": is_real,
             }));
@@ -83,7 +109,7 @@ impl Output {
 
     pub(super) fn chapter(&self, number: usize, title: &str) {
         match self.format {
-            Format::Json => Self::line(&json!({"type": "chapter", "number": number, "title": title})),
+            Format::Json => self.line(&json!({"type": "chapter", "number": number, "title": title})),
             Format::Text => println!("\n{}", self.painted(BOLD, &format!("{number}. {title}"))),
         }
     }
@@ -91,14 +117,14 @@ impl Output {
     pub(super) fn step(&self, step: Step, text: &str) {
         let (label, colour) = step.label_and_colour();
         match self.format {
-            Format::Json => Self::line(&json!({"type": "step", "step": step.name(), "text": text})),
+            Format::Json => self.line(&json!({"type": "step", "step": step.name(), "text": text})),
             Format::Text => println!("   {} {text}", self.painted(colour, &format!("{label:<8}"))),
         }
     }
 
     pub(super) fn event(&self, event: &Value) {
         if self.format == Format::Json {
-            return Self::line(&json!({"type": "event", "event": event}));
+            return self.line(&json!({"type": "event", "event": event}));
         }
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
         let name = text("/type").rsplit('.').nth(1).unwrap_or("?");
@@ -118,7 +144,7 @@ impl Output {
 
     pub(super) fn result(&self, expected: usize, problems: &[String]) {
         if self.format == Format::Json {
-            return Self::line(&json!({"type": "result", "eventsExpected": expected, "problems": problems}));
+            return self.line(&json!({"type": "result", "eventsExpected": expected, "problems": problems}));
         }
         if problems.is_empty() {
             let text = format!("All {expected} expected events were published in order, once each, and no others.");
@@ -137,7 +163,7 @@ impl Output {
 
     pub(super) fn drained(&self, n_ipns: usize, n_published: usize, problems: &[String]) {
         if self.format == Format::Json {
-            return Self::line(
+            return self.line(
                 &json!({"type": "result", "ipns": n_ipns, "objectsPublished": n_published, "problems": problems}),
             );
         }
@@ -164,7 +190,7 @@ impl Output {
         let listen = format!("{program} listen --kafka {kafka} --topic {topic}");
         let consumer = format!("python3 examples/python/dunning.py {kafka} sandbox {topic}");
         if self.format == Format::Json {
-            return Self::line(&json!({
+            return self.line(&json!({
                 "type": "staying", "control": control.to_string(), "trigger": trigger, "listen": listen, "consumer": consumer,
             }));
         }
@@ -191,12 +217,24 @@ impl Output {
         if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn line(value: &Value) {
-        println!("{value}");
+    fn line(&self, value: &Value) {
+        match &self.sink {
+            // A reader that is gone needs no lines.
+            Some(sink) => drop(sink.send(value.clone())),
+            None => println!("{value}"),
+        }
     }
 }
 
+/// The problems of a result.
+pub(super) fn problems_of(line: &Value) -> Vec<String> {
+    let problems = line["problems"].as_array().into_iter().flatten();
+    problems.filter_map(|problem| problem.as_str().map(str::to_owned)).collect()
+}
+
 impl Step {
+    const ALL: [Self; 5] = [Self::Amazon, Self::Ipn, Self::Read, Self::Event, Self::Problem];
+
     fn label_and_colour(self) -> (&'static str, &'static str) {
         match self {
             Self::Amazon => ("Amazon", "33"),

@@ -249,8 +249,7 @@ impl Existing {
 
 /// New ids, around that of the object if it is given.
 fn ids(variant: &Variant, id: Option<&str>, existing: Option<&Existing>) -> Ids {
-    let number = (uuid::Uuid::new_v4().as_u128() % NUMBERS) as u64;
-    let ids = Ids::new(pay::Environment::Sandbox, variant.permission_type, number);
+    let ids = new_ids(variant.permission_type);
     let ids = match id {
         Some(id) => ids.with(variant.event.kind, id, variant.permission_type),
         None => ids,
@@ -262,6 +261,12 @@ fn ids(variant: &Variant, id: Option<&str>, existing: Option<&Existing>) -> Ids 
         Some(Existing { permission, .. }) => ids.with_permission(permission),
         None => ids,
     }
+}
+
+/// Ids that no other object has.
+pub(super) fn new_ids(permission_type: &str) -> Ids {
+    let number = (uuid::Uuid::new_v4().as_u128() % NUMBERS) as u64;
+    Ids::new(pay::Environment::Sandbox, permission_type, number)
 }
 
 /// The events of one charge permission since the start of the recipe.

@@ -1,5 +1,6 @@
 //! Runs a scenario: changes objects at Amazon Pay, posts IPNs, and checks which events the receiver publishes.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -8,23 +9,34 @@ use super::Error;
 use super::environment::{Hint, SandboxEnvironment};
 use super::events::EventReader;
 use super::output::{Output, Step};
-use super::pay_api::ObjectKind;
+use super::pay_api::{Environment, Fault, ObjectKind};
 use super::sns::SignatureVersion;
-use crate::app::App;
 
 /// A running scenario.
 pub(super) struct Runner<'a> {
     environment: &'a SandboxEnvironment,
-    app: &'a App,
+    /// The URL of the receiver.
+    post_to: &'a str,
     reader: EventReader,
     output: &'a Output,
     event_timeout: Duration,
     chapters: usize,
     reads_shown: usize,
     events_expected: usize,
+    /// The ids of the scenario's objects. Events and reads of others are not shown.
+    followed: HashSet<String>,
     /// A scenario has one charge permission, so every event has a higher sequence than the one before.
     last_sequence: String,
     problems: Vec<String>,
+}
+
+/// An IPN.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ipn<'a> {
+    pub(super) kind: ObjectKind,
+    pub(super) id: &'a str,
+    pub(super) notification_type: &'a str,
+    pub(super) version: SignatureVersion,
 }
 
 /// An event that the receiver must publish.
@@ -32,27 +44,29 @@ pub(super) struct Runner<'a> {
 pub(super) struct ExpectedEvent<'a> {
     pub(super) name: &'a str,
     pub(super) subject: &'a str,
-    pub(super) next_action: &'a str,
+    /// The code of its next action, if it matters.
+    pub(super) next_action: Option<&'a str>,
 }
 
 impl<'a> Runner<'a> {
     /// Waits at most `event_timeout` for each event.
     pub(super) fn new(
         environment: &'a SandboxEnvironment,
-        app: &'a App,
+        post_to: &'a str,
         reader: EventReader,
         output: &'a Output,
         event_timeout: Duration,
     ) -> Self {
         Self {
             environment,
-            app,
+            post_to,
             reader,
             output,
             event_timeout,
             chapters: 0,
-            reads_shown: 0,
+            reads_shown: environment.pay_api.reads().len(),
             events_expected: 0,
+            followed: HashSet::new(),
             last_sequence: String::new(),
             problems: Vec::new(),
         }
@@ -60,17 +74,34 @@ impl<'a> Runner<'a> {
 
     /// Ends the scenario. Returns whether the receiver published every expected event and no other.
     pub(super) async fn end(mut self) -> bool {
-        self.reject_further_events().await;
+        self.reject_events(QUIET_PERIOD).await;
         self.output.result(self.events_expected, &self.problems);
         self.problems.is_empty()
     }
 
-    async fn reject_further_events(&mut self) {
-        while let Some(event) = self.reader.next(QUIET_PERIOD).await {
+    /// No event may come for this time.
+    pub(super) async fn reject_events(&mut self, lasting: Duration) {
+        let until = tokio::time::Instant::now() + lasting;
+        while let Some(event) = self.next_event(until).await {
             self.output.event(&event);
             self.problem(format!("unexpected event {}", name_of(&event)));
         }
         self.show_reads();
+    }
+
+    /// Shows only what is about these objects.
+    pub(super) fn follow(&mut self, ids: HashSet<String>) {
+        self.followed = ids;
+    }
+
+    async fn next_event(&mut self, until: tokio::time::Instant) -> Option<Value> {
+        loop {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            let event = self.reader.next(left).await?;
+            if event["partitionkey"].as_str().is_some_and(|permission| self.followed.contains(permission)) {
+                return Some(event);
+            }
+        }
     }
 
     pub(super) fn chapter(&mut self, title: &str) {
@@ -78,31 +109,38 @@ impl<'a> Runner<'a> {
         self.output.chapter(self.chapters, title);
     }
 
-    pub(super) fn amazon_puts(&self, kind: ObjectKind, id: &str, object: Value, state: &str, reasons: &[&str]) {
-        self.environment.put(kind, object, state, reasons);
-        self.show_state(kind, id, state, reasons);
-    }
-
-    /// Changes an object in a later second than before: Amazon's timestamps have whole seconds.
-    pub(super) async fn amazon_changes(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
+    /// The object, if it exists. It can be changed then: Amazon's timestamps have whole seconds, so this waits for the next one.
+    pub(super) async fn existing(&self, kind: ObjectKind, id: &str) -> Option<Value> {
+        let object = self.environment.pay_api.get(Environment::Sandbox, kind, id)?;
         tokio::time::sleep(TIMESTAMP_STEP).await;
-        self.environment.change(kind, id, state, reasons);
-        self.show_state(kind, id, state, reasons);
+        Some(object)
     }
 
-    fn show_state(&self, kind: ObjectKind, id: &str, state: &str, reasons: &[&str]) {
+    /// A new version of an object. Without a state only attributes change.
+    pub(super) fn amazon_puts(&self, kind: ObjectKind, object: Value, state: Option<&str>, reasons: &[&str]) {
+        let id = object[kind.id_field()].as_str().unwrap_or_default();
         let because = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
-        self.output.step(Step::Amazon, &format!("{} {id} becomes {state}{because}", kind.name()));
+        let becomes =
+            state.map_or_else(|| "has other attributes".to_owned(), |state| format!("becomes {state}{because}"));
+        self.output.step(Step::Amazon, &format!("{} {id} {becomes}", kind.name()));
+        match state {
+            Some(state) => self.environment.put(kind, object, state, reasons),
+            None => self.environment.pay_api.put(Environment::Sandbox, kind, object),
+        }
     }
 
-    pub(super) fn envelope(&self, kind: ObjectKind, id: &str, version: SignatureVersion) -> String {
-        let hint = Hint { merchant: &self.environment.merchants[0], kind, id, notification_type: "STATE_CHANGE" };
+    /// The Amazon Pay API fails from now on, or no longer.
+    pub(super) fn set_fault(&self, fault: Option<Fault>) {
+        let what = if fault.is_some() { "reads fail" } else { "answers reads again" };
+        self.output.step(Step::Amazon, what);
+        self.environment.pay_api.set_fault(fault);
+    }
+
+    /// The signed message with an IPN.
+    pub(super) fn ipn(&self, ipn: &Ipn<'_>) -> String {
+        let Ipn { kind, id, notification_type, version } = *ipn;
+        let hint = Hint { merchant: &self.environment.merchants[0], kind, id, notification_type };
         self.environment.envelope(&hint, version)
-    }
-
-    pub(super) async fn post(&mut self, kind: ObjectKind, id: &str, version: SignatureVersion) -> Result<(), Error> {
-        let body = self.envelope(kind, id, version);
-        self.post_body(&body, &format!("{} {id} changed", kind.name())).await
     }
 
     pub(super) async fn post_body(&mut self, body: &str, what: &str) -> Result<(), Error> {
@@ -120,7 +158,7 @@ impl<'a> Runner<'a> {
     }
 
     async fn post_as(&mut self, body: &str, (what, outcome): (&str, &str), status: u16) -> Result<(), Error> {
-        let answer = self.environment.post(self.app, body).await?;
+        let answer = self.environment.post_to(self.post_to, body).await?;
         self.output.step(Step::Ipn, &format!("{what}: {outcome}, answered {}", answer.status));
         if answer.status != status {
             self.problem(format!("{what}: answered {} instead of {status}: {}", answer.status, answer.body));
@@ -131,7 +169,7 @@ impl<'a> Runner<'a> {
     pub(super) async fn expect(&mut self, events: &[ExpectedEvent<'_>]) {
         for expected in events {
             self.events_expected += 1;
-            let event = self.reader.next(self.event_timeout).await;
+            let event = self.next_event(tokio::time::Instant::now() + self.event_timeout).await;
             self.show_reads();
             match event {
                 Some(event) => {
@@ -161,14 +199,15 @@ impl<'a> Runner<'a> {
             self.problem(format!("expected {name} of {subject}, got {} of {}", found.0, found.1));
         }
         let code = event["data"]["nextAction"]["code"].as_str().unwrap_or_default();
-        if code != next_action {
+        if let Some(next_action) = next_action.filter(|expected| *expected != code) {
             self.problem(format!("the next action of {name} of {subject} is {code} instead of {next_action}"));
         }
     }
 
     fn show_reads(&mut self) {
         let reads = self.environment.pay_api.reads();
-        for read in &reads[self.reads_shown..] {
+        let is_followed = |path: &str| path.rsplit('/').next().is_some_and(|id| self.followed.contains(id));
+        for read in reads[self.reads_shown..].iter().filter(|read| is_followed(&read.path)) {
             let status = read.status.map_or("no answer".to_owned(), |status| status.to_string());
             self.output.step(Step::Read, &format!("{} {}: {status}", read.method, read.path));
         }

@@ -1,6 +1,8 @@
-//! `trigger`: asks a running sandbox for one event, waits for it and prints it.
+//! `trigger`: asks a running sandbox for one event, waits for it and prints it; or has it play a story.
 //!
 //! A client of the sandbox's control port. What it asks for is checked here first, so that a wrong name needs no sandbox.
+
+mod file;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +19,8 @@ use crate::http::client::error_chain;
 /// The arguments of `trigger`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The event type, for example ChargeDeclined; or an operation of the Amazon Pay API, for example create-charge.
+    /// The event type, for example ChargeDeclined; an operation of the Amazon Pay API, for example create-charge; or a story, for
+    /// example story.toml.
     #[arg(value_name = "EVENT", required_unless_present = "list")]
     event: Option<String>,
     /// With an operation: Amazon's simulation code, for example HardDeclined.
@@ -61,9 +64,12 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
         print(&if arguments.json { list_json() } else { list() })?;
         return Ok(Exit::Success);
     };
-    let request = request(event, arguments).map_err(Error::Usage)?;
     // The sandbox runs on this machine; a proxy may have no route to it.
     let client = reqwest::Client::builder().no_proxy().build()?;
+    if file::is_file(event) {
+        return file::play(&client, arguments, event).await;
+    }
+    let request = request(event, arguments).map_err(Error::Usage)?;
     let mut exit = Exit::Success;
     for n in 0..arguments.count {
         if n > 0 {
@@ -111,35 +117,39 @@ fn request(event: &str, arguments: &Arguments) -> Result<Request, String> {
 
 async fn ask(client: &reqwest::Client, arguments: &Arguments, request: &Request) -> Result<Outcome, Error> {
     let control = arguments.control;
-    let no_answer = |error: reqwest::Error| {
-        if error.is_connect() {
-            format!(
-                "no sandbox runs at {control} (--control); start one in another shell with: ipn-receiver sandbox ({})",
-                error_chain(error)
-            )
-        } else {
-            format!("the sandbox at {control} (--control) did not answer: {}", error_chain(error))
-        }
-    };
     let body = serde_json::to_string(request).expect("a request is plain data");
     let posted = client
         .post(format!("http://{control}/trigger"))
         .header("content-type", "application/json")
         .timeout(arguments.timeout + ANSWER_GRACE)
         .body(body);
-    let answer = posted.send().await.map_err(no_answer)?;
+    let answer = posted.send().await.map_err(|error| no_answer(control, error))?;
     let status = answer.status().as_u16();
-    let text = answer.text().await.map_err(no_answer)?;
-    if status == 200
-        && let Ok(outcome) = serde_json::from_str(&text)
-    {
-        return Ok(outcome);
+    let text = answer.text().await.map_err(|error| no_answer(control, error))?;
+    match serde_json::from_str(&text) {
+        Ok(outcome) if status == 200 => Ok(outcome),
+        _ => Err(refused(control, status, &text)),
     }
-    let error = serde_json::from_str::<Value>(&text).ok().and_then(|body| Some(body["error"].as_str()?.to_owned()));
-    Err(match (status, error) {
+}
+
+fn no_answer(control: SocketAddr, error: reqwest::Error) -> Error {
+    let is_connect = error.is_connect();
+    let why = error_chain(error);
+    Error::Failed(if is_connect {
+        format!(
+            "no sandbox runs at {control} (--control); start one in another shell with: ipn-receiver sandbox ({why})"
+        )
+    } else {
+        format!("the sandbox at {control} (--control) did not answer: {why}")
+    })
+}
+
+fn refused(control: SocketAddr, status: u16, body: &str) -> Error {
+    let error = serde_json::from_str::<Value>(body).ok().and_then(|body| Some(body["error"].as_str()?.to_owned()));
+    match (status, error) {
         (400, Some(error)) => Error::Usage(error),
         _ => Error::Failed(format!("{control} (--control) is not the control port of a sandbox: it answered {status}")),
-    })
+    }
 }
 
 /// What happened instead of the event.
@@ -195,7 +205,7 @@ fn list_json() -> String {
 }
 
 /// `500ms`, `2s`, `1m`, or a number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
     let ms = match unit {

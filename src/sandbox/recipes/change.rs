@@ -30,8 +30,8 @@ impl Change {
     /// The object after the change, which happens at this time (Unix, in seconds).
     pub fn apply(&self, existing: Option<Value>, at_s: i64) -> Value {
         let mut object = existing.unwrap_or_else(|| self.created.clone());
-        for Override { path, value } in &self.set {
-            put(&mut object, path, value.clone()).expect("recipes and checked overrides name fields that exist");
+        for one in &self.set {
+            one.apply(&mut object).expect("recipes and checked overrides name fields that exist");
         }
         match self.state {
             Some(state) => with_state(object, state, self.reason.as_slice(), at_s),
@@ -56,9 +56,9 @@ impl Override {
         Ok(Self { path: path.to_owned(), value })
     }
 
-    /// Whether the object has such a field. The error lists those that it has.
-    pub fn check(&self, object: &Value) -> Result<(), String> {
-        put(&mut object.clone(), &self.path, Value::Null).map_err(|names| {
+    /// Sets the field. If the object has no such field, the error lists those that it has.
+    pub fn apply(&self, object: &mut Value) -> Result<(), String> {
+        put(object, &self.path, self.value.clone()).map_err(|names| {
             format!("--set {}: there is no such field; the fields are: {}", self.path, names.join(", "))
         })
     }
@@ -121,7 +121,7 @@ mod tests {
     fn override_of_an_unknown_field_lists_the_fields() {
         let object =
             json!({"chargeAmount": {"amount": "1", "currencyCode": "USD"}, "captureAmount": null, "list": [{"a": 1}]});
-        let check = |path: &str| Override { path: path.to_owned(), value: json!("x") }.check(&object);
+        let check = |path: &str| Override { path: path.to_owned(), value: json!("x") }.apply(&mut object.clone());
         for good in ["chargeAmount", "chargeAmount.amount", "captureAmount.amount", "list.0.a"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }

@@ -42,6 +42,17 @@ impl Ids {
         }
     }
 
+    /// The same ids, but the object of this kind has this number under its order.
+    #[must_use]
+    pub fn numbered(&self, kind: ObjectKind, n: usize) -> Self {
+        let mut ids = self.clone();
+        let id = ids.of_mut(kind);
+        if let Some((order_and_letter, _)) = id.split_at_checked(id.len().saturating_sub(6)) {
+            *id = format!("{order_and_letter}{n:06}");
+        }
+        ids
+    }
+
     /// The same ids under this charge permission.
     #[must_use]
     pub fn with_permission(self, permission: &str) -> Self {

@@ -6,12 +6,15 @@
 
 mod change;
 mod ids;
+mod object_template;
 mod play;
 mod simulation_codes;
 mod steps;
 
 pub use self::change::{Change, Override};
 pub use self::ids::Ids;
+pub use self::object_template::ObjectTemplate;
+use self::object_template::amazon_time;
 pub use self::play::{Played, play};
 pub use self::simulation_codes::{SIMULATION_CODES, SimulationCode};
 pub use self::steps::{Inputs, Noticed, Recipe, Step, recipe};

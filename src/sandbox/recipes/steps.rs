@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Change, Ids, Override, Variant};
+use super::{Change, Ids, ObjectTemplate, Override, Variant, amazon_time};
 use crate::domain::events::{EventType, Notice, Trigger, event_type, updated_type};
 use crate::domain::pay::{ObjectKind, State};
 use crate::domain::state::NoticeRules;
-use crate::domain::timestamp::Timestamp;
-use crate::sandbox::pay_api::{charge, charge_permission, dispute, refund};
 
 /// The steps to one event. The objects that it needs come first; the last step publishes the event.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +95,7 @@ fn with_overrides(steps: &mut [Step], kind: ObjectKind, overrides: &[Override]) 
     let mut of_object = steps.iter_mut().filter(|step| step.kind == kind).filter_map(|step| step.change.as_mut());
     let Some(first) = of_object.next() else { return Ok(()) };
     for one in overrides {
-        one.check(&first.created)?;
+        one.apply(&mut first.created.clone())?;
     }
     let from_creation = overrides.iter().filter(|one| changed.iter().all(|later| !one.overlaps(later)));
     first.set.extend(from_creation.cloned());
@@ -211,28 +209,15 @@ impl Kitchen<'_> {
         Step { kind, id: self.inputs.ids.of(kind).to_owned(), at_s: 0, change, noticed, publishes }
     }
 
-    /// A new object, as Amazon Pay returns it.
     fn created(&self, kind: ObjectKind) -> Value {
-        let id = |kind| self.inputs.ids.of(kind);
-        let day = |n: i64| json!(amazon_time(self.inputs.at_s + n * DAY_S));
-        let (permission_id, charge_id) = (id(ObjectKind::ChargePermission), id(ObjectKind::Charge));
-        let mut object = match kind {
-            ObjectKind::ChargePermission => charge_permission(permission_id, self.variant.permission_type),
-            ObjectKind::Charge => charge(charge_id, permission_id, "9.99", "USD"),
-            ObjectKind::Refund => refund(id(kind), charge_id, "9.99", "USD"),
-            ObjectKind::Dispute => dispute(id(kind), charge_id, "9.99", "USD"),
+        let template = ObjectTemplate {
+            ids: self.inputs.ids,
+            permission_type: self.variant.permission_type,
+            amount: "9.99",
+            currency: "USD",
+            at_s: self.inputs.at_s,
         };
-        let (created, expires) = match kind {
-            ObjectKind::ChargePermission => (-30, 150),
-            ObjectKind::Charge | ObjectKind::Refund | ObjectKind::Dispute => (-1, 29),
-        };
-        object["creationTimestamp"] = day(created);
-        for (field, date) in [("expirationTimestamp", day(expires)), ("merchantResponseDeadline", day(10))] {
-            if let Some(value) = object.get_mut(field) {
-                *value = date;
-            }
-        }
-        object
+        template.object(kind)
     }
 }
 
@@ -293,13 +278,8 @@ fn price(amount: &str) -> Value {
     json!({"amount": amount, "currencyCode": "USD"})
 }
 
-fn amazon_time(unix_s: i64) -> String {
-    Timestamp::from_unix_ms(unix_s * 1000).basic()
-}
-
 /// A state that the catalogue does not have.
 const STATE_OF_TOMORROW: &str = "OnHold";
 const STEP_EVERY_S: i64 = 60;
-const DAY_S: i64 = 86_400;
 /// Time for the receiver to read the object first.
 const KNOWN_DATE_LEAD: Duration = Duration::from_secs(3);

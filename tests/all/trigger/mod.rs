@@ -1,5 +1,6 @@
 //! `ipn-receiver trigger` beside a running sandbox, both as processes.
 
+mod story;
 mod trouble;
 
 use std::collections::BTreeMap;
