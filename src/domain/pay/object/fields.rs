@@ -12,7 +12,7 @@ use crate::domain::pay::values::{Field, Form, Shape, Unreadable, field, publish}
 pub(super) fn snapshot(kind: ObjectKind, answer: &mut Answer<'_>, free_text: FreeText) -> Map<String, Value> {
     let Answer { object, details, unreadable } = answer;
     let mut snapshot = publish(own_fields(kind), object, unreadable);
-    snapshot.extend(publish(details_fields(kind), details, unreadable));
+    snapshot.extend(publish(RESOLUTION, details, unreadable));
     // The merchant's own order number; the free text beside it may name a buyer.
     let metadata_fields = match free_text {
         FreeText::Dropped => &MERCHANT_METADATA[..1],
@@ -28,7 +28,7 @@ pub(super) fn snapshot(kind: ObjectKind, answer: &mut Answer<'_>, free_text: Fre
 
 /// Every field that the snapshot of an object of this kind may have.
 pub fn published_fields(kind: ObjectKind) -> Vec<Field> {
-    [own_fields(kind), details_fields(kind), MERCHANT_METADATA].concat()
+    [own_fields(kind), RESOLUTION, MERCHANT_METADATA].concat()
 }
 
 /// In the object itself.
@@ -38,14 +38,6 @@ fn own_fields(kind: ObjectKind) -> &'static [Field] {
         ObjectKind::Charge => CHARGE,
         ObjectKind::Refund => REFUND,
         ObjectKind::Dispute => DISPUTE,
-    }
-}
-
-/// In `statusDetails`.
-fn details_fields(kind: ObjectKind) -> &'static [Field] {
-    match kind {
-        ObjectKind::Dispute => RESOLUTION,
-        ObjectKind::ChargePermission | ObjectKind::Charge | ObjectKind::Refund => &[],
     }
 }
 
@@ -101,6 +93,7 @@ const CHARGE_ID: Field = Field::new("chargeId", Form::Id);
 const SOFT_DESCRIPTOR: Field = Field::new("softDescriptor", Form::Text);
 const CREATED: Field = Field::new("creationTimestamp", Form::Time);
 const EXPIRES: Field = Field::new("expirationTimestamp", Form::Time);
+/// In `statusDetails`.
 const RESOLUTION: &[Field] = &[Field::new("resolution", Form::Word)];
 const METADATA: &str = "merchantMetadata";
 const MERCHANT_METADATA: &[Field] = &[
