@@ -25,6 +25,13 @@ ENV LIBZ_SYS_STATIC=1
 # No build cache: only the sources and Cargo.lock determine the result.
 RUN cargo build --release --locked --bin ipn-receiver \
     && install -D -m 0555 target/release/ipn-receiver /out/usr/local/bin/ipn-receiver
+# Manual pages and completions, which the image holds for machines that take the program from it.
+RUN share=/out/usr/local/share && program=/out/usr/local/bin/ipn-receiver \
+    && mkdir -p $share/man/man1 $share/bash-completion/completions $share/zsh/site-functions $share/fish/vendor_completions.d \
+    && $program man --out $share/man/man1 \
+    && $program completions bash > $share/bash-completion/completions/ipn-receiver \
+    && $program completions zsh > $share/zsh/site-functions/_ipn-receiver \
+    && $program completions fish > $share/fish/vendor_completions.d/ipn-receiver.fish
 # Fails the build if the program needs a library that the base image lacks.
 RUN objdump -p /out/usr/local/bin/ipn-receiver | awk '$1 == "NEEDED" { n++; \
     if ($2 !~ /^(lib(c|m|gcc_s)\.so\.[0-9]+|lib(ssl|crypto)\.so\.3|ld-linux-.*)$/) { print "not in the base image: " $2; bad = 1 } } \

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, printable_lines, recheck, redrive,
-    schema, serve, topics, verify,
+    Error, Exit, check, exit_codes_help, healthcheck, in_charge_since, inspect, listen, recheck, redrive, schema,
+    serve, shell, terminal, topics, verify,
 };
 use crate::sandbox::{self, Scenario, control, sample, simulators, trigger};
 use crate::telemetry::{self, LogFormat};
@@ -26,6 +26,8 @@ pub struct Arguments {
     /// The format of the log lines on standard error.
     #[arg(long, global = true, value_enum, default_value = "text", env = "IPN_RECEIVER_LOG_FORMAT")]
     log_format: LogFormat,
+    #[command(flatten)]
+    color: colorchoice_clap::Color,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +50,12 @@ enum Command {
     /// Print the records about one object in the topics: known state, pending work, events and dead letters.
     #[command(after_help = help("ipn-receiver inspect P01-1234567-7654321", Some("nothing was found")))]
     Inspect(inspect::Arguments),
+    /// Print events as they are published, and forward them to an HTTP endpoint (--forward-to). Changes nothing in the cluster.
+    #[command(after_help = help(
+        "ipn-receiver listen --kafka 127.0.0.1:19092 --type ChargeDeclined --forward-to http://localhost:3000/hook",
+        Some("an event was not forwarded, or --resend found none"),
+    ))]
+    Listen(listen::Arguments),
     /// Request reads of objects by the worker: after an outage, or to record a baseline on the first day (--seed).
     #[command(after_help = help("ipn-receiver recheck --merchant A1EXAMPLE --file ids.txt", None))]
     Recheck(recheck::Arguments),
@@ -80,6 +88,12 @@ enum Command {
     /// Print an event as a consumer gets it, made by the same code as real ones; or write one of each kind (--all --out).
     #[command(after_help = help("ipn-receiver sample ChargeDeclined --reason HardDeclined --permission-type OneTime", None))]
     Sample(sample::Arguments),
+    /// Print a script that completes the program's arguments in a shell.
+    #[command(after_help = help("ipn-receiver completions bash > /etc/bash_completion.d/ipn-receiver", None))]
+    Completions(shell::CompletionsArguments),
+    /// Print the manual page, or write the pages of all commands (--out).
+    #[command(after_help = help("ipn-receiver man > ipn-receiver.1 && man -l ipn-receiver.1", None))]
+    Man(shell::ManArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -131,6 +145,7 @@ enum ScenarioName {
 
 /// Runs the command of `arguments`.
 pub fn run(arguments: &Arguments) -> ExitCode {
+    arguments.color.write_global();
     telemetry::log(arguments.log_format, arguments.command.log_level());
     let is_service = matches!(arguments.command, Command::Serve(_));
     let runtime =
@@ -142,7 +157,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         match arguments.log_format {
             // The error that ends a service belongs into its log.
             LogFormat::Json if is_service => tracing::error!("{error}"),
-            LogFormat::Json | LogFormat::Text => eprintln!("ipn-receiver: {}", printable_lines(&error.to_string())),
+            LogFormat::Json | LogFormat::Text => terminal::note(format!("ipn-receiver: {error}")),
         }
         error.exit()
     });
@@ -155,11 +170,17 @@ impl Command {
     fn log_level(&self) -> &'static str {
         match self {
             Self::Serve(_) | Self::Topics(_) => "info,librdkafka=off,rdkafka=off,actix_server=warn",
-            Self::Inspect(_) | Self::Recheck(_) | Self::InChargeSince(_) | Self::Redrive(_) => {
+            Self::Inspect(_) | Self::Listen(_) | Self::Recheck(_) | Self::InChargeSince(_) | Self::Redrive(_) => {
                 "warn,librdkafka=off,rdkafka=off"
             }
             Self::Sandbox(_) => "error,librdkafka=off,rdkafka=off",
-            Self::Schema(_) | Self::Sample(_) | Self::Trigger(_) | Self::Verify(_) | Self::Healthcheck(_) => "error",
+            Self::Schema(_)
+            | Self::Sample(_)
+            | Self::Trigger(_)
+            | Self::Verify(_)
+            | Self::Healthcheck(_)
+            | Self::Completions(_)
+            | Self::Man(_) => "error",
             Self::Check(_) => "off",
         }
     }
@@ -171,6 +192,7 @@ impl Command {
             Self::Topics(arguments) => topics::run(arguments).await,
             Self::Schema(arguments) => schema::run(arguments, sample::all),
             Self::Inspect(arguments) => inspect::run(arguments),
+            Self::Listen(arguments) => listen::run(arguments).await,
             Self::Recheck(arguments) => recheck::run(arguments).await,
             Self::InChargeSince(arguments) => in_charge_since::run(arguments).await,
             Self::Redrive(arguments) => redrive::run(arguments),
@@ -178,6 +200,8 @@ impl Command {
             Self::Healthcheck(arguments) => healthcheck::run(arguments).await,
             Self::Sample(arguments) => sample::run(arguments),
             Self::Trigger(arguments) => trigger::run(arguments).await,
+            Self::Completions(arguments) => shell::completions(arguments, Arguments::command()),
+            Self::Man(arguments) => shell::man(arguments, Arguments::command()),
             Self::Sandbox(arguments) => arguments.run().await.map_err(|error| Error::Failed(error.to_string())),
         }
     }

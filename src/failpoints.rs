@@ -69,6 +69,7 @@ mod active {
         None
     }
 
+    #[expect(clippy::print_stderr, reason = "the standard error of a process that is about to die")]
     pub(super) fn reach(point: &str) {
         let signal = match action(point).as_deref() {
             Some("kill") => Signal::KILL,

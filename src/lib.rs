@@ -35,6 +35,7 @@
 //!
 //! Arrows point down only: app, commands → ingress, worker → kafka, amazon → telemetry, http, config → domain.
 //! [`domain`] is pure. `tests/all/layering.rs` checks both, and `docs/architecture.md` has the glossary.
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic on a closed pipe: use `commands::terminal`
 
 pub mod app;
 pub mod cli;

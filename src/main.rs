@@ -1,4 +1,5 @@
 //! The `ipn-receiver` program: it parses its arguments, runs one command and exits with that command's code.
+#![warn(clippy::print_stdout, clippy::print_stderr)] // they panic on a closed pipe: use `commands::terminal`
 
 use std::process::ExitCode;
 

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use super::Error;
+use super::terminal::print_line;
 
 /// Whether a command may write.
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,7 @@ impl Confirmation {
         }
         let (stdin, mut stderr) = (std::io::stdin(), std::io::stderr());
         if !(stdin.is_terminal() && stderr.is_terminal()) {
-            println!("Nothing was appended: this was a dry run. Add --yes to append.");
+            print_line("Nothing was appended: this was a dry run. Add --yes to append.")?;
             return Ok(false);
         }
         write!(stderr, "{question} [y/N] ")?;
@@ -29,7 +30,7 @@ impl Confirmation {
         stdin.lock().read_line(&mut answer)?;
         let is_yes = ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str());
         if !is_yes {
-            println!("Nothing was appended.");
+            print_line("Nothing was appended.")?;
         }
         Ok(is_yes)
     }

@@ -1,7 +1,6 @@
-//! Numbers, durations and output as all commands print them.
+//! Numbers, durations and words as all commands print them.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ pub(super) fn printable(text: &str) -> String {
 }
 
 /// The same for text of several lines, also of JSON, which keeps its meaning.
-pub fn printable_lines(text: &str) -> String {
+pub(super) fn printable_lines(text: &str) -> String {
     escaped(text, |c| c == '\n')
 }
 
@@ -57,15 +56,6 @@ const INVISIBLE: &[RangeInclusive<char>] = &[
     '\u{fff9}'..='\u{fffb}',
     '\u{e0000}'..='\u{e007f}',
 ];
-
-/// Writes to standard output, with [`printable_lines`]. A reader that closes the pipe early, as `head` does, is no error.
-pub fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::format::printable_lines;
+use super::terminal::{note, print_line};
 use super::{Error, Exit};
 use crate::http::client;
 
@@ -34,15 +34,15 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
         if let Ok(Answer { status, body }) = &answer
             && status == expect
         {
-            println!("{}", printable_lines(&format!("{url} answers {status}: {body}")));
+            print_line(format!("{url} answers {status}: {body}"))?;
             return Ok(Exit::Success);
         }
         if began.elapsed() + PAUSE > Duration::from_secs(*within_s) {
             match answer {
                 Ok(Answer { status, body }) => {
-                    eprintln!("ipn-receiver: {url} answers {status} instead of {expect}: {}", printable_lines(&body));
+                    note(format!("ipn-receiver: {url} answers {status} instead of {expect}: {body}"));
                 }
-                Err(error) => eprintln!("ipn-receiver: {url} does not answer: {error}"),
+                Err(error) => note(format!("ipn-receiver: {url} does not answer: {error}")),
             }
             return Ok(Exit::No);
         }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::config_file::ConfigFile;
 use super::confirm::Confirmation;
-use super::format::print;
 use super::recheck::{append_error, environment, list, merchant, open_inbox};
 use super::redrive::moment;
+use super::terminal::{print, print_line};
 use super::topic_scan::{Offsets, Topic};
 use super::{Error, Exit};
 use crate::clock::Clock;
@@ -51,16 +51,18 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
         None => merchants.accounts().cloned().collect(),
     };
     let known = read(&config, &accounts)?;
-    print(&table(&accounts, &known))?;
+    print(table(&accounts, &known))?;
     let Some(request) = request else {
         let all_known = accounts.iter().all(|account| known.contains_key(&account.to_string()));
         return Ok(if all_known { Exit::Success } else { Exit::No });
     };
     let inbox = config.kafka.topics().inbox;
-    println!("to be set: {} in charge since {}", request.account, request.since);
+    print_line(format!("to be set: {} in charge since {}", request.account, request.since))?;
     if arguments.confirmation.is_given(&format!("Append 1 record to {inbox}?"))? {
         append(&config, &request).await?;
-        println!("appended 1 record to {inbox}; the worker applies it. To see the result, run in-charge-since again");
+        print_line(format!(
+            "appended 1 record to {inbox}; the worker applies it. To see the result, run in-charge-since again"
+        ))?;
     }
     Ok(Exit::Success)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::config_file::ConfigFile;
-use super::format::print;
+use super::terminal::{note, print};
 use super::topic_scan::{Offsets, Topic};
 use super::{Error, Exit};
 use crate::config::Kafka;
@@ -54,14 +54,14 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
     found.read_state(kafka, &id)?;
     found.read_events(kafka, &id)?;
     found.read_dead_letters(kafka, &id)?;
-    print(&if arguments.json { format!("{:#}\n", found.json(&id)) } else { text::of(&found, &id) })?;
+    print(if arguments.json { format!("{:#}\n", found.json(&id)) } else { text::of(&found, &id) })?;
     if !found.is_empty() {
         return Ok(Exit::Success);
     }
-    eprintln!(
+    note(format!(
         "ipn-receiver: the topics hold nothing about {id}; IPNs and rechecks that wait in the inbox are not searched. To request a read of the object, \
          run: ipn-receiver recheck --merchant MERCHANT {id}"
-    );
+    ));
     Ok(Exit::No)
 }
 

@@ -14,23 +14,27 @@ pub mod topics;
 
 pub mod in_charge_since;
 pub mod inspect;
+pub mod listen;
 pub mod recheck;
 pub mod redrive;
 
 pub mod healthcheck;
 pub mod verify;
 
+pub mod shell;
+
+pub mod broker_flag;
 mod config_file;
 mod confirm;
 mod exit;
 mod format;
 pub mod progress;
+pub mod terminal;
 mod topic_scan;
 
 use rdkafka::error::KafkaError;
 
 pub use self::exit::{Error, Exit, exit_codes_help};
-pub use self::format::{print, printable_lines};
 use crate::config::Kafka;
 use crate::kafka::acls::{self, PrincipalRole};
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use super::terminal;
+
 /// Where the progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Medium {
@@ -67,22 +69,24 @@ impl Progress {
         let percent = done * 100 / self.of.max(1);
         let about = about.map(|about| format!(", {about}")).unwrap_or_default();
         let line = format!("   {:<8} {done} of {} ({percent} %){about}", self.what, self.of);
-        match self.medium {
-            Medium::Stdout => println!("{line}"),
-            Medium::Stderr => eprintln!("{line}"),
-            Medium::StdoutJson => println!(
-                "{}",
-                json!({"type": "progress", "what": self.what, "done": done, "total": self.of, "secondsLeft": left.map(|left| left.as_secs())})
-            ),
-        }
+        let json = json!({"type": "progress", "what": self.what, "done": done, "total": self.of, "secondsLeft": left.map(|left| left.as_secs())});
+        self.line(if self.medium == Medium::StdoutJson { json.to_string() } else { line });
     }
 
     /// Ends the display.
     pub fn end(self) {
-        let Some(bar) = self.bar else { return };
+        let Some(bar) = &self.bar else { return };
         bar.finish();
         // A finished bar leaves the cursor in its line.
-        if self.medium == Medium::Stderr { eprintln!() } else { println!() }
+        self.line(String::new());
+    }
+
+    /// Progress that cannot be written must not stop the operation.
+    fn line(&self, text: String) {
+        match self.medium {
+            Medium::Stdout | Medium::StdoutJson => _ = terminal::print_line(text),
+            Medium::Stderr => terminal::note(text),
+        }
     }
 }
 

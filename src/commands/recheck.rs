@@ -14,6 +14,7 @@ use super::config_file::ConfigFile;
 use super::confirm::Confirmation;
 use super::format::{about, counted};
 use super::progress::{Medium, Progress};
+use super::terminal::print_line;
 use super::{Error, Exit};
 use crate::clock::Clock;
 use crate::config::{Config, MerchantAccount};
@@ -57,11 +58,11 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let merchants = MerchantAccount::table(&config.merchants);
     let objects = objects(arguments, &merchants)?;
     let inbox_topic = config.kafka.topics().inbox;
-    println!("{}", plan(&objects, &config, arguments));
+    print_line(plan(&objects, &config, arguments))?;
     let question = format!("Append {} to {inbox_topic}?", counted(objects.len(), "record"));
     if arguments.confirmation.is_given(&question)? {
         append(&objects, &config, arguments.seed).await?;
-        println!("appended {} to {inbox_topic}", counted(objects.len(), "record"));
+        print_line(format!("appended {} to {inbox_topic}", counted(objects.len(), "record")))?;
     }
     Ok(Exit::Success)
 }

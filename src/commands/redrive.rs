@@ -12,8 +12,9 @@ use rdkafka::message::BorrowedMessage;
 
 use super::config_file::ConfigFile;
 use super::confirm::Confirmation;
-use super::format::{about, counted, print, printable};
+use super::format::{about, counted, printable};
 use super::progress::{Medium, Progress};
+use super::terminal::{print, print_line};
 use super::topic_scan::{Offsets, Topic};
 use super::{Error, Exit};
 use crate::config::{Config, MerchantAccount};
@@ -57,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let filter = Filter::parse(&arguments.filter, arguments.since, arguments.until).map_err(Error::Usage)?;
     let redrive = Redrive::open(&config, filter)?;
     let found = redrive.count(arguments)?;
-    print(&found.text(&redrive, arguments.per_second))?;
+    print(found.text(&redrive, arguments.per_second))?;
     if found.to_append == 0 {
         return Ok(Exit::Success);
     }
@@ -65,7 +66,7 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let question = format!("Append {} to {inbox}?", counted(found.to_append, "record"));
     if arguments.confirmation.is_given(&question)? {
         let n_appended = redrive.append(&config, arguments, found.to_append)?;
-        println!("appended {} to {inbox}", counted(n_appended, "record"));
+        print_line(format!("appended {} to {inbox}", counted(n_appended, "record")))?;
     }
     Ok(Exit::Success)
 }

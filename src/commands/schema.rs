@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::format::print;
+use super::terminal::print;
 use super::{Error, Exit};
 use crate::config::Config;
 use crate::domain::events::{self, EventType, Names};
@@ -38,6 +38,6 @@ pub fn run(arguments: &Arguments, examples: impl FnOnce() -> Vec<Value>) -> Resu
         None => events::asyncapi(&names, &examples()),
         Some(name) => events::schema(EventType::named(name).map_err(Error::Usage)?, &names),
     };
-    print(&format!("{document:#}\n"))?;
+    print(format!("{document:#}\n"))?;
     Ok(Exit::Success)
 }

@@ -12,8 +12,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::{Error, explained};
 use crate::commands::progress::{Medium, Progress};
 use crate::config::Kafka;
+use crate::domain::timestamp::Timestamp;
 use crate::kafka::acls::{self, PrincipalRole};
 use crate::kafka::connection::committed_offsets;
+use crate::kafka::event_stream::EventStream;
 use crate::kafka::topic_reader::{
     End, ReadError, ReadRange, ReaderSettings, Step, TopicReader, TopicRecords, needs_no_stop,
 };
@@ -44,7 +46,11 @@ pub(super) struct TopicScan<'a> {
 impl Topic {
     /// Asks Kafka for the topic's extent. `purpose` is the end of the consumer's group id.
     pub(super) fn open(kafka: &Kafka, name: String, role: PrincipalRole, purpose: &str) -> Result<Self, Error> {
-        let settings = ReaderSettings { topic: name, purpose, end: End::OfLog, properties: &[] };
+        Self::open_with(kafka, role, ReaderSettings { topic: name, purpose, end: End::OfLog, properties: &[] })
+    }
+
+    /// The same, for [`Self::follow`] with [`End::WhenClosed`].
+    pub(super) fn open_with(kafka: &Kafka, role: PrincipalRole, settings: ReaderSettings<'_>) -> Result<Self, Error> {
         let reader = TopicReader::new(kafka, settings)?;
         let (name, consumer) = (reader.topic(), reader.consumer());
         let unreachable = |error: KafkaError| -> Error {
@@ -96,7 +102,40 @@ impl Topic {
         Ok(committed.elements().iter().filter_map(offset).collect())
     }
 
-    fn read_error(&self, error: &KafkaError) -> Error {
+    /// The offset of each partition's first record that was written at this time or later, else its end.
+    pub(super) fn offsets_at(&self, time: Timestamp) -> Result<Offsets, Error> {
+        let consumer = self.reader.consumer();
+        let is_mock = consumer.client().fetch_cluster_id(ANSWER_TIMEOUT).is_some_and(|id| id.starts_with(MOCK_CLUSTER));
+        if is_mock {
+            return Ok(self.starts.clone());
+        }
+        let mut wanted = TopicPartitionList::new();
+        for partition in self.ends.keys() {
+            wanted.add_partition_offset(self.name(), *partition, Offset::Offset(time.unix_ms()))?;
+        }
+        let found = consumer.offsets_for_times(wanted, ANSWER_TIMEOUT).map_err(|error| self.read_error(&error))?;
+        let mut offsets = self.ends.clone();
+        for element in found.elements() {
+            if let Offset::Offset(offset) = element.offset() {
+                offsets.insert(element.partition(), offset);
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// Reads on from these offsets, on a thread of its own. `is_temporary` says after which errors.
+    pub(super) fn follow(self, from: Offsets, is_temporary: fn(&KafkaError) -> bool) -> Result<EventStream, Error> {
+        let from = from.into_iter().map(|(partition, offset)| (partition, Offset::Offset(offset))).collect();
+        let range = ReadRange { from, is_temporary, ..ReadRange::from_beginning([], Duration::MAX) };
+        Ok(EventStream::start(self.reader, range)?)
+    }
+
+    /// Whether it holds no record.
+    pub(super) fn is_empty(&self) -> bool {
+        self.starts == self.ends
+    }
+
+    pub(super) fn read_error(&self, error: &KafkaError) -> Error {
         format!("cannot read {}: {}", self.name(), explained(&self.kafka, self.role, self.name(), error)).into()
     }
 
@@ -115,8 +154,9 @@ impl Topic {
             (*partition, Offset::Offset(from.get(partition).map_or(*start, |from| *from.max(start))))
         };
         let from = self.starts.iter().map(start).collect();
-        // `recheck` has no ACL on a group.
-        let is_temporary = if self.role == PrincipalRole::Recheck { needs_no_stop } else { |_: &KafkaError| false };
+        // These have no ACL on a group.
+        let needs_no_group = matches!(self.role, PrincipalRole::Recheck | PrincipalRole::Listen);
+        let is_temporary = if needs_no_group { needs_no_stop } else { |_: &KafkaError| false };
         let range = ReadRange { from, to: self.ends.clone(), is_temporary, ..ReadRange::from_beginning([], PATIENCE) };
         let records = self.reader.read(range)?;
         let of = records.n_left();
@@ -153,6 +193,8 @@ impl<'a> TopicScan<'a> {
     }
 }
 
+/// The cluster id of librdkafka's mock broker begins with this. It knows no times: it answers that no record is so late.
+const MOCK_CLUSTER: &str = "mockCluster";
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often a broker ends transactions that took too long (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
 const BROKER_CLEANUP_INTERVAL: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use super::config_file::ConfigFile;
 use super::format::counted;
+use super::terminal::print_line;
 use super::{Error, Exit};
 use crate::config::Config;
 use crate::kafka::topics::{self, Comparison, Difference, Severity};
@@ -20,15 +21,15 @@ pub struct Arguments {
 pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let config = arguments.config.load()?;
     let found = if arguments.dry_run { plan(&config).await? } else { create(&config).await? };
-    print_differences(&found);
-    println!("{}", summary(&found));
+    print_differences(&found)?;
+    print_line(summary(&found))?;
     let serve_starts = found.missing.is_empty() && found.refused().next().is_none();
     Ok(if serve_starts { Exit::Success } else { Exit::No })
 }
 
 async fn create(config: &Config) -> Result<Comparison, Error> {
     for topic in &topics::create(&config.kafka).await? {
-        println!("created {topic}");
+        print_line(format!("created {topic}"))?;
     }
     let found = topics::look(config).await?;
     if found.refused().next().is_none() {
@@ -40,18 +41,19 @@ async fn create(config: &Config) -> Result<Comparison, Error> {
 async fn plan(config: &Config) -> Result<Comparison, Error> {
     let found = topics::look(config).await?;
     for line in topics::describe_plans(&config.kafka, &found.missing) {
-        println!("would create {line}");
+        print_line(format!("would create {line}"))?;
     }
     Ok(found)
 }
 
-fn print_differences(found: &Comparison) {
+fn print_differences(found: &Comparison) -> std::io::Result<()> {
     for Difference { severity, topic, setting, is, should_be, why, remedy } in &found.differences {
         let severity = if *severity == Severity::Refused { "FAIL" } else { "warn" };
-        println!("{severity}  {topic}: {setting} is {is}, should be {should_be}");
-        println!("      reason: {why}");
-        println!("      remedy: {remedy}");
+        print_line(format!("{severity}  {topic}: {setting} is {is}, should be {should_be}"))?;
+        print_line(format!("      reason: {why}"))?;
+        print_line(format!("      remedy: {remedy}"))?;
     }
+    Ok(())
 }
 
 fn summary(found: &Comparison) -> String {

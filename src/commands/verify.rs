@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use self::report::{CertificateTime, Failure, Report, Verdict};
+use super::terminal::Stdout;
 use super::{Error, Exit};
 use crate::amazon::clock_skew::ClockWatch;
 use crate::amazon::signing_certs::{self, CertAuthorities, SigningCerts};
@@ -94,7 +95,7 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
         policy: config.as_ref().map(|config| config.policy(&MerchantAccount::table(&config.merchants))),
         format: if arguments.json { Format::Json } else { Format::Text },
     };
-    verify_files(&options, authorities, &mut std::io::stdout().lock()).await
+    verify_files(&options, authorities, &mut Stdout).await
 }
 
 /// Verifies every file and writes a report for each. Returns [`Exit::No`] if a message is not genuine (`serve` answers 4xx);

@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use self::Operation::{Create, Describe, DescribeConfigs, Read, Write};
-use self::PrincipalRole::{Ingest, Inspect, Recheck, Redrive, Topics, Worker};
+use self::PrincipalRole::{Ingest, Inspect, Listen, Recheck, Redrive, Topics, Worker};
 use crate::config::{Kafka, Role};
 
 /// Who uses the cluster: the two roles of `serve`, and the other commands.
@@ -27,6 +27,8 @@ pub enum PrincipalRole {
     Recheck,
     /// `inspect`.
     Inspect,
+    /// `listen`.
+    Listen,
 }
 
 /// An operation of Kafka's ACLs.
@@ -85,7 +87,8 @@ pub fn required_acls(kafka: &Kafka, role: PrincipalRole) -> Vec<AclEntry> {
 
 impl PrincipalRole {
     /// All roles and commands.
-    pub const ALL: [Self; 6] = [Self::Ingest, Self::Worker, Self::Topics, Self::Redrive, Self::Recheck, Self::Inspect];
+    pub const ALL: [Self; 7] =
+        [Self::Ingest, Self::Worker, Self::Topics, Self::Redrive, Self::Recheck, Self::Inspect, Self::Listen];
 
     /// Those that `serve` has in this role.
     pub fn of(role: Role) -> Vec<Self> {
@@ -102,6 +105,7 @@ impl PrincipalRole {
             Self::Redrive => "redrive",
             Self::Recheck => "recheck",
             Self::Inspect => "inspect",
+            Self::Listen => "listen",
         }
     }
 }
@@ -305,7 +309,7 @@ const ROWS: &[Row] = &[
     row(Write, Place::State, &[Worker, Topics], "it writes known state or the partition count"),
     row(Describe, Place::Events, &[Ingest, Topics, Recheck], "it compares the topic with its requirements"),
     row(Write, Place::Events, &[Worker], "it publishes events"),
-    row(Read, Place::Events, &[Worker, Inspect], "it reads published events, the worker to rebuild lost state"),
+    row(Read, Place::Events, &[Worker, Inspect, Listen], "it reads published events, the worker to rebuild lost state"),
     row(Describe, Place::DeadLetters, &[Ingest, Topics, Recheck], "it compares the topic with its requirements"),
     row(Write, Place::DeadLetters, &[Worker], "it writes dead letters"),
     row(Read, Place::DeadLetters, &[Redrive, Inspect], "it reads dead letters"),

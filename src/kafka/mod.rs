@@ -9,6 +9,7 @@ pub mod topics;
 
 mod client;
 pub mod connection;
+pub mod event_stream;
 pub mod read_back;
 pub mod recent_messages;
 pub mod topic_reader;

@@ -7,6 +7,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
 use super::Error;
+use crate::commands::broker_flag::check_reachable;
 use crate::config::Kafka;
 use crate::kafka;
 use crate::kafka::topics;
@@ -48,6 +49,8 @@ impl Broker {
     pub async fn create_topics(&self, kafka: &Kafka) -> Result<(), Error> {
         match self {
             Self::Real(_) => {
+                let asked = kafka.clone();
+                tokio::task::spawn_blocking(move || check_reachable(&asked)).await??;
                 topics::create(kafka).await?;
             }
             Self::Mock(cluster) => {

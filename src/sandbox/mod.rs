@@ -25,6 +25,7 @@ pub mod trigger;
 pub mod simulators;
 
 mod backlog;
+mod naive_webhook;
 mod runner;
 mod story;
 
@@ -46,7 +47,7 @@ use self::performer::Performer;
 use self::runner::Runner;
 use self::story::Story;
 use crate::app::App;
-use crate::commands::Exit;
+use crate::commands::{Exit, terminal};
 use crate::config::Kafka;
 
 /// The scenario to run.
@@ -121,6 +122,8 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
     tokio::select! {
         outcome = work => outcome?,
         stopped = terminated() => stopped?,
+        // Nobody reads the rest of the scenario, so it is not known whether it would have succeeded.
+        () = terminal::closed() => {}
     }
     app.stop().await;
     environment.stop().await;

@@ -1,16 +1,18 @@
 //! Prints the scenario on standard output: aligned lines for people, JSON lines for programs.
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 
+use anstyle::Style;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::broker::Broker;
 use super::control::DEFAULT_ADDRESS;
 use super::environment::SandboxEnvironment;
+use super::naive_webhook::NaiveWebhook;
 use crate::app::App;
 use crate::commands::progress::{Medium, Progress};
+use crate::commands::terminal::{self, BOLD, CYAN, DIM, GREEN, RED, Text, YELLOW};
 use crate::config::Topics;
 
 /// How the sandbox prints its output.
@@ -40,18 +42,17 @@ pub(super) enum Step {
 /// Standard output, or another process that shows the lines.
 pub(super) struct Output {
     format: Format,
-    colours: bool,
     sink: Option<UnboundedSender<Value>>,
 }
 
 impl Output {
     pub(super) fn new(format: Format) -> Self {
-        Self { format, colours: format == Format::Text && std::io::stdout().is_terminal(), sink: None }
+        Self { format, sink: None }
     }
 
     /// Gives each line to `sink`, in JSON.
     pub(super) fn lines_to(sink: UnboundedSender<Value>) -> Self {
-        Self { format: Format::Json, colours: false, sink: Some(sink) }
+        Self { format: Format::Json, sink: Some(sink) }
     }
 
     /// Prints a line of [`Output::lines_to`].
@@ -89,36 +90,35 @@ impl Output {
         } else {
             "mock broker of librdkafka, in this process"
         };
-        println!("ipn-receiver sandbox: all servers run on this machine's loopback interface.\n");
-        println!("  Amazon SNS  {} at {}; signs every message", sns.host(), sns.address());
-        println!("  Amazon Pay  {} at {}; verifies every request", pay_api.host(), pay_api.address());
-        println!("  Kafka       {kafka}; {note}");
+        Self::say("ipn-receiver sandbox: all servers run on this machine's loopback interface.\n");
+        Self::say(format!("  Amazon SNS  {} at {}; signs every message", sns.host(), sns.address()));
+        Self::say(format!("  Amazon Pay  {} at {}; verifies every request", pay_api.host(), pay_api.address()));
+        Self::say(format!("  Kafka       {kafka}; {note}"));
         if !is_real {
-            println!("              It does not provide exactly-once; for that use --kafka HOST:PORT");
+            Self::say("              It does not provide exactly-once; for that use --kafka HOST:PORT");
         }
-        println!("  Receiver    http://{ingress}/ipn");
-        println!("  Admin       http://{admin}/readyz and http://{admin}/metrics");
-        println!("  Events      topic {}\n", topics.events);
+        Self::say(format!("  Receiver    http://{ingress}/ipn"));
+        Self::say(format!("  Admin       http://{admin}/readyz and http://{admin}/metrics"));
+        Self::say(format!("  Events      topic {}\n", topics.events));
     }
 
     pub(super) fn waiting(&self) {
         if self.format == Format::Text {
-            println!("The receiver joins its consumer group and restores its state (about 4 s) ...");
+            Self::say("The receiver joins its consumer group and restores its state (about 4 s) ...");
         }
     }
 
     pub(super) fn chapter(&self, number: usize, title: &str) {
         match self.format {
             Format::Json => self.line(&json!({"type": "chapter", "number": number, "title": title})),
-            Format::Text => println!("\n{}", self.painted(BOLD, &format!("{number}. {title}"))),
+            Format::Text => Self::say(Text::from("\n").styled(BOLD, &format!("{number}. {title}"))),
         }
     }
 
     pub(super) fn step(&self, step: Step, text: &str) {
-        let (label, colour) = step.label_and_colour();
         match self.format {
             Format::Json => self.line(&json!({"type": "step", "step": step.name(), "text": text})),
-            Format::Text => println!("   {} {text}", self.painted(colour, &format!("{label:<8}"))),
+            Format::Text => Self::say(labelled(step, &text.into())),
         }
     }
 
@@ -128,18 +128,43 @@ impl Output {
         }
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
         let name = text("/type").rsplit('.').nth(1).unwrap_or("?");
-        self.step(Step::Event, &format!("{} published for {}", self.painted(BOLD, name), text("/subject")));
-        println!("{INDENT}{}", details(event));
+        let published = Text::default().styled(BOLD, name).plain(&format!(" published for {}", text("/subject")));
+        Self::say(labelled(Step::Event, &published));
+        Self::say(indented(&details(event).into()));
         let (code, advice) = (text("/data/nextAction/code"), text("/data/nextAction/text"));
         if code == "NONE" {
             return;
         }
-        println!("{INDENT}next action: {}", self.painted(BOLD, code));
+        Self::say(indented(&Text::from("next action: ").styled(BOLD, code)));
         let field = |name: &str| event.pointer(name).and_then(Value::as_str).unwrap_or_default();
         let (url, deadline) = (field("/data/nextAction/url"), field("/data/nextAction/deadline"));
-        for line in wrapped(&format!("{advice} {url}{deadline}"), ADVICE_WIDTH) {
-            println!("{INDENT}  {line}");
+        Self::say(indented(&Text::from(format!("  {advice} {url}{deadline}").trim_end())));
+    }
+
+    /// Shows one event as its consumers get it. Programs get every event whole.
+    pub(super) fn whole_event(&self, event: &Value) {
+        if self.format == Format::Text {
+            let title =
+                format!("One of these events as its consumers get it: {}", event["type"].as_str().unwrap_or("?"));
+            Self::say(Text::from("\n").styled(BOLD, &title));
+            Self::say(format!("{event:#}"));
         }
+    }
+
+    /// Shows what the POSTs of the story would have done to another endpoint.
+    pub(super) fn naive_webhook(&self, webhook: &NaiveWebhook) {
+        let steps = webhook.steps().iter();
+        if self.format == Format::Json {
+            let steps: Vec<Value> = steps.map(|step| json!({"post": step.post, "does": step.deed.name()})).collect();
+            return self.line(&json!({"type": "naiveWebhook", "steps": steps, "summary": webhook.summary()}));
+        }
+        let title = "The same POSTs at a webhook that believes each of them, and mails the buyer on each";
+        Self::say(Text::from("\n").styled(BOLD, title));
+        for step in steps {
+            let line = Text::from("   ").plain(&step.post).plain(": ").styled(YELLOW, step.deed.text());
+            Self::say(line.wrapped("     ", Some(columns())));
+        }
+        Self::say(Text::from("   ").plain(&webhook.summary()).wrapped("   ", Some(columns())));
     }
 
     pub(super) fn result(&self, expected: usize, problems: &[String]) {
@@ -148,9 +173,9 @@ impl Output {
         }
         if problems.is_empty() {
             let text = format!("All {expected} expected events were published in order, once each, and no others.");
-            return println!("\n{}", self.painted(GREEN, &text));
+            return Self::say(Text::from("\n").styled(GREEN, &text));
         }
-        self.problems("The scenario failed:", problems);
+        Self::problems("The scenario failed:", problems);
     }
 
     pub(super) fn progress(&self, what: &'static str, total: usize) -> Progress {
@@ -169,15 +194,15 @@ impl Output {
         }
         if problems.is_empty() {
             let text = format!("{n_ipns} IPNs, {n_published} objects: one event for each object, nothing lost.");
-            return println!("\n{}", self.painted(GREEN, &text));
+            return Self::say(Text::from("\n").styled(GREEN, &text));
         }
-        self.problems("The backlog scenario failed:", problems);
+        Self::problems("The backlog scenario failed:", problems);
     }
 
-    fn problems(&self, title: &str, problems: &[String]) {
-        println!("\n{}", self.painted(RED, title));
+    fn problems(title: &str, problems: &[String]) {
+        Self::say(Text::from("\n").styled(RED, title));
         for problem in problems {
-            println!("  {problem}");
+            Self::say(Text::from("  ").plain(problem).wrapped("    ", terminal::width()));
         }
     }
 
@@ -194,35 +219,36 @@ impl Output {
                 "type": "staying", "control": control.to_string(), "trigger": trigger, "listen": listen, "consumer": consumer,
             }));
         }
-        println!("\nThe sandbox keeps running until Ctrl-C. Next, in other shells:\n");
+        Self::say("\nThe sandbox keeps running until Ctrl-C. Next, in other shells:\n");
         for (what, command) in [
             ("cause one event, any of `trigger --list`", trigger),
             ("see the events as they come", listen),
             ("read them with a consumer of your own; this is an example, see examples/README.md", consumer),
         ] {
-            println!("  # {what}\n  {}\n", self.painted(BOLD, &command));
+            Self::say(format!("  # {what}"));
+            Self::say(Text::from("  ").styled(BOLD, &command).plain("\n"));
         }
         if let Broker::Mock(_) = broker {
-            println!(
-                "Any Kafka client can read {kafka}. This mock broker keeps everything in memory and has no TLS, no ACLs and no"
+            let lacks = format!(
+                "Any Kafka client can read {kafka}. This mock broker keeps everything in memory and has no TLS, no ACLs and no \
+                 exactly-once: it shows aborted records, and transactions store no offsets. For all of that: --kafka HOST:PORT"
             );
-            println!(
-                "exactly-once: it shows aborted records, and transactions store no offsets. For all of that: --kafka HOST:PORT"
-            );
+            Self::say(Text::from(lacks).wrapped("", Some(columns())));
         }
-        println!("Metrics: http://{}/metrics", app.admin_address());
-    }
-
-    fn painted(&self, colour: &str, text: &str) -> String {
-        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+        Self::say(format!("Metrics: http://{}/metrics", app.admin_address()));
     }
 
     fn line(&self, value: &Value) {
         match &self.sink {
             // A reader that is gone needs no lines.
             Some(sink) => drop(sink.send(value.clone())),
-            None => println!("{value}"),
+            None => Self::say(value.to_string()),
         }
+    }
+
+    /// A story whose output cannot be written still says by its exit code whether it succeeded.
+    fn say(text: impl Into<Text>) {
+        let _ = terminal::print_line(text);
     }
 }
 
@@ -235,11 +261,11 @@ pub(super) fn problems_of(line: &Value) -> Vec<String> {
 impl Step {
     const ALL: [Self; 5] = [Self::Amazon, Self::Ipn, Self::Read, Self::Event, Self::Problem];
 
-    fn label_and_colour(self) -> (&'static str, &'static str) {
+    fn label_and_style(self) -> (&'static str, Style) {
         match self {
-            Self::Amazon => ("Amazon", "33"),
-            Self::Ipn => ("IPN", "36"),
-            Self::Read => ("read", "90"),
+            Self::Amazon => ("Amazon", YELLOW),
+            Self::Ipn => ("IPN", CYAN),
+            Self::Read => ("read", DIM),
             Self::Event => ("event", GREEN),
             Self::Problem => ("problem", RED),
         }
@@ -277,36 +303,23 @@ fn details(event: &Value) -> String {
     details.join(", ")
 }
 
-/// The words of a text in lines of at most `width` characters; a longer word gets a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
+/// `   IPN      text`
+fn labelled(step: Step, text: &Text) -> Text {
+    let (label, style) = step.label_and_style();
+    Text::from("   ").styled(style, &format!("{label:<8}")).plain(" ").then(text).wrapped(INDENT, Some(columns()))
 }
 
-const BOLD: &str = "1";
-const GREEN: &str = "32";
-const RED: &str = "31";
+/// Text below that of a step.
+fn indented(text: &Text) -> Text {
+    Text::from(INDENT).then(text).wrapped(INDENT_OF_REST, Some(columns()))
+}
+
+fn columns() -> usize {
+    terminal::width().unwrap_or(COLUMNS)
+}
+
 /// As wide as the label of a step with the spaces around it.
 const INDENT: &str = "            ";
-const ADVICE_WIDTH: usize = 78;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_is_wrapped_at_words() {
-        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrapped("a https://pay.amazon.com/ ", 5), ["a", "https://pay.amazon.com/"]);
-        assert_eq!(wrapped("", 5), [""; 0]);
-    }
-}
+const INDENT_OF_REST: &str = "              ";
+/// The width of lines for a file or a program.
+const COLUMNS: usize = 92;

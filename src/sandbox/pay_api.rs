@@ -6,6 +6,7 @@
 
 mod authenticator;
 mod faults;
+mod object_kind;
 mod objects;
 mod quota;
 #[cfg(test)]
@@ -25,10 +26,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::authority::{self, Authority, LOOPBACK_NAME, LoopbackServer};
-use crate::domain;
 use authenticator::{Authenticator, Incoming, REGIONS, Rejection, authorization, parse_key};
 pub use faults::Fault;
 use faults::{ActiveFault, History};
+pub use object_kind::ObjectKind;
 pub use objects::{charge, charge_permission, dispute, refund, with_state};
 pub use quota::Throttling;
 use quota::{Meters, Quotas};
@@ -57,19 +58,6 @@ pub struct RegisteredKey {
     pub public_pem: String,
     /// The environment whose objects the key can read.
     pub environment: Environment,
-}
-
-/// The four kinds of objects that can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ObjectKind {
-    /// `chargePermissions`
-    ChargePermission,
-    /// `charges`
-    Charge,
-    /// `refunds`
-    Refund,
-    /// `disputes`
-    Dispute,
 }
 
 /// One received request.
@@ -212,50 +200,6 @@ impl PayApi {
             Some(fault) => faults.insert(id.to_owned(), ActiveFault::always(fault)),
             None => faults.remove(id),
         };
-    }
-}
-
-impl ObjectKind {
-    /// The name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ChargePermission => "charge permission",
-            Self::Charge => "charge",
-            Self::Refund => "refund",
-            Self::Dispute => "dispute",
-        }
-    }
-
-    /// The JSON field with the id of the object.
-    pub fn id_field(self) -> &'static str {
-        match self {
-            Self::ChargePermission => "chargePermissionId",
-            Self::Charge => "chargeId",
-            Self::Refund => "refundId",
-            Self::Dispute => "disputeId",
-        }
-    }
-
-    /// Parses the segment of a request path.
-    pub fn of_path(segment: &str) -> Option<Self> {
-        match segment {
-            "chargePermissions" => Some(Self::ChargePermission),
-            "charges" => Some(Self::Charge),
-            "refunds" => Some(Self::Refund),
-            "disputes" => Some(Self::Dispute),
-            _ => None,
-        }
-    }
-}
-
-impl From<domain::pay::ObjectKind> for ObjectKind {
-    fn from(kind: domain::pay::ObjectKind) -> Self {
-        match kind {
-            domain::pay::ObjectKind::ChargePermission => Self::ChargePermission,
-            domain::pay::ObjectKind::Charge => Self::Charge,
-            domain::pay::ObjectKind::Refund => Self::Refund,
-            domain::pay::ObjectKind::Dispute => Self::Dispute,
-        }
     }
 }
 

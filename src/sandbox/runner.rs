@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Error;
 use super::environment::{Hint, SandboxEnvironment};
 use super::events::EventReader;
+use super::naive_webhook::{NaiveWebhook, Post, object_of};
 use super::output::{Output, Step};
 use super::pay_api::{Environment, Fault, ObjectKind};
 use super::sns::SignatureVersion;
@@ -27,6 +28,9 @@ pub(super) struct Runner<'a> {
     followed: HashSet<String>,
     /// A scenario has one charge permission, so every event has a higher sequence than the one before.
     last_sequence: String,
+    naive: NaiveWebhook,
+    /// The first event on which a merchant must act.
+    sample: Option<Value>,
     problems: Vec<String>,
 }
 
@@ -68,6 +72,8 @@ impl<'a> Runner<'a> {
             events_expected: 0,
             followed: HashSet::new(),
             last_sequence: String::new(),
+            naive: NaiveWebhook::default(),
+            sample: None,
             problems: Vec::new(),
         }
     }
@@ -75,6 +81,10 @@ impl<'a> Runner<'a> {
     /// Ends the scenario. Returns whether the receiver published every expected event and no other.
     pub(super) async fn end(mut self) -> bool {
         self.reject_events(QUIET_PERIOD).await;
+        if let Some(event) = &self.sample {
+            self.output.whole_event(event);
+        }
+        self.output.naive_webhook(&self.naive);
         self.output.result(self.events_expected, &self.problems);
         self.problems.is_empty()
     }
@@ -159,6 +169,10 @@ impl<'a> Runner<'a> {
 
     async fn post_as(&mut self, body: &str, (what, outcome): (&str, &str), status: u16) -> Result<(), Error> {
         let answer = self.environment.post_to(self.post_to, body).await?;
+        let object =
+            object_of(body).and_then(|(kind, id)| self.environment.pay_api.get(Environment::Sandbox, kind, &id));
+        let state = object.and_then(|object| object["statusDetails"]["state"].as_str().map(str::to_owned));
+        self.naive.receive(&Post { what, body, is_forged: answer.status == 403, state });
         self.output.step(Step::Ipn, &format!("{what}: {outcome}, answered {}", answer.status));
         if answer.status != status {
             self.problem(format!("{what}: answered {} instead of {status}: {}", answer.status, answer.body));
@@ -175,6 +189,10 @@ impl<'a> Runner<'a> {
                 Some(event) => {
                     self.output.event(&event);
                     self.compare(expected, &event);
+                    let code = event["data"]["nextAction"]["code"].as_str().unwrap_or_default();
+                    if self.sample.is_none() && !["NONE", "WAIT"].contains(&code) {
+                        self.sample = Some(event);
+                    }
                 }
                 None => self.problem(format!(
                     "{} of {} was not published within {} s",

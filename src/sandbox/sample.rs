@@ -8,7 +8,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::recipes::{Ids, Inputs, Variant, play, recipe, variants};
-use crate::commands::{Error, Exit, print};
+use crate::commands::terminal::print;
+use crate::commands::{Error, Exit};
 use crate::config::Events;
 use crate::domain::events::{Event, Wire};
 use crate::domain::pay::{Account, Environment, MerchantId};
@@ -39,9 +40,9 @@ pub fn run(arguments: &Arguments) -> Result<Exit, Error> {
     match (event, out) {
         (Some(event), _) => {
             let variant = Variant::find(event, reason.as_deref(), permission_type.as_deref()).map_err(Error::Usage)?;
-            print(&text(&sample(variant)))?;
+            print(text(&sample(variant)))?;
         }
-        (None, None) => variants().into_iter().try_for_each(|variant| print(&format!("{}\n", sample(variant))))?,
+        (None, None) => variants().into_iter().try_for_each(|variant| print(format!("{}\n", sample(variant))))?,
         (None, Some(folder)) => {
             std::fs::create_dir_all(folder)
                 .map_err(|io| format!("cannot create {} (--out): {io}", folder.display()))?;

@@ -11,6 +11,7 @@ use super::environment::SandboxEnvironment;
 use super::pay_api::Fault;
 use super::{Error, terminated};
 use crate::commands::Exit;
+use crate::commands::terminal::{note, print};
 
 /// Options of `sandbox --simulators-only`.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct Options {
 /// Runs until SIGINT or SIGTERM.
 pub async fn run(options: &Options) -> Result<Exit, Error> {
     let environment = SandboxEnvironment::start(1).await?.reachable_by_address();
-    print!("{}", environment.config_for_another_process(&options.bootstrap_servers)?);
+    print(environment.config_for_another_process(&options.bootstrap_servers)?)?;
     let listener = control::bind(options.control)?;
     print_usage(listener.local_addr()?, &options.post_to);
     let (environment, post_to) = (Arc::new(environment), options.post_to.clone());
@@ -37,16 +38,16 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
 }
 
 fn print_usage(control: SocketAddr, post_to: &str) {
-    eprintln!("Simulators of Amazon SNS and the Amazon Pay API run on loopback. The configuration above is for them.");
-    eprintln!("Write it to a file, create the topics and start the receiver in another shell:");
-    eprintln!("  ipn-receiver topics --config FILE && ipn-receiver serve --config FILE");
-    eprintln!("Change objects; each change is posted as an IPN to {post_to}:");
-    eprintln!("  curl -X POST 'http://{control}/charges/S01-1234567-1234567-C000001/Declined?reason=HardDeclined'");
-    eprintln!("  curl -X POST 'http://{control}/chargePermissions/S01-1234567-1234567/Closed?reason=BuyerClosed'");
-    eprintln!("  curl -X POST 'http://{control}/subscription'      posts a SubscriptionConfirmation");
-    eprintln!("Make the Amazon Pay API fail, by default every read for 60 s:");
-    eprintln!("  curl -X POST 'http://{control}/fault/status-503?seconds=60&one_in=1'");
-    eprintln!("  curl -X DELETE 'http://{control}/fault'           ends the fault");
-    eprintln!("  faults: {}", Fault::USAGE);
-    eprintln!("Stop with Ctrl-C.");
+    note("Simulators of Amazon SNS and the Amazon Pay API run on loopback. The configuration above is for them.");
+    note("Write it to a file, create the topics and start the receiver in another shell:");
+    note("  ipn-receiver topics --config FILE && ipn-receiver serve --config FILE");
+    note(format!("Change objects; each change is posted as an IPN to {post_to}:"));
+    note(format!("  curl -X POST 'http://{control}/charges/S01-1234567-1234567-C000001/Declined?reason=HardDeclined'"));
+    note(format!("  curl -X POST 'http://{control}/chargePermissions/S01-1234567-1234567/Closed?reason=BuyerClosed'"));
+    note(format!("  curl -X POST 'http://{control}/subscription'      posts a SubscriptionConfirmation"));
+    note("Make the Amazon Pay API fail, by default every read for 60 s:");
+    note(format!("  curl -X POST 'http://{control}/fault/status-503?seconds=60&one_in=1'"));
+    note(format!("  curl -X DELETE 'http://{control}/fault'           ends the fault"));
+    note(format!("  faults: {}", Fault::USAGE));
+    note("Stop with Ctrl-C.");
 }

@@ -1,15 +1,20 @@
 //! Stories as files: what happens at Amazon Pay, step by step, and which events must come of it. The built-in scenarios are such
 //! files; a team keeps its own in its own repository and plays them with `trigger FILE.toml`.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod format;
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 
+pub(super) use self::format::Story;
+use self::format::{
+    Again, Child, Expect, Forge, How, IpnStep, Permission, StateChange, StoryObject, StoryStep, newest_version,
+    usual_amount, usual_currency, version,
+};
 use super::Error;
-use super::pay_api::{self, Fault};
+use super::pay_api;
 use super::performer::new_ids;
 use super::recipes::{Ids, ObjectTemplate, Override, PERMISSION_TYPES};
 use super::runner::{ExpectedEvent, Ipn, Runner};
@@ -17,134 +22,6 @@ use super::sns::SignatureVersion;
 use super::trigger::duration;
 use crate::domain::events::EventType;
 use crate::domain::pay::ObjectKind;
-
-/// A story that can be played.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Story {
-    steps: Vec<StoryStep>,
-    /// By their names in this story.
-    objects: BTreeMap<String, StoryObject>,
-    /// How long to wait for each event; by default 20 s.
-    #[serde(default)]
-    timeout: Option<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum StoryObject {
-    Permission(Permission),
-    Charge(Child),
-    Refund(Child),
-    Dispute(Child),
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Permission {
-    r#type: String,
-}
-
-/// An object below another one.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Child {
-    /// The name of its charge permission or, of a refund or dispute, of its charge.
-    of: String,
-    #[serde(default = "usual_amount")]
-    amount: String,
-    #[serde(default = "usual_currency")]
-    currency: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum StoryStep {
-    /// A title.
-    Chapter(String),
-    /// An object changes at Amazon Pay. No IPN is posted.
-    Change(StateChange),
-    /// The IPN about an object is posted.
-    Ipn(IpnStep),
-    /// An IPN that was posted or held before is posted (again).
-    Again(Again),
-    /// A message that Amazon did not send is posted.
-    Forge(Forge),
-    /// Reads of the Amazon Pay API fail from now on, or no longer: `none`.
-    Fault(String),
-    /// Nothing happens for this time.
-    Wait(String),
-    /// This event must come next.
-    Expect(Expect),
-    /// No event may come for this time.
-    Quiet(String),
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StateChange {
-    object: String,
-    /// Without it, only attributes change.
-    state: Option<String>,
-    #[serde(default)]
-    reasons: Vec<String>,
-    /// `path=value`
-    #[serde(default)]
-    set: Vec<String>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IpnStep {
-    object: String,
-    #[serde(default = "state_change")]
-    r#type: String,
-    /// A chargeback of the old form, which names the charge.
-    #[serde(default)]
-    is_chargeback: bool,
-    #[serde(default = "newest_version")]
-    signature_version: u8,
-    /// The name by which `again` posts it.
-    name: Option<String>,
-    /// It is made now, and posted by `again`.
-    #[serde(default)]
-    is_held: bool,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Again {
-    ipn: String,
-    #[serde(default = "again_note")]
-    note: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Forge {
-    object: String,
-    how: How,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum How {
-    /// A genuine message is altered.
-    Altered,
-    /// Its certificate is not of AWS.
-    Certificate,
-    /// The body is no SNS message.
-    Body,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expect {
-    event: String,
-    object: String,
-    /// The code of `nextAction`; any without it.
-    action: Option<String>,
-}
 
 /// An IPN that a later step can post.
 struct NamedIpn {
@@ -161,84 +38,11 @@ struct Item {
     currency: String,
 }
 
-impl Story {
-    /// Reads a story. The error names the place.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let story: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        story.items()?;
-        story.timeout()?;
-        let mut ipns = Vec::new();
-        for (n, step) in (1..).zip(&story.steps) {
-            story.check(step, &mut ipns).map_err(|what| format!("step {n}: {what}"))?;
-        }
-        Ok(story)
-    }
-
-    /// How long to wait for each event.
-    pub(super) fn timeout(&self) -> Result<Duration, String> {
-        self.timeout.as_deref().map_or(Ok(EVENT_TIMEOUT), duration)
-    }
-
-    fn check<'a>(&'a self, step: &'a StoryStep, ipns: &mut Vec<&'a str>) -> Result<(), String> {
-        let known = |name: &str| {
-            let names = || self.objects.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            if self.objects.contains_key(name) {
-                Ok(())
-            } else {
-                Err(format!("no object {name}; the objects are: {}", names()))
-            }
-        };
-        match step {
-            StoryStep::Chapter(_) => Ok(()),
-            StoryStep::Change(StateChange { object, set, .. }) => {
-                known(object)?;
-                set.iter().try_for_each(|text| Override::parse(text).map(drop))
-            }
-            StoryStep::Ipn(IpnStep { object, r#type, signature_version, name, .. }) => {
-                ipns.extend(name.as_deref());
-                known(object)?;
-                if !["STATE_CHANGE", "ATTRIBUTE_CHANGE"].contains(&r#type.as_str()) {
-                    return Err(format!("type {type} is neither STATE_CHANGE nor ATTRIBUTE_CHANGE"));
-                }
-                version(*signature_version).map(drop)
-            }
-            StoryStep::Again(Again { ipn, .. }) if ipns.contains(&ipn.as_str()) => Ok(()),
-            StoryStep::Again(Again { ipn, .. }) => Err(format!("no ipn before has the name {ipn}")),
-            StoryStep::Forge(Forge { object, .. }) => known(object),
-            StoryStep::Fault(fault) => self::fault(fault).map(drop),
-            StoryStep::Wait(time) | StoryStep::Quiet(time) => duration(time).map(drop),
-            StoryStep::Expect(Expect { event, object, .. }) => known(object).and(EventType::named(event).map(drop)),
-        }
-    }
-
-    /// Every object with new ids.
-    fn items(&self) -> Result<BTreeMap<&str, Item>, String> {
-        let mut items: BTreeMap<&str, Item> = BTreeMap::new();
-        let mut n_children = 0;
-        // Permissions first, then what is below them.
-        for level in [LEVEL_OF_PERMISSIONS, LEVEL_OF_CHARGES, LEVEL_OF_OTHERS] {
-            for (name, object) in self.objects.iter().filter(|(_, object)| object.level() == level) {
-                let item = match object {
-                    StoryObject::Permission(Permission { r#type }) => Item::permission(r#type)?,
-                    StoryObject::Charge(child) | StoryObject::Refund(child) | StoryObject::Dispute(child) => {
-                        n_children += 1;
-                        let parent = items.get(child.of.as_str()).filter(|parent| parent.level() < level);
-                        let parent =
-                            parent.ok_or_else(|| format!("object {name}: {} is not an object above it", child.of))?;
-                        parent.child(object.kind(), n_children, child)
-                    }
-                };
-                items.insert(name, item);
-            }
-        }
-        Ok(items)
-    }
-}
-
 /// Plays a story. Returns whether exactly its events came.
 pub(super) async fn play(story: &Story, mut runner: Runner<'_>) -> Result<bool, Error> {
-    let items = story.items()?;
+    let items = items(story)?;
     runner.follow(items.values().map(|item| item.id().to_owned()).collect());
+    let mut is_failing = false;
     let mut named: BTreeMap<&str, NamedIpn> = BTreeMap::new();
     for step in &story.steps {
         match step {
@@ -262,7 +66,11 @@ pub(super) async fn play(story: &Story, mut runner: Runner<'_>) -> Result<bool, 
                 }
             }
             StoryStep::Forge(Forge { object, how }) => forge(&mut runner, &items[object.as_str()], *how).await?,
-            StoryStep::Fault(fault) => runner.set_fault(self::fault(fault)?),
+            StoryStep::Fault(fault) => {
+                let fault = format::fault(fault)?;
+                is_failing = fault.is_some();
+                runner.set_fault(fault);
+            }
             StoryStep::Wait(time) => tokio::time::sleep(duration(time)?).await,
             StoryStep::Expect(Expect { event, object, action }) => {
                 let (name, subject) = (EventType::named(event)?.name, items[object.as_str()].id());
@@ -270,6 +78,9 @@ pub(super) async fn play(story: &Story, mut runner: Runner<'_>) -> Result<bool, 
             }
             StoryStep::Quiet(time) => runner.reject_events(duration(time)?).await,
         }
+    }
+    if is_failing {
+        runner.set_fault(None); // other stories follow
     }
     Ok(runner.end().await)
 }
@@ -294,19 +105,28 @@ async fn forge(runner: &mut Runner<'_>, item: &Item, how: How) -> Result<(), Err
     runner.post_expecting(&body, what, status).await
 }
 
-impl StoryObject {
-    fn kind(&self) -> ObjectKind {
-        match self {
-            Self::Permission(_) => ObjectKind::ChargePermission,
-            Self::Charge(_) => ObjectKind::Charge,
-            Self::Refund(_) => ObjectKind::Refund,
-            Self::Dispute(_) => ObjectKind::Dispute,
+/// Every object with new ids.
+fn items(story: &Story) -> Result<BTreeMap<&str, Item>, String> {
+    let mut items: BTreeMap<&str, Item> = BTreeMap::new();
+    let mut n_children = 0;
+    // Permissions first, then what is below them.
+    for level in [LEVEL_OF_PERMISSIONS, LEVEL_OF_CHARGES, LEVEL_OF_OTHERS] {
+        for (name, object) in story.objects.iter().filter(|(_, object)| self::level(object.kind()) == level) {
+            let item = match object {
+                StoryObject::Permission(Permission { r#type }) => Item::permission(r#type)?,
+                StoryObject::Charge(child) | StoryObject::Refund(child) | StoryObject::Dispute(child) => {
+                    n_children += 1;
+                    let parent = items.get(child.of.as_str()).filter(|parent| parent.level() + 1 == level);
+                    let parent = parent.ok_or_else(|| {
+                        format!("object {name}: {} is not the kind of object that it belongs to", child.of)
+                    })?;
+                    parent.child(object.kind(), n_children, child)
+                }
+            };
+            items.insert(name, item);
         }
     }
-
-    fn level(&self) -> u8 {
-        level(self.kind())
-    }
+    Ok(items)
 }
 
 impl Item {
@@ -382,45 +202,9 @@ fn level(kind: ObjectKind) -> u8 {
     }
 }
 
-fn version(number: u8) -> Result<SignatureVersion, String> {
-    match number {
-        1 => Ok(SignatureVersion::V1),
-        2 => Ok(SignatureVersion::V2),
-        _ => Err(format!("there is no signature_version {number}; use 1 or 2")),
-    }
-}
-
-fn fault(name: &str) -> Result<Option<Fault>, String> {
-    if name == "none" {
-        return Ok(None);
-    }
-    Fault::parse(name).map(Some).ok_or_else(|| format!("unknown fault {name}; known faults: none, {}", Fault::USAGE))
-}
-
-fn usual_amount() -> String {
-    "9.99".to_owned()
-}
-
-fn usual_currency() -> String {
-    "USD".to_owned()
-}
-
-fn state_change() -> String {
-    "STATE_CHANGE".to_owned()
-}
-
-fn newest_version() -> u8 {
-    2
-}
-
-fn again_note() -> String {
-    "an IPN that was made before".to_owned()
-}
-
 const LEVEL_OF_PERMISSIONS: u8 = 0;
 const LEVEL_OF_CHARGES: u8 = 1;
 const LEVEL_OF_OTHERS: u8 = 2;
-const EVENT_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::control::DEFAULT_ADDRESS;
 use super::performer::{Outcome, Read, Request};
 use super::recipes::{Override, SIMULATION_CODES, SimulationCode, Variant, permission_types, variants};
-use crate::commands::{Error, Exit, print};
+use crate::commands::terminal::{note, print};
+use crate::commands::{Error, Exit};
 use crate::domain::events::{CATALOG, EventType};
 use crate::http::client::error_chain;
 
@@ -61,12 +62,16 @@ pub struct Arguments {
 /// Prints the events. Returns [`Exit::No`] if one was not published in time.
 pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let Some(event) = arguments.event.as_deref() else {
-        print(&if arguments.json { list_json() } else { list() })?;
+        print(if arguments.json { list_json() } else { list() })?;
         return Ok(Exit::Success);
     };
     // The sandbox runs on this machine; a proxy may have no route to it.
     let client = reqwest::Client::builder().no_proxy().build()?;
     if file::is_file(event) {
+        let Arguments { code, reason, permission_type, id, set, count, .. } = arguments;
+        if [code, reason, permission_type, id].iter().any(|given| given.is_some()) || !set.is_empty() || *count > 1 {
+            return Err(Error::Usage(format!("{event} is a story; only --json and --control go with it")));
+        }
         return file::play(&client, arguments, event).await;
     }
     let request = request(event, arguments).map_err(Error::Usage)?;
@@ -77,10 +82,10 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
         }
         let outcome = ask(&client, arguments, &request).await?;
         match &outcome.event {
-            Some(event) if arguments.json => print(&format!("{event}\n"))?,
-            Some(event) => print(&format!("{event:#}\n"))?,
+            Some(event) if arguments.json => print(format!("{event}\n"))?,
+            Some(event) => print(format!("{event:#}\n"))?,
             None => {
-                eprint!("{}", crate::commands::printable_lines(&missing(&outcome, arguments.timeout)));
+                note(missing(&outcome, arguments.timeout));
                 exit = Exit::No;
             }
         }
@@ -174,7 +179,7 @@ fn missing(outcome: &Outcome, timeout: Duration) -> String {
         }
         lines.extend(found.iter().map(|line| format!("  {what:<10} {line}")));
     }
-    lines.join("\n") + "\n"
+    lines.join("\n")
 }
 
 fn list() -> String {
@@ -253,7 +258,7 @@ mod tests {
             missing(&outcome, Duration::from_secs(30)),
             "ipn-receiver: ChargeDeclined of S01 was not published within 30s (--timeout). Instead:\n  \
              posted     STATE_CHANGE of charge S01: 503 try later\n  read       GET /charges/S01: no answer, 2 times\n  \
-             published  nothing\n"
+             published  nothing"
         );
     }
 

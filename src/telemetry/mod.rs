@@ -4,10 +4,10 @@ pub mod log_throttle;
 pub mod metrics;
 pub mod spans;
 
-use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anstream::{AutoStream, ColorChoice};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -27,9 +27,11 @@ pub enum LogFormat {
 pub fn log(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // As `--color`, NO_COLOR and the terminal have it.
+    let is_styled = AutoStream::choice(&std::io::stderr()) != ColorChoice::Never;
     // A second call, in tests, has no effect.
     let _ = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => lines.with_ansi(is_styled).with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
 }

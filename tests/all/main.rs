@@ -55,5 +55,6 @@ mod metrics;
 mod openapi_doc;
 mod sandbox;
 mod serve;
+mod terminal;
 mod trigger;
 mod verify;

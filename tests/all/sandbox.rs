@@ -27,6 +27,11 @@ fn check(more: &[&str], is_exactly_once: bool) {
         (last["eventsExpected"].as_u64().unwrap() as usize, &last["problems"]),
         (events.len(), &Value::Array(vec![]))
     );
+    let naive = lines.iter().find(|line| line["type"] == "naiveWebhook").unwrap();
+    let deeds: Vec<&str> =
+        naive["steps"].as_array().unwrap().iter().map(|step| step["does"].as_str().unwrap()).collect();
+    let n = |deed: &str| deeds.iter().filter(|done| **done == deed).count();
+    assert_eq!([n("mailsAgain"), n("believesForgery"), n("missesDecline"), n("fails")], [2, 2, 2, 1], "{naive}");
     let types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     for expected in [
         "amazonpay.ChargeDeclined.v1",

@@ -23,7 +23,7 @@ pub struct Arguments {
     #[command(flatten)]
     config: ConfigFile,
     /// Check the ACLs that this role of `serve`, or this command, needs. The default is the setting `role`.
-    #[arg(long, value_parser = ["all", "ingest", "worker", "topics", "redrive", "recheck", "inspect"])]
+    #[arg(long, value_parser = ["all", "ingest", "worker", "topics", "redrive", "recheck", "inspect", "listen"])]
     role: Option<String>,
     /// Check only the configuration and its key files. Use no network.
     #[arg(long)]
@@ -57,8 +57,8 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
 
 /// The role of a command, unless `role` is one of `serve`.
 fn command(role: &str) -> Option<PrincipalRole> {
-    let commands = [PrincipalRole::Topics, PrincipalRole::Redrive, PrincipalRole::Recheck, PrincipalRole::Inspect];
-    commands.into_iter().find(|command| command.as_str() == role)
+    let is_of_serve = |role: &PrincipalRole| matches!(role, PrincipalRole::Ingest | PrincipalRole::Worker);
+    PrincipalRole::ALL.into_iter().filter(|role| !is_of_serve(role)).find(|command| command.as_str() == role)
 }
 
 fn report_mistakes(error: &config::Error, report: &mut Report) {

@@ -1,10 +1,9 @@
 //! The output of `check`: one line per check, as text or JSON.
 
-use std::io::Write as _;
-
 use serde_json::json;
 
-use crate::commands::format::{self, printable};
+use crate::commands::format::printable;
+use crate::commands::terminal::{self, note};
 
 /// The result of one check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,10 +105,10 @@ impl Report {
 
 /// Shows on standard error what the command waits for; standard output holds only results.
 pub(super) fn waiting_for(what: &str) {
-    let _ = writeln!(std::io::stderr(), "      {what} …");
+    note(format!("      {what} …"));
 }
 
 /// An output that cannot be written must not stop the checks.
 fn print(line: &str) {
-    let _ = format::print(&(printable(line) + "\n"));
+    let _ = terminal::print_line(printable(line));
 }

@@ -108,6 +108,11 @@ pub fn decode(headers: &[(String, Vec<u8>)], value: &[u8]) -> Value {
     event.into()
 }
 
+/// `amazonpay.ChargeDeclined.v1` → `ChargeDeclined`; the whole text if it is no type of the receiver.
+pub fn name_of_type(event_type: &str) -> &str {
+    event_type.rsplit('.').nth(1).unwrap_or(event_type)
+}
+
 fn json(value: &impl Serialize) -> Vec<u8> {
     let mut json = Vec::with_capacity(USUAL_BYTES);
     serde_json::to_writer(&mut json, value).expect("an event is plain data");

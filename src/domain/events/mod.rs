@@ -17,7 +17,7 @@ mod evidence;
 
 pub use awaited::retry_awaited;
 pub use catalog::{CATALOG, EventType, Notice, Trigger, event_type, notice_type, updated_type};
-pub use cloudevent::{Encoded, Mode, TYPE_PREFIX, Wire, decode};
+pub use cloudevent::{Encoded, Mode, TYPE_PREFIX, Wire, decode, name_of_type};
 pub use derive::{Attributes, ConfirmingReads, Derivation, Permission, Reading, confirming_reads, derive};
 pub use event::{Event, NAMESPACE};
 pub use evidence::Evidence;

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use super::super::broker::Broker;
 use super::super::environment::SandboxEnvironment;
 use super::super::events::EventReader;
 use super::super::output::{Format, Output};
+use super::super::pay_api::Fault;
 use super::*;
 use crate::app::App;
 
@@ -50,7 +53,11 @@ fn wrong_stories_are_refused_with_the_place() {
     }
     for (objects, expected) in [
         ("a = { permission = { type = \"X\" } }", "there is no permission type X; the types are: Recurring"),
-        ("a = { charge = { of = \"b\" } }", "object a: b is not an object above it"),
+        ("a = { charge = { of = \"b\" } }", "object a: b is not the kind of object that it belongs to"),
+        (
+            "a = { permission = { type = \"OneTime\" } }\nb = { refund = { of = \"a\" } }",
+            "object b: a is not the kind of object that it belongs to",
+        ),
     ] {
         let error = Story::parse(&format!("steps = []\n[objects]\n{objects}")).unwrap_err();
         assert!(error.contains(expected), "{error}");

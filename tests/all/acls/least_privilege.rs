@@ -100,6 +100,10 @@ const IN_CHARGE_SINCE: [&str; 8] = [
     "2026-01-02T03:04:05Z",
 ];
 
+/// Reads the topic to its end.
+const LISTEN: [&str; 5] =
+    ["listen", "--forward-to", "http://127.0.0.1:1", "--resend", "00000000-0000-0000-0000-000000000000"];
+
 #[test]
 fn command_names_each_missing_acl() {
     run(async {
@@ -110,6 +114,7 @@ fn command_names_each_missing_acl() {
             (PrincipalRole::Recheck, vec!["recheck", "--yes", "--merchant", "A0SANDBOXMERCHANT", CHARGE]),
             (PrincipalRole::Recheck, IN_CHARGE_SINCE.to_vec()),
             (PrincipalRole::Inspect, vec!["inspect", CHARGE]),
+            (PrincipalRole::Listen, LISTEN.to_vec()),
         ] {
             let n_acls = required_acls(&secure.kafka(&environment().await), user).len();
             for less in std::iter::once(None).chain((0..n_acls).map(Some)) {
@@ -124,8 +129,9 @@ fn command_names_each_missing_acl() {
                 }
                 let (code, said) = command(secure, &environment, &name, &arguments);
                 let Some(missing) = less.map(|less| &wanted[less]) else {
-                    // `inspect` finds nothing about the object, so its exit code is 1.
-                    assert_eq!(code, i32::from(user == PrincipalRole::Inspect), "{user:?} with all its ACLs: {said}");
+                    // These two find nothing, so their exit code is 1.
+                    let finds_nothing = matches!(user, PrincipalRole::Inspect | PrincipalRole::Listen);
+                    assert_eq!(code, i32::from(finds_nothing), "{user:?} with all its ACLs: {said}");
                     assert!(!said.contains("missing ACL"), "{said}");
                     continue;
                 };

@@ -2,6 +2,7 @@
 
 mod in_charge_since;
 mod inspect;
+mod listen;
 mod recheck;
 mod redrive;
 

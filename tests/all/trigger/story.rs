@@ -105,6 +105,9 @@ fn wrong_story_files_need_no_sandbox() {
     let Output { code, err, .. } = play("127.0.0.1:9", "steps = [{ chapter = 1 }]\n[objects]\n");
     assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("story.toml: ") && err.contains("line 1"), "{err}");
+    let Output { code, err, .. } = trigger_at("127.0.0.1:9", &["story.toml", "--count", "2"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("only --json and --control go with it"), "{err}");
     let Output { code, err, .. } = trigger_at("127.0.0.1:9", &["/nowhere/story.toml"]);
     assert_eq!(code, Some(3));
     assert!(err.contains("cannot read /nowhere/story.toml"), "{err}");
