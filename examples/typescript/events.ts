@@ -210,6 +210,7 @@ export interface ChargePermissionSnapshot {
    * In Amazon's format, UTC.
    */
   expirationTimestamp?: string;
+  resolution?: string;
   merchantReferenceId?: string;
   noteToBuyer?: string;
   customInformation?: string;
@@ -1156,6 +1157,7 @@ export interface ChargeSnapshot {
    * In Amazon's format, UTC.
    */
   expirationTimestamp?: string;
+  resolution?: string;
   merchantReferenceId?: string;
   noteToBuyer?: string;
   customInformation?: string;
@@ -2134,6 +2136,7 @@ export interface RefundSnapshot {
    * In Amazon's format, UTC.
    */
   creationTimestamp?: string;
+  resolution?: string;
   merchantReferenceId?: string;
   noteToBuyer?: string;
   customInformation?: string;

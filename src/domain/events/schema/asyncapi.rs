@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::definitions::definitions;
 use super::{DEFINITIONS, Names};
 use crate::domain::events::catalog::{CATALOG, EventType};
-use crate::domain::events::cloudevent::type_of;
+use crate::domain::events::cloudevent::{name_of_type, type_of};
 
 /// AsyncAPI 3 document of all events. `examples` are events in structured mode.
 ///
@@ -60,7 +60,7 @@ fn message(row: &EventType, names: &Names, examples: &[Value]) -> Value {
 }
 
 fn is_of(event: &Value, row: &EventType) -> bool {
-    event["type"].as_str().is_some_and(|word| word.ends_with(&type_of("", row)))
+    event["type"].as_str().is_some_and(|word| name_of_type(word) == row.name)
 }
 
 /// The event with the configured type, and the reasons and the permission type as its name.
