@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// Every code of a [`NextAction`].
+/// Every code of a [`NextAction`](super::NextAction).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the texts in `advice` explain each code")]
 pub enum ActionCode {
