@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Tests the two example consumers on a real Kafka: each event once and in order, however often they are killed.
+"""Tests the example consumers on a real Kafka: each event once and in order, however often they are killed.
 
-    python examples/test.py --bootstrap-servers 127.0.0.1:19092 [--only python|java]
+    python examples/test.py --bootstrap-servers 127.0.0.1:19092 [--only python|java|dunning] [--dunning-js FILE]
 
 Needs examples/python/requirements.txt, Java 17 and Kafka's jars. Creates its own topics and deletes them at the end.
 """
@@ -28,6 +28,7 @@ sys.dont_write_bytecode = True  # no __pycache__ beside the examples
 from testing import BEGAN, PARTITIONS, Failed, check, remaining
 from testing.consumers import Java, Python, java
 from testing.declines import Declines
+from testing.dunning import DunningPython, DunningTypeScript, Tasks
 from testing.records import History, Writer
 
 
@@ -67,6 +68,16 @@ def test_declines(subjects, writer, pool):
     each(declines.finishes)
     writer.write([(True, declines.again())])
     each(declines.ignores_repetition)
+
+
+def test_dunning(subjects, writer, pool):
+    """The short consumers: killed, started again, and everything published once more."""
+    tasks = Tasks()
+    each = each_of(subjects, pool)
+    writer.write([(True, tasks.parts[0])])
+    each(lambda subject: subject.is_killed(tasks))
+    writer.write([(False, [record.again() for record in tasks.parts[1]]), (True, tasks.parts[1]), (True, tasks.again())])
+    each(lambda subject: subject.finishes(tasks))
 
 
 def test(subjects, writer, admin, history, pool):
@@ -114,15 +125,16 @@ def test(subjects, writer, admin, history, pool):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bootstrap-servers", required=True, metavar="HOST:PORT,...", help="a Kafka to test against")
-    parser.add_argument("--only", choices=["python", "java"], help="test one of the consumers")
+    parser.add_argument("--only", choices=["python", "java", "dunning"], help="test one of the consumers")
     parser.add_argument(
         "--kafka-jars", default=kafka_jars(), metavar="DIR",
         help="folder with Kafka's jars, such as libs of its distribution (default: where scripts/kafka keeps them)",
     )  # fmt: skip
+    parser.add_argument("--dunning-js", metavar="FILE", help="typescript/build/dunning.js, which `npm run build` makes")
     options = parser.parse_args()
     # A shell starts background processes with SIGINT ignored, and a JVM would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    wanted = [options.only] if options.only else ["python", "java"]
+    wanted = [options.only] if options.only else ["python", "java", "dunning"]
     if "java" in wanted:
         if not options.kafka_jars:
             parser.error("Kafka's jars were not found; run scripts/kafka up, or name their folder with --kafka-jars")
@@ -133,17 +145,30 @@ def main():
     folder = tempfile.mkdtemp(prefix="ipn-receiver-examples-")
     history = History()
     arguments = (options.bootstrap_servers, topic, folder, history)
-    subjects = [Python(*arguments) if name == "python" else Java(options.kafka_jars, *arguments) for name in wanted]
+    subjects = [Python(*arguments)] if "python" in wanted else []
+    subjects += [Java(options.kafka_jars, *arguments)] if "java" in wanted else []
+    short = []
+    if "dunning" in wanted:
+        arguments = (options.bootstrap_servers, f"{topic}-dunning", folder)
+        short = [DunningPython(*arguments)]
+        if options.dunning_js:
+            short.append(DunningTypeScript(options.dunning_js, *arguments))
+        else:
+            print("skipped: dunning.ts was not run: --dunning-js does not name what `npm run build` makes of it")
     admin = AdminClient({"bootstrap.servers": options.bootstrap_servers, "log_level": 2})
     made = []
     try:
         admin.list_topics(timeout=10)
-        for name in (topic, f"{topic}-declines"):
+        for name in (topic, f"{topic}-declines", f"{topic}-dunning"):
             admin.create_topics([NewTopic(name, PARTITIONS)])[name].result(remaining())
             made.append(name)
-        with ThreadPoolExecutor() as pool:
-            test(subjects, Writer(options.bootstrap_servers, topic), admin, history, pool)
-            test_declines(subjects, Writer(options.bootstrap_servers, f"{topic}-declines"), pool)
+        with ThreadPoolExecutor(max_workers=12) as pool:
+            # These mostly wait for the session of a killed process to end, so they run beside the others.
+            dunning = pool.submit(test_dunning, short, Writer(options.bootstrap_servers, f"{topic}-dunning"), pool)
+            if subjects:
+                test(subjects, Writer(options.bootstrap_servers, topic), admin, history, pool)
+                test_declines(subjects, Writer(options.bootstrap_servers, f"{topic}-declines"), pool)
+            dunning.result()
         print(f"passed in {time.monotonic() - BEGAN:.0f} s")
     except (Failed, subprocess.TimeoutExpired) as error:
         sys.exit(f"FAILED: {error}")
@@ -152,7 +177,7 @@ def main():
     except FutureTimeout:
         sys.exit(f"FAILED: Kafka at {options.bootstrap_servers} does not answer")
     finally:
-        for subject in subjects:
+        for subject in [*subjects, *short]:
             subject.close()
         for deleted in admin.delete_topics(made).values() if made else ():
             deleted.result(10)

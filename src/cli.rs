@@ -190,7 +190,7 @@ impl Command {
             Self::Serve(arguments) => serve::run(arguments).await,
             Self::Check(arguments) => check::run(arguments).await,
             Self::Topics(arguments) => topics::run(arguments).await,
-            Self::Schema(arguments) => schema::run(arguments),
+            Self::Schema(arguments) => schema::run(arguments, sample::all),
             Self::Inspect(arguments) => inspect::run(arguments),
             Self::Listen(arguments) => listen::run(arguments).await,
             Self::Recheck(arguments) => recheck::run(arguments).await,

@@ -115,7 +115,9 @@ class History:
 class Writer:
     def __init__(self, servers, topic):
         self.topic = topic
-        self.producer = Producer({"bootstrap.servers": servers, "transactional.id": topic, "log_level": 2})
+        # Compressed as by the receiver: not every client reads LZ4 without a further package.
+        settings = {"bootstrap.servers": servers, "transactional.id": topic, "compression.type": "lz4", "log_level": 2}
+        self.producer = Producer(settings)
         self.producer.init_transactions(remaining())
 
     def write(self, transactions, pause=0):

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::domain::events::Mode;
+use crate::domain::events::{Mode, TYPE_PREFIX};
 use crate::domain::pay::FreeText;
 use crate::domain::state::retention::Retention;
 
@@ -315,7 +315,7 @@ impl Default for Quotas {
 impl Default for Events {
     fn default() -> Self {
         Self {
-            type_prefix: "amazonpay".to_owned(),
+            type_prefix: TYPE_PREFIX.to_owned(),
             free_text: FreeText::Dropped,
             mode: Mode::Structured,
             expiring_before_d: 14.0,

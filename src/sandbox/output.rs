@@ -213,9 +213,7 @@ impl Output {
         let trigger =
             format!("{program} trigger ChargeDeclined --reason HardDeclined --permission-type PaymentMethodOnFile{at}");
         let listen = format!("{program} listen --kafka {kafka} --topic {topic}");
-        let consumer = format!(
-            "python3 examples/python/events_consumer.py --bootstrap-servers {kafka} --topic {topic} --group shop --store shop.db"
-        );
+        let consumer = format!("python3 examples/python/dunning.py {kafka} sandbox {topic}");
         if self.format == Format::Json {
             return self.line(&json!({
                 "type": "staying", "control": control.to_string(), "trigger": trigger, "listen": listen, "consumer": consumer,

@@ -60,6 +60,11 @@ pub fn files() -> impl Iterator<Item = (String, String)> {
     variants().into_iter().map(|variant| (format!("{}.json", variant.name()), text(&sample(variant))))
 }
 
+/// The events of all variants.
+pub fn all() -> Vec<Value> {
+    variants().into_iter().map(sample).collect()
+}
+
 /// The event of this variant as a consumer gets it by default.
 pub fn sample(variant: Variant) -> Value {
     let Events { type_prefix, mode, .. } = Events::default();

@@ -1,6 +1,5 @@
 """Whether the events and dead letters of a story are those that it expects, and what holds for every event."""
 
-import glob
 import json
 import os
 
@@ -97,10 +96,11 @@ class Contract:
     """What the documents promise of every event: schema, key, order, privacy."""
 
     def __init__(self):
-        self.schemas = {}
-        for path in glob.glob(os.path.join(ROOT, "schemas", "*.v1.json")):
-            with open(path) as file:
-                self.schemas[os.path.basename(path).split(".")[0]] = jsonschema.Draft202012Validator(json.load(file))
+        with open(os.path.join(ROOT, "schemas", "events.schema.json")) as file:
+            bundle = json.load(file)
+        names = [reference["$ref"].split("/")[-1] for reference in bundle.pop("oneOf")]
+        of = lambda name: {**bundle, "$ref": f"#/$defs/{name}"}
+        self.schemas = {name: jsonschema.Draft202012Validator(of(name)) for name in names}
 
     def breaches(self, records):
         """`records`: (partition, key, text, event) in the order of each partition."""

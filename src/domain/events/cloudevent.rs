@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::catalog::EventType;
 use super::event::Event;
 use super::evidence::Evidence;
 use super::next_action::NextAction;
+use super::schema::data_schema;
 use crate::domain::ipn::NotificationType;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
 use crate::domain::state::PermissionIdSource;
@@ -22,6 +24,9 @@ pub struct Wire {
     /// CloudEvents content mode.
     pub mode: Mode,
 }
+
+/// The prefix of event types without `events.type_prefix`.
+pub const TYPE_PREFIX: &str = "amazonpay";
 
 /// CloudEvents content mode of the event records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -47,7 +52,7 @@ pub struct Encoded {
 impl Wire {
     /// The `type` attribute of an event.
     pub fn type_of(&self, event: &Event) -> String {
-        format!("{}.{}.v1", self.type_prefix, event.event_type.name)
+        type_of(&self.type_prefix, event.event_type)
     }
 
     /// The most bytes that the record of an event has, with any `type_prefix` and in any mode.
@@ -66,6 +71,7 @@ impl Wire {
             subject: &event.object.id,
             time: event.last_updated,
             datacontenttype: "application/json",
+            dataschema: data_schema(event.event_type),
             partitionkey: &event.charge_permission_id,
             // Text of fixed length: JSON numbers would lose digits, and the text sorts like the number.
             sequence: format!("{sequence:020}"),
@@ -79,6 +85,11 @@ impl Wire {
             Mode::Binary => Encoded { headers: attributes.headers(), value: json(&Data::of(event)) },
         }
     }
+}
+
+/// The `type` attribute of events of this type.
+pub(super) fn type_of(type_prefix: &str, event_type: &EventType) -> String {
+    format!("{type_prefix}.{}.v1", event_type.name)
 }
 
 /// The event of a record in either content mode, as one JSON object. Null if the value is not JSON.
@@ -133,6 +144,7 @@ struct Attributes<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<Timestamp>,
     datacontenttype: &'static str,
+    dataschema: String,
     partitionkey: &'a ObjectId,
     sequence: String,
     /// CloudEvents' extension for distributed tracing.
@@ -151,6 +163,7 @@ impl Attributes<'_> {
             ("ce_subject", self.subject.to_string()),
             // In binary mode `datacontenttype` becomes the `content-type` header of the record.
             ("content-type", self.datacontenttype.to_owned()),
+            ("ce_dataschema", self.dataschema),
             ("ce_partitionkey", self.partitionkey.to_string()),
             ("ce_sequence", self.sequence),
         ];

@@ -4,11 +4,13 @@
 //! Merchants read the texts, often without being native speakers of English: short, plain sentences only.
 
 mod advice;
+mod code;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 #[allow(clippy::wildcard_imports, reason = "every advice is used below, by name")]
 use self::advice::*;
+pub use self::code::ActionCode;
 use super::catalog::{EventType, Notice, PAYMENT_METHOD_REASONS, Trigger};
 use super::evidence::Evidence;
 use crate::domain::pay::{ObjectId, ObjectKind, Reason, State};
@@ -32,29 +34,6 @@ pub struct NextAction {
     /// as soon as that is so.
     #[serde(skip)]
     pub advises_to_wait: bool,
-}
-
-/// Every code of a [`NextAction`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the texts below explain each code")]
-pub enum ActionCode {
-    RetryCharge,
-    RetryChargeAfterPermissionCheck,
-    AskBuyerToUpdatePaymentMethod,
-    OpenUpdatePage,
-    OpenSetupPage,
-    VerifyAmountWithBuyer,
-    AskForOtherPaymentMethod,
-    ReengageBuyerWithNewCheckout,
-    ReachOutBeforeNextCycle,
-    WaitForNextPeriod,
-    RenewBeforeExpiry,
-    ChargeBeforeExpiry,
-    CheckBalanceBeforeCharge,
-    Wait,
-    RespondToDispute,
-    ContactSupport,
-    None,
 }
 
 /// The codes of advice to wait until the permission can be charged again.
@@ -175,37 +154,6 @@ impl PermissionType {
             Some("PaymentMethodOnFile") => Self::PaymentMethodOnFile,
             _ => Self::Unknown,
         }
-    }
-}
-
-impl ActionCode {
-    /// The code in events.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RetryCharge => "RETRY_CHARGE",
-            Self::RetryChargeAfterPermissionCheck => "RETRY_CHARGE_AFTER_PERMISSION_CHECK",
-            Self::AskBuyerToUpdatePaymentMethod => "ASK_BUYER_TO_UPDATE_PAYMENT_METHOD",
-            Self::OpenUpdatePage => "OPEN_UPDATE_PAGE",
-            Self::OpenSetupPage => "OPEN_SETUP_PAGE",
-            Self::VerifyAmountWithBuyer => "VERIFY_AMOUNT_WITH_BUYER",
-            Self::AskForOtherPaymentMethod => "ASK_FOR_OTHER_PAYMENT_METHOD",
-            Self::ReengageBuyerWithNewCheckout => "REENGAGE_BUYER_WITH_NEW_CHECKOUT",
-            Self::ReachOutBeforeNextCycle => "REACH_OUT_BEFORE_NEXT_CYCLE",
-            Self::WaitForNextPeriod => "WAIT_FOR_NEXT_PERIOD",
-            Self::RenewBeforeExpiry => "RENEW_BEFORE_EXPIRY",
-            Self::ChargeBeforeExpiry => "CHARGE_BEFORE_EXPIRY",
-            Self::CheckBalanceBeforeCharge => "CHECK_BALANCE_BEFORE_CHARGE",
-            Self::Wait => "WAIT",
-            Self::RespondToDispute => "RESPOND_TO_DISPUTE",
-            Self::ContactSupport => "CONTACT_SUPPORT",
-            Self::None => "NONE",
-        }
-    }
-}
-
-impl Serialize for ActionCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

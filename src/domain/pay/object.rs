@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::fields::FIELD_NAMES;
+pub use self::fields::{FIELD_NAMES, published_fields};
 pub use self::state::State;
 use super::amount::Amount;
 use super::canonical_json::digest;

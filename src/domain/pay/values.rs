@@ -35,7 +35,7 @@ pub enum Shape {
 
 /// How a field is read and published.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Form {
+pub enum Form {
     /// Text as it is; a number becomes text.
     Text,
     /// A word or an id: text without spaces around it.
@@ -58,12 +58,13 @@ pub(super) enum Form {
 
 /// A field that is published.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Field {
+pub struct Field {
     /// Amazon's name.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// The name in reports, with the names of the objects around it.
-    pub(super) path: &'static str,
-    pub(super) form: Form,
+    pub path: &'static str,
+    /// How it is published.
+    pub form: Form,
 }
 
 impl Shape {
@@ -220,3 +221,5 @@ const EXACT_DIGITS: usize = 15;
 pub(super) const WORD_BYTES_MAX: usize = 256;
 const AMOUNT: &str = "amount";
 pub(super) const CURRENCY_CODE: Field = Field::new("currencyCode", Form::Currency);
+/// The fields of a [`Form::Price`]. The currency is absent where Amazon gives a bare amount.
+pub const PRICE_FIELDS: &[Field] = &[Field::new(AMOUNT, Form::Decimal), CURRENCY_CODE];

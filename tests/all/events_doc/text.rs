@@ -7,12 +7,13 @@ pub(super) const INTRODUCTION: &str = r"# Events
 This page is for developers whose services consume the events of ipn-receiver, and for the people who must act on them. It lists
 every event: when it is published, what it means, what it does not mean, and what to do next.
 
-It is generated from the code by `tests/all/events_doc.rs`; do not edit it. JSON Schemas: `schemas/<name>.v1.json`. AsyncAPI:
-`schemas/asyncapi.json`.
+It is generated from the code by `tests/all/events_doc.rs`; do not edit it. [Schemas and generated code](#schemas-and-generated-code)
+says what generators can read; [fixtures/](../fixtures) has one event of each type, reason and type of charge permission.
 
 Each event is a CloudEvents 1.0 JSON document in the value of a record on the topic `amazonpay.events.v1`. The record key is the
 charge permission id, hashed with murmur2 as by Kafka's Java client. `type` is `amazonpay.<name>.v1`, with a name of the table below. Consumers must set
-`isolation.level=read_committed` (the default of Kafka's Java client is `read_uncommitted`).
+`isolation.level=read_committed` (the default of Kafka's Java client is `read_uncommitted`). Records are compressed with LZ4, which a few
+clients, such as kafkajs, read only with a further package.
 
 ";
 
@@ -61,6 +62,31 @@ Do none of the three for an event whose `source` does not end with `/live`.
 
 [examples/README.md](../examples/README.md) has consumers that follow these rules.
 
+## Schemas and generated code
+
+| file | for |
+|---|---|
+| [schemas/events.schema.json](../schemas/events.schema.json), or `ipn-receiver schema --bundle` | generators of code, and validators: all events in one JSON Schema (2020-12). The root is `AnyEvent`; `$defs` has each event, its data (`ChargeDeclinedData`), `NextAction`, `Reason`, `Money`, the snapshots and so on |
+| `schemas/<name>.schema.json` | generators that make classes of files: each refers to its event in `events.schema.json` |
+| `ipn-receiver schema <name>` | a validator of one type: a schema that stands alone |
+| [schemas/asyncapi.json](../schemas/asyncapi.json), or `ipn-receiver schema` | AsyncAPI 3 with the events of `fixtures/` as examples. `scripts/docs` renders it as one HTML page |
+
+With `--config receiver.toml` the command prints the schemas with your `events.type_prefix` and `kafka.topic_prefix`. Each event names the
+definition of its `data` in the attribute `dataschema`. That URL is a name, the `$id` of `events.schema.json`; nothing answers there.
+
+`scripts/check-schemas` runs these generators in CI, compiles what they write, and parses every event of `fixtures/` with it:
+
+| language | command |
+|---|---|
+| TypeScript | `json2ts --additionalProperties=false --ignoreMinAndMaxItems -i events.schema.json -o events.ts` (npm: json-schema-to-typescript). `switch (event.type)` then narrows the event: see [examples/typescript](../examples/typescript) |
+| Python | `datamodel-codegen --input events.schema.json --input-file-type jsonschema --output-model-type pydantic_v2.BaseModel --target-python-version 3.11 --snake-case-field --capitalise-enum-members --use-annotated --output events.py` (PyPI: datamodel-code-generator). `AnyEvent.model_validate_json(record.value()).root` is then the event |
+| Java | the Maven plugin `jsonschema2pojo` over `*.schema.json` with `useTitleAsClassname`: see [scripts/schemas/pom.xml](../scripts/schemas/pom.xml). Have Jackson ignore unknown fields (`FAIL_ON_UNKNOWN_PROPERTIES` off) |
+
+**What may change within v1.** Releases may add types, fields, codes and words, so look at `type` before you parse: `AnyEvent` knows the types
+of its version only, and a parser of it rejects later ones. `KnownNextActionCode` and `KnownEvidence` list this version's words; fields
+that hold them accept any text. Names of definitions stay, since generated code has them. `Money` has no `currencyCode` if Amazon gives an
+amount alone.
+
 ## Attributes of the event
 
 | attribute | meaning |
@@ -69,6 +95,7 @@ Do none of the three for an event whose `source` does not end with `/live`.
 | `sequence` | 20 digits; increases within one `partitionkey`. Skip an event whose sequence is not greater than the last one that you processed for the same `partitionkey` |
 | `source` | `/amazonpay/<merchant id>/<live or sandbox>`. Check it, so that a sandbox event never ships goods |
 | `subject` | id of the object |
+| `dataschema` | names the definition of `data`: see [Schemas and generated code](#schemas-and-generated-code). Events of early versions lack it |
 | `partitionkey` | charge permission id; also the record key |
 | `time` | when Amazon last changed the object; the timestamp of the Kafka record is the time of publishing. Absent if Amazon's answer has no readable time |
 | `traceparent` | W3C trace context of the newest IPN that led to the event, if there is one |

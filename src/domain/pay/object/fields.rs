@@ -11,7 +11,7 @@ use crate::domain::pay::values::{Field, Form, Shape, Unreadable, field, publish}
 /// All attributes that are safe to publish, in their strict forms.
 pub(super) fn snapshot(kind: ObjectKind, answer: &mut Answer<'_>, free_text: FreeText) -> Map<String, Value> {
     let Answer { object, details, unreadable } = answer;
-    let mut snapshot = publish(published_fields(kind), object, unreadable);
+    let mut snapshot = publish(own_fields(kind), object, unreadable);
     snapshot.extend(publish(RESOLUTION, details, unreadable));
     // The merchant's own order number; the free text beside it may name a buyer.
     let metadata_fields = match free_text {
@@ -26,7 +26,13 @@ pub(super) fn snapshot(kind: ObjectKind, answer: &mut Answer<'_>, free_text: Fre
     snapshot
 }
 
-fn published_fields(kind: ObjectKind) -> &'static [Field] {
+/// Every field that the snapshot of an object of this kind may have.
+pub fn published_fields(kind: ObjectKind) -> Vec<Field> {
+    [own_fields(kind), RESOLUTION, MERCHANT_METADATA].concat()
+}
+
+/// In the object itself.
+fn own_fields(kind: ObjectKind) -> &'static [Field] {
     match kind {
         ObjectKind::ChargePermission => PERMISSION,
         ObjectKind::Charge => CHARGE,
