@@ -48,8 +48,8 @@ fn no_command_panics_on_a_closed_pipe() {
         (vec!["recheck", "--config", config, "--merchant", "A1O8CIV1A24A6X", charge], 0),
         (vec!["healthcheck", "--url", "http://127.0.0.1:1/"], 1),
         // It ends before its story does, so it cannot say that every event came.
-        (vec!["sandbox"], 1),
-        (vec!["sandbox", "--json"], 1),
+        (vec!["sandbox", "--control", "127.0.0.1:0"], 1),
+        (vec!["sandbox", "--json", "--control", "127.0.0.1:0"], 1),
     ] {
         let (ended_with, said) = unread(&arguments);
         assert!(!said.contains("panicked"), "{arguments:?}: {said}");
