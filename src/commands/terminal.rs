@@ -51,7 +51,8 @@ impl Text {
             .word_splitter(textwrap::WordSplitter::NoHyphenation)
             .wrap_algorithm(textwrap::WrapAlgorithm::FirstFit)
             .subsequent_indent(indent);
-        Self(textwrap::wrap(&self.0, options).join("\n"))
+        let wrapped = self.0.lines().flat_map(|line| textwrap::wrap(line, &options));
+        Self(wrapped.collect::<Vec<_>>().join("\n"))
     }
 }
 
@@ -163,6 +164,7 @@ mod tests {
         let wrapped = |text: &str, width| Text::from(text).wrapped("  ", Some(width)).0;
         assert_eq!(wrapped("one two three", 7), "one two\n  three");
         assert_eq!(wrapped("a https://pay.amazon.com/ S01-1-2", 9), "a\n  https://pay.amazon.com/\n  S01-1-2");
+        assert_eq!(wrapped("one two\nthree four", 8), "one two\nthree\n  four", "each line by itself");
         assert_eq!(Text::from("one two").wrapped("", None).0, "one two");
         let styled = Text::default().styled(GREEN, "one").plain(" two").wrapped("", Some(7));
         assert_eq!(styled.0, "\u{1b}[32mone\u{1b}[0m two");

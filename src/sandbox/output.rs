@@ -226,7 +226,8 @@ impl Output {
             ("read them with a consumer of your own; this is an example, see examples/README.md", consumer),
         ] {
             Self::say(format!("  # {what}"));
-            Self::say(Text::from("  ").styled(BOLD, &command).plain("\n"));
+            Self::say(Text::from("  ").styled(BOLD, &command));
+            Self::say("");
         }
         if let Broker::Mock(_) = broker {
             let lacks = format!(

@@ -142,6 +142,21 @@ fn sandbox_prints_next_steps_and_ends_with_sigterm() {
 }
 
 #[test]
+fn commands_that_a_person_sees_can_be_pasted() {
+    let mut child = program()
+        .args(["sandbox", "--scenario", "none", "--control", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = lines_until(child.stdout.take().unwrap(), "Metrics:");
+    let _sandbox = Process(child);
+    let command = lines.iter().find(|line| line.contains(" trigger ChargeDeclined ")).unwrap();
+    let output = std::process::Command::new("sh").args(["-c", command]).output().unwrap();
+    assert!(output.status.success(), "{command}: {output:?}");
+    assert!(lines.iter().all(|line| !line.contains('\\')), "{lines:#?}");
+}
+
+#[test]
 fn trigger_continues_the_story_of_an_object() {
     let sandbox = Sandbox::start(&[]);
     let id = "S01-7654321-1234567-C000009";
