@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use crate::amazon::signing_certs::SigningCerts;
 use crate::config::Kafka;
+use crate::domain::record_headers;
 use crate::domain::sns::{CertFile, Envelope, Policy, SigningCertUrl};
-use crate::kafka::recent_messages::{self, RecentMessage};
+use crate::kafka::inbox::InboxRecord;
+use crate::kafka::recent_messages;
 
 /// Runs once at the start. A failure only means that certificates are fetched when messages need them.
 pub(super) async fn warm_up(kafka: Kafka, policy: Policy, certs: SigningCerts) {
@@ -23,14 +25,14 @@ pub(super) async fn warm_up(kafka: Kafka, policy: Policy, certs: SigningCerts) {
         }
         Err(_) => return, // it panicked
     };
-    let url = |message: &RecentMessage| {
+    let url = |message: &InboxRecord| {
         SigningCertUrl::parse(&Envelope::parse(&message.value).ok()?.signing_cert_url, &policy).ok()
     };
     // Whoever may write to the inbox chooses these, so they are few.
     let urls: HashSet<SigningCertUrl> = messages.iter().rev().filter_map(url).take(MESSAGES_MAX).collect();
     let stored: HashMap<String, CertFile> = messages
-        .into_iter()
-        .filter_map(|message| CertFile::from_base64(&message.signing_cert?).ok())
+        .iter()
+        .filter_map(|message| CertFile::from_base64(message.header(record_headers::SIGNING_CERT)?).ok())
         .map(|file| (file.hash(), file))
         .collect();
     for url in urls {

@@ -29,6 +29,7 @@ mod confirm;
 mod exit;
 mod format;
 pub mod progress;
+pub mod signals;
 pub mod terminal;
 mod topic_scan;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::config_file::ConfigFile;
+use super::signals::Signals;
 use super::{Error, Exit};
 use crate::amazon::Clients;
 use crate::app::App;
@@ -33,25 +34,22 @@ pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     // Of two values for one setting the last one wins, so the argument overrides the environment.
     let config = Config::load(&arguments.config.path, std::env::vars().chain(role))?;
     let clients = Clients::internet(&config)?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals::new()?;
     // The start can take long while Kafka is unreachable, so it must be possible to interrupt it.
     let app = tokio::select! {
         app = App::start(config, clients, Broker::Real) => app?,
-        _ = terminate.recv() => return Ok(stopped_before_start()),
-        _ = interrupt.recv() => return Ok(stopped_before_start()),
+        () = signals.next() => return Ok(stopped_before_start()),
     };
     let mut check = tokio::time::interval(CHECK_INTERVAL);
     let has_failed = loop {
         tokio::select! {
-            _ = terminate.recv() => break false,
-            _ = interrupt.recv() => break false,
+            () = signals.next() => break false,
             _ = check.tick() => if app.has_failed() { break true },
         }
     };
     tokio::select! {
         () = app.stop() => {}
-        _ = interrupt.recv() => {
+        () = signals.next_interrupt() => {
             return Err("the shutdown was interrupted; the next process continues with what was not committed".into());
         }
     }

@@ -1,6 +1,6 @@
 //! The events topic as a stream: a thread reads, an async task takes what it read.
 //!
-//! A bounded number of records waits in between. While nobody takes them the thread stops reading, so memory stays bounded.
+//! A bounded number of records waits in between. Until they are taken the thread stops reading, so memory stays bounded.
 
 use rdkafka::error::KafkaError;
 use serde_json::Value;
@@ -21,8 +21,6 @@ pub struct EventStream {
 pub struct EventRecord {
     /// The event, whatever its content mode; null if the record holds none.
     pub event: Value,
-    /// The size of the record's value.
-    pub bytes: usize,
     /// The partition that holds it.
     pub partition: i32,
     /// Its offset in the partition.
@@ -55,7 +53,6 @@ impl EventRecord {
     pub fn new(record: &InboxRecord) -> Self {
         Self {
             event: decode(&record.headers, &record.value),
-            bytes: record.value.len(),
             partition: record.position.partition,
             offset: record.position.offset,
             published_at: record.appended_at,

@@ -5,23 +5,13 @@ use std::time::Duration;
 
 use rdkafka::Offset;
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message as _;
 
 use crate::config::Kafka;
-use crate::domain::record_headers;
-use crate::kafka::inbox::headers_of;
+use crate::kafka::inbox::InboxRecord;
 use crate::kafka::topic_reader::{End, ReadRange, ReaderSettings, TopicReader, needs_no_stop};
 
-/// One of the newest records.
-pub struct RecentMessage {
-    /// The SNS message, if the record holds one.
-    pub value: Vec<u8>,
-    /// The certificate that signed it in base64, if the record holds it. Whoever may write to the inbox chose it.
-    pub signing_cert: Option<Vec<u8>>,
-}
-
 /// Up to `per_partition` newest records of each partition. Blocks for up to `patience` without a record.
-pub fn newest(kafka: &Kafka, per_partition: i64, patience: Duration) -> Result<Vec<RecentMessage>, KafkaError> {
+pub fn newest(kafka: &Kafka, per_partition: i64, patience: Duration) -> Result<Vec<InboxRecord>, KafkaError> {
     let settings = ReaderSettings {
         topic: kafka.topics().inbox,
         purpose: "recent-messages",
@@ -36,11 +26,7 @@ pub fn newest(kafka: &Kafka, per_partition: i64, patience: Duration) -> Result<V
     let mut records = reader.read(ReadRange { from, to: BTreeMap::new(), patience, is_temporary: needs_no_stop })?;
     let mut messages = Vec::new();
     while let Some(record) = records.next_record()? {
-        let cert = headers_of(&record).find(|header| header.key == record_headers::SIGNING_CERT);
-        messages.push(RecentMessage {
-            value: record.payload().unwrap_or_default().to_vec(),
-            signing_cert: cert.and_then(|header| header.value).map(<[u8]>::to_vec),
-        });
+        messages.push(InboxRecord::from_message(&record));
     }
     Ok(messages)
 }

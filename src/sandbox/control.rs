@@ -10,6 +10,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::Error;
@@ -21,6 +22,7 @@ use super::performer::{Performer, Request};
 use super::runner::Runner;
 use super::sns::{Draft, SignatureVersion};
 use super::story::{self, Story};
+use crate::domain::state::NoticeRules;
 
 /// Where the control port of `sandbox` is, and where `trigger` looks for it.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:7070";
@@ -31,7 +33,14 @@ pub(super) struct Control {
     /// The URL of the receiver.
     pub(super) post_to: String,
     /// None without a receiver in this process.
-    pub(super) performer: Option<Performer>,
+    pub(super) receiver: Option<Receiver>,
+}
+
+/// What is known of the receiver in this process.
+pub(super) struct Receiver {
+    /// What it publishes.
+    pub(super) events: broadcast::Sender<Arc<Value>>,
+    pub(super) notices: NoticeRules,
 }
 
 /// Reserves the address. Requests wait until [`serve`] is called.
@@ -75,8 +84,9 @@ const USAGE: &str = "POST /trigger with {\"event\": …, \"timeoutMs\": …}, PO
 
 /// Causes one event, and answers when it was published or its time is over.
 async fn trigger(control: web::Data<Control>, request: web::Json<Request>) -> HttpResponse {
-    let Some(performer) = &control.performer else { return without_receiver() };
-    match performer.perform(&request).await {
+    let Some(Receiver { events, notices }) = &control.receiver else { return without_receiver() };
+    let Control { environment, post_to, .. } = &**control;
+    match (Performer { environment, post_to, events, notices: *notices }).perform(&request).await {
         Ok(outcome) => HttpResponse::Ok().json(outcome),
         Err(error) => HttpResponse::BadRequest().json(json!({"error": error})),
     }
@@ -84,13 +94,13 @@ async fn trigger(control: web::Data<Control>, request: web::Json<Request>) -> Ht
 
 /// Plays a story. The answer is one JSON object a line, as it goes on; the last one is the result.
 async fn play(control: web::Data<Control>, text: String) -> HttpResponse {
-    let Some(performer) = &control.performer else { return without_receiver() };
+    let Some(receiver) = &control.receiver else { return without_receiver() };
     let story = match Story::parse(&text) {
         Ok(story) => story,
         Err(error) => return HttpResponse::BadRequest().json(json!({"error": error})),
     };
     let (sink, lines) = unbounded_channel();
-    let events = EventReader::subscribe(&performer.events);
+    let events = EventReader::subscribe(&receiver.events);
     actix_web::rt::spawn({
         let control = control.clone();
         async move {

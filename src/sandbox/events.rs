@@ -51,7 +51,7 @@ impl EventReader {
         let events = sender.clone();
         tokio::spawn(async move {
             while let Some(event) = self.take().await {
-                // Without a subscriber nobody waits for the event.
+                // Without a subscriber the event is dropped.
                 let _ = events.send(Arc::new(event));
             }
         });

@@ -35,18 +35,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use self::broker::Broker;
-use self::control::Control;
+use self::control::{Control, Receiver};
 use self::environment::SandboxEnvironment;
 use self::events::EventReader;
 pub use self::output::Format;
 use self::output::Output;
-use self::performer::Performer;
 use self::runner::Runner;
 use self::story::Story;
 use crate::app::App;
+use crate::commands::signals::Signals;
 use crate::commands::{Exit, terminal};
 use crate::config::Kafka;
 
@@ -98,11 +96,12 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
     let config = environment.config_with(&broker.bootstrap_servers(), SETTINGS)?;
     broker.create_topics(&config.kafka).await?;
     let (kafka, notices) = (config.kafka.clone(), config.events.notices());
-    let reader = EventReader::start(&kafka)?;
     let events = EventReader::start(&kafka)?.broadcast();
+    let reader = EventReader::subscribe(&events);
     let app = App::start(config, environment.clients()?, broker.kind()).await?;
     output.addresses(&environment, &broker, &app, &kafka.topics());
 
+    let mut signals = Signals::new()?;
     let mut succeeded = false; // until the whole scenario did
     let work = async {
         wait_until_working(&app, &output).await?;
@@ -110,8 +109,8 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
         if let Some(listener) = listener {
             let post_to = format!("http://{}/ipn", app.ingress_address());
             output.staying(&app, &broker, &kafka.topics(), listener.local_addr()?);
-            let performer = Performer { environment: environment.clone(), post_to: post_to.clone(), events, notices };
-            let control = Control { environment: environment.clone(), post_to, performer: Some(performer) };
+            let receiver = Some(Receiver { events, notices });
+            let control = Control { environment: environment.clone(), post_to, receiver };
             let server = control::serve(listener, control)?;
             let failed = until_failed(&app).await;
             server.stop(false).await;
@@ -121,8 +120,8 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
     };
     tokio::select! {
         outcome = work => outcome?,
-        stopped = terminated() => stopped?,
-        // Nobody reads the rest of the scenario, so it is not known whether it would have succeeded.
+        () = signals.next() => {}
+        // The rest of the scenario is not read, so it is not known whether it would have succeeded.
         () = terminal::closed() => {}
     }
     app.stop().await;
@@ -165,15 +164,6 @@ async fn run_scenario(
     let post_to = format!("http://{}/ipn", app.ingress_address());
     let runner = Runner::new(environment, &post_to, reader, output, story.timeout()?);
     story::play(&story, runner).await
-}
-
-/// Waits for SIGINT or SIGTERM.
-async fn terminated() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        asked = tokio::signal::ctrl_c() => asked,
-        _ = terminate.recv() => Ok(()),
-    }
 }
 
 /// Waits until the receiver ends by itself.

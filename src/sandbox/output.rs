@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::commands::progress::{Medium, Progress};
 use crate::commands::terminal::{self, BOLD, CYAN, DIM, GREEN, RED, Text, YELLOW};
 use crate::config::Topics;
+use crate::domain::events::name_of_type;
 
 /// How the sandbox prints its output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +128,7 @@ impl Output {
             return self.line(&json!({"type": "event", "event": event}));
         }
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
-        let name = text("/type").rsplit('.').nth(1).unwrap_or("?");
+        let name = name_of_type(text("/type"));
         let published = Text::default().styled(BOLD, name).plain(&format!(" published for {}", text("/subject")));
         Self::say(labelled(Step::Event, &published));
         Self::say(indented(&details(event).into()));

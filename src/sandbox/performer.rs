@@ -11,19 +11,20 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::environment::{Hint, SandboxEnvironment};
+use super::events::EventReader;
 use super::pay_api::{self, Environment};
 use super::recipes::{Ids, Inputs, Noticed, Override, Recipe, Step, Variant, recipe};
-use crate::domain::events::{Notice, Trigger};
+use crate::domain::events::{Notice, Trigger, name_of_type};
 use crate::domain::pay::{self, ObjectId, ObjectKind};
 use crate::domain::state::NoticeRules;
 
 /// Everything that a recipe needs.
-pub(super) struct Performer {
-    pub(super) environment: Arc<SandboxEnvironment>,
+pub(super) struct Performer<'a> {
+    pub(super) environment: &'a SandboxEnvironment,
     /// The URL of the receiver.
-    pub(super) post_to: String,
+    pub(super) post_to: &'a str,
     /// What the receiver publishes.
-    pub(super) events: broadcast::Sender<Arc<Value>>,
+    pub(super) events: &'a broadcast::Sender<Arc<Value>>,
     pub(super) notices: NoticeRules,
 }
 
@@ -95,13 +96,13 @@ pub(super) struct Published {
     pub(super) subject: String,
 }
 
-impl Performer {
+impl Performer<'_> {
     /// Causes the event and waits for it. The error is about the request.
     pub(super) async fn perform(&self, request: &Request) -> Result<Outcome, String> {
         let deadline = Instant::now() + Duration::from_millis(request.timeout_ms);
         let began = std::time::Instant::now();
         let planned = self.plan(request)?;
-        let mut followed = Followed::new(&self.events, planned.ids.of(ObjectKind::ChargePermission));
+        let mut followed = Followed::new(self.events, planned.ids.of(ObjectKind::ChargePermission));
         let mut posted = Vec::new();
         let mut event = None;
         let mut awaited = String::new();
@@ -115,18 +116,12 @@ impl Performer {
                 break;
             }
         }
-        Ok(Outcome {
-            event: event.map(|event| Value::clone(&event)),
-            awaited,
-            posted,
-            read: self.reads(&planned.ids, began),
-            published: followed.published(),
-        })
+        Ok(Outcome { event, awaited, posted, read: self.reads(&planned.ids, began), published: followed.published() })
     }
 
     /// Changes the object of a step, and posts its IPN.
     async fn take(&self, step: &Step) -> Option<Posted> {
-        let (environment, kind) = (&self.environment, pay_api::ObjectKind::from(step.kind));
+        let (environment, kind) = (self.environment, pay_api::ObjectKind::from(step.kind));
         let mut at_s = step.at_s;
         if let Some(change) = &step.change {
             if change.state.is_some() {
@@ -139,7 +134,7 @@ impl Performer {
         let hint = Hint { merchant: &environment.merchants[0], kind: named.into(), id: &step.id, notification_type };
         let sent_at = OffsetDateTime::from_unix_timestamp(at_s).expect("about now") + SENT_AFTER;
         let body = environment.sns.notification(&environment.draft(&hint, sent_at));
-        let (status, answer) = match environment.post_to(&self.post_to, &body).await {
+        let (status, answer) = match environment.post_to(self.post_to, &body).await {
             Ok(answer) => (Some(answer.status), answer.body),
             Err(error) => (None, error.to_string()),
         };
@@ -271,34 +266,28 @@ pub(super) fn new_ids(permission_type: &str) -> Ids {
 
 /// The events of one charge permission since the start of the recipe.
 struct Followed {
-    events: broadcast::Receiver<Arc<Value>>,
+    events: EventReader,
     permission: String,
     /// The events so far, and whether each was waited for.
-    seen: Vec<(Arc<Value>, bool)>,
+    seen: Vec<(Value, bool)>,
 }
 
 impl Followed {
     fn new(events: &broadcast::Sender<Arc<Value>>, permission: &str) -> Self {
-        Self { events: events.subscribe(), permission: permission.to_owned(), seen: Vec::new() }
+        Self { events: EventReader::subscribe(events), permission: permission.to_owned(), seen: Vec::new() }
     }
 
     /// The next event of this type about this object, whenever it came.
-    async fn wait_for(&mut self, name: &str, subject: &str, deadline: Instant) -> Option<Arc<Value>> {
+    async fn wait_for(&mut self, name: &str, subject: &str, deadline: Instant) -> Option<Value> {
         let is_wanted = |event: &Value| {
-            event["subject"] == subject && event["type"].as_str().is_some_and(|of| of.ends_with(&format!(".{name}.v1")))
+            event["subject"] == subject && event["type"].as_str().is_some_and(|of| name_of_type(of) == name)
         };
         loop {
             if let Some((event, is_taken)) = self.seen.iter_mut().find(|(event, taken)| !taken && is_wanted(event)) {
                 *is_taken = true;
                 return Some(event.clone());
             }
-            let event = loop {
-                match tokio::time::timeout_at(deadline, self.events.recv()).await {
-                    Ok(Ok(event)) => break event,
-                    Ok(Err(broadcast::error::RecvError::Lagged(_))) => {}
-                    Ok(Err(broadcast::error::RecvError::Closed)) | Err(_) => return None,
-                }
-            };
+            let event = self.events.next(deadline.saturating_duration_since(Instant::now())).await?;
             if event["partitionkey"] == self.permission {
                 self.seen.push((event, false));
             }

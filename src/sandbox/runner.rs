@@ -12,6 +12,7 @@ use super::naive_webhook::{NaiveWebhook, Post, object_of};
 use super::output::{Output, Step};
 use super::pay_api::{Environment, Fault, ObjectKind};
 use super::sns::SignatureVersion;
+use crate::domain::events::name_of_type;
 
 /// A running scenario.
 pub(super) struct Runner<'a> {
@@ -238,9 +239,8 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// `amazonpay.ChargeDeclined.v1` → `ChargeDeclined`.
 fn name_of(event: &Value) -> &str {
-    event["type"].as_str().and_then(|wire| wire.rsplit('.').nth(1)).unwrap_or("?")
+    event["type"].as_str().map_or("?", name_of_type)
 }
 
 const TIMESTAMP_STEP: Duration = Duration::from_millis(1050);

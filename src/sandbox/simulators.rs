@@ -6,11 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::Error;
 use super::control::{self, Control};
 use super::environment::SandboxEnvironment;
 use super::pay_api::Fault;
-use super::{Error, terminated};
 use crate::commands::Exit;
+use crate::commands::signals::Signals;
 use crate::commands::terminal::{note, print};
 
 /// Options of `sandbox --simulators-only`.
@@ -31,8 +32,8 @@ pub async fn run(options: &Options) -> Result<Exit, Error> {
     let listener = control::bind(options.control)?;
     print_usage(listener.local_addr()?, &options.post_to);
     let (environment, post_to) = (Arc::new(environment), options.post_to.clone());
-    let handle = control::serve(listener, Control { environment, post_to, performer: None })?;
-    terminated().await?;
+    let handle = control::serve(listener, Control { environment, post_to, receiver: None })?;
+    Signals::new()?.next().await;
     handle.stop(false).await;
     Ok(Exit::Success)
 }

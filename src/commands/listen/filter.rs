@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::domain::events::{CATALOG, name_of_type};
+use crate::domain::events::{EventType, name_of_type};
 use crate::domain::pay::ObjectId;
 
 /// The options that choose events. Values of one option are alternatives; all options must match.
@@ -32,11 +32,7 @@ impl Filter {
 }
 
 fn event_type(name: &str) -> Result<&'static str, String> {
-    let found = CATALOG.iter().find(|row| row.name.eq_ignore_ascii_case(name)).map(|row| row.name);
-    found.ok_or_else(|| {
-        let names: Vec<&str> = CATALOG.iter().map(|row| row.name).collect();
-        format!("there is no such event type; the event types are: {}", names.join(", "))
-    })
+    EventType::named(name).map(|event| event.name)
 }
 
 fn object_id(text: &str) -> Result<ObjectId, &'static str> {

@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn details_name_amounts_reasons_and_position() {
         let published_at = Timestamp::from_unix_ms(0);
-        let record = EventRecord { event: event(), bytes: 1, partition: 2, offset: 3, published_at };
+        let record = EventRecord { event: event(), partition: 2, offset: 3, published_at };
         let text = shown(&details(&record));
         for part in [
             "    event             44ddb4de\n",

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use reqwest::Url;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use uuid::Uuid;
 
 use self::filter::Filter;
@@ -24,6 +23,7 @@ use self::forward::{Forwarder, Target};
 use self::http_binding::ForwardMode;
 use self::source::{Source, StartAt};
 use super::format::counted;
+use super::signals::Signals;
 use super::terminal::{self, Text, note, print_line};
 use super::topic_scan::Offsets;
 use super::{Error, Exit};
@@ -63,7 +63,7 @@ pub struct Arguments {
     resend: Option<Uuid>,
 }
 
-/// Runs until a signal, or until nobody reads its output. Returns [`Exit::No`] if an event was not forwarded or, with
+/// Runs until a signal, or until the reader of its output has gone. Returns [`Exit::No`] if an event was not forwarded or, with
 /// `--resend`, not found.
 pub async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let forwarder = arguments.target().map(Forwarder::new).transpose()?;
@@ -219,25 +219,6 @@ fn url(text: &str) -> Result<Url, String> {
         return Err("only http and https URLs can be called; write it as http://localhost:3000/hook".to_owned());
     }
     Ok(url)
-}
-
-/// SIGINT and SIGTERM.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 #[cfg(test)]

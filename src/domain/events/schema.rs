@@ -107,7 +107,7 @@ fn reference(name: &str) -> Value {
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 const DEFINITIONS: &str = "#/$defs/";
-/// Names the schemas and their version; nothing is fetched from there. `.example` belongs to nobody (RFC 2606).
+/// Names the schemas and their version; nothing is fetched from there. `.example` is reserved for documents (RFC 2606).
 const FOLDER: &str = "https://ipn-receiver.example/schemas/v1/";
 /// The file of [`bundle`] in `schemas/`.
 pub const BUNDLE_FILE: &str = "events.schema.json";

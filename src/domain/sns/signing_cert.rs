@@ -79,7 +79,7 @@ impl CertFile {
     }
 
     /// Takes what [`SigningCert::to_base64`] gives.
-    pub fn from_base64(text: &[u8]) -> Result<Self, BadSigningCert> {
+    pub fn from_base64(text: &str) -> Result<Self, BadSigningCert> {
         Self::from_der(STANDARD.decode(text).map_err(|_| BadSigningCert::Undecodable)?)
     }
 

@@ -15,13 +15,10 @@ use crate::harness::{Stage, run};
 #[test]
 fn made_up_certificates_keep_no_known_one_out() {
     run(async {
-        let stage = Stage::new(1, "").await;
-        let app = stage.receiver().await;
-        assert_eq!(stage.post(&app, &stage.envelope(ObjectKind::Charge, CHARGE)).await.status, 200);
-        app.stop().await;
+        let stage = stage_with_stored_message().await;
         let sns = &stage.environment.sns;
         sns.set_certificate_answer(CertificateAnswer::Late(Duration::from_secs(2)));
-        let app = App::start(stage.config(), stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
+        let app = new_process(&stage).await;
         let url = sns.signing_cert_url();
         let hash = url.rsplit('-').next().unwrap().trim_end_matches(".pem");
         let fetches_before = sns.certificate_fetches_of_any_name();
@@ -57,14 +54,11 @@ fn made_up_certificates_keep_no_known_one_out() {
 #[test]
 fn new_process_takes_ipns_while_the_certificate_host_is_down() {
     run(async {
-        let stage = Stage::new(1, "").await;
-        let app = stage.receiver().await;
-        assert_eq!(stage.post(&app, &stage.envelope(ObjectKind::Charge, CHARGE)).await.status, 200);
-        app.stop().await;
+        let stage = stage_with_stored_message().await;
         let sns = &stage.environment.sns;
         sns.set_certificate_answer(CertificateAnswer::Status(503));
         let fetches_before = sns.certificate_fetches_of_any_name();
-        let app = App::start(stage.config(), stage.environment.clients().unwrap(), Broker::Real).await.unwrap();
+        let app = new_process(&stage).await;
         let message = stage.envelope(ObjectKind::Charge, CHARGE);
         let began = Instant::now();
         while stage.post(&app, &message).await.status != 200 {
@@ -77,6 +71,19 @@ fn new_process_takes_ipns_while_the_certificate_host_is_down() {
         assert!(sns.certificate_fetches_of_any_name() <= fetches_before + 1);
         app.stop().await;
     });
+}
+
+/// A process has stored one message, and has ended.
+async fn stage_with_stored_message() -> Stage {
+    let stage = Stage::new(1, "").await;
+    let app = stage.receiver().await;
+    assert_eq!(stage.post(&app, &stage.envelope(ObjectKind::Charge, CHARGE)).await.status, 200);
+    app.stop().await;
+    stage
+}
+
+async fn new_process(stage: &Stage) -> App {
+    App::start(stage.config(), stage.environment.clients().unwrap(), Broker::Real).await.unwrap()
 }
 
 const FLOOD: Duration = Duration::from_secs(10);
